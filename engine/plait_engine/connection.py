@@ -1,0 +1,228 @@
+"""The contract: how an adapter and a protocol engine talk.
+
+Strategy
+--------
+A connection is a state machine.  Bytes, commands and the time go in; bytes, events and
+the next deadline come out.  It does no I/O, never waits, never reads a clock.  Four
+kinds of calls:
+
+==========  =====================================================================
+inputs      ``receive_data receive_eof connection_lost handle_timeout``
+            They never raise for what the peer did.  The engine answers the peer
+            itself and reports an event.  An exception from an input is our bug.
+commands    ``send acknowledge reserve ping close next_stream_id``
+            They raise ``LocalProtocolError`` when the call is not allowed; then
+            nothing changed and nothing was queued.
+outputs     ``data_to_send next_event next_timeout``
+            Drain all three after every input and command.
+getters     ``state wants_read wants_close send_capacity available_streams ...``
+            No side effects.
+==========  =====================================================================
+
+The law for adapters: *one input or command (or a batch of them at one moment), then
+drain*: write what there is to send, dispatch the events, obey ``wants_read`` and
+``wants_close``, arm ``next_timeout()``.  A spurious ``handle_timeout`` is a no-op.
+
+Backpressure
+------------
+*Outbound.*  Call ``data_to_send`` only while the transport takes bytes.  What stays in
+the engine lowers ``send_capacity``; an application that finds it at zero or below waits
+for ``Writable``.  *Inbound.*  ``acknowledge`` the credit of ``Data`` when the application
+took it.  Unacknowledged octets turn ``wants_read`` false on HTTP/1.1 and close the
+window on HTTP/2.
+
+Times are seconds of one monotonic clock.
+"""
+
+from __future__ import annotations
+
+import enum
+from abc import ABC, abstractmethod
+from collections import deque
+
+from .config import Config
+from .errors import LocalProtocolError
+from .events import CloseReason, ConnectionClosed, Event, Sendable
+
+
+class Role(enum.Enum):
+    """Which side of the connection this engine is."""
+
+    CLIENT = "client"
+    SERVER = "server"
+
+
+class ConnectionState(enum.Enum):
+    """Where a connection is in its life; it only ever moves down this list."""
+
+    OPEN = "open"
+    """Takes new streams."""
+    DRAINING = "draining"
+    """Open streams go on, no new one begins."""
+    CLOSING = "closing"
+    """No stream goes on; last bytes are sent, late ones discarded."""
+    CLOSED = "closed"
+    """``ConnectionClosed`` was emitted; inputs are ignored, commands refused."""
+
+
+class CloseAction(enum.IntEnum):
+    """What the adapter does to its transport.  False when there is nothing to do."""
+
+    NONE = 0
+    WRITE_EOF = 1
+    """Half-close after what is to send; go on reading (lingering close).  A transport
+    that cannot half-close (TLS) goes on reading all the same."""
+    CLOSE = 2
+    """Close once everything is written."""
+    ABORT = 3
+    """Drop the connection now."""
+
+
+class Connection(ABC):
+    """One HTTP connection, either role, either version.  Subclasses fill in the protocol.
+
+    ``protocol`` is ``"http/1.1"`` or ``"h2"``.  ``wants_read``, ``wants_close`` and
+    ``state`` are plain attributes because an adapter looks at them after every input.
+    """
+
+    __slots__ = ("_events", "config", "role", "state", "wants_close", "wants_read")
+
+    protocol: str
+
+    def __init__(self, role: Role, config: Config) -> None:
+        self.role = role
+        self.config = config
+        self.state = ConnectionState.OPEN
+        self.wants_read = True
+        self.wants_close = CloseAction.NONE
+        self._events: deque[Event] = deque()
+
+    # -- inputs ---------------------------------------------------------------
+
+    @abstractmethod
+    def connection_made(self, now: float) -> None:
+        """The transport is up.  HTTP/2 queues its preface, timers start.  Call it first."""
+
+    @abstractmethod
+    def receive_data(self, data: bytes, now: float) -> None:
+        """Octets came from the peer.  After ``CLOSED`` they are ignored."""
+
+    @abstractmethod
+    def receive_eof(self, now: float) -> None:
+        """The peer will send nothing more; it may still read."""
+
+    @abstractmethod
+    def connection_lost(self, error: Exception | None, now: float) -> None:
+        """The transport is gone.  Open streams end with ``StreamReset``."""
+
+    @abstractmethod
+    def handle_timeout(self, now: float) -> None:
+        """Time has passed.  A call with nothing due is a no-op."""
+
+    # -- commands -------------------------------------------------------------
+
+    @abstractmethod
+    def send(self, *events: Sendable, now: float) -> None:
+        """Do what ``events`` say: one or more of one stream, in order, as one command.
+
+        Raises LocalProtocolError when any of them is not allowed; then none is done.
+        A complete message in one call is the cheapest: its length is known, and head and
+        body leave in one piece.  Framing fields may be left out: a complete message gets
+        Content-Length, other messages are chunked on HTTP/1.1.
+        After this call, drain the outputs.
+        """
+
+    @abstractmethod
+    def acknowledge(self, stream_id: int, credit: int, now: float) -> None:
+        """The application took ``credit`` octets of ``Data``.
+
+        A stream that has ended, or never was, is no error: its octets still count for
+        the connection.  After this call, drain the outputs.
+        """
+
+    def reserve(self, stream_id: int, size: int, now: float) -> None:
+        """Count ``size`` octets of body as sent; the adapter writes them itself.
+
+        For the kernel's sendfile on HTTP/1.1, with a body of known length.  Drain
+        ``data_to_send`` first, then write exactly ``size`` octets before any other
+        output.  Raises LocalProtocolError where the protocol cannot do that.
+        """
+        raise LocalProtocolError(f"{self.protocol} cannot reserve body octets")
+
+    def ping(self, payload: bytes, now: float) -> None:
+        """Send a PING of 8 octets; the answer comes as ``PingAcknowledged`` (HTTP/2).
+
+        Raises LocalProtocolError on HTTP/1.1, which has no such thing.
+        """
+        raise LocalProtocolError(f"{self.protocol} has no PING")
+
+    @abstractmethod
+    def close(self, code: int | None = None, *, now: float) -> None:
+        """End the connection.
+
+        ``None``: gracefully.  Open exchanges finish, no new one begins (HTTP/1.1:
+        ``Connection: close`` on what is in flight; HTTP/2: GOAWAY in two phases, RFC 9113
+        section 6.8), then ``wants_close``.  A code: at once, open streams are reset
+        (HTTP/2: GOAWAY with that code).  Idempotent.  After this call, drain the outputs.
+        """
+
+    @abstractmethod
+    def next_stream_id(self) -> int:
+        """Return the id for the next request that this client sends.
+
+        No side effects: the id is taken when the ``Request`` is sent.  Raises
+        LocalProtocolError when no stream can be opened now (see ``available_streams``)
+        or on a server.
+        """
+
+    # -- outputs --------------------------------------------------------------
+
+    @abstractmethod
+    def data_to_send(self) -> bytes:
+        """Return the next octets for the transport; ``b""`` when there are none.
+
+        One call returns about ``Limits.write_quantum`` at most (or one large body piece
+        whole, uncopied); call again until it returns ``b""`` or the transport is full.
+        """
+
+    def next_event(self) -> Event | None:
+        """Return the next event, or ``None``."""
+        events = self._events
+        return events.popleft() if events else None
+
+    @abstractmethod
+    def next_timeout(self) -> float | None:
+        """Return when ``handle_timeout`` is wanted next, or ``None``."""
+
+    # -- getters --------------------------------------------------------------
+
+    @abstractmethod
+    def send_capacity(self, stream_id: int) -> int:
+        """Return how many body octets the stream takes before it is full.
+
+        Zero or below: wait for ``Writable``.  Sending more than that is allowed and only
+        costs memory.  A stream that has ended returns zero.
+        """
+
+    @property
+    @abstractmethod
+    def available_streams(self) -> int:
+        """How many more requests this client may send now.
+
+        HTTP/1.1: 1 when the connection is idle and kept alive, else 0.  HTTP/2: what the
+        peer's SETTINGS_MAX_CONCURRENT_STREAMS leaves.  0 on a server.
+        """
+
+    @property
+    @abstractmethod
+    def open_streams(self) -> int:
+        """How many exchanges are not finished yet."""
+
+    # -- shared by the subclasses ----------------------------------------------
+
+    def _emit_closed(self, reason: CloseReason, error: Exception | None = None) -> None:
+        """Emit the last event, exactly once."""
+        if self.state is not ConnectionState.CLOSED:
+            self.state = ConnectionState.CLOSED
+            self.wants_read = False
+            self._events.append(ConnectionClosed(reason, error))
