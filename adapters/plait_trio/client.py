@@ -1,0 +1,236 @@
+"""A trio client: ``await fetch(url)``, ``open_connection(url)``, ``open_websocket(url)``.
+
+A ``ClientConnection`` carries one request at a time on HTTP/1.1 and as many as the server
+allows on HTTP/2.  There is no pool here: a trio program that needs one can drive the
+machine of ``plait_engine.policy.pool``.
+"""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, replace
+
+import trio
+import yarl
+
+from plait_engine import (
+    Config,
+    ConnectionState,
+    Data,
+    EndOfMessage,
+    Headers,
+    InformationalResponse,
+    Request,
+    Response,
+    Role,
+)
+from plait_engine.engines import EngineName
+
+from .driver import ALPN_PROTOCOLS, Driver, Exchange, TrioStream
+from .websocket import WebSocket, connect_websocket
+
+
+@dataclass(slots=True)
+class FetchResponse:
+    """A whole response.  ``http_version`` is ``"1.0"``, ``"1.1"`` or ``"2"``."""
+
+    status: int
+    headers: Headers
+    body: bytes
+    trailers: Headers
+    http_version: str
+
+
+class ClientResponse:
+    """A response whose body is still to be read."""
+
+    def __init__(self, exchange: Exchange, head: Response) -> None:
+        self.head = head
+        self._exchange = exchange
+
+    async def stream(self) -> AsyncIterator[bytes]:
+        """Yield the body as it comes.  Raises StreamError when the server broke it off."""
+        async for chunk in self._exchange.receive():
+            yield chunk
+
+    async def read(self) -> bytes:
+        """Return the whole body."""
+        return b"".join([chunk async for chunk in self.stream()])
+
+    @property
+    def trailers(self) -> Headers:
+        """The trailer fields, once the body was read to its end."""
+        return self._exchange.trailers
+
+
+class ClientConnection:
+    """A connection to one origin; made by ``open_connection``."""
+
+    def __init__(self, driver: Driver, url: yarl.URL) -> None:
+        self._driver = driver
+        self._url = url
+
+    @property
+    def protocol(self) -> str:
+        """``"http/1.1"`` or ``"h2"``."""
+        return self._driver.engine.protocol
+
+    @property
+    def usable(self) -> bool:
+        """True while another request may be sent."""
+        return self._driver.engine.state is ConnectionState.OPEN
+
+    @asynccontextmanager
+    async def request(
+        self,
+        method: str,
+        target: str,
+        *,
+        headers: Headers = (),
+        body: bytes | AsyncIterator[bytes] = b"",
+    ) -> AsyncIterator[ClientResponse]:
+        """Send a request; the body of the response is read inside the ``async with``.
+
+        Raises StreamError when the connection breaks, LocalProtocolError when the request
+        is not allowed now (on HTTP/1.1: while another is open).
+        """
+        driver = self._driver
+        exchange = driver.open_exchange()
+        stream_id = exchange.stream_id
+        head = Request(
+            stream_id, method, self._url.scheme, _authority(self._url), target, headers
+        )
+        try:
+            async with trio.open_nursery() as nursery:
+                if not isinstance(body, bytes):
+                    await exchange.send(head)
+                    nursery.start_soon(_send_body, exchange, body)
+                elif body:
+                    await exchange.send(head, Data(stream_id, body), EndOfMessage(stream_id))
+                else:
+                    await exchange.send(head, EndOfMessage(stream_id))
+                event = await exchange.next_event()
+                while isinstance(event, InformationalResponse):
+                    event = await exchange.next_event()
+                assert isinstance(event, Response), event
+                yield ClientResponse(exchange, event)
+                nursery.cancel_scope.cancel()
+        finally:
+            driver.finish(exchange)
+
+    async def open_websocket(self, target: str, subprotocols: Sequence[str] = ()) -> WebSocket:
+        """Open a WebSocket on a stream of this connection (RFC 6455, RFC 8441).
+
+        Raises RemoteProtocolError when the server does not accept it.
+        """
+        await self._driver.settings.wait()
+        url = self._url
+        return await connect_websocket(
+            self._driver, url.scheme, _authority(url), target, subprotocols
+        )
+
+
+async def _send_body(exchange: Exchange, body: AsyncIterator[bytes]) -> None:
+    async for chunk in body:
+        await exchange.send(Data(exchange.stream_id, chunk))
+    await exchange.send(EndOfMessage(exchange.stream_id))
+
+
+def _authority(url: yarl.URL) -> str:
+    return url.host_port_subcomponent or ""
+
+
+@asynccontextmanager
+async def open_connection(
+    url: str,
+    *,
+    ssl_context: ssl.SSLContext | None = None,
+    http2: bool | None = None,
+    config: Config | None = None,
+    engine: EngineName = "native",
+) -> AsyncIterator[ClientConnection]:
+    """Connect to the origin of ``url`` and close when the ``async with`` ends.
+
+    ``http2``: ``None`` lets ALPN choose on TLS and speaks HTTP/1.1 on cleartext; ``True``
+    means prior knowledge on cleartext and only h2 on TLS; ``False`` means HTTP/1.1.
+    """
+    parsed = yarl.URL(url)
+    secure = parsed.scheme in ("https", "wss")
+    config = replace(config or Config(), scheme="https" if secure else "http")
+    host = parsed.host or ""
+    async with AsyncExitStack() as stack:
+        transport = await trio.open_tcp_stream(host, parsed.port or 80)
+        stack.push_async_callback(trio.aclose_forcefully, transport)
+        stream: TrioStream = transport
+        protocol = "h2" if http2 else None
+        if secure:
+            context = ssl_context or ssl.create_default_context()
+            offers = {None: ALPN_PROTOCOLS, True: ["h2"], False: ["http/1.1"]}
+            context.set_alpn_protocols(offers[http2])
+            stream = trio.SSLStream(
+                transport, context, server_hostname=host, https_compatible=True
+            )
+            await stream.do_handshake()
+            protocol = None
+        driver = Driver(stream, Role.CLIENT, config, protocol=protocol, engine=engine)
+        nursery = await stack.enter_async_context(trio.open_nursery())
+        nursery.start_soon(driver.run)
+        try:
+            yield ClientConnection(driver, parsed)
+        finally:
+            driver.close()
+            with trio.move_on_after(config.timeouts.close, shield=True):
+                await driver.closed.wait()
+            nursery.cancel_scope.cancel()
+
+
+async def fetch(
+    url: str,
+    *,
+    method: str = "GET",
+    headers: Headers = (),
+    body: bytes | AsyncIterator[bytes] = b"",
+    ssl_context: ssl.SSLContext | None = None,
+    http2: bool | None = None,
+    engine: EngineName = "native",
+) -> FetchResponse:
+    """Fetch ``url`` on a connection of its own and return the whole response.
+
+    Raises OSError when the connection cannot be made, StreamError when it breaks.
+    """
+    target = str(yarl.URL(url).relative().with_fragment(None))
+    async with (
+        open_connection(url, ssl_context=ssl_context, http2=http2, engine=engine) as connection,
+        connection.request(method, target or "/", headers=headers, body=body) as response,
+    ):
+        content = await response.read()
+        head = response.head
+        return FetchResponse(
+            head.status, head.headers, content, response.trailers, head.http_version
+        )
+
+
+@asynccontextmanager
+async def open_websocket(
+    url: str,
+    *,
+    subprotocols: Sequence[str] = (),
+    ssl_context: ssl.SSLContext | None = None,
+    http2: bool | None = False,
+    engine: EngineName = "native",
+) -> AsyncIterator[WebSocket]:
+    """Connect a WebSocket to ``url`` (ws, wss, http or https).
+
+    ``http2``: as for ``open_connection``; over HTTP/2 the server must announce RFC 8441.
+    """
+    parsed = yarl.URL(url)
+    origin = parsed.with_scheme({"ws": "http", "wss": "https"}.get(parsed.scheme, parsed.scheme))
+    target = str(parsed.relative().with_fragment(None)) or "/"
+    async with open_connection(
+        str(origin), ssl_context=ssl_context, http2=http2, engine=engine
+    ) as connection:
+        websocket = await connection.open_websocket(target, subprotocols)
+        async with websocket:
+            yield websocket
