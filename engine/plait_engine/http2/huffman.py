@@ -1,0 +1,153 @@
+"""The Huffman code of HPACK (RFC 7541 section 5.2 and appendix B).
+
+Strategy
+--------
+*The code.*  It is canonical: the codes of one length are consecutive and in the order of
+their symbols, and a shorter code sorts before a longer one.  So the lengths alone define
+it, and appendix B shrinks to the table below.
+
+*Encoding* joins one string of binary digits for each octet and converts the whole once;
+``int(digits, 2)`` is linear.
+
+*Decoding* is a state machine over whole octets.  A state is an inner node of the code tree,
+that is, the bits of an unfinished code; an octet leads from it to the next state and emits
+nothing to two symbols.  All transitions would be 256 states by 256 octets; each is computed
+the first time that it is taken, so that importing costs nothing and the table holds what
+the traffic uses (65,536 small tuples at most, shared by all connections).
+
+Limits: an octet of input never becomes more than two octets of output (the shortest code
+has 5 bits), and both directions are linear.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+_SYMBOLS_BY_LENGTH: dict[int, bytes] = {
+    5: b"012aceiost",
+    6: b" %-./3456789=A_bdfghlmnpru",
+    7: b":BCDEFGHIJKLMNOPQRSTUVWYjkqvwxyz",
+    8: b"&*,;XZ",
+    10: b'!"()?',
+    11: b"'+|",
+    12: b"#>",
+    13: b"\x00$@[]~",
+    14: b"^}",
+    15: b"<`{",
+    19: b"\\\xc3\xd0",
+    20: b"\x80\x82\x83\xa2\xb8\xc2\xe0\xe2",
+    21: b"\x99\xa1\xa7\xac\xb0\xb1\xb3\xd1\xd8\xd9\xe3\xe5\xe6",
+    22: (
+        b"\x81\x84\x85\x86\x88\x92\x9a\x9c\xa0\xa3\xa4\xa9\xaa"
+        b"\xad\xb2\xb5\xb9\xba\xbb\xbd\xbe\xc4\xc6\xe4\xe8\xe9"
+    ),
+    23: (
+        b"\x01\x87\x89\x8a\x8b\x8c\x8d\x8f\x93\x95\x96\x97\x98\x9b\x9d"
+        b"\x9e\xa5\xa6\xa8\xae\xaf\xb4\xb6\xb7\xbc\xbf\xc5\xe7\xef"
+    ),
+    24: b"\x09\x8e\x90\x91\x94\x9f\xab\xce\xd7\xe1\xec\xed",
+    25: b"\xc7\xcf\xea\xeb",
+    26: b"\xc0\xc1\xc8\xc9\xca\xcd\xd2\xd5\xda\xdb\xee\xf0\xf2\xf3\xff",
+    27: b"\xcb\xcc\xd3\xd4\xd6\xdd\xde\xdf\xf1\xf4\xf5\xf6\xf7\xf8\xfa\xfb\xfc\xfd\xfe",
+    28: (
+        b"\x02\x03\x04\x05\x06\x07\x08\x0b\x0c\x0e\x0f\x10\x11\x12\x13"
+        b"\x14\x15\x17\x18\x19\x1a\x1b\x1c\x1d\x1e\x1f\x7f\xdc\xf9"
+    ),
+    30: b"\x0a\x0d\x16",
+}
+"""The octets by the length of their code in bits.  The last code, thirty 1s, is EOS."""
+
+_EOS = 256
+_PADDING = "1111111"  # RFC 7541 section 5.2: the most significant bits of EOS, at most 7
+
+
+class HuffmanError(Exception):
+    """The octets are not the Huffman code of any string."""
+
+
+class _State(dict[int, "tuple[_State, bytes]"]):
+    """An inner node of the code tree: octet to (next state, symbols emitted), filled lazily.
+
+    ``branches``: where a 0 bit and a 1 bit lead, to another node or to a symbol.
+    ``may_end``: whether the bits so far are valid padding.
+    """
+
+    __slots__ = ("branches", "may_end")
+
+    def __init__(self, may_end: bool) -> None:
+        super().__init__()
+        self.may_end = may_end
+        self.branches: list[_State | int | None] = [None, None]
+
+    def __missing__(self, octet: int) -> tuple[_State, bytes]:
+        state = self
+        symbols = bytearray()
+        for shift in range(7, -1, -1):
+            step = state.branches[octet >> shift & 1]
+            if isinstance(step, _State):
+                state = step
+            elif step is None or step == _EOS:
+                # RFC 7541 section 5.2: EOS inside a string is a decoding error.  The code
+                # is complete, so None, a path to no symbol, cannot be reached.
+                raise HuffmanError("EOS in a Huffman-coded string")
+            else:
+                symbols.append(step)
+                state = _ROOT
+        transition = self[octet] = (state, bytes(symbols))
+        return transition
+
+
+def _codes() -> Iterator[tuple[int, str]]:
+    """Yield each symbol with its code in binary digits, EOS last."""
+    code = previous = 0
+    for length, symbols in _SYMBOLS_BY_LENGTH.items():
+        code <<= length - previous
+        previous = length
+        for symbol in symbols:
+            yield symbol, f"{code:0{length}b}"
+            code += 1
+    yield _EOS, f"{code:0{previous}b}"
+
+
+def _build_tree() -> _State:
+    root = _State(may_end=True)
+    for symbol, code in _codes():
+        node = root
+        for depth in range(1, len(code)):
+            bit = int(code[depth - 1])
+            child = node.branches[bit]
+            if not isinstance(child, _State):
+                child = node.branches[bit] = _State(may_end=_PADDING.startswith(code[:depth]))
+            node = child
+        node.branches[int(code[-1])] = symbol
+    return root
+
+
+_ROOT = _build_tree()
+_CODES = [code for symbol, code in sorted(_codes()) if symbol != _EOS]
+
+
+def encode(octets: bytes) -> bytes:
+    """Return the Huffman code of ``octets``, padded to whole octets with 1s."""
+    digits = "".join(map(_CODES.__getitem__, octets))
+    if not digits:
+        return b""
+    digits += _PADDING[: -len(digits) % 8]
+    return int(digits, 2).to_bytes(len(digits) // 8, "big")
+
+
+def decode(octets: bytes) -> bytes:
+    """Return the string whose Huffman code is ``octets``.
+
+    Raises HuffmanError for EOS in it, and for padding that is longer than 7 bits or not
+    all 1s (RFC 7541 section 5.2).
+    """
+    state = _ROOT
+    parts: list[bytes] = []
+    append = parts.append
+    for octet in octets:
+        state, symbols = state[octet]
+        append(symbols)
+    if not state.may_end:
+        raise HuffmanError("the padding of a Huffman-coded string is not 1 to 7 bits of EOS")
+    return b"".join(parts)
