@@ -1,0 +1,371 @@
+"""The frame layer of HTTP/2 (RFC 9113 sections 4 and 6; RFC 9218 section 7).
+
+Strategy
+--------
+This module knows octets, not meaning.  ``FrameReader`` cuts the octets of a connection into
+frames; ``parse_*`` take the payload of a frame apart; ``encode_*`` make frames.  Whether a
+frame may come now, and what it does, is for the connection.  The parsers check what the
+layout demands (lengths and padding) and raise ``FrameError``, which says the error code and
+whether the stream or the connection is lost; the connection answers the peer.
+
+Types, flags and settings are plain integers: unknown ones are legal on the wire (section
+4.1), and they are compared for every frame.
+
+Limits: a frame longer than ``max_frame_size`` is refused when its header is complete,
+before its payload is kept.  So the reader holds one frame of that size at most.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from struct import Struct
+from typing import Final, TypeAlias
+
+from plait_engine.errors import ErrorCode, Scope
+
+PREFACE: Final = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+"""What a client sends before its first frame (RFC 9113 section 3.4)."""
+
+# Frame types (RFC 9113 section 6; RFC 9218 section 7.1)
+DATA: Final = 0x0
+HEADERS: Final = 0x1
+PRIORITY: Final = 0x2
+RST_STREAM: Final = 0x3
+SETTINGS: Final = 0x4
+PUSH_PROMISE: Final = 0x5
+PING: Final = 0x6
+GOAWAY: Final = 0x7
+WINDOW_UPDATE: Final = 0x8
+CONTINUATION: Final = 0x9
+PRIORITY_UPDATE: Final = 0x10
+
+FRAME_NAMES: Final = {
+    DATA: "DATA",
+    HEADERS: "HEADERS",
+    PRIORITY: "PRIORITY",
+    RST_STREAM: "RST_STREAM",
+    SETTINGS: "SETTINGS",
+    PUSH_PROMISE: "PUSH_PROMISE",
+    PING: "PING",
+    GOAWAY: "GOAWAY",
+    WINDOW_UPDATE: "WINDOW_UPDATE",
+    CONTINUATION: "CONTINUATION",
+    PRIORITY_UPDATE: "PRIORITY_UPDATE",
+}
+"""For messages."""
+
+# Flags; the same bit means END_STREAM on DATA and HEADERS, ACK on SETTINGS and PING.
+END_STREAM: Final = 0x01
+ACK: Final = 0x01
+END_HEADERS: Final = 0x04
+PADDED: Final = 0x08
+HAS_PRIORITY: Final = 0x20
+
+# Settings (RFC 9113 section 6.5.2, RFC 8441 section 3, RFC 9218 section 2.1)
+SETTINGS_HEADER_TABLE_SIZE: Final = 0x1
+SETTINGS_ENABLE_PUSH: Final = 0x2
+SETTINGS_MAX_CONCURRENT_STREAMS: Final = 0x3
+SETTINGS_INITIAL_WINDOW_SIZE: Final = 0x4
+SETTINGS_MAX_FRAME_SIZE: Final = 0x5
+SETTINGS_MAX_HEADER_LIST_SIZE: Final = 0x6
+SETTINGS_ENABLE_CONNECT_PROTOCOL: Final = 0x8
+SETTINGS_NO_RFC7540_PRIORITIES: Final = 0x9
+
+FRAME_HEADER_SIZE: Final = 9
+MIN_MAX_FRAME_SIZE: Final = 2**14
+"""The initial and least value of SETTINGS_MAX_FRAME_SIZE (RFC 9113 section 6.5.2)."""
+MAX_MAX_FRAME_SIZE: Final = 2**24 - 1
+MAX_WINDOW: Final = 2**31 - 1
+"""The largest flow-control window and increment (RFC 9113 section 6.9.1)."""
+MAX_STREAM_ID: Final = 2**31 - 1
+
+Frame: TypeAlias = tuple[int, int, int, bytes]
+"""Type, flags, stream id and payload."""
+
+# RFC 9113 section 4.1: length (24 bits), type, flags, reserved bit and stream id.
+_HEADER = Struct(">HBBBL")
+_SETTING = Struct(">HL")
+_WORD = Struct(">L")
+_TWO_WORDS = Struct(">LL")
+_PRIORITY_FIELDS = Struct(">LB")
+_RESERVED: Final = 0x80000000
+
+
+class FrameError(Exception):
+    """A frame breaks the layout that its type demands.
+
+    ``code``: the error code to answer with.  ``scope``: whether the stream of the frame is
+    lost or the connection.
+    """
+
+    def __init__(self, message: str, code: ErrorCode, scope: Scope = Scope.CONNECTION) -> None:
+        super().__init__(message)
+        self.message = message
+        self.code = code
+        self.scope = scope
+
+
+class FrameReader:
+    """Cuts the octets of one direction into frames, however they were chopped.
+
+    ``max_frame_size``: the largest payload accepted; may be set at any time.
+    ``preface``: octets that must come before the first frame: ``PREFACE`` on a server.
+    """
+
+    __slots__ = ("_partial", "_preface", "max_frame_size")
+
+    def __init__(self, max_frame_size: int = MIN_MAX_FRAME_SIZE, preface: bytes = b"") -> None:
+        self.max_frame_size = max_frame_size
+        self._preface = preface
+        self._partial = bytearray()  # a frame that has begun
+
+    def receive(self, data: bytes) -> Iterator[Frame]:
+        """Yield the frames that ``data`` completes.
+
+        Iterate to the end, or not again.  Raises FrameError, after the frames before it,
+        for a frame that is too large and for a wrong preface; the octets from there on
+        mean nothing.
+        """
+        pos = self._read_preface(data) if self._preface else 0
+        partial = self._partial
+        if partial:
+            if len(partial) < FRAME_HEADER_SIZE:
+                missing = FRAME_HEADER_SIZE - len(partial)
+                partial += data[pos : pos + missing]
+                pos += missing
+                if len(partial) < FRAME_HEADER_SIZE:
+                    return
+            high, low, kind, flags, stream_id = _HEADER.unpack_from(partial)
+            size = FRAME_HEADER_SIZE + self._payload_size(high, low, kind)
+            missing = size - len(partial)
+            partial += data[pos : pos + missing]
+            pos += missing
+            if len(partial) < size:
+                return
+            payload = bytes(memoryview(partial)[FRAME_HEADER_SIZE:])
+            partial = self._partial = bytearray()
+            yield kind, flags, stream_id & ~_RESERVED, payload
+        end = len(data)
+        while end - pos >= FRAME_HEADER_SIZE:
+            high, low, kind, flags, stream_id = _HEADER.unpack_from(data, pos)
+            start = pos + FRAME_HEADER_SIZE
+            stop = start + self._payload_size(high, low, kind)
+            if stop > end:
+                break
+            pos = stop
+            yield kind, flags, stream_id & ~_RESERVED, data[start:stop]
+        partial += data[pos:]
+
+    def _read_preface(self, data: bytes) -> int:
+        """Check what ``data`` has of the preface and return the position behind it."""
+        part = data[: len(self._preface)]
+        if not self._preface.startswith(part):
+            # RFC 9113 section 3.4
+            raise FrameError("the connection preface is wrong", ErrorCode.PROTOCOL_ERROR)
+        self._preface = self._preface[len(part) :]
+        return len(part)
+
+    def _payload_size(self, high: int, low: int, kind: int) -> int:
+        size = high << 8 | low
+        if size > self.max_frame_size:
+            # RFC 9113 section 4.2.  A stream error would do for some frames; but whoever
+            # ignores our SETTINGS_MAX_FRAME_SIZE cannot be talked to.
+            name = FRAME_NAMES.get(kind, f"frame of type {kind:#x}")
+            raise FrameError(
+                f"a {name} of {size} octets exceeds SETTINGS_MAX_FRAME_SIZE, {self.max_frame_size}",
+                ErrorCode.FRAME_SIZE_ERROR,
+            )
+        return size
+
+
+# -- parsing payloads ---------------------------------------------------------
+
+
+def _check_size(name: str, payload: bytes, size: int, scope: Scope = Scope.CONNECTION) -> None:
+    if len(payload) != size:
+        raise FrameError(
+            f"a {name} frame has {len(payload)} octets, not {size}",
+            ErrorCode.FRAME_SIZE_ERROR,
+            scope,
+        )
+
+
+def remove_padding(flags: int, payload: bytes) -> bytes:
+    """Return the payload of DATA, HEADERS or PUSH_PROMISE without its padding."""
+    if not flags & PADDED:
+        return payload
+    if not payload:
+        raise FrameError("a padded frame has no pad length", ErrorCode.FRAME_SIZE_ERROR)
+    end = len(payload) - payload[0]
+    if end < 1:  # RFC 9113 section 6.1: padding as long as the payload, or longer
+        raise FrameError("the padding is longer than the frame", ErrorCode.PROTOCOL_ERROR)
+    return payload[1:end]
+
+
+def parse_headers(flags: int, payload: bytes) -> tuple[bytes, int | None]:
+    """Return the fragment of the header block, and the stream that this one depends on.
+
+    The latter is ``None`` without priority fields (RFC 9113 section 6.2).
+    """
+    payload = remove_padding(flags, payload)
+    if not flags & HAS_PRIORITY:
+        return payload, None
+    if len(payload) < _PRIORITY_FIELDS.size:
+        raise FrameError("HEADERS is too short for its priority", ErrorCode.FRAME_SIZE_ERROR)
+    dependency, _ = _PRIORITY_FIELDS.unpack_from(payload)
+    return payload[_PRIORITY_FIELDS.size :], dependency & ~_RESERVED
+
+
+def parse_priority(payload: bytes) -> int:
+    """Return the stream that this one depends on (RFC 9113 section 6.3)."""
+    _check_size("PRIORITY", payload, _PRIORITY_FIELDS.size, Scope.STREAM)
+    dependency: int = _PRIORITY_FIELDS.unpack(payload)[0]
+    return dependency & ~_RESERVED
+
+
+def parse_rst_stream(payload: bytes) -> int:
+    """Return the error code (RFC 9113 section 6.4)."""
+    _check_size("RST_STREAM", payload, _WORD.size)
+    code: int = _WORD.unpack(payload)[0]
+    return code
+
+
+def parse_settings(flags: int, payload: bytes) -> list[tuple[int, int]]:
+    """Return the identifiers and values in order; none for an acknowledgement (section 6.5)."""
+    if flags & ACK:
+        _check_size("SETTINGS acknowledgement", payload, 0)
+    if len(payload) % _SETTING.size:
+        raise FrameError(
+            f"SETTINGS has {len(payload)} octets, which is not a multiple of {_SETTING.size}",
+            ErrorCode.FRAME_SIZE_ERROR,
+        )
+    return list(_SETTING.iter_unpack(payload))
+
+
+def parse_push_promise(flags: int, payload: bytes) -> tuple[int, bytes]:
+    """Return the promised stream id and the fragment of the header block (section 6.6)."""
+    payload = remove_padding(flags, payload)
+    if len(payload) < _WORD.size:
+        raise FrameError("PUSH_PROMISE is too short", ErrorCode.FRAME_SIZE_ERROR)
+    stream_id: int = _WORD.unpack_from(payload)[0]
+    return stream_id & ~_RESERVED, payload[_WORD.size :]
+
+
+def parse_ping(payload: bytes) -> bytes:
+    """Return the opaque data (RFC 9113 section 6.7)."""
+    _check_size("PING", payload, 8)
+    return payload
+
+
+def parse_goaway(payload: bytes) -> tuple[int, int, bytes]:
+    """Return the last stream id, the error code and the debug data (section 6.8)."""
+    if len(payload) < _TWO_WORDS.size:
+        raise FrameError("GOAWAY is too short", ErrorCode.FRAME_SIZE_ERROR)
+    last_stream_id, code = _TWO_WORDS.unpack_from(payload)
+    return last_stream_id & ~_RESERVED, code, payload[_TWO_WORDS.size :]
+
+
+def parse_window_update(payload: bytes) -> int:
+    """Return the increment; zero is for the connection to refuse (section 6.9)."""
+    _check_size("WINDOW_UPDATE", payload, _WORD.size)
+    increment: int = _WORD.unpack(payload)[0]
+    return increment & ~_RESERVED
+
+
+def parse_priority_update(payload: bytes) -> tuple[int, bytes]:
+    """Return the prioritized stream and the Priority Field Value (RFC 9218 section 7.1)."""
+    if len(payload) < _WORD.size:
+        raise FrameError("PRIORITY_UPDATE is too short", ErrorCode.FRAME_SIZE_ERROR)
+    stream_id: int = _WORD.unpack_from(payload)[0]
+    return stream_id & ~_RESERVED, payload[_WORD.size :]
+
+
+# -- making frames ------------------------------------------------------------
+
+
+def frame_header(kind: int, flags: int, stream_id: int, size: int) -> bytes:
+    """Return the 9 octets before a payload of ``size`` octets (RFC 9113 section 4.1)."""
+    return _HEADER.pack(size >> 8, size & 0xFF, kind, flags, stream_id)
+
+
+def encode_frame(kind: int, flags: int, stream_id: int, payload: bytes = b"") -> bytes:
+    """Return any frame."""
+    return frame_header(kind, flags, stream_id, len(payload)) + payload
+
+
+def encode_data(
+    stream_id: int, data: bytes, *, end_stream: bool = False, padding: int | None = None
+) -> bytes:
+    """Return DATA, with ``padding`` octets of padding (0 to 255) and their length, or without."""
+    flags = END_STREAM if end_stream else 0
+    if padding is not None:
+        flags |= PADDED
+        data = b"%c%b%b" % (padding, data, bytes(padding))
+    return encode_frame(DATA, flags, stream_id, data)
+
+
+def encode_headers(
+    stream_id: int,
+    block: bytes,
+    *,
+    end_stream: bool = False,
+    max_frame_size: int = MIN_MAX_FRAME_SIZE,
+) -> bytes:
+    """Return HEADERS, and as many CONTINUATION frames as ``block`` needs (section 4.3)."""
+    flags = END_STREAM if end_stream else 0
+    if len(block) <= max_frame_size:
+        return encode_frame(HEADERS, flags | END_HEADERS, stream_id, block)
+    parts = [encode_frame(HEADERS, flags, stream_id, block[:max_frame_size])]
+    for start in range(max_frame_size, len(block), max_frame_size):
+        stop = start + max_frame_size
+        last = END_HEADERS if stop >= len(block) else 0
+        parts.append(encode_frame(CONTINUATION, last, stream_id, block[start:stop]))
+    return b"".join(parts)
+
+
+def encode_priority(
+    stream_id: int, dependency: int, *, weight: int = 16, exclusive: bool = False
+) -> bytes:
+    """Return PRIORITY (deprecated, RFC 9113 section 6.3); ``weight`` is 1 to 256."""
+    word = dependency | (_RESERVED if exclusive else 0)
+    return encode_frame(PRIORITY, 0, stream_id, _PRIORITY_FIELDS.pack(word, weight - 1))
+
+
+def encode_rst_stream(stream_id: int, code: int) -> bytes:
+    """Return RST_STREAM."""
+    return encode_frame(RST_STREAM, 0, stream_id, _WORD.pack(code))
+
+
+def encode_settings(settings: Iterable[tuple[int, int]]) -> bytes:
+    """Return SETTINGS with identifiers and values in order."""
+    return encode_frame(SETTINGS, 0, 0, b"".join([_SETTING.pack(*setting) for setting in settings]))
+
+
+SETTINGS_ACK: Final = encode_frame(SETTINGS, ACK, 0)
+"""The acknowledgement of SETTINGS, which is always the same."""
+
+
+def encode_push_promise(stream_id: int, promised_stream_id: int, block: bytes) -> bytes:
+    """Return PUSH_PROMISE; plait pushes nothing, but the tests of a client do."""
+    payload = _WORD.pack(promised_stream_id) + block
+    return encode_frame(PUSH_PROMISE, END_HEADERS, stream_id, payload)
+
+
+def encode_ping(payload: bytes, *, ack: bool = False) -> bytes:
+    """Return PING with 8 octets of opaque data."""
+    return encode_frame(PING, ACK if ack else 0, 0, payload)
+
+
+def encode_goaway(last_stream_id: int, code: int, debug_data: bytes = b"") -> bytes:
+    """Return GOAWAY."""
+    return encode_frame(GOAWAY, 0, 0, _TWO_WORDS.pack(last_stream_id, code) + debug_data)
+
+
+def encode_window_update(stream_id: int, increment: int) -> bytes:
+    """Return WINDOW_UPDATE; stream 0 is the connection."""
+    return encode_frame(WINDOW_UPDATE, 0, stream_id, _WORD.pack(increment))
+
+
+def encode_priority_update(stream_id: int, value: bytes) -> bytes:
+    """Return PRIORITY_UPDATE for ``stream_id`` (RFC 9218 section 7.1)."""
+    return encode_frame(PRIORITY_UPDATE, 0, 0, _WORD.pack(stream_id) + value)
