@@ -1,0 +1,60 @@
+# The commands of plait.  Each makes .venv from python3 and installs what it needs there;
+# a second run finds the stamp and is quick.  Options go into ARGS:
+#
+#   make demo ARGS=--once
+#   make test ARGS="-k websocket -x"
+#   make bench ARGS="--only h2-server --rounds 5"
+
+PYTHON ?= python3
+ARGS ?=
+
+BIN := .venv/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint bench fuzz peers clean
+
+help:
+	@echo "make demo    run server and client over every protocol, then serve a page (ARGS=--once: no page)"
+	@echo "make test    format, lint, types and every test, real peers included"
+	@echo "make bench   CPU time per operation beside the peers"
+	@echo "make fuzz    coverage-guided fuzzing of every decoder"
+	@echo "make lint    format, lint and types only"
+	@echo "make clean   remove .venv and the caches"
+
+demo: .venv/.installed-demo
+	$(BIN)/python -m examples.demo $(ARGS)
+
+test: lint peers
+	$(BIN)/python -m pytest $(ARGS)
+
+lint: .venv/.installed-test
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+bench: .venv/.installed-bench peers
+	$(BIN)/python -m benchmarks $(ARGS)
+
+fuzz: .venv/.installed-fuzz
+	$(BIN)/python -m fuzz $(ARGS)
+
+# The programs of others that tests and benchmarks talk to: nginx, curl, Chromium ...
+peers:
+	@tests/interop/install-peers.sh
+
+clean:
+	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis
+
+# One stamp for each dependency group of pyproject.toml.
+.venv/.installed-%: pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet "pip>=25.1"
+	$(BIN)/python -m pip install --quiet --editable . --group $*
+	@touch $@
+
+.PRECIOUS: .venv/.installed-%
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "plait needs Python 3.11 or newer; name one: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
+	@$(PYTHON) -m venv .venv \
+	  || { echo "$(PYTHON) cannot make a virtual environment; on Debian: apt-get install python3-venv"; rm -rf .venv; exit 1; }
