@@ -1,0 +1,268 @@
+"""How the reference's HTTP/1.1 engine writes: one function for each event to send.
+
+h11 writes what a head says.  The contract lets the application leave framing out, so these
+functions say it: Content-Length for a message that is complete in one command, chunked
+for any other (RFC 9112 section 6), Upgrade and Connection for a tunnel (RFC 9110 section
+7.8).
+
+A writer gets copies of h11's machine and of the ``Exchange``, the event, and the events
+behind it in the same command; it changes the copies and returns the octets, or raises
+LocalProtocolError (or h11's) and the copies are thrown away.
+"""
+
+from __future__ import annotations
+
+import http
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import h11
+
+from plait_engine.errors import ErrorCode, LocalProtocolError
+from plait_engine.events import (
+    Accept,
+    Data,
+    EndOfMessage,
+    InformationalResponse,
+    Request,
+    Response,
+    Sendable,
+    StreamReset,
+)
+from plait_engine.headers import Headers, encode, find_bad_value_char, get_all, has_token
+
+from .fields import to_raw
+
+# RFC 9110 section 8.6: a request that anticipates content says so even when it is empty.
+CONTENT_METHODS = frozenset({"POST", "PUT", "PATCH"})
+
+# RFC 9112 section 6.3: these never have content, whatever their fields say.
+BODILESS_STATUS = frozenset({204, 304})
+
+Fields = list[tuple[str, str]]
+Rest = Sequence[Sendable]
+
+
+@dataclass(slots=True)
+class Exchange:
+    """The one exchange of the connection, or the next one when it is not open."""
+
+    stream_id: int = 1
+    open: bool = False
+    last: bool = False
+    """No exchange follows: a response says ``Connection: close``."""
+    method: str = ""
+    protocol: str | None = None
+    http_version: str = "1.1"
+    tunnel_offered: bool = False
+    tunnel_open: bool = False
+    sent_end: bool = False
+    received_end: bool = False
+    waits_for_continue: bool = False
+    """This client holds the content back (RFC 9110 section 10.1.1)."""
+    held: bytearray = field(default_factory=bytearray)
+    discards: bool = False
+    """The rest of the peer's message is not wanted."""
+    discarded: int = 0
+    aborted: bool = False
+
+
+def write_request(machine: h11.Connection, exchange: Exchange, event: Request, rest: Rest) -> bytes:
+    exchange.open = True
+    exchange.method = event.method
+    exchange.protocol = event.protocol
+    exchange.tunnel_offered = event.method == "CONNECT" or event.protocol is not None
+    headers = list(event.headers)
+    if not get_all(headers, "host"):
+        headers.insert(0, ("Host", event.authority))
+    if event.protocol is not None:
+        headers += upgrade_fields(headers, event.protocol)
+    elif not exchange.tunnel_offered:
+        headers += request_framing(event.method, headers, rest)
+        exchange.waits_for_continue = is_framed(headers) and has_token(
+            headers, "expect", "100-continue"
+        )
+    octets = write(
+        machine,
+        h11.Request(
+            method=encode(event.method), target=encode(event.target), headers=to_raw(headers)
+        ),
+    )
+    if exchange.tunnel_offered:  # what follows is tunnel bytes, and only after Accept
+        write(machine, h11.EndOfMessage())
+        exchange.sent_end = True
+    return octets
+
+
+def write_informational(
+    machine: h11.Connection, exchange: Exchange, event: InformationalResponse, rest: Rest
+) -> bytes:
+    if event.status == 101:
+        raise LocalProtocolError("101 is sent by Accept")
+    octets = write(
+        machine,
+        h11.InformationalResponse(
+            status_code=event.status, reason=phrase(event.status), headers=to_raw(event.headers)
+        ),
+    )
+    # RFC 9110 section 15.2: no 1xx for an HTTP/1.0 client
+    return b"" if exchange.http_version == "1.0" else octets
+
+
+def write_response(
+    machine: h11.Connection, exchange: Exchange, event: Response, rest: Rest
+) -> bytes:
+    if exchange.method == "CONNECT" and 200 <= event.status < 300:
+        raise LocalProtocolError("2xx to CONNECT is sent by Accept")
+    if event.reason and find_bad_value_char(event.reason):
+        raise LocalProtocolError("the reason phrase has a control character")
+    reason = phrase(event.status) if event.reason is None else encode(event.reason)
+    headers = list(event.headers)
+    headers += response_framing(exchange.method, event.status, headers, rest)
+    if exchange.last and not has_token(headers, "connection", "close"):
+        headers.append(("Connection", "close"))
+    exchange.tunnel_offered = False
+    return write(
+        machine,
+        h11.Response(status_code=event.status, reason=reason, headers=to_raw(headers)),
+    )
+
+
+def write_accept(machine: h11.Connection, exchange: Exchange, event: Accept, rest: Rest) -> bytes:
+    if not exchange.tunnel_offered or machine.our_role is h11.CLIENT:
+        raise LocalProtocolError("the request asks for no tunnel")
+    exchange.tunnel_offered = exchange.received_end = exchange.sent_end = False
+    exchange.tunnel_open = True
+    headers = list(event.headers)
+    answer: h11.Event
+    if exchange.protocol is None:
+        answer = h11.Response(status_code=200, reason=phrase(200), headers=to_raw(headers))
+    else:
+        headers += upgrade_fields(headers, exchange.protocol)
+        answer = h11.InformationalResponse(
+            status_code=101, reason=phrase(101), headers=to_raw(headers)
+        )
+    return write(machine, answer)
+
+
+def write_data(machine: h11.Connection, exchange: Exchange, event: Data, rest: Rest) -> bytes:
+    if exchange.sent_end:
+        raise LocalProtocolError("the message has ended")
+    if exchange.tunnel_open:
+        return event.data
+    if machine.our_role is h11.SERVER and exchange.method == "HEAD":
+        if machine.our_state is not h11.SEND_BODY:
+            raise LocalProtocolError("content before the head of the response")
+        return b""  # RFC 9110 section 9.3.2
+    return write(machine, h11.Data(data=event.data))
+
+
+def write_end(
+    machine: h11.Connection, exchange: Exchange, event: EndOfMessage, rest: Rest
+) -> bytes:
+    if exchange.sent_end:
+        raise LocalProtocolError("the message has ended")
+    exchange.sent_end = True
+    if exchange.tunnel_open:
+        return b""
+    trailers = to_raw(event.trailers)
+    if exchange.http_version == "1.0" or exchange.method == "HEAD":
+        trailers = []  # RFC 9110 section 6.5.1: no place for them
+    return write(machine, h11.EndOfMessage(headers=trailers))
+
+
+def write_reset(
+    machine: h11.Connection, exchange: Exchange, event: StreamReset, rest: Rest
+) -> bytes:
+    if event.code == ErrorCode.NO_ERROR and exchange.sent_end and not exchange.tunnel_open:
+        exchange.discards = True
+    else:
+        exchange.aborted = True
+    return b""
+
+
+WRITERS: dict[type, Callable[..., bytes]] = {
+    Request: write_request,
+    InformationalResponse: write_informational,
+    Response: write_response,
+    Accept: write_accept,
+    Data: write_data,
+    EndOfMessage: write_end,
+    StreamReset: write_reset,
+}
+
+
+class Reserved(bytes):
+    """Stands in h11's writer for body octets that the adapter writes itself.
+
+    h11 asks nothing but the length of what it passes through.
+    """
+
+    size: int
+
+    def __new__(cls, size: int) -> Reserved:
+        placeholder = super().__new__(cls)
+        placeholder.size = size
+        return placeholder
+
+    def __len__(self) -> int:
+        return self.size
+
+
+def is_framed(headers: Headers) -> bool:
+    """Tell whether the fields say where the content ends."""
+    sized = get_all(headers, "content-length")
+    coded = get_all(headers, "transfer-encoding")
+    if sized and coded:  # RFC 9112 section 6.2
+        raise LocalProtocolError("Content-Length and Transfer-Encoding exclude each other")
+    return bool(sized or coded)
+
+
+def complete_size(rest: Rest) -> int | None:
+    """Return the size of the content that ``rest`` completes, ``None`` if it does not."""
+    if not rest or not isinstance(rest[-1], EndOfMessage) or rest[-1].trailers:
+        return None
+    return sum(len(event.data) for event in rest if isinstance(event, Data))
+
+
+def request_framing(method: str, headers: Headers, rest: Rest) -> Fields:
+    """Return the framing fields that a request still needs."""
+    if is_framed(headers):
+        return []
+    size = complete_size(rest)
+    if size is None:
+        return [("Transfer-Encoding", "chunked")]
+    if size or method in CONTENT_METHODS:
+        return [("Content-Length", str(size))]
+    return []
+
+
+def response_framing(method: str, status: int, headers: Headers, rest: Rest) -> Fields:
+    """Return the framing fields that a response still needs; h11 adds chunked itself."""
+    if is_framed(headers) or method == "HEAD" or status in BODILESS_STATUS:
+        return []
+    size = complete_size(rest)
+    return [] if size is None else [("Content-Length", str(size))]
+
+
+def upgrade_fields(headers: Headers, protocol: str) -> Fields:
+    """Return what ``headers`` lack to switch to ``protocol`` (RFC 9110 section 7.8)."""
+    fields = []
+    if not get_all(headers, "upgrade"):
+        fields.append(("Upgrade", protocol))
+    if not has_token(headers, "connection", "upgrade"):
+        fields.append(("Connection", "Upgrade"))
+    return fields
+
+
+def phrase(status: int) -> bytes:
+    """Return the standard reason phrase of ``status``, or none."""
+    try:
+        return http.HTTPStatus(status).phrase.encode()
+    except ValueError:
+        return b""
+
+
+def write(machine: h11.Connection, event: h11.Event) -> bytes:
+    """Let h11 write ``event`` and return the octets."""
+    return machine.send(event) or b""
