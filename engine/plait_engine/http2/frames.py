@@ -136,11 +136,13 @@ class FrameReader:
                 if len(partial) < FRAME_HEADER_SIZE:
                     return
             high, low, kind, flags, stream_id = _HEADER.unpack_from(partial)
-            size = FRAME_HEADER_SIZE + self._payload_size(high, low, kind)
-            missing = size - len(partial)
+            size = high << 8 | low
+            if size > self.max_frame_size:
+                raise self._too_large(kind, size)
+            missing = FRAME_HEADER_SIZE + size - len(partial)
             partial += data[pos : pos + missing]
             pos += missing
-            if len(partial) < size:
+            if len(partial) < FRAME_HEADER_SIZE + size:
                 return
             payload = bytes(memoryview(partial)[FRAME_HEADER_SIZE:])
             partial = self._partial = bytearray()
@@ -148,8 +150,11 @@ class FrameReader:
         end = len(data)
         while end - pos >= FRAME_HEADER_SIZE:
             high, low, kind, flags, stream_id = _HEADER.unpack_from(data, pos)
+            size = high << 8 | low
+            if size > self.max_frame_size:
+                raise self._too_large(kind, size)
             start = pos + FRAME_HEADER_SIZE
-            stop = start + self._payload_size(high, low, kind)
+            stop = start + size
             if stop > end:
                 break
             pos = stop
@@ -165,17 +170,14 @@ class FrameReader:
         self._preface = self._preface[len(part) :]
         return len(part)
 
-    def _payload_size(self, high: int, low: int, kind: int) -> int:
-        size = high << 8 | low
-        if size > self.max_frame_size:
-            # RFC 9113 section 4.2.  A stream error would do for some frames; but whoever
-            # ignores our SETTINGS_MAX_FRAME_SIZE cannot be talked to.
-            name = FRAME_NAMES.get(kind, f"frame of type {kind:#x}")
-            raise FrameError(
-                f"a {name} of {size} octets exceeds SETTINGS_MAX_FRAME_SIZE, {self.max_frame_size}",
-                ErrorCode.FRAME_SIZE_ERROR,
-            )
-        return size
+    def _too_large(self, kind: int, size: int) -> FrameError:
+        # RFC 9113 section 4.2.  A stream error would do for some frames; but whoever ignores
+        # our SETTINGS_MAX_FRAME_SIZE cannot be talked to.
+        name = FRAME_NAMES.get(kind, f"frame of type {kind:#x}")
+        return FrameError(
+            f"a {name} of {size} octets exceeds SETTINGS_MAX_FRAME_SIZE, {self.max_frame_size}",
+            ErrorCode.FRAME_SIZE_ERROR,
+        )
 
 
 # -- parsing payloads ---------------------------------------------------------

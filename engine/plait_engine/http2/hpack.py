@@ -21,7 +21,6 @@ Rules
 
 Limits
 ------
-Integers end at 2**32 - 1 and at 5 continuation octets (section 5.1 asks for a limit).
 A field list ends at ``max_header_list_size`` and at ``max_fields``: a one-octet index may
 stand for a field of 4 KiB, or for a crumb that costs 100 times its octet in memory.
 Both directions are linear in the octets and fields, and all caches are bounded.
@@ -29,13 +28,24 @@ Both directions are linear in the octets and fields, and all caches are bounded.
 
 from __future__ import annotations
 
-from collections import OrderedDict, deque
+from collections import OrderedDict
 from collections.abc import Iterable
 
 from plait_engine.headers import decode as decode_text
 from plait_engine.headers import encode as encode_text
 
-from . import huffman
+from .hpack_primitives import (
+    INCREMENTAL,
+    INDEXED,
+    NEVER_INDEXED,
+    NOT_INDEXED,
+    SIZE_UPDATE,
+    HPACKError,
+    decode_integer,
+    decode_string,
+    encode_integer,
+    encode_string,
+)
 from .hpack_tables import (
     ENTRY_OVERHEAD,
     STATIC_INDEXES,
@@ -46,66 +56,21 @@ from .hpack_tables import (
     Field,
 )
 
+__all__ = ["DEFAULT_TABLE_SIZE", "Decoder", "Encoder", "HPACKError", "HeaderListTooLarge"]
+
 DEFAULT_TABLE_SIZE = 4096
 """SETTINGS_HEADER_TABLE_SIZE before any SETTINGS (RFC 9113 section 6.5.2)."""
 
-MAX_INTEGER = 2**32 - 1
-_MAX_CONTINUATIONS = 5
-
 # What a connection remembers at most.  Blocks above the size are rare and cost memory.
 _CACHED_BLOCKS = 64
+_CACHED_FIELDS = 256
 _CACHED_BLOCK_SIZE = 1024
-
-# The first octet of a representation says its kind (RFC 7541 section 6).
-_INDEXED = 0x80  # 6.1: an index of 7 bits
-_INCREMENTAL = 0x40  # 6.2.1: a literal that enters the table, name index of 6 bits
-_SIZE_UPDATE = 0x20  # 6.3: a size of 5 bits
-_NEVER_INDEXED = 0x10  # 6.2.3: a literal that no intermediary may index, 4 bits
-_NOT_INDEXED = 0x00  # 6.2.2: a literal that does not enter the table, 4 bits
-_HUFFMAN = 0x80  # 5.2: a string literal is Huffman-coded, its length has 7 bits
 
 _MAX_SIZE_UPDATES = 2  # RFC 7541 section 4.2: the smallest in between, and the final one
 
 
-class HPACKError(Exception):
-    """A block cannot be decoded.  The table is unknown from here on: COMPRESSION_ERROR."""
-
-
 class HeaderListTooLarge(Exception):
     """The fields of a block exceed a limit.  The table is in sync, the next block decodes."""
-
-
-def encode_integer(value: int, prefix: int, first: int) -> bytes:
-    """Return ``value`` with a prefix of ``prefix`` bits in the octet ``first`` (section 5.1)."""
-    limit = (1 << prefix) - 1
-    if value < limit:
-        return bytes((first | value,))
-    octets = bytearray((first | limit,))
-    value -= limit
-    while value >= 0x80:
-        octets.append(value & 0x7F | 0x80)
-        value >>= 7
-    octets.append(value)
-    return bytes(octets)
-
-
-def decode_integer(block: bytes, pos: int, limit: int) -> tuple[int, int]:
-    """Return an integer whose prefix was all 1s, ``limit``, and the position behind it.
-
-    Raises HPACKError when it is cut short or too large (section 5.1).
-    """
-    value = limit
-    octets = block[pos : pos + _MAX_CONTINUATIONS]
-    for shift, octet in enumerate(octets):
-        value += (octet & 0x7F) << 7 * shift
-        if octet < 0x80:
-            if value > MAX_INTEGER:
-                break
-            return value, pos + shift + 1
-    else:
-        if len(octets) < _MAX_CONTINUATIONS:
-            raise HPACKError("an integer is cut short")
-    raise HPACKError("an integer is too large")
 
 
 class Decoder:
@@ -119,12 +84,13 @@ class Decoder:
 
     __slots__ = (
         "_cache",
-        "_dynamic",
         "_limit",
         "_max_fields",
         "_max_header_list_size",
         "_max_table_size",
         "_size",
+        "_smallest",
+        "_table",
     )
 
     def __init__(
@@ -137,9 +103,12 @@ class Decoder:
         self._max_table_size = max_table_size
         self._max_header_list_size = max_header_list_size
         self._max_fields = max_fields
-        self._dynamic: deque[Entry] = deque()  # the newest first
+        # The one index space (section 2.3.3): the static table, then the dynamic one, whose
+        # newest entry is the first.
+        self._table = STATIC_TABLE.copy()
         self._size = 0
         self._limit = max_table_size  # what the encoder chose
+        self._smallest = max_table_size  # the least that it was allowed since it last chose
         self._cache: dict[bytes, list[Field]] = {}
 
     @property
@@ -147,13 +116,14 @@ class Decoder:
         """The SETTINGS_HEADER_TABLE_SIZE that the peer has acknowledged.
 
         Setting it below what the encoder uses makes a size update at the start of the next
-        block mandatory (RFC 7541 section 4.2).
+        block mandatory, even when it was raised again before (RFC 7541 section 4.2).
         """
         return self._max_table_size
 
     @max_table_size.setter
     def max_table_size(self, size: int) -> None:
         self._max_table_size = size
+        self._smallest = min(self._smallest, size)
         self._cache.clear()  # a cached block does not begin with the update
 
     def decode(self, block: bytes) -> list[Field]:
@@ -170,22 +140,28 @@ class Decoder:
         fields: list[Field] = []
         room = self._max_header_list_size
         max_fields = self._max_fields
+        table = self._table
         end = len(block)
-        start = pos = self._read_size_updates(block)
-        insertions = 0
+        pos = 0
+        cacheable = end <= _CACHED_BLOCK_SIZE
+        if self._smallest < self._limit or (end and block[0] & 0xE0 == SIZE_UPDATE):
+            pos = self._read_size_updates(block)
+            cacheable = False
         while pos < end:
             first = block[pos]
             pos += 1
-            if first >= _INDEXED:
+            if first >= INDEXED:
                 index = first & 0x7F
                 if index == 0x7F:
                     index, pos = decode_integer(block, pos, 0x7F)
-                entry = STATIC_TABLE[index] if 0 < index <= STATIC_LENGTH else self._entry(index)
-            elif first >= _INCREMENTAL:
+                if not 0 < index < len(table):
+                    raise HPACKError(f"there is no field of index {index}")
+                entry = table[index]
+            elif first >= INCREMENTAL:
                 entry, pos = self._read_literal(block, pos, first, 0x3F)
                 self._insert(entry)
-                insertions += 1
-            elif first < _SIZE_UPDATE:
+                cacheable = False
+            elif first < SIZE_UPDATE:
                 entry, pos = self._read_literal(block, pos, first, 0x0F)
             else:
                 raise HPACKError("a table size update is not at the start of the block")
@@ -199,7 +175,7 @@ class Decoder:
             raise HeaderListTooLarge(
                 f"a field list exceeds {max_fields} fields or {self._max_header_list_size} octets"
             )
-        if not insertions and not start and end <= _CACHED_BLOCK_SIZE:
+        if cacheable:
             if len(self._cache) >= _CACHED_BLOCKS:
                 self._cache.clear()
             self._cache[block] = fields
@@ -208,7 +184,8 @@ class Decoder:
     def _read_size_updates(self, block: bytes) -> int:
         """Apply the size updates at the start and return the position behind them."""
         pos = updates = 0
-        while pos < len(block) and block[pos] & 0xE0 == _SIZE_UPDATE:
+        smallest = self._limit
+        while pos < len(block) and block[pos] & 0xE0 == SIZE_UPDATE:
             updates += 1
             size = block[pos] & 0x1F
             pos += 1
@@ -218,10 +195,13 @@ class Decoder:
                 raise HPACKError(f"table size {size} exceeds {self._max_table_size}")
             if updates > _MAX_SIZE_UPDATES:
                 raise HPACKError("more than two table size updates in a block")
+            smallest = min(smallest, size)
             self._limit = size
+            self._cache.clear()
             self._evict(size)
-        if self._limit > self._max_table_size:
-            raise HPACKError("the table size was lowered, but the block has no size update")
+        if smallest > self._smallest:
+            raise HPACKError("the table size was lowered, but the block has no such update")
+        self._smallest = self._max_table_size
         return pos
 
     def _read_literal(self, block: bytes, pos: int, first: int, mask: int) -> tuple[Entry, int]:
@@ -230,20 +210,16 @@ class Decoder:
         if index == mask:
             index, pos = decode_integer(block, pos, mask)
         if not index:
-            octets, pos = _read_string(block, pos)
+            octets, pos = decode_string(block, pos)
             name = decode_text(octets)
             size = len(octets)
         else:
-            name = (STATIC_TABLE[index] if index <= STATIC_LENGTH else self._entry(index))[0][0]
+            if index >= len(self._table):
+                raise HPACKError(f"there is no field of index {index}")
+            name = self._table[index][0][0]
             size = len(name) if name.isascii() else len(encode_text(name))
-        octets, pos = _read_string(block, pos)
+        octets, pos = decode_string(block, pos)
         return ((name, decode_text(octets)), size + len(octets) + ENTRY_OVERHEAD), pos
-
-    def _entry(self, index: int) -> Entry:
-        """Return an entry of the dynamic table (section 2.3.3)."""
-        if STATIC_LENGTH < index <= STATIC_LENGTH + len(self._dynamic):
-            return self._dynamic[index - STATIC_LENGTH - 1]
-        raise HPACKError(f"there is no field of index {index}")
 
     def _insert(self, entry: Entry) -> None:
         """Add the newest entry; one larger than the table leaves it empty (section 4.4)."""
@@ -251,35 +227,13 @@ class Decoder:
         size = entry[1]
         self._evict(self._limit - size)
         if size <= self._limit:
-            self._dynamic.appendleft(entry)
+            self._table.insert(STATIC_LENGTH + 1, entry)
             self._size += size
 
     def _evict(self, room: int) -> None:
         """Drop the oldest entries until at most ``room`` octets are used (sections 4.3, 4.4)."""
-        self._cache.clear()
-        while self._size > room and self._dynamic:
-            self._size -= self._dynamic.pop()[1]
-
-
-def _read_string(block: bytes, pos: int) -> tuple[bytes, int]:
-    """Return the octets of a string literal and the position behind it (section 5.2)."""
-    if pos >= len(block):
-        raise HPACKError("a field is cut short")
-    first = block[pos]
-    pos += 1
-    length = first & 0x7F
-    if length == 0x7F:
-        length, pos = decode_integer(block, pos, 0x7F)
-    end = pos + length
-    if end > len(block):
-        raise HPACKError("a string is longer than the block")
-    octets = block[pos:end]
-    if first < _HUFFMAN:
-        return octets, end
-    try:
-        return huffman.decode(octets), end
-    except huffman.HuffmanError as error:
-        raise HPACKError(str(error)) from error
+        while self._size > max(room, 0):
+            self._size -= self._table.pop()[1]
 
 
 # RFC 7541 section 7.1.3: a value that an attacker can guess by watching the size of blocks
@@ -304,7 +258,8 @@ _VOLATILE = frozenset(
     }
 )
 
-_INDEXED_OCTETS = [encode_integer(index, 7, _INDEXED) for index in range(256)]
+_INDEXED_OCTETS = [encode_integer(index, 7, INDEXED) for index in range(256)]
+_STATIC_OCTETS = {field: _INDEXED_OCTETS[index] for field, index in STATIC_INDEXES.items()}
 
 
 class Encoder:
@@ -315,11 +270,11 @@ class Encoder:
     """
 
     __slots__ = (
-        "_cache",
+        "_blocks",
         "_dynamic",
         "_inserted",
+        "_known",
         "_limit",
-        "_literals",
         "_max_table_size",
         "_names",
         "_size",
@@ -329,126 +284,133 @@ class Encoder:
 
     def __init__(self, *, max_table_size: int = DEFAULT_TABLE_SIZE) -> None:
         self._max_table_size = max_table_size
-        # Entries by field, the oldest first, each with its number: entry n was the n-th to
-        # be inserted, so its index is counted back from the newest.
+        # The dynamic table: field to (number, size), the oldest first.  Entry n was the n-th
+        # to be inserted, so its index is counted back from the newest.
         self._dynamic: OrderedDict[Field, tuple[int, int]] = OrderedDict()
-        self._names: dict[str, int] = {}
+        self._names: dict[str, int] = {}  # the newest entry of names that are not static
         self._inserted = 0
         self._size = 0
+        # Its size, and what the next block has to announce: the smallest size since the
+        # last block, and the final one.
         self._limit = DEFAULT_TABLE_SIZE
         self._smallest = self._target = min(max_table_size, DEFAULT_TABLE_SIZE)
-        self._cache: dict[tuple[Field, ...], bytes] = {}
-        self._literals: dict[Field, bytes] = {}
+        # Octets of whole blocks and of single fields, until the table changes.
+        self._blocks: dict[tuple[Field, ...], bytes] = {}
+        self._known: dict[Field, bytes] = {}
 
     def set_peer_table_size(self, size: int) -> None:
         """Obey the peer's SETTINGS_HEADER_TABLE_SIZE from the next block on."""
         self._target = min(size, self._max_table_size)
         self._smallest = min(self._smallest, self._target)
-        self._cache.clear()
+        self._forget()
 
     def encode(self, headers: Iterable[Field]) -> bytes:
         """Return the header block for ``headers``, whose names are in lower case.
 
-        Raises UnicodeEncodeError for text that ``headers.encode`` does not take; then the
-        table has not changed.
+        Raises UnicodeEncodeError for text that ``headers.encode`` does not take; the next
+        block then starts with an empty table, so nothing is out of step.
         """
         fields = tuple(headers)
-        block = self._cache.get(fields)
+        block = self._blocks.get(fields)
         return self._encode(fields) if block is None else block
 
     def _encode(self, fields: tuple[Field, ...]) -> bytes:
-        encode_text("".join(map("".join, fields)))  # raises before the table changes
-        parts = [self._size_updates()]
+        updates = b"" if self._smallest == self._target == self._limit else self._size_updates()
         inserted = self._inserted
-        for field in fields:
-            octets = _STATIC_OCTETS.get(field) or self._literals.get(field)
-            if octets is None:
-                entry = self._dynamic.get(field)
-                octets = self._literal(field) if entry is None else self._index(entry[0])
-            parts.append(octets)
-        block = b"".join(parts)
-        if inserted == self._inserted and not parts[0] and len(block) <= _CACHED_BLOCK_SIZE:
-            if len(self._cache) >= _CACHED_BLOCKS:
-                self._cache.clear()
-            self._cache[fields] = block
+        known = self._known
+        try:
+            parts = [known.get(field) or self._represent(field) for field in fields]
+        except UnicodeEncodeError:
+            self._smallest = 0
+            self._forget()
+            raise
+        block = updates + b"".join(parts)
+        if inserted == self._inserted and not updates and len(block) <= _CACHED_BLOCK_SIZE:
+            if len(self._blocks) >= _CACHED_BLOCKS:
+                self._blocks.clear()
+            self._blocks[fields] = block
         return block
 
-    def _index(self, number: int) -> bytes:
-        """Return the indexed representation (section 6.1) of a dynamic entry."""
-        index = STATIC_LENGTH + self._inserted - number
-        return _INDEXED_OCTETS[index] if index < 256 else encode_integer(index, 7, _INDEXED)
+    def _represent(self, field: Field) -> bytes:
+        """Return the representation of a field (section 6); it may enter the table."""
+        octets = _STATIC_OCTETS.get(field)
+        if octets is None:
+            entry = self._dynamic.get(field)
+            if entry is not None:
+                octets = encode_integer(self._index(entry[0]), 7, INDEXED)
+            else:
+                name, value = field
+                literal = encode_text(value)
+                prefix = _literal_prefix(name, literal)
+                if prefix is None:
+                    size = len(encode_text(name)) + len(literal) + ENTRY_OVERHEAD
+                    # An entry that pushes out most of the table is not worth it.
+                    if size <= self._limit * 3 // 4:
+                        return self._insert(field, size) + encode_string(literal)
+                    prefix = _name(name, 4, NOT_INDEXED)
+                octets = prefix + encode_string(literal)
+        if len(self._known) >= _CACHED_FIELDS:
+            self._known.clear()
+        if len(octets) <= _CACHED_BLOCK_SIZE:
+            self._known[field] = octets
+        return octets
 
-    def _literal(self, field: Field) -> bytes:
-        """Return a literal (section 6.2), and insert it into the table if it may repeat."""
-        name, value = field
-        value_octets = encode_text(value)
-        if name in _SECRETS or (name == "cookie" and len(value_octets) < _MIN_INDEXED_COOKIE):
-            return self._keep(field, _literal(name, value_octets, 4, _NEVER_INDEXED))
-        size = len(encode_text(name)) + len(value_octets) + ENTRY_OVERHEAD
-        # An entry that pushes out most of the table is not worth it.
-        if name in _VOLATILE or size > self._limit * 3 // 4:
-            return self._keep(field, _literal(name, value_octets, 4, _NOT_INDEXED))
+    def _index(self, number: int) -> int:
+        return STATIC_LENGTH + self._inserted - number
+
+    def _insert(self, field: Field, size: int) -> bytes:
+        """Add the newest entry; return the start of the literal that does so (6.2.1)."""
+        name = field[0]
         number = self._names.get(name)
         if number is None:
-            octets = _literal(name, value_octets, 6, _INCREMENTAL)
+            start = _name(name, 6, INCREMENTAL)
         else:
-            index = STATIC_LENGTH + self._inserted - number
-            octets = encode_integer(index, 6, _INCREMENTAL) + _string(value_octets)
-        self._insert(field, size)
-        return octets
-
-    def _keep(self, field: Field, octets: bytes) -> bytes:
-        """Remember a literal that does not depend on the dynamic table."""
-        if len(octets) <= _CACHED_BLOCK_SIZE:
-            if len(self._literals) >= _CACHED_BLOCKS:
-                self._literals.clear()
-            self._literals[field] = octets
-        return octets
-
-    def _insert(self, field: Field, size: int) -> None:
-        self._cache.clear()
+            start = encode_integer(self._index(number), 6, INCREMENTAL)
+        self._forget()
         self._evict(self._limit - size)
         self._dynamic[field] = (self._inserted, size)
-        if field[0] not in STATIC_NAMES:
-            self._names[field[0]] = self._inserted
+        if name not in STATIC_NAMES:
+            self._names[name] = self._inserted
         self._inserted += 1
         self._size += size
+        return start
 
     def _evict(self, room: int) -> None:
         """Drop the oldest entries until at most ``room`` octets are used (sections 4.3, 4.4)."""
-        dynamic = self._dynamic
-        while self._size > room and dynamic:
-            field, (number, size) = dynamic.popitem(last=False)
+        while self._size > room:
+            field, (number, size) = self._dynamic.popitem(last=False)
             self._size -= size
             if self._names.get(field[0]) == number:
                 del self._names[field[0]]
 
+    def _forget(self) -> None:
+        """Drop what was remembered of a table that has changed."""
+        self._blocks.clear()
+        self._known.clear()
+
     def _size_updates(self) -> bytes:
         """Return the size updates that are due, and apply them (section 4.2)."""
-        if self._smallest == self._target == self._limit:
-            return b""
-        smallest, self._smallest, self._limit = self._smallest, self._target, self._target
+        smallest, target = self._smallest, self._target
         self._evict(smallest)
-        octets = encode_integer(self._target, 5, _SIZE_UPDATE)
-        if smallest < self._target:
-            octets = encode_integer(smallest, 5, _SIZE_UPDATE) + octets
-        return octets
+        self._smallest = self._limit = target
+        octets = encode_integer(target, 5, SIZE_UPDATE)
+        return encode_integer(smallest, 5, SIZE_UPDATE) + octets if smallest < target else octets
 
 
-def _literal(name: str, value: bytes, prefix: int, kind: int) -> bytes:
-    """Return a literal with a name of the static table or spelt out (section 6.2)."""
+def _name(name: str, prefix: int, kind: int) -> bytes:
+    """Return the start of a literal: a name of the static table, or spelt out (section 6.2)."""
     index = STATIC_NAMES.get(name)
     if index is not None:
-        return encode_integer(index, prefix, kind) + _string(value)
-    return bytes((kind,)) + _string(encode_text(name)) + _string(value)
+        return encode_integer(index, prefix, kind)
+    return bytes((kind,)) + encode_string(encode_text(name))
 
 
-def _string(octets: bytes) -> bytes:
-    """Return a string literal, Huffman-coded when that is shorter (section 5.2)."""
-    coded = huffman.encode(octets)
-    if len(coded) < len(octets):
-        return encode_integer(len(coded), 7, _HUFFMAN) + coded
-    return encode_integer(len(octets), 7, 0) + octets
+_NEVER_INDEXED_STARTS = {name: _name(name, 4, NEVER_INDEXED) for name in (*_SECRETS, "cookie")}
+_NOT_INDEXED_STARTS = {name: _name(name, 4, NOT_INDEXED) for name in _VOLATILE}
 
 
-_STATIC_OCTETS = {field: _INDEXED_OCTETS[index] for field, index in STATIC_INDEXES.items()}
+def _literal_prefix(name: str, value: bytes) -> bytes | None:
+    """Return the start of a literal that must not enter the table, or ``None``."""
+    if name == "cookie" and len(value) >= _MIN_INDEXED_COOKIE:
+        return None
+    return _NEVER_INDEXED_STARTS.get(name) or _NOT_INDEXED_STARTS.get(name)

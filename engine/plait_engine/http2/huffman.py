@@ -129,7 +129,7 @@ _CODES = [code for symbol, code in sorted(_codes()) if symbol != _EOS]
 
 def encode(octets: bytes) -> bytes:
     """Return the Huffman code of ``octets``, padded to whole octets with 1s."""
-    digits = "".join(map(_CODES.__getitem__, octets))
+    digits = "".join([_CODES[octet] for octet in octets])
     if not digits:
         return b""
     digits += _PADDING[: -len(digits) % 8]

@@ -1,0 +1,89 @@
+"""The parts that HPACK representations are made of (RFC 7541 sections 5 and 6).
+
+A representation begins with one octet: its high bits say the kind, the rest is the prefix
+of an integer.  Integers and string literals follow.
+
+Limits: an integer ends at 2**32 - 1 and at 5 continuation octets, leading zeros included
+(section 5.1 asks for a limit).
+"""
+
+from __future__ import annotations
+
+from . import huffman
+
+INDEXED = 0x80  # 6.1: an index of 7 bits
+INCREMENTAL = 0x40  # 6.2.1: a literal that enters the table, name index of 6 bits
+SIZE_UPDATE = 0x20  # 6.3: a size of 5 bits
+NEVER_INDEXED = 0x10  # 6.2.3: a literal that no intermediary may index, 4 bits
+NOT_INDEXED = 0x00  # 6.2.2: a literal that does not enter the table, 4 bits
+
+_HUFFMAN = 0x80  # 5.2: a string literal is Huffman-coded; its length has 7 bits
+
+MAX_INTEGER = 2**32 - 1
+_MAX_CONTINUATIONS = 5
+
+
+class HPACKError(Exception):
+    """A block cannot be decoded.  The table is unknown from here on: COMPRESSION_ERROR."""
+
+
+def encode_integer(value: int, prefix: int, kind: int) -> bytes:
+    """Return ``value`` with a prefix of ``prefix`` bits in an octet of ``kind`` (section 5.1)."""
+    limit = (1 << prefix) - 1
+    if value < limit:
+        return bytes((kind | value,))
+    octets = bytearray((kind | limit,))
+    value -= limit
+    while value >= 0x80:
+        octets.append(value & 0x7F | 0x80)
+        value >>= 7
+    octets.append(value)
+    return bytes(octets)
+
+
+def decode_integer(block: bytes, pos: int, limit: int) -> tuple[int, int]:
+    """Return an integer whose prefix was all 1s, ``limit``, and the position behind it.
+
+    Raises HPACKError when it is cut short or too large (section 5.1).
+    """
+    value = limit
+    octets = block[pos : pos + _MAX_CONTINUATIONS]
+    for count, octet in enumerate(octets):
+        value += (octet & 0x7F) << 7 * count
+        if octet < 0x80 and value <= MAX_INTEGER:
+            return value, pos + count + 1
+    if len(octets) < _MAX_CONTINUATIONS and value <= MAX_INTEGER:
+        raise HPACKError("an integer is cut short")
+    raise HPACKError("an integer is too large")
+
+
+def encode_string(octets: bytes) -> bytes:
+    """Return a string literal, Huffman-coded when that is shorter (section 5.2)."""
+    coded = huffman.encode(octets)
+    if len(coded) < len(octets):
+        return encode_integer(len(coded), 7, _HUFFMAN) + coded
+    return encode_integer(len(octets), 7, 0) + octets
+
+
+def decode_string(block: bytes, pos: int) -> tuple[bytes, int]:
+    """Return the octets of a string literal and the position behind it (section 5.2).
+
+    Raises HPACKError when it is cut short or its Huffman code is wrong.
+    """
+    if pos >= len(block):
+        raise HPACKError("a field is cut short")
+    first = block[pos]
+    pos += 1
+    length = first & 0x7F
+    if length == 0x7F:
+        length, pos = decode_integer(block, pos, 0x7F)
+    end = pos + length
+    if end > len(block):
+        raise HPACKError("a string is longer than the block")
+    octets = block[pos:end]
+    if first < _HUFFMAN:
+        return octets, end
+    try:
+        return huffman.decode(octets), end
+    except huffman.HuffmanError as error:
+        raise HPACKError(str(error)) from error
