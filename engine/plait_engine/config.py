@@ -88,7 +88,11 @@ class Limits:
     max_message_size: int = 4194304
     """A message, after inflating (aiohttp: 4 MiB; 0: no limit): over: close 1009."""
     max_frame_fragments: int = 1024
-    """Fragments of a message; raised to max_message_size // 256 if that is more."""
+    """Fragments of a message; raised to max_message_size // 256 if that is more: over:
+    close 1009."""
+    max_pending_pongs: int = 32
+    """Pongs that wait to be sent; beyond that only the latest ping is answered (RFC 6455
+    section 5.5.3)."""
 
 
 @dataclass(frozen=True, slots=True)

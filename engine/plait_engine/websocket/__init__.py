@@ -1,0 +1,23 @@
+"""WebSocket (RFC 6455) with permessage-deflate (RFC 7692), over any stream.
+
+``handshake`` makes and checks the request and the answer, for HTTP/1.1 and HTTP/2;
+``connection`` is the machine for what follows; ``events`` is its vocabulary.
+"""
+
+from .connection import WebSocketConnection, WebSocketState
+from .deflate import Deflate
+from .events import BytesMessage, Ping, Pong, TextMessage, WebSocketClose, WebSocketEvent
+from .frames import CloseCode
+
+__all__ = [
+    "BytesMessage",
+    "CloseCode",
+    "Deflate",
+    "Ping",
+    "Pong",
+    "TextMessage",
+    "WebSocketClose",
+    "WebSocketConnection",
+    "WebSocketEvent",
+    "WebSocketState",
+]

@@ -1,0 +1,500 @@
+"""A WebSocket connection (RFC 6455) on one stream, whatever carries it.
+
+Strategy
+--------
+The machine sits on the tunnel of one exchange, after ``Accept``: give it the octets of
+``Data`` and send what it returns as ``Data``.  HTTP/1.1 and HTTP/2 make no difference to
+it (RFC 8441 section 5).  The contract is that of ``plait_engine.connection``: inputs never
+raise, commands raise LocalProtocolError, and after each of them drain the outputs.
+
+*Events are answered when they are taken.*  A Close frame of the peer, or a fault, is
+answered when ``next_event`` returns it, and not when the octets came.  So what the
+application sends for the messages before it still goes out before the Close frame, also
+where the application is slower than the network.  An application that reads late may
+leave the events here, and acknowledge their octets when it takes them: that is all the
+backpressure there is.  Pings do not wait: they are answered at once.
+
+::
+
+    OPEN ----- we send Close, or take the peer's ----> CLOSING ---- both done ---> CLOSED
+      |                                                   |                          ^
+      +------------ fault, lost transport, no pong -------+--- close timer ----------+
+
+Rules
+-----
+* Closing handshake: sections 5.5.1 and 7.1.  The server ends the stream first; the client
+  gives it ``close_timeout`` seconds for that (7.1.1).
+* After the peer's Close frame everything is dropped (1.4); after ours no message can be
+  sent, though the peer's still arrive.
+* A ping is answered, with the same payload.  When more than ``max_pending_pongs`` wait to
+  be sent, only the latest of the rest is (5.5.3), so a flood costs nothing.
+
+Heartbeat
+---------
+After ``ping_interval`` seconds without an octet from the peer a Ping is sent.  If then
+nothing comes for ``pong_timeout`` seconds the peer is gone.  Any octets count as life, not
+only the Pong.  While events wait to be taken the silence may be our own (the adapter may
+have stopped reading), so nobody is declared dead then.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections import deque
+
+from plait_engine.config import Config
+from plait_engine.connection import Role
+from plait_engine.errors import LocalProtocolError, RemoteProtocolError
+from plait_engine.timers import Timer, Timers
+
+from .deflate import Deflate, Deflater, Inflater
+from .events import BytesMessage, Ping, Pong, TextMessage, WebSocketClose, WebSocketEvent
+from .frames import (
+    FIN,
+    MASKED,
+    MAX_CONTROL_PAYLOAD,
+    RSV1,
+    CloseCode,
+    Opcode,
+    apply_mask,
+    frame_header,
+    is_wire_close_code,
+)
+from .reader import MessageReader, fault
+
+_TEXT = int(Opcode.TEXT)
+_BINARY = int(Opcode.BINARY)
+
+_JOIN_BELOW = 65536  # larger payloads are not copied to stand behind their header
+_KEYS_AT_ONCE = 256  # masking keys drawn together; a call costs more than the octets
+
+
+class WebSocketState(enum.Enum):
+    """Where the connection is in its life; it only ever moves down this list."""
+
+    OPEN = "open"
+    CLOSING = "closing"
+    """One side has sent its Close frame."""
+    CLOSED = "closed"
+    """Nothing more is sent or received."""
+
+
+class WebSocketConnection:
+    """One WebSocket, either role.
+
+    ``deflate`` and ``subprotocol`` are what the handshake agreed on.  ``auto_pong``:
+    answer pings here; they are then not reported.  ``auto_close``: answer the peer's
+    Close frame with its own code; when off, send a ``WebSocketClose`` yourself.
+    ``decode_text``: when off, ``TextMessage.data`` is ``bytes``; that they are UTF-8 is
+    checked all the same.  ``ping_interval`` and ``pong_timeout`` (half the interval by
+    default) are the heartbeat, in seconds; ``None`` switches it off.  ``close_timeout``
+    and ``max_message_size`` (0: no limit) default to those of ``config``.
+
+    ``now`` is the time of the handshake's end; the heartbeat counts from there.
+    """
+
+    __slots__ = (
+        "_auto_close",
+        "_auto_pong",
+        "_close_sent",
+        "_close_timeout",
+        "_compressing",
+        "_config",
+        "_deflater",
+        "_eof",
+        "_events",
+        "_heard",
+        "_keys",
+        "_latest_pong",
+        "_mask_bit",
+        "_now",
+        "_outgoing",
+        "_pending_pongs",
+        "_ping_interval",
+        "_ping_payload",
+        "_pinged",
+        "_pong_timeout",
+        "_reader",
+        "_role",
+        "_sending",
+        "_timers",
+        "close_code",
+        "close_reason",
+        "deflate",
+        "state",
+        "subprotocol",
+        "wants_close",
+    )
+
+    def __init__(
+        self,
+        role: Role,
+        config: Config,
+        *,
+        now: float = 0.0,
+        deflate: Deflate | None = None,
+        subprotocol: str | None = None,
+        ping_interval: float | None = None,
+        pong_timeout: float | None = None,
+        close_timeout: float | None = None,
+        auto_pong: bool = True,
+        auto_close: bool = True,
+        decode_text: bool = True,
+        max_message_size: int | None = None,
+    ) -> None:
+        server = role is Role.SERVER
+        limits = config.limits
+        if max_message_size is None:
+            max_message_size = limits.max_message_size
+        self._role = role
+        self._config = config
+        self.deflate = deflate
+        self.subprotocol = subprotocol
+        self.state = WebSocketState.OPEN
+        self.close_code: int | None = None
+        """The code of the ``WebSocketClose`` that was received; ``None`` before."""
+        self.close_reason = ""
+        self.wants_close = False
+        """The stream is of no more use: write what there is to send, then end it."""
+
+        self._auto_pong = auto_pong
+        self._auto_close = auto_close
+        self._events: deque[WebSocketEvent] = deque()
+        self._reader = MessageReader(
+            self._events,
+            self._receive_control,
+            masked=server,
+            max_message_size=max_message_size,
+            max_fragments=max_message_size
+            and max(limits.max_frame_fragments, max_message_size // 256),
+            inflater=None if deflate is None else _inflater(deflate, server),
+            decode_text=decode_text,
+        )
+
+        self._deflater = None if deflate is None else _deflater(deflate, server)
+        self._mask_bit = 0 if server else MASKED
+        self._keys = b""
+        self._sending = 0  # opcode of the message that we are sending in fragments
+        self._compressing = False
+        self._outgoing: deque[bytes] = deque()
+        self._pending_pongs = 0
+        self._latest_pong: bytes | None = None
+        self._close_sent = False
+        self._eof = False
+
+        self._timers = Timers()
+        self._close_timeout = config.timeouts.close if close_timeout is None else close_timeout
+        self._ping_interval = ping_interval
+        self._pong_timeout = (ping_interval or 0) / 2 if pong_timeout is None else pong_timeout
+        self._ping_payload: bytes | None = None
+        self._pinged = now
+        self._heard = now
+        self._now = now  # of the last input or command that has a time
+        if ping_interval is not None:
+            self._timers.set(Timer.PING, now + ping_interval)
+
+    # -- inputs -----------------------------------------------------------------
+
+    def receive_data(self, data: bytes, now: float) -> None:
+        """Octets of the tunnel came.  After the peer's Close frame they are dropped."""
+        self._now = self._heard = now
+        try:
+            self._reader.feed(data)
+        except RemoteProtocolError as error:
+            self._receive_close(WebSocketClose(error.code, error.message, error))
+
+    def receive_eof(self, now: float) -> None:
+        """The peer ended the stream."""
+        self._now = now
+        self._eof = True
+        error = fault(CloseCode.ABNORMAL_CLOSURE, "the peer sent no Close frame")
+        self._receive_close(WebSocketClose(CloseCode.ABNORMAL_CLOSURE, "", error))
+        if self.state is WebSocketState.CLOSED:  # a client that waited for this
+            self._timers.clear()
+            self.wants_close = True
+
+    def connection_lost(self, error: Exception | None, now: float) -> None:
+        """The stream or its transport is gone; events that wait can still be taken."""
+        self._lose("the connection was lost", error)
+        self._outgoing.clear()
+
+    def handle_timeout(self, now: float) -> None:
+        """Time has passed.  A call with nothing due is a no-op."""
+        for timer in self._timers.pop_expired(now):
+            if timer is Timer.PING:
+                self._ping_when_silent(now)
+            elif timer is Timer.PONG:
+                self._check_alive(now)
+            else:
+                self._lose("the closing handshake took too long")
+
+    # -- commands -----------------------------------------------------------------
+
+    def send(self, event: WebSocketEvent, *, now: float) -> None:
+        """Send a message or a fragment, a ping, a pong or the Close frame.
+
+        Raises LocalProtocolError when that is not allowed; then nothing was sent.
+        After this call, drain the outputs.
+        """
+        if isinstance(event, WebSocketClose):
+            self._send_close(event, now)
+        elif self.state is not WebSocketState.OPEN:
+            raise LocalProtocolError("the WebSocket is closing")
+        elif isinstance(event, TextMessage):
+            self._send_message(_TEXT, _encode_text(event.data), event)
+        elif isinstance(event, BytesMessage):
+            self._send_message(_BINARY, event.data, event)
+        elif isinstance(event, Ping):
+            self._send_control(Opcode.PING, event.payload)
+        else:
+            self._send_control(Opcode.PONG, event.payload)
+
+    # -- outputs ------------------------------------------------------------------
+
+    def data_to_send(self) -> bytes:
+        """Return the next octets for the stream; ``b""`` when there are none.
+
+        Call it only while the stream takes octets, and until it returns ``b""``.
+        """
+        outgoing = self._outgoing
+        if not outgoing:
+            if self._latest_pong is None:
+                return b""
+            outgoing.append(self._frame(FIN | Opcode.PONG, self._latest_pong))
+            self._latest_pong = None
+        data = outgoing.popleft()
+        if outgoing:
+            return self._join(data)
+        self._pending_pongs = 0
+        return data
+
+    def next_event(self) -> WebSocketEvent | None:
+        """Return the next event, or ``None``.  Taking a ``WebSocketClose`` answers it."""
+        events = self._events
+        if not events:
+            return None
+        event = events.popleft()
+        if isinstance(event, WebSocketClose):
+            self._take_close(event)
+        return event
+
+    def next_timeout(self) -> float | None:
+        """Return when ``handle_timeout`` is wanted next, or ``None``."""
+        return self._timers.next_timeout()
+
+    @property
+    def has_events(self) -> bool:
+        """Whether ``next_event`` would return one."""
+        return bool(self._events)
+
+    # -- receiving ----------------------------------------------------------------
+
+    def _receive_control(self, opcode: int, payload: bytes) -> None:
+        if opcode == Opcode.CLOSE:
+            self._receive_close(_parse_close(payload))
+        elif opcode == Opcode.PONG:
+            if payload == self._ping_payload:
+                self._ping_payload = None  # the heartbeat's own
+            else:
+                self._events.append(Pong(payload))
+        elif not self._auto_pong:
+            self._events.append(Ping(payload))
+        elif self.state is WebSocketState.OPEN:
+            self._answer_ping(payload)
+
+    def _answer_ping(self, payload: bytes) -> None:
+        if self._pending_pongs < self._config.limits.max_pending_pongs:
+            self._pending_pongs += 1
+            self._outgoing.append(self._frame(FIN | Opcode.PONG, payload))
+        else:
+            self._latest_pong = payload  # RFC 6455 section 5.5.3
+
+    def _receive_close(self, event: WebSocketClose) -> None:
+        """Queue the last event; nothing is received behind it."""
+        if not self._reader.stopped:
+            self._reader.stopped = True
+            self._events.append(event)
+
+    def _take_close(self, event: WebSocketClose) -> None:
+        """The application takes the last event: answer it."""
+        self.close_code = event.code
+        self.close_reason = event.reason
+        if self.state is WebSocketState.CLOSED:
+            return
+        if event.error is None:
+            if not self._close_sent and not self._auto_close:
+                self._begin_closing()
+                return
+            self._queue_close(event.code, "")  # RFC 6455 section 5.5.1: echo the code
+            self._close()
+            self._leave_ending_to_server()
+        else:
+            if event.code != CloseCode.ABNORMAL_CLOSURE:
+                self._queue_close(event.code, event.reason)
+            self._close()
+            self.wants_close = True  # RFC 6455 section 7.1.7: fail the connection
+
+    def _lose(self, message: str, error: Exception | None = None) -> None:
+        """The peer is gone, or never was well: the abnormal end (RFC 6455 section 7.1.5)."""
+        error = error or fault(CloseCode.ABNORMAL_CLOSURE, message)
+        self._receive_close(WebSocketClose(CloseCode.ABNORMAL_CLOSURE, "", error))
+        self._close()
+        self.wants_close = True
+
+    # -- the closing handshake ------------------------------------------------------
+
+    def _send_close(self, event: WebSocketClose, now: float) -> None:
+        if self._close_sent or self.state is WebSocketState.CLOSED:
+            raise LocalProtocolError("the WebSocket is closed already")
+        if event.code != CloseCode.NO_STATUS and not is_wire_close_code(event.code):
+            raise LocalProtocolError(f"{event.code} is not a close code that can be sent")
+        if len(_encode_text(event.reason)) > MAX_CONTROL_PAYLOAD - 2:
+            raise LocalProtocolError("a close reason has more than 123 octets")
+        self._now = now
+        self._queue_close(event.code, event.reason)
+        if self.state is WebSocketState.CLOSING:  # the peer's Close frame was taken before
+            self._close()
+            self._leave_ending_to_server()
+        else:
+            self._begin_closing()
+            self._timers.set(Timer.CLOSE, now + self._close_timeout)
+
+    def _queue_close(self, code: int, reason: str) -> None:
+        """Queue a Close frame, if none was sent, as the last frame."""
+        if self._close_sent:
+            return
+        self._close_sent = True
+        payload = b""
+        if code != CloseCode.NO_STATUS:
+            text = reason.encode("utf-8", "replace")[: MAX_CONTROL_PAYLOAD - 2]
+            payload = code.to_bytes(2, "big") + text
+        self._outgoing.append(self._frame(FIN | Opcode.CLOSE, payload))
+
+    def _begin_closing(self) -> None:
+        self.state = WebSocketState.CLOSING
+        self._timers.stop(Timer.PING)
+        self._timers.stop(Timer.PONG)
+
+    def _close(self) -> None:
+        self.state = WebSocketState.CLOSED
+        self._latest_pong = None
+        self._timers.clear()
+
+    def _leave_ending_to_server(self) -> None:
+        """Both Close frames are out: the server ends the stream (RFC 6455 section 7.1.1)."""
+        if self._role is Role.SERVER or self._eof:
+            self.wants_close = True
+        else:
+            self._timers.set(Timer.CLOSE, self._now + self._close_timeout)
+
+    # -- the heartbeat --------------------------------------------------------------
+
+    def _ping_when_silent(self, now: float) -> None:
+        assert self._ping_interval is not None
+        due = (now if self._events else self._heard) + self._ping_interval
+        if now < due:
+            self._timers.set(Timer.PING, due)
+            return
+        self._ping_payload = self._config.random(4)
+        self._send_control(Opcode.PING, self._ping_payload)
+        self._pinged = now
+        self._timers.set(Timer.PONG, now + self._pong_timeout)
+
+    def _check_alive(self, now: float) -> None:
+        if self._heard > self._pinged or self._events:
+            self._ping_when_silent(now)
+        else:
+            self._lose(f"the peer did not answer a ping within {self._pong_timeout} seconds")
+
+    # -- sending ----------------------------------------------------------------------
+
+    def _send_message(self, opcode: int, payload: bytes, event: TextMessage | BytesMessage) -> None:
+        first = opcode
+        if self._sending:
+            if opcode != self._sending:
+                raise LocalProtocolError("the message in fragments has not ended")
+            first = Opcode.CONTINUATION
+        elif self._deflater is not None:
+            self._compressing = event.compress is not False
+            if self._compressing:
+                first |= RSV1
+        if event.finished:
+            first |= FIN
+            self._sending = 0
+        else:
+            self._sending = opcode
+        if self._compressing and self._deflater is not None:
+            payload = self._deflater.deflate(payload, event.finished)
+        if len(payload) < _JOIN_BELOW or self._mask_bit:
+            self._outgoing.append(self._frame(first, payload))
+        else:
+            self._outgoing.append(frame_header(first, len(payload), 0))
+            self._outgoing.append(payload)
+
+    def _send_control(self, opcode: int, payload: bytes) -> None:
+        if len(payload) > MAX_CONTROL_PAYLOAD:
+            raise LocalProtocolError("a control frame has at most 125 octets")
+        self._outgoing.append(self._frame(FIN | opcode, payload))
+
+    def _frame(self, first: int, payload: bytes) -> bytes:
+        header = frame_header(first, len(payload), self._mask_bit)
+        if not self._mask_bit:
+            return header + payload
+        if not self._keys:
+            self._keys = self._config.random(4 * _KEYS_AT_ONCE)
+        # A fresh, unpredictable key for each frame (RFC 6455 sections 5.3 and 10.3).
+        key = self._keys[:4]
+        self._keys = self._keys[4:]
+        return header + key + apply_mask(payload, key)
+
+    def _join(self, data: bytes) -> bytes:
+        """Return ``data`` with what is queued behind it, while that is little."""
+        outgoing = self._outgoing
+        pieces = [data]
+        size = len(data)
+        while outgoing and size + len(outgoing[0]) <= _JOIN_BELOW:
+            size += len(outgoing[0])
+            pieces.append(outgoing.popleft())
+        return b"".join(pieces)
+
+
+def _encode_text(text: str | bytes) -> bytes:
+    """Return the octets of ``text``.  Raises LocalProtocolError when they are not UTF-8."""
+    try:
+        if isinstance(text, str):
+            return text.encode()
+        text.decode()
+    except UnicodeError as error:
+        raise LocalProtocolError("text that is not UTF-8 cannot be sent") from error
+    return text
+
+
+def _parse_close(payload: bytes) -> WebSocketClose:
+    """Return the event for a Close frame's payload (RFC 6455 section 5.5.1)."""
+    if not payload:
+        return WebSocketClose(CloseCode.NO_STATUS)
+    code = int.from_bytes(payload[:2], "big")
+    if len(payload) == 1 or not is_wire_close_code(code):
+        raise fault(CloseCode.PROTOCOL_ERROR, "a Close frame has no valid code")
+    try:
+        return WebSocketClose(code, payload[2:].decode())
+    except UnicodeDecodeError as error:
+        raise fault(CloseCode.INVALID_TEXT, "a close reason is not UTF-8") from error
+
+
+def _deflater(deflate: Deflate, server: bool) -> Deflater:
+    """Return the compressor for what this side sends."""
+    return Deflater(
+        deflate.server_max_window_bits if server else deflate.client_max_window_bits,
+        not (deflate.server_no_context_takeover if server else deflate.client_no_context_takeover),
+        deflate.level,
+        deflate.memory_level,
+    )
+
+
+def _inflater(deflate: Deflate, server: bool) -> Inflater:
+    """Return the decompressor for what the peer sends."""
+    return Inflater(
+        deflate.client_max_window_bits if server else deflate.server_max_window_bits,
+        not (deflate.client_no_context_takeover if server else deflate.server_no_context_takeover),
+    )

@@ -1,0 +1,344 @@
+"""From octets to whole messages: the receiving half of RFC 6455 section 5.
+
+Strategy
+--------
+Nearly every frame of a server's life is a whole message that arrived in one piece, and
+that case is a straight line: look at two octets, slice, unmask, decode, append the event.
+Everything else goes through the same header checks and then takes the octets as they
+come: unmask, inflate and validate each piece at once, and append it to one growing
+buffer.  So a fault is found at the first octet that shows it, an octet is handled once
+however it was cut, and a message costs the memory of its payload, not of its pieces.
+
+Only an incomplete header, or an incomplete control frame (at most 139 octets together),
+is held back until more comes.
+
+Rules
+-----
+* Reserved bits, opcodes, fragmentation, control frames, minimal lengths: sections 5.2,
+  5.4 and 5.5.  A client masks every frame, a server none (5.1).
+* RSV1 marks the first frame of a compressed message, where permessage-deflate was
+  negotiated, and no other (RFC 7692 section 6).
+* Text is UTF-8 (8.1), checked as it arrives.
+
+Limits
+------
+* The size of a message is checked at each frame's header, before its payload; of a
+  compressed message the octets after inflating count, as they are made.
+* A message has a number of fragments at most.
+"""
+
+from __future__ import annotations
+
+import codecs
+import sys
+import zlib
+from collections import deque
+from collections.abc import Callable
+
+from plait_engine.errors import RemoteProtocolError, Scope
+
+from .deflate import Inflater
+from .events import BytesMessage, TextMessage, WebSocketEvent
+from .frames import (
+    FIN,
+    LENGTH_BITS,
+    MASKED,
+    MAX_CONTROL_PAYLOAD,
+    OPCODE_BITS,
+    RSV1,
+    RSV_BITS,
+    CloseCode,
+    Opcode,
+    apply_mask,
+)
+
+_TEXT = int(Opcode.TEXT)
+_CONTROL = 0x8  # the bit that control opcodes have (RFC 6455 section 5.5)
+
+_PLAIN_FIRST_BYTES = frozenset(
+    {fin | opcode for fin in (0, FIN) for opcode in (0x0, 0x1, 0x2)}
+    | {FIN | opcode for opcode in (Opcode.CLOSE, Opcode.PING, Opcode.PONG)}
+)
+_DEFLATE_FIRST_BYTES = _PLAIN_FIRST_BYTES | {
+    fin | RSV1 | opcode for fin in (0, FIN) for opcode in (Opcode.TEXT, Opcode.BINARY)
+}
+
+_WHOLE_FIRST_BYTES = _PLAIN_FIRST_BYTES - {0x0, 0x1, 0x2, FIN}
+"""Frames that need nothing of what came before: messages of one frame, control frames."""
+
+_OPCODES = frozenset(Opcode)
+_NO_LIMIT = sys.maxsize >> 1
+
+_new_validator = codecs.getincrementaldecoder("utf-8")
+
+
+def fault(code: int, message: str) -> RemoteProtocolError:
+    """Return the error for a peer that must be failed with ``code`` (section 7.1.7)."""
+    return RemoteProtocolError(message, code=code, scope=Scope.STREAM)
+
+
+def _protocol_error(message: str) -> RemoteProtocolError:
+    return fault(CloseCode.PROTOCOL_ERROR, message)
+
+
+class MessageReader:
+    """Take octets, append messages to ``events``, pass control frames to ``on_control``.
+
+    ``masked``: whether the peer's frames must be masked.  ``max_message_size`` and
+    ``max_fragments``: 0 for no limit.  ``feed`` raises RemoteProtocolError with the close
+    code in ``code``; the reader is then of no more use.
+    """
+
+    __slots__ = (
+        "_decode_text",
+        "_deflated",
+        "_events",
+        "_fin",
+        "_first_bytes",
+        "_fragments",
+        "_held",
+        "_inflater",
+        "_key",
+        "_mask_bit",
+        "_max_fragments",
+        "_max_size",
+        "_message",
+        "_on_control",
+        "_opcode",
+        "_remaining",
+        "_validator",
+        "_wire_size",
+        "stopped",
+    )
+
+    def __init__(
+        self,
+        events: deque[WebSocketEvent],
+        on_control: Callable[[int, bytes], None],
+        *,
+        masked: bool,
+        max_message_size: int,
+        max_fragments: int,
+        inflater: Inflater | None,
+        decode_text: bool,
+    ) -> None:
+        self._events = events
+        self._on_control = on_control
+        self._mask_bit = MASKED if masked else 0
+        self._max_size = max_message_size or _NO_LIMIT
+        self._max_fragments = max_fragments or _NO_LIMIT
+        self._inflater = inflater
+        self._first_bytes = _DEFLATE_FIRST_BYTES if inflater else _PLAIN_FIRST_BYTES
+        self._decode_text = decode_text
+        self.stopped = False
+        """Set by ``on_control`` after a Close frame: what follows is dropped."""
+        self._held = b""
+        # The message in progress; no message while the opcode is 0.
+        self._opcode = 0
+        self._deflated = False
+        self._fragments = 0
+        self._wire_size = 0  # octets of its frames, with those announced
+        self._message = bytearray()
+        self._validator = _new_validator()
+        # The frame in progress.
+        self._fin = False
+        self._remaining = 0
+        self._key = b""
+
+    def feed(self, data: bytes) -> None:
+        """Handle ``data`` to its end, or to the Close frame."""
+        if self._held:
+            data = self._held + data
+            self._held = b""
+        start = 0
+        end = len(data)
+        while start < end and not self.stopped:
+            if self._remaining:
+                start = self._take_payload(data, start)
+                continue
+            payload_start = start + 2
+            if payload_start > end:
+                break
+            first = data[start]
+            second = data[start + 1]
+            if first not in self._first_bytes:
+                raise self._explain(first)
+            if second & MASKED != self._mask_bit:
+                raise _protocol_error(
+                    "the server masked a frame" if second & MASKED else "a frame is not masked"
+                )
+            length = second & LENGTH_BITS
+            opcode = first & OPCODE_BITS
+            if opcode & _CONTROL:
+                if length > MAX_CONTROL_PAYLOAD:
+                    raise _protocol_error("a control frame has more than 125 octets")
+            else:
+                if length > 125:
+                    payload_start += 2 if length == 126 else 8
+                    if payload_start > end:
+                        break
+                    length = _extended_length(data[start + 2 : payload_start])
+                if self._opcode or not opcode or length > self._max_size:
+                    self._check_data_header(first, opcode, length)
+            if self._mask_bit:
+                payload_start += 4
+                if payload_start > end:
+                    break
+            payload_end = payload_start + length
+            if first not in _WHOLE_FIRST_BYTES:
+                self._begin_frame(first, opcode, length, data[payload_start - 4 : payload_start])
+                start = payload_start
+            elif payload_end <= end:
+                payload: bytes | bytearray = data[payload_start:payload_end]
+                if self._mask_bit:
+                    payload = apply_mask(payload, data[payload_start - 4 : payload_start])
+                if opcode & _CONTROL:
+                    self._on_control(opcode, bytes(payload))
+                else:
+                    self._deliver(opcode, payload)
+                start = payload_end
+            elif opcode & _CONTROL:
+                break
+            else:
+                self._begin_frame(first, opcode, length, data[payload_start - 4 : payload_start])
+                start = payload_start
+        if start < end and not self.stopped:
+            self._held = data[start:]
+
+    # -- headers ----------------------------------------------------------------
+
+    def _explain(self, first: int) -> RemoteProtocolError:
+        """Return what is wrong with the first octet of a frame."""
+        opcode = first & OPCODE_BITS
+        if opcode not in _OPCODES:
+            return _protocol_error(f"opcode {opcode:#x} is reserved")
+        if first & RSV_BITS:
+            return _protocol_error("a reserved bit is set without an extension that defines it")
+        return _protocol_error("a control frame is fragmented")
+
+    def _check_data_header(self, first: int, opcode: int, length: int) -> None:
+        """Check a data frame against the message in progress and the limits."""
+        if self._opcode:
+            if opcode:
+                raise _protocol_error("a message begins before the one in fragments has ended")
+            if self._fragments >= self._max_fragments:
+                raise fault(
+                    CloseCode.MESSAGE_TOO_BIG,
+                    f"a message has more than {self._max_fragments} fragments",
+                )
+            deflated = self._deflated
+        else:
+            if not opcode:
+                raise _protocol_error("a continuation frame without a message to continue")
+            deflated = first & RSV1 != 0
+        limit = self._max_size
+        if deflated:
+            # What cannot be compressed grows a little, an eighth with zlib's worst
+            # settings; the size that counts is checked while inflating.
+            limit += (limit >> 3) + 64
+        if self._wire_size + length > limit:
+            raise self._too_big()
+
+    def _too_big(self) -> RemoteProtocolError:
+        return fault(CloseCode.MESSAGE_TOO_BIG, f"a message is larger than {self._max_size} octets")
+
+    # -- messages in pieces -------------------------------------------------------
+
+    def _begin_frame(self, first: int, opcode: int, length: int, key: bytes) -> None:
+        if opcode:
+            self._opcode = opcode
+            self._deflated = first & RSV1 != 0
+        self._fragments += 1
+        self._wire_size += length
+        self._fin = first & FIN != 0
+        self._key = key
+        self._remaining = length
+        if not length:
+            self._end_frame()
+
+    def _take_payload(self, data: bytes, start: int) -> int:
+        """Take what there is of the frame's payload; return where it ends in ``data``."""
+        stop = min(start + self._remaining, len(data))
+        size = stop - start
+        piece: bytes | bytearray = data[start:stop]
+        if self._mask_bit:
+            key = self._key
+            piece = apply_mask(piece, key)
+            turn = size & 3
+            if turn:
+                self._key = key[turn:] + key[:turn]
+        self._append(self._inflate(piece) if self._deflated else piece)
+        self._remaining -= size
+        if not self._remaining:
+            self._end_frame()
+        return stop
+
+    def _append(self, piece: bytes | bytearray) -> None:
+        if self._opcode == _TEXT:
+            self._validate(piece, final=False)
+        self._message += piece
+
+    def _validate(self, piece: bytes | bytearray, *, final: bool) -> None:
+        try:
+            self._validator.decode(piece, final)
+        except UnicodeDecodeError as error:
+            raise fault(CloseCode.INVALID_TEXT, "a text message is not UTF-8") from error
+
+    def _end_frame(self) -> None:
+        if not self._fin:
+            return
+        if self._deflated:
+            self._append(self._inflate_end())
+        opcode, message = self._opcode, self._message
+        if opcode == _TEXT:
+            self._validate(b"", final=True)
+        self._opcode = 0
+        self._fragments = 0
+        self._wire_size = 0
+        self._message = bytearray()
+        self._deliver(opcode, message)
+
+    def _deliver(self, opcode: int, payload: bytes | bytearray) -> None:
+        if opcode != _TEXT:
+            self._events.append(BytesMessage(bytes(payload)))
+            return
+        try:
+            text = payload.decode()
+        except UnicodeDecodeError as error:
+            raise fault(CloseCode.INVALID_TEXT, "a text message is not UTF-8") from error
+        self._events.append(TextMessage(text if self._decode_text else bytes(payload)))
+
+    # -- permessage-deflate -------------------------------------------------------
+
+    def _inflate(self, piece: bytes | bytearray) -> bytes:
+        assert self._inflater is not None
+        try:
+            return self._limited(self._inflater.inflate(piece, self._inflate_limit()))
+        except zlib.error as error:
+            raise _protocol_error(f"a message does not decompress: {error}") from error
+
+    def _inflate_end(self) -> bytes:
+        assert self._inflater is not None
+        try:
+            return self._limited(self._inflater.finish(self._inflate_limit()))
+        except zlib.error as error:
+            raise _protocol_error(f"a message does not decompress: {error}") from error
+
+    def _inflate_limit(self) -> int:
+        """One octet more than the message may still grow, to see that it is too much."""
+        return self._max_size - len(self._message) + 1
+
+    def _limited(self, octets: bytes) -> bytes:
+        if len(self._message) + len(octets) > self._max_size:
+            raise self._too_big()
+        return octets
+
+
+def _extended_length(octets: bytes) -> int:
+    """Return the length in the 2 or 8 octets behind 126 or 127 (RFC 6455 section 5.2)."""
+    length = int.from_bytes(octets, "big")
+    if length >> 63:
+        raise _protocol_error("a frame's length has its most significant bit set")
+    if length < (126 if len(octets) == 2 else 65536):
+        raise _protocol_error("a frame's length is not written in the fewest octets")
+    return length
