@@ -1,0 +1,158 @@
+"""Child processes: start, wait until ready, CPU time and memory, stop.  Linux only."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+_TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
+_PAGE_SIZE = os.sysconf("SC_PAGE_SIZE")
+_SYSTEM_PATH = os.pathsep.join((os.environ.get("PATH", ""), "/usr/sbin", "/usr/local/sbin"))
+
+
+class MissingProgram(Exception):
+    """A program that is needed is not installed."""
+
+
+def find_program(name: str) -> str:
+    """Return the path of the program ``name``.  Raises MissingProgram."""
+    path = shutil.which(name, path=_SYSTEM_PATH)
+    if path is None:
+        raise MissingProgram(
+            f"{name} is not installed (tests/interop/install-peers.sh installs it)"
+        )
+    return path
+
+
+def free_port() -> int:
+    """Return a TCP port of 127.0.0.1 that nobody listens on at the moment."""
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        port: int = sock.getsockname()[1]
+        return port
+
+
+def wait_for_port(port: int, process: subprocess.Popen[bytes], timeout: float = 20.0) -> None:
+    """Wait until something accepts connections on ``port`` of 127.0.0.1.
+
+    Raises RuntimeError when ``process`` ends first, TimeoutError after ``timeout`` seconds.
+    """
+    deadline = time.monotonic() + timeout
+    while True:
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=1).close()
+            return
+        except OSError:
+            if process.poll() is not None:
+                raise RuntimeError(
+                    f"{process.args!r} ended with {process.returncode} before it listened"
+                ) from None
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"nothing listens on port {port}") from None
+            time.sleep(0.02)
+
+
+class Child:
+    """A child process that ends with the ``with`` block.
+
+    Args:
+        command: program and arguments.
+        log: file for what it prints; its end is shown when the child fails.
+        interactive: give it pipes for standard input and output instead.
+    """
+
+    def __init__(self, command: Sequence[str], log: Path, *, interactive: bool = False) -> None:
+        self.log = log
+        with log.open("wb") as output:
+            self.process = subprocess.Popen(
+                list(command),
+                stdin=subprocess.PIPE if interactive else subprocess.DEVNULL,
+                stdout=subprocess.PIPE if interactive else output,
+                stderr=output if interactive else subprocess.STDOUT,
+            )
+
+    @property
+    def pid(self) -> int:
+        return self.process.pid
+
+    def wait_for_port(self, port: int) -> None:
+        """Wait until the child listens.  Raises RuntimeError with the end of its log."""
+        try:
+            wait_for_port(port, self.process)
+        except (RuntimeError, TimeoutError) as error:
+            raise RuntimeError(f"{error}:\n{self.log_tail()}") from None
+
+    def request(self, line: str) -> str:
+        """Write a line to an interactive child and return the line that it answers."""
+        stdin, stdout = self.process.stdin, self.process.stdout
+        assert stdin is not None
+        assert stdout is not None
+        stdin.write(line.encode() + b"\n")
+        stdin.flush()
+        answer = stdout.readline().decode().strip()
+        if not answer:
+            self.process.wait(10)
+            raise RuntimeError(f"{self.process.args!r} failed:\n{self.log_tail()}")
+        return answer
+
+    def log_tail(self) -> str:
+        return self.log.read_text(errors="replace")[-2000:]
+
+    def cpu_seconds(self) -> float:
+        """Return user and system time of the child and its descendants so far."""
+        return sum(_cpu_seconds(pid) for pid in _tree(self.pid))
+
+    def memory_bytes(self) -> int:
+        """Return the resident memory of the child and its descendants."""
+        return sum(_resident_bytes(pid) for pid in _tree(self.pid))
+
+    def close(self) -> None:
+        """Ask the child to end, and end it after five seconds."""
+        process = self.process
+        for pipe in (process.stdin, process.stdout):
+            if pipe is not None:
+                pipe.close()
+        if process.poll() is None:
+            process.terminate()
+            try:
+                process.wait(5)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def _tree(root: int) -> Iterator[int]:
+    """Yield ``root`` and its descendants: servers with worker processes have some."""
+    yield root
+    for task in Path(f"/proc/{root}/task").iterdir():
+        for child in (task / "children").read_text().split():
+            yield from _tree(int(child))
+
+
+def _cpu_seconds(pid: int) -> float:
+    # proc(5): the fields after the command's name, which may itself contain spaces;
+    # utime and stime are fields 14 and 15, counted from 1.
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / _TICKS_PER_SECOND
+
+
+def _resident_bytes(pid: int) -> int:
+    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * _PAGE_SIZE

@@ -1,0 +1,118 @@
+"""Rounds: the contenders of a scenario take turns, and the medians are compared."""
+
+from __future__ import annotations
+
+import statistics
+import tempfile
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import trustme
+
+from .nginx import Nginx
+from .profiler import Profiler
+from .scenarios import Scenario
+from .subjects import Subject, Workplace
+
+
+@dataclass(frozen=True)
+class Result:
+    """The figures of a scenario: for each contender one a round, plait's first."""
+
+    scenario: Scenario
+    figures: Mapping[str, list[float]]
+
+    @property
+    def subject(self) -> str:
+        """The contender that the others are compared with."""
+        return next(iter(self.figures))
+
+    def median(self, contender: str) -> float:
+        return statistics.median(self.figures[contender])
+
+    def ratio(self, contender: str) -> float:
+        """Median of plait's figure divided by the contender's of the same round."""
+        return statistics.median(
+            ours / theirs
+            for ours, theirs in zip(
+                self.figures[self.subject], self.figures[contender], strict=True
+            )
+        )
+
+    def met(self, contender: str) -> bool | None:
+        """Tell whether the ratio is as asked; None when nothing is asked."""
+        asked = self.scenario.asked.get(contender)
+        return None if asked is None else self.ratio(contender) <= asked
+
+
+class Bench:
+    """Runs scenarios; holds what they share (nginx, certificates) until it is closed.
+
+    Args:
+        rounds: how many, at least 1.
+        seconds: for how long a contender works in a round.
+        profiler: looks into plait's process in one more round; ``None``: nobody does.
+        progress: is told in words what is going on.
+    """
+
+    def __init__(
+        self,
+        *,
+        rounds: int,
+        seconds: float,
+        profiler: Profiler | None,
+        progress: Callable[[str], None],
+    ) -> None:
+        self.rounds = rounds
+        self.seconds = seconds
+        self.profiler = profiler
+        self.progress = progress
+        self._stack = ExitStack()
+        self._folder = Path(
+            self._stack.enter_context(tempfile.TemporaryDirectory(prefix="plait-bench-"))
+        )
+        authority = trustme.CA()
+        self._ca_file = self._folder / "ca.pem"
+        authority.cert_pem.write_to_path(str(self._ca_file))
+        certificate = authority.issue_cert("localhost", "127.0.0.1")
+        self._certificate = self._folder / "server.pem"
+        for pem in certificate.cert_chain_pems:
+            pem.write_to_path(str(self._certificate), append=True)
+        self._key = self._folder / "server.key"
+        certificate.private_key_pem.write_to_path(str(self._key))
+        self._nginx: Nginx | None = None
+
+    def run(self, scenario: Scenario) -> Result:
+        """Run one scenario.  Raises MissingProgram, LoadFailed, or RuntimeError."""
+        with ExitStack() as stack:
+            folder = self._folder / scenario.name
+            folder.mkdir()
+            workplace = Workplace(folder, stack, self._start_nginx, self._ca_file)
+            subjects: dict[str, Subject] = {}
+            for name, start in scenario.contenders.items():
+                self.progress(f"warming up {name}")
+                subjects[name] = start(workplace, self.seconds / 2)
+            figures: dict[str, list[float]] = {name: [] for name in subjects}
+            for number in range(1, self.rounds + 1):
+                for name, subject in subjects.items():
+                    self.progress(f"round {number} of {self.rounds}: {name}")
+                    figures[name].append(subject.measure(self.seconds))
+            if self.profiler:
+                name, subject = next(iter(subjects.items()))
+                self.progress(f"profiling {name}")
+                with self.profiler.record(subject.pid, scenario.name):
+                    subject.measure(max(self.seconds, 5.0))
+            return Result(scenario, figures)
+
+    def _start_nginx(self) -> Nginx:
+        if self._nginx is None:
+            folder = self._folder / "nginx"
+            folder.mkdir()
+            self._nginx = self._stack.enter_context(Nginx(folder, self._certificate, self._key))
+        return self._nginx
+
+    def close(self) -> None:
+        """End what is still running and remove the files."""
+        self._stack.close()
