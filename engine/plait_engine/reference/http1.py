@@ -46,8 +46,8 @@ from plait_engine.headers import Headers
 from plait_engine.timers import Timer, Timers
 
 from .fields import to_text
-from .reading import is_last, read_request, read_response
-from .writing import (
+from .http1_reading import is_last, read_request, read_response
+from .http1_writing import (
     WRITERS,
     Exchange,
     Reserved,

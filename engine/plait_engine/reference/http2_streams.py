@@ -1,0 +1,161 @@
+"""What the reference's HTTP/2 engine knows about a stream, and what a command does to it.
+
+h2 keeps the state that the RFC draws; ``Stream`` keeps the rest: what the application may
+send next, the queue, the tunnel.  A command runs the functions of ``WRITERS`` on a copy of
+the stream; they raise LocalProtocolError or leave in the copy what is to be sent.
+
+Rules: RFC 9113 section 8.1; RFC 8441; RFC 9110 section 9.3.6.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+from plait_engine.errors import ErrorCode, LocalProtocolError
+from plait_engine.events import (
+    Accept,
+    Data,
+    EndOfMessage,
+    InformationalResponse,
+    Request,
+    Response,
+    StreamReset,
+)
+from plait_engine.headers import has_token
+
+from .fields import RawHeaders
+from .http2_messages import field_block, promised_length, request_block, response_block
+
+BODILESS_STATUS = frozenset({204, 304})  # RFC 9110 sections 15.3.5 and 15.4.5
+
+
+@dataclass(slots=True)
+class Stream:
+    """The facts about one stream beyond what h2 keeps."""
+
+    stream_id: int
+    is_client: bool
+    method: str = ""
+    tunnel_offered: bool = False
+    tunnel_open: bool = False
+    sent_head: bool = False
+    sent_end: bool = False
+    """The application ended the message; h2 may not have sent all of it yet."""
+    flushed: bool = False
+    """h2 sent END_STREAM."""
+    received_end: bool = False
+    blocks: list[RawHeaders] = field(default_factory=list)
+    """Header blocks that go before the queue."""
+    queue: deque[bytes] = field(default_factory=deque)
+    queued: int = 0
+    trailers: RawHeaders = field(default_factory=list)
+    promised: int | None = None
+    """Content octets that the Content-Length we sent still promises."""
+    bodiless: bool = False
+    full: bool = False
+    waits_for_continue: bool = False
+    continue_deadline: float = 0.0
+    reset_code: int | None = None
+    """The application gave the stream up."""
+
+    def copy(self) -> Stream:
+        """Return a copy that a command may change."""
+        return replace(self, queue=self.queue.copy(), blocks=[])
+
+    def drop_queue(self) -> None:
+        """Forget the content that is not sent yet."""
+        self.queue.clear()
+        self.queued = 0
+        self.trailers = []
+
+
+def write_request(stream: Stream, event: Request) -> None:
+    if stream.sent_head or not stream.is_client:
+        raise LocalProtocolError(f"no request can be sent on stream {stream.stream_id}")
+    stream.blocks.append(request_block(event))
+    stream.sent_head = True
+    stream.method = event.method
+    stream.tunnel_offered = event.method == "CONNECT" or event.protocol is not None
+    stream.promised = promised_length(event.headers)
+    stream.waits_for_continue = has_token(event.headers, "expect", "100-continue")
+
+
+def write_informational(stream: Stream, event: InformationalResponse) -> None:
+    if stream.sent_head:
+        raise LocalProtocolError("an informational response after the final one")
+    if not 100 <= event.status < 200 or event.status == 101:  # RFC 9113 section 8.6
+        raise LocalProtocolError(f"{event.status} is not an informational status of HTTP/2")
+    stream.blocks.append(response_block(event.status, event.headers))
+
+
+def write_response(stream: Stream, event: Response) -> None:
+    if stream.sent_head:
+        raise LocalProtocolError("the response was sent already")
+    if event.status < 200:
+        raise LocalProtocolError(f"{event.status} is not a final status")
+    if stream.method == "CONNECT" and stream.tunnel_offered and event.status < 300:
+        raise LocalProtocolError("2xx to CONNECT is sent by Accept")
+    stream.blocks.append(response_block(event.status, event.headers))
+    stream.sent_head = True
+    stream.tunnel_offered = False
+    stream.bodiless = stream.method == "HEAD" or event.status in BODILESS_STATUS
+    stream.promised = None if stream.bodiless else promised_length(event.headers)
+
+
+def write_accept(stream: Stream, event: Accept) -> None:
+    if not stream.tunnel_offered or stream.is_client:
+        raise LocalProtocolError("the request asks for no tunnel")
+    stream.blocks.append(response_block(200, event.headers))
+    stream.sent_head = True
+    stream.tunnel_offered, stream.tunnel_open = False, True
+
+
+def write_data(stream: Stream, event: Data) -> None:
+    _check_body(stream)
+    if stream.bodiless:
+        return  # RFC 9110 section 9.3.2
+    if stream.promised is not None:
+        stream.promised -= len(event.data)
+        if stream.promised < 0:
+            raise LocalProtocolError("more content than Content-Length says")
+    if event.data:
+        stream.queue.append(event.data)
+        stream.queued += len(event.data)
+
+
+def write_end(stream: Stream, event: EndOfMessage) -> None:
+    _check_body(stream)
+    if stream.promised:
+        raise LocalProtocolError("less content than Content-Length says")
+    stream.trailers = field_block(event.trailers)
+    stream.sent_end = True
+    stream.waits_for_continue = stream.waits_for_continue and stream.queued > 0
+
+
+def write_reset(stream: Stream, event: StreamReset) -> None:
+    stream.reset_code = event.code
+    if event.code != ErrorCode.NO_ERROR or not stream.sent_end:
+        stream.drop_queue()
+        stream.blocks.clear()
+
+
+def _check_body(stream: Stream) -> None:
+    if stream.sent_end:
+        raise LocalProtocolError("the message has ended")
+    if not stream.sent_head:
+        raise LocalProtocolError("content before the head of the message")
+    if stream.tunnel_offered:
+        raise LocalProtocolError("the tunnel is not accepted yet")
+
+
+WRITERS: dict[type, Callable[..., None]] = {
+    Request: write_request,
+    InformationalResponse: write_informational,
+    Response: write_response,
+    Accept: write_accept,
+    Data: write_data,
+    EndOfMessage: write_end,
+    StreamReset: write_reset,
+}
