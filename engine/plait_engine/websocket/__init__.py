@@ -8,11 +8,21 @@ from .connection import WebSocketConnection, WebSocketState
 from .deflate import Deflate
 from .events import BytesMessage, Ping, Pong, TextMessage, WebSocketClose, WebSocketEvent
 from .frames import CloseCode
+from .handshake import (
+    Agreement,
+    HandshakeRefused,
+    accept_key,
+    accept_request,
+    check_response,
+    client_request,
+)
 
 __all__ = [
+    "Agreement",
     "BytesMessage",
     "CloseCode",
     "Deflate",
+    "HandshakeRefused",
     "Ping",
     "Pong",
     "TextMessage",
@@ -20,4 +30,8 @@ __all__ = [
     "WebSocketConnection",
     "WebSocketEvent",
     "WebSocketState",
+    "accept_key",
+    "accept_request",
+    "check_response",
+    "client_request",
 ]
