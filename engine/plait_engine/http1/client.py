@@ -1,0 +1,411 @@
+"""The client's side: one request out, its response in, then the next.
+
+An exchange and its states (``_read`` is about the response, ``_outgoing.phase`` about the
+request; see ``connection``)::
+
+    IDLE / IDLE --Request--> HEAD / BODY or SWITCHING --> BODY / DONE
+        ^                                                     |
+        |                both complete, and the server        v
+        +------------------ keeps the connection -------- HELD / DONE
+
+Rules
+-----
+* Octets that no request asked for end the connection: they would be taken for the answer
+  to the next request.
+* With ``Expect: 100-continue`` the content is held until 100 comes or the CONTINUE timer
+  passes (RFC 9110 section 10.1.1).  If a final response comes first, the content is not
+  sent at all, and the connection is not used again: the server cannot know whether what
+  follows is content.
+* A response is believed complete only when its framing says so; one that the close of the
+  connection cuts short is an error (RFC 9112 section 8).
+"""
+
+from __future__ import annotations
+
+import enum
+from typing import ClassVar, Final
+
+from ..config import Config
+from ..connection import CloseAction, ConnectionState, Role
+from ..errors import ErrorCode, LocalProtocolError, RemoteProtocolError
+from ..events import (
+    Accept,
+    CloseReason,
+    Draining,
+    InformationalResponse,
+    Initiator,
+    Request,
+    Response,
+    Sendable,
+    Writable,
+)
+from ..headers import decode, encode
+from ..timers import Timer
+from . import grammar
+from .body import BodyReader, ChunkedReader, LengthReader, UntilCloseReader
+from .connection import NEVER, HTTP1Connection, Read, TimeoutHandler, seconds
+from .framing import Framing, frame_response
+from .heads import FieldFacts, StatusLine, parse_field_section, parse_status_line
+from .outgoing import Outgoing, Phase, PreparedFields, check_token, prepare_fields
+
+METHODS_WITH_CONTENT: Final = frozenset({"POST", "PUT", "PATCH"})
+"""Without content these send Content-Length: 0 (RFC 9110 section 8.6)."""
+METHODS_WITHOUT_CONTENT: Final = frozenset({"GET", "HEAD", "DELETE", "OPTIONS", "TRACE"})
+"""These have content only if the application sends it at once, or frames it itself."""
+
+
+class Hold(enum.Enum):
+    """What happens to the content of the request."""
+
+    NO = "it is sent"
+    WAIT = "it waits for 100 Continue"
+    DROP = "a final response came instead: it is not sent"
+
+
+class HTTP1Client(HTTP1Connection):
+    """The client role of ``HTTP1Connection``."""
+
+    __slots__ = (
+        "_expects",
+        "_fields",
+        "_fields_octets",
+        "_held",
+        "_hold",
+        "_informational",
+        "_protocol",
+        "_reusable",
+        "_sent",
+    )
+
+    def __init__(self, role: Role, config: Config) -> None:
+        super().__init__(role, config)
+        self._reusable = True
+        self._protocol: str | None = None
+        """The protocol of the Upgrade that was asked for."""
+        self._informational = 0
+        self._expects = False
+        self._hold = Hold.NO
+        self._held: list[bytes] = []
+        # A server repeats itself on a connection: keep what its last fields meant.
+        self._fields_octets: bytes | None = None
+        self._fields: FieldFacts | None = None
+        self._sent: PreparedFields | None = None
+
+    def connection_made(self, now: float) -> None:
+        self._set_timer(Timer.KEEP_ALIVE, now + seconds(self.config.timeouts.keep_alive))
+
+    def next_stream_id(self) -> int:
+        if not self.available_streams:
+            raise LocalProtocolError("the connection is not free for another request")
+        return self._stream_id + 2 if self._stream_id else 1
+
+    @property
+    def available_streams(self) -> int:
+        return 1 if not self._open and self.state is ConnectionState.OPEN else 0
+
+    def send_capacity(self, stream_id: int) -> int:
+        if self._hold is Hold.WAIT:
+            return 0
+        return super().send_capacity(stream_id)
+
+    # -- the request -----------------------------------------------------------------
+
+    def _check_stream(self, events: tuple[Sendable, ...]) -> None:
+        first = events[0]
+        stream_id = self._stream_id
+        if type(first) is Request:
+            stream_id = self.next_stream_id()
+        elif not self._open:
+            raise LocalProtocolError(f"stream {first.stream_id} is not open")
+        for event in events:
+            if event.stream_id != stream_id:
+                raise LocalProtocolError(f"stream {event.stream_id} is not open")
+
+    def _add_head(
+        self, event: Sendable, draft: Outgoing, pieces: list[bytes], length: int | None
+    ) -> None:
+        if type(event) is not Request:
+            raise LocalProtocolError(f"a client does not send {type(event).__name__}")
+        if draft.phase is not Phase.IDLE:
+            raise LocalProtocolError("a request was sent already on this stream")
+        check_token(event.method, "method")
+        if grammar.match_target(event.target) is None:
+            raise LocalProtocolError(f"invalid request target: {event.target!r}")
+        headers = tuple(event.headers)
+        fields = self._sent
+        if fields is None or fields.headers != headers:
+            fields = self._sent = prepare_fields(headers)
+        line = f"{event.method} {event.target} HTTP/1.1\r\n"
+        if "host" not in fields.names:
+            authority = event.authority
+            if authority and grammar.match_target(authority) is None:
+                raise LocalProtocolError(f"invalid authority: {authority!r}")
+            line += f"Host: {authority}\r\n"  # RFC 9112 section 3.2: it comes first.
+        elif [name.lower() for name, _ in headers].count("host") > 1:
+            raise LocalProtocolError("two Host fields")
+        if event.protocol is not None or event.method == "CONNECT":
+            self._frame_tunnel(event, fields, draft)
+            if event.protocol is not None:
+                check_token(event.protocol, "protocol")
+                if "upgrade" not in fields.names:
+                    line += f"Upgrade: {event.protocol}\r\n"
+                if "connection" not in fields.names:
+                    line += "Connection: Upgrade\r\n"
+        else:
+            line += self._frame_content(event, fields, draft, length)
+        draft.close = fields.close or self.state is not ConnectionState.OPEN
+        self._expects = fields.expects_continue and draft.framing is not Framing.NONE
+        pieces.append(encode(line) + fields.block + b"\r\n")
+
+    def _frame_tunnel(self, event: Request, fields: PreparedFields, draft: Outgoing) -> None:
+        if fields.content_length or fields.chunked:
+            raise LocalProtocolError("a request for a tunnel has no content")
+        if event.method == "CONNECT" and event.protocol is not None:
+            raise LocalProtocolError("HTTP/1.1 has no extended CONNECT: send GET")
+        draft.framing = Framing.NONE
+        draft.phase = Phase.SWITCHING
+
+    def _frame_content(
+        self, event: Request, fields: PreparedFields, draft: Outgoing, length: int | None
+    ) -> str:
+        """Choose how the content is framed; return the field line that says so."""
+        if fields.content_length is not None:
+            draft.begin_body(Framing.LENGTH, fields.content_length)
+        elif fields.chunked:
+            draft.begin_body(Framing.CHUNKED)
+        elif length is not None:
+            draft.begin_body(Framing.LENGTH if length else Framing.NONE, length)
+            if length or event.method in METHODS_WITH_CONTENT:
+                return f"Content-Length: {length}\r\n"
+        elif event.method in METHODS_WITHOUT_CONTENT:
+            draft.begin_body(Framing.NONE)
+        else:
+            draft.begin_body(Framing.CHUNKED)
+            return "Transfer-Encoding: chunked\r\n"
+        return ""
+
+    def _commit(self, first: Sendable, before: Outgoing, pieces: list[bytes], now: float) -> None:
+        outgoing = self._outgoing
+        if type(first) is Request:
+            self._begin_exchange(first, pieces, now)
+        elif self._hold is Hold.WAIT:
+            self._held += pieces
+        elif self._hold is Hold.NO and pieces:
+            self._enqueue(pieces, now)
+        if outgoing.phase is Phase.DONE and before.phase is not Phase.DONE:
+            if self._read is Read.TUNNEL:
+                self.wants_close = CloseAction.WRITE_EOF
+            elif self._read is Read.HELD:
+                self._finish(now)
+
+    def _begin_exchange(self, request: Request, pieces: list[bytes], now: float) -> None:
+        self._stream_id = request.stream_id
+        self._open = True
+        self._unwanted = False
+        self._unread = 0
+        self._method = request.method
+        self._protocol = None if request.protocol is None else request.protocol.lower()
+        self._reusable = not self._outgoing.close
+        self._informational = 0
+        self._read = Read.HEAD
+        self._deadline = NEVER
+        self._hold = Hold.NO
+        if self._expects:
+            self._hold = Hold.WAIT
+            self._held = pieces[1:]
+            del pieces[1:]
+            self._set_timer(Timer.CONTINUE, now + self.config.timeouts.expect_continue)
+        self._enqueue(pieces, now)
+
+    def _release(self, now: float) -> None:
+        """Send the content that was held."""
+        self._hold = Hold.NO
+        held, self._held = self._held, []
+        if held:
+            self._enqueue(held, now)
+        if not self._full:
+            self._emit_writable()
+
+    # -- the response -----------------------------------------------------------------
+
+    def _receive_head(self, now: float) -> None:
+        buffer = self._buffer
+        while self._read is Read.HEAD and buffer:
+            if self._hold is not Hold.WAIT and self._deadline == NEVER:
+                self._set_timer(Timer.HEAD, now + seconds(self.config.timeouts.head))
+            end = self._scanner.find_end(buffer)
+            if not end:
+                return
+            self._scanner.reset()
+            head = bytes(buffer[:end])
+            del buffer[:end]
+            self._take_head(head, now)
+        if buffer and self._read is not Read.HEAD:
+            rest = bytes(buffer)
+            buffer.clear()
+            self._receive(rest, now)
+
+    def _take_head(self, head: bytes, now: float) -> None:
+        """Parse a response head, with its empty line."""
+        line_octets, _, octets = head.partition(b"\n")
+        octets = octets[: -2 if octets.endswith(b"\r\n") else -1]
+        fields = self._fields
+        if octets != self._fields_octets or fields is None:
+            fields = parse_field_section(octets, self._limits, strict=False)
+            self._fields_octets = octets
+            self._fields = fields
+        line = parse_status_line(decode(line_octets.removesuffix(b"\r")))
+        if line.status >= 200:
+            self._take_response(line, fields, now)
+        elif line.status == 101:
+            self._take_switch(fields)
+        else:
+            self._take_informational(line.status, fields, now)
+
+    def _take_informational(self, status: int, fields: FieldFacts, now: float) -> None:
+        self._informational += 1
+        if self._informational > self._limits.max_informational:
+            raise RemoteProtocolError(
+                f"more than {self._limits.max_informational} informational responses"
+            )
+        self._events.append(InformationalResponse(self._stream_id, status, fields.headers))
+        if self._hold is not Hold.WAIT:
+            self._deadline = NEVER
+        elif status == 100:
+            self._deadline = NEVER
+            self._release(now)
+
+    def _take_switch(self, fields: FieldFacts) -> None:
+        # RFC 9110 section 7.8: only to a protocol that the client asked for.
+        if self._outgoing.phase is not Phase.SWITCHING or self._protocol is None:
+            raise RemoteProtocolError("101 Switching Protocols, but nothing asked for it")
+        if self._protocol not in fields.upgrades:
+            raise RemoteProtocolError("101 Switching Protocols to another protocol")
+        self._begin_tunnel(fields)
+
+    def _begin_tunnel(self, fields: FieldFacts) -> None:
+        self._deadline = NEVER
+        self._reusable = False
+        self._read = Read.TUNNEL
+        self._outgoing.begin_body(Framing.TUNNEL)
+        self._events.append(Accept(self._stream_id, fields.headers))
+
+    def _take_response(self, line: StatusLine, fields: FieldFacts, now: float) -> None:
+        framing = frame_response(self._method, line.status, fields)
+        if framing is Framing.TUNNEL:
+            self._begin_tunnel(fields)
+            return
+        self._deadline = NEVER
+        if (
+            fields.close
+            or (line.version == "1.0" and not fields.keep_alive)
+            or framing is Framing.UNTIL_CLOSE
+            # RFC 9112 sections 6.1 and 6.3: the framing is suspect.
+            or (
+                fields.codings is not None
+                and (fields.content_length is not None or line.version == "1.0")
+            )
+        ):
+            self._drain()
+        if self._outgoing.phase is Phase.SWITCHING:
+            self._outgoing.phase = Phase.DONE  # The server declined.
+        self._events.append(
+            Response(self._stream_id, line.status, fields.headers, line.reason, line.version)
+        )
+        if self._hold is Hold.WAIT:
+            self._hold = Hold.DROP
+            self._held = []
+            self._drain()
+            self._emit_writable()
+        if framing is Framing.NONE:
+            self._end_message(None, now)
+            return
+        self._read = Read.BODY
+        if framing is Framing.LENGTH:
+            assert fields.content_length is not None
+            self._reader = LengthReader(fields.content_length)
+        elif framing is Framing.CHUNKED:
+            self._reader = ChunkedReader(self._limits, strict=False)
+        else:
+            self._reader = UntilCloseReader()
+        if self.wants_read:
+            self._set_timer(Timer.BODY, now + seconds(self.config.timeouts.body))
+
+    def _drain(self) -> None:
+        """The connection ends with this exchange."""
+        self._reusable = False
+        self._reason = CloseReason.PEER
+        if self.state is ConnectionState.OPEN:
+            self.state = ConnectionState.DRAINING
+            self._events.append(Draining(self._stream_id))
+
+    def _end_message(self, reader: BodyReader | None, now: float) -> None:
+        super()._end_message(reader, now)
+        if self._read is Read.HELD and not self._reusable:
+            self._stop_request()
+
+    def _receive_eof(self, now: float) -> None:
+        super()._receive_eof(now)
+        if self._read is Read.HELD:
+            self._stop_request()
+
+    def _stop_request(self) -> None:
+        """The response is complete and nobody reads the rest of the request.
+
+        As on HTTP/2 (RFC 9113 section 8.1) the application hears NO_ERROR.
+        """
+        if self._outgoing.framing is not Framing.TUNNEL:
+            self._end_stream(ErrorCode.NO_ERROR, Initiator.REMOTE, None)
+            self._close_now(CloseReason.PEER)
+
+    def _eof_in_head(self, now: float) -> None:
+        if self._buffer:
+            raise RemoteProtocolError("the connection closed in the middle of a response head")
+        raise RemoteProtocolError("the connection closed before a response came")
+
+    def _finish(self, now: float) -> None:
+        if self._outgoing.framing is Framing.TUNNEL or not self._reusable:
+            self._close_now(self._reason)
+            return
+        if self._peer_eof or self.state is not ConnectionState.OPEN:
+            self._close_now(CloseReason.PEER if self._peer_eof else CloseReason.LOCAL)
+            return
+        self._open = False
+        self._unread = 0
+        self._outgoing.phase = Phase.IDLE
+        self._read = Read.IDLE
+        self._hold = Hold.NO
+        if self._buffer:
+            error = RemoteProtocolError("octets came that no request asked for")
+            self._close_now(CloseReason.PROTOCOL_ERROR, error)
+            return
+        self._set_timer(Timer.KEEP_ALIVE, now + seconds(self.config.timeouts.keep_alive))
+        if not self.wants_read:
+            self._update_wants_read()
+
+    def _drop_rest(self, now: float) -> None:
+        if not self._reusable:
+            self._close_now(CloseReason.LOCAL)
+
+    def _refuse(self, error: RemoteProtocolError, now: float, *, at_eof: bool = False) -> None:
+        self._end_stream(error.code, Initiator.REMOTE if at_eof else Initiator.LOCAL, error)
+        self._close_now(CloseReason.PEER if at_eof else CloseReason.PROTOCOL_ERROR, error)
+
+    # -- time --------------------------------------------------------------------------
+
+    def _on_continue_timeout(self, now: float) -> None:
+        self._release(now)
+
+    def _on_head_timeout(self, now: float) -> None:
+        self._fail_timeout("the response head took too long")
+
+    def _on_body_timeout(self, now: float) -> None:
+        self._fail_timeout("nothing of the response's body came for too long")
+
+    _TIMEOUTS: ClassVar[dict[Timer, TimeoutHandler]] = {
+        Timer.HEAD: _on_head_timeout,
+        Timer.BODY: _on_body_timeout,
+        Timer.KEEP_ALIVE: HTTP1Connection._on_keep_alive_timeout,
+        Timer.CONTINUE: _on_continue_timeout,
+        Timer.CLOSE: HTTP1Connection._on_close_timeout,
+    }

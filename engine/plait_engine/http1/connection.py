@@ -1,0 +1,547 @@
+"""What both roles of an HTTP/1.1 connection share: buffers, bodies, timers and the end.
+
+Strategy
+--------
+HTTP/1.1 has one exchange at a time (RFC 9112 section 9).  Two small states describe it:
+``_read``, how far the peer's message is, and ``_outgoing``, how far ours is.  When both
+are done the exchange is over, and the connection is idle again or closes.  ``server`` and
+``client`` add what differs: who speaks first, how a head is read and written, what is said
+to a peer that breaks the rules.
+
+==========  ====================================================================
+``_read``   what octets from the peer are
+==========  ====================================================================
+IDLE        (client) nobody asked for them: the connection is not usable any more
+HEAD        part of a head; they collect in ``_buffer``
+BODY        body; a reader takes them (see ``body``), nothing is buffered
+HELD        behind the message: held in ``_buffer`` until the exchange is over or,
+            on a server with a tunnel to decide about, until it is decided
+TUNNEL      tunnel bytes
+DISCARD     too late: the connection is closing, they are counted and dropped
+==========  ====================================================================
+
+Time
+----
+At most one of the timers HEAD, BODY, KEEP_ALIVE, CONTINUE and CLOSE runs at any moment:
+they belong to states that exclude each other.  So they are one attribute, and the write
+timer, which can run beside each of them, is another.  Arming one costs an addition.
+
+The end
+-------
+A server closes in stages (RFC 9112 section 9.6): half-close, then read and drop what is on
+its way, until the peer closes, ``max_drain`` octets came, or the CLOSE timer passes.
+Otherwise the reset of the operating system could destroy the answer on its way.
+"""
+
+from __future__ import annotations
+
+import enum
+import math
+from collections import deque
+from collections.abc import Callable
+from typing import Any, ClassVar, Final, TypeAlias
+
+from ..config import Config
+from ..connection import CloseAction, Connection, ConnectionState, Role
+from ..errors import ErrorCode, LocalProtocolError, RemoteProtocolError
+from ..events import (
+    CloseReason,
+    Data,
+    EndOfMessage,
+    Initiator,
+    Sendable,
+    StreamReset,
+    Writable,
+)
+from ..timers import Timer
+from .body import BodyReader
+from .framing import Framing
+from .heads import SectionScanner
+from .outgoing import Outgoing, Phase, complete_length
+
+NEVER: Final = math.inf
+
+# Any: the methods are of the subclass that owns the table.
+TimeoutHandler: TypeAlias = Callable[[Any, float], None]
+
+
+class Read(enum.Enum):
+    """How far the peer's message is; see the table above."""
+
+    IDLE = 0
+    HEAD = 1
+    BODY = 2
+    HELD = 3
+    TUNNEL = 4
+    DISCARD = 5
+
+
+class HTTP1Connection(Connection):
+    """An HTTP/1.1 connection (RFC 9112) in either role.
+
+    ``HTTP1Connection(role, config)`` makes an ``HTTP1Server`` or an ``HTTP1Client``.
+    """
+
+    __slots__ = (
+        "_buffer",
+        "_deadline",
+        "_discarded",
+        "_error",
+        "_full",
+        "_limits",
+        "_method",
+        "_open",
+        "_out",
+        "_out_size",
+        "_outgoing",
+        "_peer_eof",
+        "_progress",
+        "_read",
+        "_reader",
+        "_reason",
+        "_scanner",
+        "_stream_id",
+        "_timer",
+        "_unread",
+        "_unwanted",
+        "_write_deadline",
+        "_write_time",
+    )
+
+    protocol = "http/1.1"
+
+    def __new__(cls, role: Role, config: Config) -> HTTP1Connection:
+        # As with pathlib.Path: the name for both makes the one that is meant.
+        if cls is HTTP1Connection:
+            from .client import HTTP1Client
+            from .server import HTTP1Server
+
+            return object.__new__(HTTP1Server if role is Role.SERVER else HTTP1Client)
+        return object.__new__(cls)
+
+    def __init__(self, role: Role, config: Config) -> None:
+        super().__init__(role, config)
+        self._limits = config.limits
+        # The exchange
+        self._stream_id = 0
+        self._open = False
+        self._method = ""
+        self._outgoing = Outgoing(Phase.IDLE)
+        # Input
+        self._read = Read.IDLE
+        self._buffer = bytearray()
+        self._scanner = SectionScanner(config.limits, strict=role is Role.SERVER)
+        self._reader: BodyReader | None = None
+        self._unread = 0
+        """Octets of Data that the application has not acknowledged."""
+        self._unwanted = False
+        """The rest of the peer's message is read and dropped."""
+        self._discarded = 0
+        self._peer_eof = False
+        # Output
+        self._out: deque[bytes] = deque()
+        self._out_size = 0
+        self._full = False
+        """The application was told to wait for Writable."""
+        self._progress = False
+        """Octets left the engine since the write timer was armed."""
+        # Time
+        self._timer = Timer.KEEP_ALIVE
+        self._deadline = NEVER
+        self._write_deadline = NEVER
+        self._write_time = seconds(config.timeouts.write)
+        # The end
+        self._reason = CloseReason.LOCAL
+        self._error: RemoteProtocolError | None = None
+
+    # -- inputs ---------------------------------------------------------------
+
+    def receive_data(self, data: bytes, now: float) -> None:
+        try:
+            self._receive(data, now)
+        except RemoteProtocolError as error:
+            self._refuse(error, now)
+
+    def receive_eof(self, now: float) -> None:
+        if self.state is ConnectionState.CLOSED or self._peer_eof:
+            return
+        self._peer_eof = True
+        self.wants_read = False
+        try:
+            self._receive_eof(now)
+        except RemoteProtocolError as error:
+            self._refuse(error, now, at_eof=True)
+
+    def connection_lost(self, error: Exception | None, now: float) -> None:
+        if self.state is ConnectionState.CLOSED:
+            return
+        self._peer_eof = True
+        self._out.clear()
+        self._out_size = 0
+        if self.state is ConnectionState.CLOSING:
+            self._close_now(self._reason, self._error)
+            return
+        if self._open:
+            lost = RemoteProtocolError("the connection was lost in the middle of an exchange")
+            self._end_stream(ErrorCode.CANCEL, Initiator.REMOTE, lost)
+            error = error or lost
+        self._close_now(CloseReason.PEER if error is None else CloseReason.LOST, error)
+
+    def handle_timeout(self, now: float) -> None:
+        if self._out and now >= self._write_deadline:
+            if self._progress:
+                self._progress = False
+                self._write_deadline = now + self._write_time
+            else:
+                self._fail_timeout("the peer takes nothing of what there is to send")
+                return
+        if now >= self._deadline:
+            timer = self._timer
+            self._deadline = NEVER
+            self._TIMEOUTS[timer](self, now)
+
+    # -- commands -------------------------------------------------------------
+
+    def send(self, *events: Sendable, now: float) -> None:
+        if not events:
+            return
+        self._check_stream(events)
+        draft = self._outgoing.copy()
+        pieces: list[bytes] = []
+        length = complete_length(events)
+        reset: StreamReset | None = None
+        for event in events:
+            if reset is not None:
+                raise LocalProtocolError("nothing can follow StreamReset")
+            if type(event) is Data:
+                draft.add_data(event, pieces)
+            elif type(event) is EndOfMessage:
+                draft.add_end(event, pieces)
+            elif type(event) is StreamReset:
+                reset = event
+            else:
+                self._add_head(event, draft, pieces, length)
+        # Everything is allowed: from here on, nothing raises.
+        before = self._outgoing
+        self._outgoing = draft
+        self._commit(events[0], before, pieces, now)
+        if reset is not None:
+            self._reset(reset, now)
+
+    def acknowledge(self, stream_id: int, credit: int, now: float) -> None:
+        if stream_id != self._stream_id or not self._unread:
+            return
+        self._unread = max(self._unread - credit, 0)
+        if not self.wants_read:
+            self._update_wants_read()
+            if self.wants_read and self._read is Read.BODY:
+                self._set_timer(Timer.BODY, now + seconds(self.config.timeouts.body))
+
+    def reserve(self, stream_id: int, size: int, now: float) -> None:
+        outgoing = self._outgoing
+        if stream_id != self._stream_id or not outgoing.takes_data:
+            raise LocalProtocolError("no body is being sent on this stream")
+        if outgoing.framing is not Framing.LENGTH or outgoing.silent:
+            raise LocalProtocolError("only a body with Content-Length can be reserved")
+        outgoing.count(size)
+
+    def close(self, code: int | None = None, *, now: float) -> None:
+        if self.state in (ConnectionState.CLOSING, ConnectionState.CLOSED):
+            return
+        if code is not None:
+            if self._open:
+                self._abort(ErrorCode(code), CloseReason.LOCAL)
+            else:
+                self._close_now(CloseReason.LOCAL)
+        elif not self._open:
+            self._begin_close(CloseReason.LOCAL, now)
+        else:
+            self.state = ConnectionState.DRAINING
+
+    # -- outputs --------------------------------------------------------------
+
+    def data_to_send(self) -> bytes:
+        out = self._out
+        if not out:
+            return b""
+        self._progress = True
+        piece = out.popleft()
+        if out and len(piece) < self._limits.write_quantum:
+            # Small pieces leave together, a large one alone and uncopied.
+            pieces = [piece]
+            size = len(piece)
+            while out and size + len(out[0]) <= self._limits.write_quantum:
+                piece = out.popleft()
+                pieces.append(piece)
+                size += len(piece)
+            piece = b"".join(pieces)
+        self._out_size -= len(piece)
+        if self._full and self._out_size <= self._limits.write_low_water:
+            self._full = False
+            self._emit_writable()
+        return piece
+
+    def next_timeout(self) -> float | None:
+        deadline = self._deadline
+        if self._out and self._write_deadline < deadline:
+            deadline = self._write_deadline
+        return None if deadline == NEVER else deadline
+
+    # -- getters --------------------------------------------------------------
+
+    def send_capacity(self, stream_id: int) -> int:
+        if stream_id != self._stream_id or not self._outgoing.takes_data:
+            return 0
+        capacity = self._limits.write_high_water - self._out_size
+        if capacity <= 0:
+            self._full = True
+        return capacity
+
+    def next_stream_id(self) -> int:
+        raise LocalProtocolError("a server sends no requests")
+
+    @property
+    def available_streams(self) -> int:
+        return 0
+
+    @property
+    def open_streams(self) -> int:
+        return 1 if self._open else 0
+
+    # -- what the roles fill in -------------------------------------------------
+
+    _TIMEOUTS: ClassVar[dict[Timer, TimeoutHandler]]
+
+    def connection_made(self, now: float) -> None:
+        raise NotImplementedError
+
+    def _receive_head(self, now: float) -> None:
+        """Look for a head in ``_buffer`` and take it."""
+        raise NotImplementedError
+
+    def _check_stream(self, events: tuple[Sendable, ...]) -> None:
+        """Raise LocalProtocolError if ``events`` are not of the one stream that is open."""
+        raise NotImplementedError
+
+    def _add_head(
+        self, event: Sendable, draft: Outgoing, pieces: list[bytes], length: int | None
+    ) -> None:
+        """Write a head into ``pieces``; ``length`` is that of the body, if all is there."""
+        raise NotImplementedError
+
+    def _commit(self, first: Sendable, before: Outgoing, pieces: list[bytes], now: float) -> None:
+        """Queue ``pieces`` and do what follows from the events; ``before`` was the state."""
+        raise NotImplementedError
+
+    def _finish(self, now: float) -> None:
+        """The exchange is over in both directions."""
+        raise NotImplementedError
+
+    def _refuse(self, error: RemoteProtocolError, now: float, *, at_eof: bool = False) -> None:
+        """The peer broke the protocol: answer it if possible, and close."""
+        raise NotImplementedError
+
+    # -- receiving ----------------------------------------------------------------
+
+    def _receive(self, data: bytes, now: float) -> None:
+        """Take what the peer sent.  Raises RemoteProtocolError."""
+        read = self._read
+        if read is Read.BODY:
+            self._receive_body(data, now)
+        elif read is Read.HEAD:
+            self._buffer += data
+            self._receive_head(now)
+        elif read is Read.HELD:
+            self._buffer += data
+            self._update_wants_read()
+        elif read is Read.TUNNEL:
+            self._emit_data(data)
+        elif read is Read.DISCARD:
+            self._discard(len(data))
+        elif data:
+            raise RemoteProtocolError("octets came that no request asked for")
+
+    def _receive_body(self, data: bytes, now: float) -> None:
+        reader = self._reader
+        assert reader is not None
+        content = reader.feed(data)
+        if self._unwanted:
+            self._discarded += len(data)
+            if self._discarded > self._limits.max_drain:
+                self._begin_close(CloseReason.LOCAL, now)
+                return
+        elif content:
+            self._emit_data(content)
+        if reader.done:
+            self._buffer += reader.rest
+            self._end_message(reader, now)
+        elif self.wants_read:
+            self._set_timer(Timer.BODY, now + seconds(self.config.timeouts.body))
+        else:
+            self._deadline = NEVER
+
+    def _end_message(self, reader: BodyReader | None, now: float) -> None:
+        """The peer's message is complete."""
+        self._reader = None
+        self._read = Read.HELD
+        self._deadline = NEVER
+        if not self._unwanted:
+            self._events.append(
+                EndOfMessage(self._stream_id, () if reader is None else reader.trailers)
+            )
+        if self._outgoing.phase is Phase.DONE:
+            self._finish(now)
+        else:
+            self._update_wants_read()
+
+    def _receive_eof(self, now: float) -> None:
+        read = self._read
+        if read is Read.BODY:
+            assert self._reader is not None
+            self._reader.end()
+            self._end_message(self._reader, now)
+        elif read is Read.TUNNEL:
+            self._end_message(None, now)
+        elif read is Read.DISCARD:
+            self._close_now(self._reason, self._error)
+        elif read is Read.HEAD:
+            self._eof_in_head(now)
+        elif read is Read.IDLE:
+            self._close_now(CloseReason.PEER)
+        # HELD: the peer waits for the rest of our message, and gets it.
+
+    def _eof_in_head(self, now: float) -> None:
+        raise NotImplementedError
+
+    def _emit_data(self, data: bytes) -> None:
+        size = len(data)
+        self._unread += size
+        self._events.append(Data(self._stream_id, data, size))
+        if self._unread > self._limits.read_high_water:
+            self.wants_read = False
+
+    def _update_wants_read(self) -> None:
+        self.wants_read = (
+            not self._peer_eof
+            and self._unread <= self._limits.read_high_water
+            and (self._read is not Read.HELD or len(self._buffer) < self._limits.max_pipelined)
+        )
+
+    def _discard(self, size: int) -> None:
+        if self.state is ConnectionState.CLOSED:
+            return
+        self._discarded += size
+        if self._discarded > self._limits.max_drain:
+            self._close_now(self._reason, self._error)
+
+    # -- sending --------------------------------------------------------------------
+
+    def _enqueue(self, pieces: list[bytes], now: float) -> None:
+        if not self._out:
+            self._progress = False
+            self._write_deadline = now + self._write_time
+        self._out.extend(pieces)
+        self._out_size += sum(map(len, pieces))
+        if self._out_size >= self._limits.write_high_water:
+            self._full = True
+
+    def _emit_writable(self) -> None:
+        if self._open and self._outgoing.takes_data:
+            self._events.append(Writable(self._stream_id))
+
+    def _reset(self, event: StreamReset, now: float) -> None:
+        """Do what a StreamReset of the application says."""
+        if event.code != ErrorCode.NO_ERROR or self._outgoing.phase is not Phase.DONE:
+            # RFC 9112 has no way to give up a message but to close the connection.
+            self._open = False
+            self._abort(None, CloseReason.LOCAL)
+        elif self._open and self._read is not Read.HELD:
+            self._unwanted = True
+            self._unread = 0
+            self._update_wants_read()
+            self._drop_rest(now)
+
+    def _drop_rest(self, now: float) -> None:
+        """The rest of the peer's message is not wanted: drain it or close."""
+        raise NotImplementedError
+
+    # -- the end ----------------------------------------------------------------------
+
+    def _end_stream(
+        self, code: int, initiator: Initiator, error: RemoteProtocolError | None
+    ) -> None:
+        """Emit StreamReset for the open exchange, if there is one."""
+        if self._open:
+            self._open = False
+            if not self._unwanted:
+                self._events.append(StreamReset(self._stream_id, code, initiator, False, error))
+
+    def _begin_close(
+        self, reason: CloseReason, now: float, error: RemoteProtocolError | None = None
+    ) -> None:
+        """Close in stages (RFC 9112 section 9.6)."""
+        self._open = False
+        self._reader = None
+        self._buffer.clear()
+        self._reason = reason
+        self._error = error
+        if self._peer_eof:
+            self._close_now(reason, error)
+            return
+        self.state = ConnectionState.CLOSING
+        self._read = Read.DISCARD
+        self._discarded = 0
+        self.wants_read = True
+        self.wants_close = CloseAction.WRITE_EOF
+        self._set_timer(Timer.CLOSE, now + self.config.timeouts.close)
+
+    def _close_now(self, reason: CloseReason, error: Exception | None = None) -> None:
+        """Close as soon as everything is written."""
+        self._open = False
+        self._read = Read.DISCARD
+        self._reader = None
+        self._buffer.clear()
+        self._deadline = NEVER
+        self._write_deadline = NEVER
+        if self.wants_close is not CloseAction.ABORT:
+            self.wants_close = CloseAction.CLOSE
+        self._emit_closed(reason, error)
+
+    def _abort(
+        self,
+        code: ErrorCode | None,
+        reason: CloseReason,
+        error: RemoteProtocolError | None = None,
+    ) -> None:
+        """Drop the connection.  ``code``: for the StreamReset of an open exchange."""
+        if code is not None:
+            self._end_stream(code, Initiator.LOCAL, error)
+        self._out.clear()
+        self._out_size = 0
+        self.wants_close = CloseAction.ABORT
+        self._close_now(reason, error)
+
+    # -- time -------------------------------------------------------------------------
+
+    def _set_timer(self, timer: Timer, deadline: float) -> None:
+        self._timer = timer
+        self._deadline = deadline
+
+    def _fail_timeout(self, message: str) -> None:
+        error = RemoteProtocolError(message, status_hint=408, code=ErrorCode.CANCEL)
+        self._abort(ErrorCode.CANCEL, CloseReason.TIMEOUT, error)
+
+    def _on_keep_alive_timeout(self, now: float) -> None:
+        self._close_now(CloseReason.KEEP_ALIVE)
+
+    def _on_close_timeout(self, now: float) -> None:
+        if self._out:
+            # The peer still takes the answer; the write timer watches over it.
+            self._set_timer(Timer.CLOSE, now + self.config.timeouts.close)
+        else:
+            self._close_now(self._reason, self._error)
+
+
+def seconds(timeout: float | None) -> float:
+    """Return a timeout as a number: infinite when it is switched off."""
+    return NEVER if timeout is None else timeout

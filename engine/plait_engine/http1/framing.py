@@ -1,0 +1,102 @@
+"""How long is the body?  RFC 9112 section 6.3, both directions, as pure functions.
+
+The engine decides on the head alone, once, and the answer is one of five ``Framing``:
+no body, so many octets, chunks, everything until the connection closes, or no HTTP body at
+all because a tunnel begins.
+
+========================================  =============================================
+received request                          framing
+========================================  =============================================
+Transfer-Encoding in HTTP/1.0             refused: 400 (section 6.1)
+Transfer-Encoding and Content-Length      refused: 400 (section 6.1 allows to; it smuggles)
+Transfer-Encoding: chunked                chunks
+another last coding, chunked before it    refused: 400 (section 6.3, item 4)
+an unknown coding                         refused: 501 (section 6.1)
+Content-Length                            so many octets
+neither                                   no body (section 6.3, item 7)
+========================================  =============================================
+
+========================================  =============================================
+received response                         framing
+========================================  =============================================
+to HEAD, or 1xx, 204, 304                 no body, whatever the fields say (item 1)
+2xx to CONNECT                            tunnel, the fields are ignored (item 2)
+Transfer-Encoding, the last is chunked    chunks; with Content-Length or in HTTP/1.0 the
+                                          connection is not used again (item 3, section 6.1)
+Transfer-Encoding, the last is another    until close (item 4)
+Content-Length                            so many octets (item 6)
+neither                                   until close (item 8)
+========================================  =============================================
+"""
+
+from __future__ import annotations
+
+import enum
+from typing import Final
+
+from ..errors import RemoteProtocolError
+from .heads import FieldFacts
+
+
+class Framing(enum.Enum):
+    """Where a body ends."""
+
+    NONE = "no body"
+    LENGTH = "after Content-Length octets"
+    CHUNKED = "after the last chunk"
+    UNTIL_CLOSE = "when the connection closes"
+    TUNNEL = "the stream is a tunnel"
+
+
+BODILESS_STATUSES: Final = frozenset({204, 304})
+"""Final statuses whose responses have no content (RFC 9110 sections 15.3.5 and 15.4.5)."""
+
+
+def frame_request(method: str, version: str, fields: FieldFacts) -> Framing:
+    """Return the framing of a received request.  Raises RemoteProtocolError."""
+    codings = fields.codings
+    if codings is None:
+        if not fields.content_length:
+            return Framing.NONE
+        framing = Framing.LENGTH
+    else:
+        _check_request_codings(codings, version, fields)
+        framing = Framing.CHUNKED
+    if method == "CONNECT":
+        raise RemoteProtocolError("CONNECT with content")  # RFC 9110 section 9.3.6
+    return framing
+
+
+def _check_request_codings(codings: tuple[str, ...], version: str, fields: FieldFacts) -> None:
+    if version == "1.0":
+        raise RemoteProtocolError("Transfer-Encoding in an HTTP/1.0 request")
+    if fields.content_length is not None:
+        raise RemoteProtocolError("both Transfer-Encoding and Content-Length")
+    if codings == ("chunked",):
+        return
+    if not codings:
+        raise RemoteProtocolError("empty Transfer-Encoding")
+    if "chunked" in codings:
+        if codings[-1] == "chunked" and codings.count("chunked") == 1:
+            raise RemoteProtocolError("unknown transfer coding", status_hint=501)
+        raise RemoteProtocolError("chunked is not the last transfer coding, or not alone")
+    raise RemoteProtocolError("unknown transfer coding", status_hint=501)
+
+
+def frame_response(method: str, status: int, fields: FieldFacts) -> Framing:
+    """Return the framing of a received final response to ``method``."""
+    if method == "HEAD" or status in BODILESS_STATUSES:
+        return Framing.NONE
+    if method == "CONNECT" and 200 <= status < 300:
+        return Framing.TUNNEL
+    codings = fields.codings
+    if codings is not None:
+        if not codings or codings[-1] != "chunked":
+            return Framing.UNTIL_CLOSE
+        if codings != ("chunked",):
+            # RFC 9112 section 7: only what TE asked for may be there, and we ask for none.
+            raise RemoteProtocolError("unknown transfer coding")
+        return Framing.CHUNKED
+    if fields.content_length is None:
+        return Framing.UNTIL_CLOSE
+    return Framing.LENGTH if fields.content_length else Framing.NONE

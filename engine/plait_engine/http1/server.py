@@ -1,0 +1,481 @@
+"""The server's side: requests in, responses out, one exchange at a time.
+
+An exchange and its states (``_read`` is about the request, ``_outgoing.phase`` about the
+response; see ``connection``)::
+
+    HEAD / IDLE --request head--> BODY or HELD / HEAD --Response--> ... / BODY
+        ^                                                              |
+        |                     both complete, and the connection        v
+        +---------------------- may be used again -------------- HELD / DONE
+
+Rules
+-----
+* Whatever is wrong with a request is answered here, with ``Connection: close``, and
+  nothing behind it is parsed: where the next request begins is anybody's guess.
+* A pipelined request surfaces when the exchange before it is over (RFC 9112 section
+  9.3.2), so answers are in order by construction.
+* A request for a tunnel (CONNECT, or an Upgrade that ``Config.upgrade_protocols`` lists)
+  has no content; what follows is held until the application decides.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar, Final
+
+from ..config import Config
+from ..connection import CloseAction, ConnectionState, Role
+from ..errors import ErrorCode, LocalProtocolError, RemoteProtocolError
+from ..events import (
+    Accept,
+    CloseReason,
+    EndOfMessage,
+    Initiator,
+    InformationalResponse,
+    PriorKnowledge,
+    Request,
+    Response,
+    Sendable,
+)
+from ..headers import Headers, decode
+from ..timers import Timer
+from . import grammar
+from .body import ChunkedReader, LengthReader
+from .connection import NEVER, HTTP1Connection, Read, TimeoutHandler, seconds
+from .framing import BODILESS_STATUSES, Framing, frame_request
+from .heads import (
+    FieldFacts,
+    RequestLine,
+    check_host,
+    explain_request_line,
+    parse_field_section,
+    parse_request_line,
+)
+from .outgoing import (
+    FRAMING_FIELDS,
+    Outgoing,
+    Phase,
+    PreparedFields,
+    prepare_fields,
+    without_fields,
+)
+from .status import refusal, status_line
+
+PREFACE: Final = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+"""RFC 9113 section 3.4."""
+SWITCH_FIELDS: Final = frozenset({"upgrade", "connection"}) | FRAMING_FIELDS
+
+
+class HTTP1Server(HTTP1Connection):
+    """The server role of ``HTTP1Connection``."""
+
+    __slots__ = (
+        "_body_seen",
+        "_empty_lines",
+        "_expecting",
+        "_fields",
+        "_fields_octets",
+        "_line",
+        "_line_octets",
+        "_reusable",
+        "_sent",
+        "_short_head",
+        "_switch",
+        "_version",
+    )
+
+    def __init__(self, role: Role, config: Config) -> None:
+        super().__init__(role, config)
+        limits = config.limits
+        self._read = Read.HEAD
+        self._empty_lines = 0
+        self._reusable = True
+        self._expecting = False
+        """The client waits for 100 Continue, and has sent nothing of its content."""
+        self._switch: str | None = None
+        """The tunnel that the request asks for and that is not decided: "CONNECT" or a
+        protocol."""
+        self._version = "1.1"
+        # A client repeats itself on a connection: keep what its last head meant.
+        self._line_octets = b""
+        self._line: RequestLine | None = None
+        self._fields_octets: bytes | None = None
+        self._fields: FieldFacts | None = None
+        # And so does an application.
+        self._sent: PreparedFields | None = None
+        self._short_head = min(
+            limits.max_line_size, limits.max_field_size, limits.max_header_list_size
+        )
+        """A head up to this size cannot exceed any limit on sizes."""
+
+    def connection_made(self, now: float) -> None:
+        self._set_timer(Timer.HEAD, now + seconds(self.config.timeouts.head))
+
+    # -- the request head ---------------------------------------------------------
+
+    def _receive(self, data: bytes, now: float) -> None:
+        if self._read is Read.HEAD and not self._buffer:
+            # The usual case: the whole head is in these octets.
+            end = data.find(b"\r\n\r\n")
+            if 0 < end <= self._short_head and data[0] != 0x0D and data[:4] != b"PRI ":
+                rest = data[end + 4 :]
+                self._take_head(data[: end + 2], now)
+                if rest:
+                    self._receive(rest, now)
+                return
+        super()._receive(data, now)
+
+    def _receive_head(self, now: float) -> None:
+        buffer = self._buffer
+        if not buffer:
+            return
+        if self._timer is not Timer.HEAD or self._deadline == NEVER:
+            self._set_timer(Timer.HEAD, now + seconds(self.config.timeouts.head))
+        if self._scanner.untouched:
+            self._skip_empty_lines(buffer)
+            if self._stream_id == 0 and self._is_preface(buffer):
+                return
+        end = self._scanner.find_end(buffer)
+        if not end:
+            return
+        self._scanner.reset()
+        head = bytes(buffer[: end - 2])
+        del buffer[:end]
+        self._take_head(head, now)
+        if self._read is Read.BODY and buffer:
+            rest = bytes(buffer)
+            buffer.clear()
+            self._receive_body(rest, now)
+
+    def _skip_empty_lines(self, buffer: bytearray) -> None:
+        """RFC 9112 section 2.2: a server ignores at least one empty line before a request."""
+        while buffer.startswith(b"\r\n"):
+            del buffer[:2]
+            self._empty_lines += 1
+            if self._empty_lines > self._limits.max_empty_lines:
+                raise RemoteProtocolError("empty lines instead of a request")
+        if buffer and buffer[0] not in grammar.TCHARS and buffer[0] != 0x0D:
+            raise explain_request_line(decode(bytes(buffer[:2])))
+
+    def _is_preface(self, buffer: bytearray) -> bool:
+        """Tell whether the connection begins with the HTTP/2 preface, or may yet."""
+        if not self.config.detect_http2 or not PREFACE.startswith(buffer[: len(PREFACE)]):
+            return False
+        if len(buffer) >= len(PREFACE):
+            self._events.append(PriorKnowledge(bytes(buffer)))
+            buffer.clear()
+            self._read = Read.DISCARD
+            self._deadline = NEVER
+            self.state = ConnectionState.CLOSED
+        return True
+
+    def _take_head(self, head: bytes, now: float) -> None:
+        """Parse a request head: its lines, each with its CRLF, without the empty one."""
+        line_octets, _, fields_octets = head.partition(b"\r\n")
+        fields = self._fields
+        if fields_octets != self._fields_octets or fields is None:
+            fields = parse_field_section(fields_octets, self._limits, strict=True)
+            if fields.host is not None:
+                check_host(fields.host)
+            self._fields_octets = fields_octets
+            self._fields = fields
+        line = self._line
+        if line_octets != self._line_octets or line is None:
+            line = parse_request_line(decode(line_octets))
+            self._line_octets = line_octets
+            self._line = line
+        self._begin_exchange(line, fields, now)
+
+    def _begin_exchange(self, line: RequestLine, fields: FieldFacts, now: float) -> None:
+        method, scheme, authority, target, version = line
+        if fields.host is None and version != "1.0":
+            raise RemoteProtocolError("no Host field")  # RFC 9112 section 3.2
+        framing = frame_request(method, version, fields)
+        self._empty_lines = 0
+        self._stream_id += 1 if self._stream_id == 0 else 2
+        self._open = True
+        self._unwanted = False
+        self._unread = 0
+        self._method = method
+        self._version = version
+        # RFC 9112 section 9.3
+        self._reusable = not fields.close and (version != "1.0" or fields.keep_alive)
+        self._expecting = (
+            fields.expect is not None
+            and fields.expect.lower() == "100-continue"
+            and version != "1.0"
+            and framing is not Framing.NONE
+        )
+        self._switch = self._wanted_switch(method, version, framing, fields)
+        self._deadline = NEVER
+        outgoing = self._outgoing
+        outgoing.phase = Phase.HEAD
+        outgoing.silent = False
+        self._events.append(
+            Request(
+                self._stream_id,
+                method,
+                scheme or self.config.scheme,
+                authority or fields.host or "",
+                target,
+                fields.headers,
+                self._switch if method != "CONNECT" else None,
+                version,
+                self._expecting,
+            )
+        )
+        if self._switch is not None:
+            self._read = Read.HELD
+        elif framing is Framing.NONE:
+            self._read = Read.HELD
+            self._events.append(EndOfMessage(self._stream_id))
+        else:
+            self._read = Read.BODY
+            if framing is Framing.LENGTH:
+                assert fields.content_length is not None
+                self._reader = LengthReader(fields.content_length)
+            else:
+                self._reader = ChunkedReader(self._limits, strict=True)
+            if not self._expecting:
+                self._set_timer(Timer.BODY, now + seconds(self.config.timeouts.body))
+
+    def _wanted_switch(
+        self, method: str, version: str, framing: Framing, fields: FieldFacts
+    ) -> str | None:
+        """Return the tunnel that a request asks for and that we offer."""
+        if method == "CONNECT":
+            return "CONNECT"
+        # RFC 9110 section 7.8: Upgrade is ignored in HTTP/1.0, may always be ignored, and
+        # with content the switch would have to wait for its end.
+        if fields.upgrades and version != "1.0" and framing is Framing.NONE:
+            for protocol in fields.upgrades:
+                if protocol in self.config.upgrade_protocols and protocol != "h2c":
+                    return protocol
+        return None
+
+    def _receive_body(self, data: bytes, now: float) -> None:
+        if data:
+            self._expecting = False
+        super()._receive_body(data, now)
+
+    def _eof_in_head(self, now: float) -> None:
+        if self._buffer:
+            raise RemoteProtocolError("the connection closed in the middle of a request head")
+        self._close_now(CloseReason.PEER)
+
+    # -- the response ---------------------------------------------------------------
+
+    def _check_stream(self, events: tuple[Sendable, ...]) -> None:
+        for event in events:
+            if event.stream_id != self._stream_id or not self._open:
+                raise LocalProtocolError(f"stream {event.stream_id} is not open")
+
+    def _prepare(self, headers: Headers) -> PreparedFields:
+        sent = self._sent
+        headers = tuple(headers)
+        if sent is None or headers != sent.headers:
+            sent = self._sent = prepare_fields(headers)
+        return sent
+
+    def _add_head(
+        self, event: Sendable, draft: Outgoing, pieces: list[bytes], length: int | None
+    ) -> None:
+        if draft.phase is not Phase.HEAD:
+            raise LocalProtocolError(
+                f"{type(event).__name__} cannot be sent now: {draft.phase.value}"
+            )
+        if type(event) is Response:
+            self._add_response(event, draft, pieces, length)
+        elif type(event) is InformationalResponse:
+            self._add_informational(event, pieces)
+        elif type(event) is Accept:
+            self._add_accept(event, draft, pieces)
+        else:
+            raise LocalProtocolError(f"a server does not send {type(event).__name__}")
+
+    def _add_response(
+        self, event: Response, draft: Outgoing, pieces: list[bytes], length: int | None
+    ) -> None:
+        status = event.status
+        if not 200 <= status <= 999:
+            raise LocalProtocolError(f"not the status of a final response: {status}")
+        if self._method == "CONNECT" and status < 300:
+            raise LocalProtocolError("2xx to CONNECT opens a tunnel: send Accept")
+        fields = self._prepare(event.headers)
+        framing = Framing.LENGTH
+        size = 0
+        extra = b""
+        if status in BODILESS_STATUSES:
+            fields = without_fields(fields, FRAMING_FIELDS)
+            framing = Framing.NONE
+        elif self._method == "HEAD":
+            draft.silent = True
+            framing = Framing.NONE
+            if length and fields.content_length is None and not fields.chunked:
+                extra = b"Content-Length: %d\r\n" % length
+        elif fields.content_length is not None:
+            size = fields.content_length
+        elif length is not None and not fields.chunked:
+            size = length
+            extra = b"Content-Length: %d\r\n" % length
+        elif self._version == "1.0":
+            # RFC 9112 section 6.1: HTTP/1.0 knows no chunks, the close ends the body.
+            fields = without_fields(fields, FRAMING_FIELDS)
+            framing = Framing.UNTIL_CLOSE
+        else:
+            framing = Framing.CHUNKED
+            if not fields.chunked:
+                extra = b"Transfer-Encoding: chunked\r\n"
+        draft.begin_body(framing, size)
+        draft.close = (
+            fields.close
+            or not self._reusable
+            or self._peer_eof
+            or framing is Framing.UNTIL_CLOSE
+            or self.state is not ConnectionState.OPEN
+            # RFC 9110 section 10.1.1: nobody knows whether the content will come.
+            or self._expecting
+        )
+        if draft.close and not fields.close:
+            extra += b"Connection: close\r\n"
+        elif not draft.close and self._version == "1.0" and not fields.keep_alive:
+            extra += b"Connection: keep-alive\r\n"  # RFC 9112 appendix C.2.2
+        pieces.append(status_line(status, event.reason) + fields.block + extra + b"\r\n")
+
+    def _add_informational(self, event: InformationalResponse, pieces: list[bytes]) -> None:
+        status = event.status
+        if not 100 <= status < 200 or status == 101:
+            raise LocalProtocolError(f"not the status of an informational response: {status}")
+        fields = without_fields(prepare_fields(event.headers), FRAMING_FIELDS)
+        # RFC 9110 section 15.2: never to an HTTP/1.0 client.  Section 10.1.1: 100 may be
+        # left out when content came already, and means nothing to who did not ask.
+        if self._version == "1.0" or (status == 100 and not self._expecting):
+            return
+        pieces.append(status_line(status, None) + fields.block + b"\r\n")
+
+    def _add_accept(self, event: Accept, draft: Outgoing, pieces: list[bytes]) -> None:
+        if self._switch is None:
+            raise LocalProtocolError("this request does not ask for a tunnel")
+        # RFC 9110 sections 7.8 and 9.3.6: the engine writes the switch; no framing fields.
+        fields = without_fields(prepare_fields(event.headers), SWITCH_FIELDS)
+        if self._switch == "CONNECT":
+            line = b"HTTP/1.1 200 OK\r\n"
+        else:
+            line = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: %b\r\nConnection: Upgrade\r\n" % (
+                self._switch.encode()
+            )
+        pieces.append(line + fields.block + b"\r\n")
+        draft.begin_body(Framing.TUNNEL)
+
+    def _commit(self, first: Sendable, before: Outgoing, pieces: list[bytes], now: float) -> None:
+        if pieces:
+            self._enqueue(pieces, now)
+        if type(first) is InformationalResponse and first.status == 100 and self._expecting:
+            self._expecting = False
+            if self._read is Read.BODY and self._deadline == NEVER:
+                self._set_timer(Timer.BODY, now + seconds(self.config.timeouts.body))
+        outgoing = self._outgoing
+        if before.phase is Phase.HEAD and outgoing.phase is not Phase.HEAD:
+            self._reusable = not outgoing.close
+            if self._switch is not None:
+                self._decide_switch(accepted=outgoing.framing is Framing.TUNNEL, now=now)
+        if outgoing.phase is Phase.DONE and before.phase is not Phase.DONE:
+            if outgoing.framing is Framing.TUNNEL and self._read is Read.TUNNEL:
+                self.wants_close = CloseAction.WRITE_EOF
+            elif self._read is Read.HELD:
+                self._finish(now)
+            elif self._expecting:
+                self._begin_close(CloseReason.LOCAL, now)
+            elif self._deadline == NEVER:
+                # Whether or not the application reads on, this may not take for ever.
+                self._set_timer(Timer.BODY, now + seconds(self.config.timeouts.body))
+
+    def _decide_switch(self, *, accepted: bool, now: float) -> None:
+        """The application accepted or declined the tunnel; go on with what was held."""
+        self._switch = None
+        if not accepted:
+            self._events.append(EndOfMessage(self._stream_id))
+            return
+        self._read = Read.TUNNEL
+        if self._buffer:
+            self._emit_data(bytes(self._buffer))
+            self._buffer.clear()
+        if self._peer_eof:
+            self._end_message(None, now)
+        else:
+            self._update_wants_read()
+
+    def _finish(self, now: float) -> None:
+        outgoing = self._outgoing
+        if outgoing.framing is Framing.TUNNEL:
+            self._close_now(CloseReason.PEER)
+            return
+        if not self._reusable or self.state is not ConnectionState.OPEN:
+            if self.config.scheme == "https" and not self._buffer:
+                # TLS cannot half-close: a client that waits for the end would wait long.
+                self._close_now(CloseReason.LOCAL)
+            else:
+                self._begin_close(CloseReason.LOCAL, now)
+            return
+        self._open = False
+        self._unread = 0
+        self._read = Read.HEAD
+        outgoing.phase = Phase.IDLE
+        if self._buffer:
+            try:
+                self._receive_head(now)
+            except RemoteProtocolError as error:
+                self._refuse(error, now)
+                return
+        elif not self._peer_eof:
+            self._set_timer(Timer.KEEP_ALIVE, now + seconds(self.config.timeouts.keep_alive))
+        if self._peer_eof and self._read is Read.HEAD:
+            try:
+                self._eof_in_head(now)
+            except RemoteProtocolError as error:
+                self._refuse(error, now)
+        elif not self.wants_read:
+            self._update_wants_read()
+
+    def _drop_rest(self, now: float) -> None:
+        if not self._reusable:
+            self._begin_close(CloseReason.LOCAL, now)
+
+    def _refuse(self, error: RemoteProtocolError, now: float, *, at_eof: bool = False) -> None:
+        self._end_stream(error.code, Initiator.REMOTE if at_eof else Initiator.LOCAL, error)
+        outgoing = self._outgoing
+        if outgoing.phase in (Phase.IDLE, Phase.HEAD):
+            self._enqueue([refusal(error.status_hint, with_body=self._method != "HEAD")], now)
+        elif outgoing.phase is Phase.BODY and outgoing.framing is Framing.UNTIL_CLOSE:
+            # An orderly close would say that the response is complete.
+            self._abort(None, CloseReason.PROTOCOL_ERROR, error)
+            return
+        outgoing.phase = Phase.DONE
+        self._begin_close(CloseReason.PROTOCOL_ERROR, now, error)
+
+    # -- time -------------------------------------------------------------------------
+
+    def _on_head_timeout(self, now: float) -> None:
+        error = RemoteProtocolError(
+            "the request head took too long", status_hint=408, code=ErrorCode.CANCEL
+        )
+        if not self._buffer:
+            self._close_now(CloseReason.TIMEOUT, error)  # Nothing came: nothing to answer.
+            return
+        self._refuse(error, now)
+        self._reason = CloseReason.TIMEOUT
+
+    def _on_body_timeout(self, now: float) -> None:
+        error = RemoteProtocolError(
+            "nothing of the request's body came for too long",
+            status_hint=408,
+            code=ErrorCode.CANCEL,
+        )
+        self._refuse(error, now)
+        self._reason = CloseReason.TIMEOUT
+
+    _TIMEOUTS: ClassVar[dict[Timer, TimeoutHandler]] = {
+        Timer.HEAD: _on_head_timeout,
+        Timer.BODY: _on_body_timeout,
+        Timer.KEEP_ALIVE: HTTP1Connection._on_keep_alive_timeout,
+        Timer.CLOSE: HTTP1Connection._on_close_timeout,
+    }
