@@ -391,10 +391,12 @@ class Encoder:
     def _size_updates(self) -> bytes:
         """Return the size updates that are due, and apply them (section 4.2)."""
         smallest, target = self._smallest, self._target
+        octets = encode_integer(target, 5, SIZE_UPDATE)
+        if smallest < min(self._limit, target):
+            octets = encode_integer(smallest, 5, SIZE_UPDATE) + octets
         self._evict(smallest)
         self._smallest = self._limit = target
-        octets = encode_integer(target, 5, SIZE_UPDATE)
-        return encode_integer(smallest, 5, SIZE_UPDATE) + octets if smallest < target else octets
+        return octets
 
 
 def _name(name: str, prefix: int, kind: int) -> bytes:

@@ -65,7 +65,7 @@ class HuffmanError(Exception):
     """The octets are not the Huffman code of any string."""
 
 
-class _State(dict[int, "tuple[_State, bytes]"]):
+class _State(dict[int, "tuple[_State, str]"]):
     """An inner node of the code tree: octet to (next state, symbols emitted), filled lazily.
 
     ``branches``: where a 0 bit and a 1 bit lead, to another node or to a symbol.
@@ -79,7 +79,7 @@ class _State(dict[int, "tuple[_State, bytes]"]):
         self.may_end = may_end
         self.branches: list[_State | int | None] = [None, None]
 
-    def __missing__(self, octet: int) -> tuple[_State, bytes]:
+    def __missing__(self, octet: int) -> tuple[_State, str]:
         state = self
         symbols = bytearray()
         for shift in range(7, -1, -1):
@@ -93,7 +93,7 @@ class _State(dict[int, "tuple[_State, bytes]"]):
             else:
                 symbols.append(step)
                 state = _ROOT
-        transition = self[octet] = (state, bytes(symbols))
+        transition = self[octet] = (state, symbols.decode("latin-1"))
         return transition
 
 
@@ -143,11 +143,12 @@ def decode(octets: bytes) -> bytes:
     all 1s (RFC 7541 section 5.2).
     """
     state = _ROOT
-    parts: list[bytes] = []
+    # Joined as text, an octet a character: joining bytes takes 80 octets of memory a part.
+    parts: list[str] = []
     append = parts.append
     for octet in octets:
         state, symbols = state[octet]
         append(symbols)
     if not state.may_end:
         raise HuffmanError("the padding of a Huffman-coded string is not 1 to 7 bits of EOS")
-    return b"".join(parts)
+    return "".join(parts).encode("latin-1")

@@ -1,0 +1,203 @@
+"""The HPACK encoder: what it indexes, what it never does, and size updates."""
+
+import tracemalloc
+
+import pytest
+
+from plait_engine.http2.hpack import Decoder, Encoder
+
+REQUEST = [
+    (":method", "GET"),
+    (":scheme", "https"),
+    (":path", "/"),
+    (":authority", "example.com"),
+    ("accept", "*/*"),
+]
+RESPONSE = [
+    (":status", "200"),
+    ("content-type", "text/plain; charset=utf-8"),
+    ("content-length", "13"),
+    ("date", "Wed, 25 Nov 2026 04:00:00 GMT"),
+    ("server", "plait"),
+]
+
+
+def test_a_field_of_the_static_table_is_one_octet():
+    assert (
+        Encoder().encode([(":method", "GET"), (":path", "/"), (":status", "404")])
+        == b"\x82\x84\x8d"
+    )
+
+
+def test_a_repeated_list_is_indexes_only():
+    encoder = Encoder()
+    first = encoder.encode(REQUEST)
+    assert encoder.encode(list(REQUEST)) == b"\x82\x87\x84\xbf\xbe"
+    assert len(first) > 10
+    assert encoder.encode(tuple(REQUEST)) == b"\x82\x87\x84\xbf\xbe"
+
+
+def test_a_repeated_list_is_encoded_anew_when_the_table_has_changed():
+    encoder, decoder = Encoder(), Decoder()
+    for headers in (REQUEST, REQUEST, [("new", "field")], REQUEST, RESPONSE, REQUEST):
+        assert decoder.decode(encoder.encode(headers)) == headers
+
+
+def test_a_generator_is_accepted():
+    assert Encoder().encode(field for field in [(":method", "GET")]) == b"\x82"
+
+
+def test_a_name_of_the_dynamic_table_is_not_spelt_out_again():
+    encoder, decoder = Encoder(), Decoder()
+    decoder.decode(encoder.encode([("x-request-id", "1")]))
+    block = encoder.encode([("x-request-id", "2")])
+    assert block == b"\x7e\x012"
+    assert decoder.decode(block) == [("x-request-id", "2")]
+
+
+@pytest.mark.parametrize("name", [":path", "content-length", "etag", "location"])
+def test_values_that_seldom_repeat_stay_out_of_the_table(name):
+    encoder = Encoder()
+    assert encoder.encode([(name, "/17")]) == encoder.encode([(name, "/17")])
+    assert encoder.encode([(name, "/17")])[0] & 0xF0 == 0x00
+
+
+@pytest.mark.parametrize(
+    "field",
+    [
+        ("authorization", "Basic dXNlcjpwYXNz"),
+        ("proxy-authorization", "Basic dXNlcjpwYXNz"),
+        ("set-cookie", "session=0123456789abcdef0123456789abcdef"),
+        ("cookie", "pin=1234"),
+        ("cookie", "x" * 19),
+    ],
+)
+def test_secrets_are_never_indexed(field):
+    # RFC 7541 section 7.1.3
+    encoder, decoder = Encoder(), Decoder()
+    for _ in range(3):
+        block = encoder.encode([field])
+        assert block[0] & 0xF0 == 0x10
+        assert decoder.decode(block) == [field]
+
+
+@pytest.mark.parametrize("value", ["x" * 20, "é" * 10])
+def test_a_long_cookie_is_indexed(value):
+    encoder = Encoder()
+    encoder.encode([("cookie", value)])
+    assert encoder.encode([("cookie", value)]) == b"\xbe"
+
+
+def test_an_entry_that_would_push_out_most_of_the_table_stays_out():
+    encoder = Encoder()
+    encoder.encode(REQUEST)
+    large = [("large", "x" * 3500)]
+    assert encoder.encode(large) == encoder.encode(large)
+    assert encoder.encode(REQUEST) == b"\x82\x87\x84\xbf\xbe"
+
+
+def test_the_oldest_entries_make_room_on_both_sides():
+    encoder, decoder = Encoder(), Decoder()
+    for number in range(1000):
+        headers = [("number", str(number)), (f"name-{number % 90}", "x" * 40), *RESPONSE]
+        assert decoder.decode(encoder.encode(headers)) == headers
+
+
+def test_indexes_above_one_octet():
+    encoder, decoder = Encoder(), Decoder()
+    many = [("n", f"{number:02}") for number in range(100)]
+    for _ in range(2):
+        assert decoder.decode(encoder.encode(many)) == many
+    assert decoder.decode(encoder.encode([many[0]])) == [many[0]]
+
+
+# -- size updates (RFC 7541 section 4.2) --------------------------------------
+
+
+def test_a_lower_setting_is_announced_once():
+    encoder = Encoder()
+    encoder.set_peer_table_size(100)
+    assert encoder.encode([(":method", "GET")]) == b"\x3f\x45\x82"
+    assert encoder.encode([(":method", "GET")]) == b"\x82"
+
+
+def test_the_least_setting_in_between_is_announced_too():
+    encoder = Encoder()
+    for size in (2000, 0, 30, 4096):
+        encoder.set_peer_table_size(size)
+    assert encoder.encode([(":method", "GET")]) == b"\x20\x3f\xe1\x1f\x82"
+    assert encoder.encode([(":method", "GET")]) == b"\x82"
+
+
+def test_a_setting_above_our_own_cap_changes_nothing():
+    encoder = Encoder()
+    encoder.set_peer_table_size(2**32 - 1)
+    assert encoder.encode([(":method", "GET")]) == b"\x82"
+
+
+def test_a_cap_below_the_default_is_announced():
+    assert Encoder(max_table_size=30).encode([(":method", "GET")]) == b"\x3e\x82"
+
+
+def test_a_cap_above_the_default_waits_for_the_setting():
+    encoder = Encoder(max_table_size=8192)
+    assert encoder.encode([(":method", "GET")]) == b"\x82"
+    encoder.set_peer_table_size(6000)
+    assert encoder.encode([(":method", "GET")]) == b"\x3f\xd1\x2e\x82"
+
+
+def test_the_table_is_empty_after_it_had_no_size():
+    encoder, decoder = Encoder(), Decoder()
+    decoder.decode(encoder.encode(RESPONSE))
+    encoder.set_peer_table_size(0)
+    encoder.set_peer_table_size(4096)
+    decoder.max_table_size = 0
+    decoder.max_table_size = 4096
+    for _ in range(2):
+        assert decoder.decode(encoder.encode(RESPONSE)) == RESPONSE
+
+
+def test_without_a_table_every_field_is_a_literal():
+    encoder, decoder = Encoder(max_table_size=0), Decoder()
+    for _ in range(3):
+        assert decoder.decode(encoder.encode(RESPONSE)) == RESPONSE
+    assert decoder.decode(b"\x82") == [(":method", "GET")]
+
+
+# -- text that cannot be encoded ----------------------------------------------
+
+
+def test_octets_that_are_not_utf_8_go_through():
+    headers = [("x", b"\xff\xfe".decode("utf-8", "surrogateescape"))]
+    encoder, decoder = Encoder(), Decoder()
+    for _ in range(2):
+        assert decoder.decode(encoder.encode(headers)) == headers
+
+
+@pytest.mark.parametrize("bad", [("x", "\ud800"), ("\ud800", "x")])
+def test_after_text_that_cannot_be_encoded_the_tables_agree(bad):
+    encoder, decoder = Encoder(), Decoder()
+    decoder.decode(encoder.encode(RESPONSE))
+    with pytest.raises(UnicodeEncodeError):
+        encoder.encode([("lost", "entry"), bad])
+    headers = [("lost", "entry"), *RESPONSE]
+    for _ in range(2):
+        assert decoder.decode(encoder.encode(headers)) == headers
+
+
+def test_memory_is_flat_over_many_different_lists():
+    encoder = Encoder()
+
+    def feed(start):
+        for number in range(start, start + 3000):
+            encoder.encode([(":path", f"/{number:09}" * 10), ("x-id", f"{number:09}"), *RESPONSE])
+            encoder.encode([(":path", f"/{number:09}" * 10)])
+
+    feed(0)
+    tracemalloc.start()
+    try:
+        feed(10_000)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 300_000
