@@ -15,9 +15,10 @@ from __future__ import annotations
 import enum
 from typing import Protocol
 
-from ..config import Limits
-from ..errors import RemoteProtocolError
-from ..headers import Headers
+from plait_engine.config import Limits
+from plait_engine.errors import RemoteProtocolError
+from plait_engine.headers import Headers
+
 from . import grammar
 from .heads import SectionScanner, parse_trailers
 

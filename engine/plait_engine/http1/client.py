@@ -25,10 +25,10 @@ from __future__ import annotations
 import enum
 from typing import ClassVar, Final
 
-from ..config import Config
-from ..connection import CloseAction, ConnectionState, Role
-from ..errors import ErrorCode, LocalProtocolError, RemoteProtocolError
-from ..events import (
+from plait_engine.config import Config
+from plait_engine.connection import CloseAction, ConnectionState, Role
+from plait_engine.errors import ErrorCode, LocalProtocolError, RemoteProtocolError
+from plait_engine.events import (
     Accept,
     CloseReason,
     Draining,
@@ -37,10 +37,10 @@ from ..events import (
     Request,
     Response,
     Sendable,
-    Writable,
 )
-from ..headers import decode, encode
-from ..timers import Timer
+from plait_engine.headers import decode, encode
+from plait_engine.timers import Timer
+
 from . import grammar
 from .body import BodyReader, ChunkedReader, LengthReader, UntilCloseReader
 from .connection import NEVER, HTTP1Connection, Read, TimeoutHandler, seconds

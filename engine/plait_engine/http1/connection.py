@@ -41,10 +41,10 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any, ClassVar, Final, TypeAlias
 
-from ..config import Config
-from ..connection import CloseAction, Connection, ConnectionState, Role
-from ..errors import ErrorCode, LocalProtocolError, RemoteProtocolError
-from ..events import (
+from plait_engine.config import Config
+from plait_engine.connection import CloseAction, Connection, ConnectionState, Role
+from plait_engine.errors import ErrorCode, LocalProtocolError, RemoteProtocolError
+from plait_engine.events import (
     CloseReason,
     Data,
     EndOfMessage,
@@ -53,7 +53,8 @@ from ..events import (
     StreamReset,
     Writable,
 )
-from ..timers import Timer
+from plait_engine.timers import Timer
+
 from .body import BodyReader
 from .framing import Framing
 from .heads import SectionScanner

@@ -34,7 +34,8 @@ from __future__ import annotations
 import enum
 from typing import Final
 
-from ..errors import RemoteProtocolError
+from plait_engine.errors import RemoteProtocolError
+
 from .heads import FieldFacts
 
 

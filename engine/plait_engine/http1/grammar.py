@@ -13,7 +13,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from ..headers import TOKEN_CHARS
+from plait_engine.headers import TOKEN_CHARS
 
 # RFC 9110 section 5.5, narrowed as in ``headers``: any character but controls; HTAB is
 # allowed, and obs-text (what is not ASCII) too.

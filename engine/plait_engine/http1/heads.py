@@ -23,9 +23,10 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
-from ..config import Limits
-from ..errors import RemoteProtocolError
-from ..headers import Headers, decode, find_bad_value_char, is_token, tokens
+from plait_engine.config import Limits
+from plait_engine.errors import RemoteProtocolError
+from plait_engine.headers import Headers, decode, find_bad_value_char, is_token, tokens
+
 from . import grammar
 
 SINGLETON_FIELDS: Final = frozenset(

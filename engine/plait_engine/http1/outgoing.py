@@ -22,9 +22,10 @@ from __future__ import annotations
 import enum
 from typing import Final, NamedTuple
 
-from ..errors import LocalProtocolError
-from ..events import Data, EndOfMessage, Sendable
-from ..headers import Headers, encode, find_bad_value_char, is_token, tokens
+from plait_engine.errors import LocalProtocolError
+from plait_engine.events import Data, EndOfMessage, Sendable
+from plait_engine.headers import Headers, encode, find_bad_value_char, is_token, tokens
+
 from . import grammar
 from .framing import Framing
 from .heads import FORBIDDEN_TRAILERS

@@ -22,22 +22,23 @@ from __future__ import annotations
 
 from typing import ClassVar, Final
 
-from ..config import Config
-from ..connection import CloseAction, ConnectionState, Role
-from ..errors import ErrorCode, LocalProtocolError, RemoteProtocolError
-from ..events import (
+from plait_engine.config import Config
+from plait_engine.connection import CloseAction, ConnectionState, Role
+from plait_engine.errors import ErrorCode, LocalProtocolError, RemoteProtocolError
+from plait_engine.events import (
     Accept,
     CloseReason,
     EndOfMessage,
-    Initiator,
     InformationalResponse,
+    Initiator,
     PriorKnowledge,
     Request,
     Response,
     Sendable,
 )
-from ..headers import Headers, decode
-from ..timers import Timer
+from plait_engine.headers import Headers, decode
+from plait_engine.timers import Timer
+
 from . import grammar
 from .body import ChunkedReader, LengthReader
 from .connection import NEVER, HTTP1Connection, Read, TimeoutHandler, seconds

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from ..errors import LocalProtocolError
-from ..headers import encode, find_bad_value_char
+from plait_engine.errors import LocalProtocolError
+from plait_engine.headers import encode, find_bad_value_char
 
 REASONS: Final = {
     100: "Continue",
