@@ -1,0 +1,63 @@
+"""How the demo shows its progress and its results."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from examples.demo.workload import Outcome, Step
+
+
+def progress_display(console: Console) -> Progress:
+    """Return a display with a bar for each step."""
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.percentage:>3.0f}%"),
+        TimeElapsedColumn(),
+        console=console,
+        transient=True,
+        disable=not console.is_terminal,
+    )
+
+
+def results_table(
+    steps: Sequence[Step],
+    outcomes: Mapping[str, Outcome],
+    counts: Mapping[str, Mapping[str, Any]],  # Any: what JSON may hold.
+) -> Table:
+    """Return the table of the results.
+
+    Args:
+        steps: the rows, in order.
+        outcomes: by step, what the client did.
+        counts: by step, over which protocol and how many connections the server saw it come.
+
+    Raises RuntimeError when the server saw another protocol than the row says.
+    """
+    table = Table(title="plait's client at plait's server")
+    table.add_column("protocol")
+    table.add_column("what")
+    table.add_column("over")
+    table.add_column("requests or\nmessages", justify="right")
+    table.add_column("time", justify="right")
+    table.add_column("connections", justify="right")
+    table.add_column("bytes", justify="right")
+    for step in steps:
+        outcome, seen = outcomes[step.name], counts[step.name]
+        if seen["protocols"] != [step.protocol.removeprefix("WebSocket over ")]:
+            raise RuntimeError(f"{step.name} came over {seen['protocols']}")
+        table.add_row(
+            step.protocol,
+            step.title,
+            "TLS" if step.tls else "cleartext",
+            f"{outcome.requests:,}",
+            f"{outcome.seconds:.2f} s",
+            f"{seen['connections']:,}",
+            f"{outcome.octets:,}",
+        )
+    return table
