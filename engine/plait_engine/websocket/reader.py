@@ -69,8 +69,6 @@ _WHOLE_FIRST_BYTES = _PLAIN_FIRST_BYTES - {0x0, 0x1, 0x2, FIN}
 _OPCODES = frozenset(Opcode)
 _NO_LIMIT = sys.maxsize >> 1
 
-_new_validator = codecs.getincrementaldecoder("utf-8")
-
 
 def fault(code: int, message: str) -> RemoteProtocolError:
     """Return the error for a peer that must be failed with ``code`` (section 7.1.7)."""
@@ -79,6 +77,10 @@ def fault(code: int, message: str) -> RemoteProtocolError:
 
 def _protocol_error(message: str) -> RemoteProtocolError:
     return fault(CloseCode.PROTOCOL_ERROR, message)
+
+
+def _invalid_text() -> RemoteProtocolError:
+    return fault(CloseCode.INVALID_TEXT, "a text message is not UTF-8")
 
 
 class MessageReader:
@@ -90,6 +92,7 @@ class MessageReader:
     """
 
     __slots__ = (
+        "_cut_character",
         "_decode_text",
         "_deflated",
         "_events",
@@ -106,7 +109,6 @@ class MessageReader:
         "_on_control",
         "_opcode",
         "_remaining",
-        "_validator",
         "_wire_size",
         "stopped",
     )
@@ -139,7 +141,7 @@ class MessageReader:
         self._fragments = 0
         self._wire_size = 0  # octets of its frames, with those announced
         self._message = bytearray()
-        self._validator = _new_validator()
+        self._cut_character = b""  # the start of one, at the end of what came so far
         # The frame in progress.
         self._fin = False
         self._remaining = 0
@@ -279,10 +281,17 @@ class MessageReader:
         self._message += piece
 
     def _validate(self, piece: bytes | bytearray, *, final: bool) -> None:
+        """Check the next octets of a text; an incomplete character at their end may wait."""
+        if self._cut_character:
+            piece = self._cut_character + piece
         try:
-            self._validator.decode(piece, final)
+            _, used = codecs.utf_8_decode(piece, "strict", final)
         except UnicodeDecodeError as error:
-            raise fault(CloseCode.INVALID_TEXT, "a text message is not UTF-8") from error
+            raise _invalid_text() from error
+        self._cut_character = bytes(piece[used:])
+        # CPython waits for the third octet of a surrogate, though the second decides.
+        if self._cut_character[:1] == b"\xed" and self._cut_character[1:] >= b"\xa0":
+            raise _invalid_text()
 
     def _end_frame(self) -> None:
         if not self._fin:
@@ -305,7 +314,7 @@ class MessageReader:
         try:
             text = payload.decode()
         except UnicodeDecodeError as error:
-            raise fault(CloseCode.INVALID_TEXT, "a text message is not UTF-8") from error
+            raise _invalid_text() from error
         self._events.append(TextMessage(text if self._decode_text else bytes(payload)))
 
     # -- permessage-deflate -------------------------------------------------------
