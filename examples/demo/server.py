@@ -64,7 +64,9 @@ routes = web.RouteTableDef()
 async def page(request: web.Request) -> web.Response:
     """The page for a browser: it says over which protocol it came."""
     html = _PAGE.substitute(
-        protocol=protocol_of(request), version=plait.__version__, security=request.scheme
+        protocol=protocol_of(request),
+        security="TLS" if request.scheme == "https" else "cleartext",
+        version=plait.__version__,
     )
     return web.Response(text=html, content_type="text/html")
 
