@@ -28,7 +28,7 @@ class ServerThread:
         self._library = library
         self._app = app
         self._ssl_context = ssl_context
-        self._options = options
+        self._options = {"shutdown_timeout": 5.0, **options}
         self._ready = threading.Event()
         self._errors: list[BaseException] = []
         self._thread = threading.Thread(target=self._run, name="server")

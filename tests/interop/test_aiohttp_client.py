@@ -1,0 +1,104 @@
+"""aiohttp's client against plait's server: HTTP/1.1 and WebSocket."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import aiohttp
+import pytest
+
+from tests.conftest import Authority
+from tests.interop.app import digest, payload
+from tests.interop.conftest import Server
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture(params=[False, True], ids=["cleartext", "tls"])
+def tls(request: pytest.FixtureRequest) -> bool:
+    chosen: bool = request.param
+    return chosen
+
+
+@pytest.fixture
+async def session(authority: Authority) -> AsyncIterator[aiohttp.ClientSession]:
+    connector = aiohttp.TCPConnector(ssl=authority.client_context())
+    async with aiohttp.ClientSession(connector=connector) as opened:
+        yield opened
+
+
+async def test_requests(session: aiohttp.ClientSession, server: Server, tls: bool) -> None:
+    async with session.get(server.url("/version", tls=tls)) as response:
+        assert (response.status, await response.text()) == (200, "1.1")
+    async with session.post(server.url("/echo", tls=tls), json={"a": [1, 2]}) as response:
+        assert await response.json(content_type=None) == {"a": [1, 2]}
+    async with session.head(server.url("/", tls=tls)) as response:
+        assert response.headers["Content-Length"] == "13"
+    async with session.get(server.url("/redirect", tls=tls)) as response:
+        assert await response.text() == "1.1"
+    async with session.get(server.url("/none", tls=tls)) as response:
+        assert response.status == 404
+    assert server.connections == 1
+
+
+async def test_bodies(session: aiohttp.ClientSession, server: Server, tls: bool) -> None:
+    body = payload(8_000_000)
+
+    async def pieces() -> AsyncIterator[bytes]:
+        for start in range(0, len(body), 100_000):
+            yield body[start : start + 100_000]
+
+    async with session.post(server.url("/upload", tls=tls), data=pieces()) as response:
+        assert await response.text() == digest(body)
+    async with session.post(server.url("/duplex", tls=tls), data=pieces()) as response:
+        assert digest(await response.read()) == digest(body)
+    async with session.get(server.url("/download?size=8000000", tls=tls)) as response:
+        assert digest(await response.read()) == digest(body)
+
+
+async def test_expect_continue(session: aiohttp.ClientSession, server: Server, tls: bool) -> None:
+    url = server.url("/echo", tls=tls)
+    async with session.post(url, data=b"wanted", expect100=True) as response:
+        assert await response.read() == b"wanted"
+
+
+async def test_many_at_once(session: aiohttp.ClientSession, server: Server, tls: bool) -> None:
+    async def one(number: int) -> bytes:
+        url = server.url("/echo", tls=tls)
+        async with session.post(url, data=str(number).encode()) as response:
+            return await response.read()
+
+    answers = await asyncio.gather(*(one(number) for number in range(300)))
+    assert answers == [str(number).encode() for number in range(300)]
+
+
+@pytest.mark.parametrize("compress", [0, 15], ids=["plain", "deflate"])
+async def test_websocket(
+    session: aiohttp.ClientSession, server: Server, tls: bool, compress: int
+) -> None:
+    url = server.url("/ws", tls=tls)
+    options = {"protocols": ("plait",), "compress": compress, "max_msg_size": 0}
+    async with session.ws_connect(url, **options) as websocket:
+        assert websocket.protocol == "plait"
+        assert bool(websocket.compress) is bool(compress)
+        await websocket.send_str("héllo")
+        assert await websocket.receive_str() == "héllo"
+        for size in (0, 1, 125, 126, 65535, 65536, 3_000_000):
+            await websocket.send_bytes(payload(size))
+            assert await websocket.receive_bytes() == payload(size)
+        await websocket.ping(b"are you there")
+        await websocket.send_str("close")
+        message = await websocket.receive()
+        assert (message.type, message.data) == (aiohttp.WSMsgType.CLOSE, 4000)
+        assert message.extra == "as you like"
+
+
+async def test_websocket_closed_by_the_client(
+    session: aiohttp.ClientSession, server: Server, tls: bool
+) -> None:
+    websocket = await session.ws_connect(server.url("/ws", tls=tls))
+    await websocket.send_str("last words")
+    assert await websocket.receive_str() == "last words"
+    await websocket.close(code=1000)
+    assert websocket.close_code == 1000
