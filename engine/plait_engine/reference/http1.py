@@ -26,7 +26,7 @@ from typing import ClassVar
 import h11
 
 from plait_engine.config import Config
-from plait_engine.connection import CloseAction, Connection, ConnectionState, Role
+from plait_engine.connection import CloseAction, ConnectionState, Role
 from plait_engine.errors import ErrorCode, LocalProtocolError, RemoteProtocolError
 from plait_engine.events import (
     Accept,
@@ -42,38 +42,33 @@ from plait_engine.events import (
     StreamReset,
     Writable,
 )
-from plait_engine.headers import Headers
-from plait_engine.timers import Timer, Timers
+from plait_engine.headers import Headers, has_token
+from plait_engine.timers import Timer
 
+from .base import STOPPED, ReferenceConnection
 from .fields import to_text
 from .http1_reading import is_last, read_request, read_response
 from .http1_writing import (
     WRITERS,
     Exchange,
     Reserved,
-    phrase,
-    write,
+    write_refusal,
 )
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"  # RFC 9113 section 3.4
-STOPPED = (ConnectionState.CLOSING, ConnectionState.CLOSED)
 
 
-class ReferenceHTTP1Connection(Connection):
+class ReferenceHTTP1Connection(ReferenceConnection):
     """An HTTP/1.1 connection, either role, over ``h11.Connection``."""
 
     __slots__ = (
         "_behind",
         "_ended",
-        "_error",
         "_exchange",
         "_full",
         "_machine",
         "_out",
-        "_progress",
-        "_reason",
         "_sniffed",
-        "_timers",
         "_unread",
     )
 
@@ -86,16 +81,12 @@ class ReferenceHTTP1Connection(Connection):
             max_incomplete_event_size=config.limits.max_header_list_size,
         )
         self._exchange = Exchange()
-        self._timers = Timers()
         self._out = bytearray()
         self._full = False
         self._unread = 0
         self._behind = 0
         self._ended = False
-        self._progress = False
         self._sniffed: bytes | None = b"" if config.detect_http2 else None
-        self._reason = CloseReason.LOCAL
-        self._error: Exception | None = None
 
     # -- inputs ---------------------------------------------------------------
 
@@ -116,8 +107,11 @@ class ReferenceHTTP1Connection(Connection):
             return
         if self._sniffed:
             data, self._sniffed = self._sniffed, None
-        if not self._exchange.open and self.role is Role.SERVER:
+        if self.role is Role.SERVER:
             self._expect_head(now)
+        elif not self._exchange.open:
+            self._refuse(RemoteProtocolError("octets came that no request asked for"), now)
+            return
         self._machine.receive_data(data)
         self._pump(now)
 
@@ -140,20 +134,25 @@ class ReferenceHTTP1Connection(Connection):
         if self.state is ConnectionState.CLOSED:
             return
         if self.state is not ConnectionState.CLOSING:
+            if self._exchange.open:
+                lost = RemoteProtocolError("the connection was lost in the middle of an exchange")
+                self._reset_exchange(ErrorCode.CANCEL, lost, Initiator.REMOTE)
+                error = error or lost
             self._reason = CloseReason.LOST if error else CloseReason.PEER
             self._error = error
-            self._reset_exchange(ErrorCode.CANCEL, None)
         self._out.clear()
         self._finish(CloseAction.ABORT)
 
-    def handle_timeout(self, now: float) -> None:
-        for timer in self._timers.pop_expired(now):
-            self.TIMEOUTS[timer](self, now)
-
     def _head_timed_out(self, now: float) -> None:
         self._reason = CloseReason.TIMEOUT
-        error = RemoteProtocolError("the peer took too long", status_hint=408)
-        self._refuse(error, now)
+        error = RemoteProtocolError(
+            "the peer took too long", status_hint=408, code=ErrorCode.CANCEL
+        )
+        if self._exchange.open or self._machine.trailing_data[0]:
+            self._refuse(error, now)
+        else:  # nothing came, so there is nothing to answer
+            self._error = error
+            self._finish(CloseAction.CLOSE)
 
     def _idle_timed_out(self, now: float) -> None:
         self._reason = CloseReason.KEEP_ALIVE
@@ -165,25 +164,14 @@ class ReferenceHTTP1Connection(Connection):
             self._set_timer(Timer.WRITE, self.config.timeouts.write, now)
             return
         self._reason = CloseReason.TIMEOUT
-        self._error = RemoteProtocolError("the peer takes nothing of what there is to send")
-        self._reset_exchange(ErrorCode.CANCEL, None)
+        error = RemoteProtocolError("the peer takes nothing of what there is to send")
+        self._error = error
+        self._reset_exchange(ErrorCode.CANCEL, error, Initiator.LOCAL)
         self._out.clear()
         self._finish(CloseAction.ABORT)
 
     def _close_timed_out(self, now: float) -> None:
         self._finish(CloseAction.CLOSE)
-
-    def _continue_timed_out(self, now: float) -> None:
-        self._release_content(now)
-
-    TIMEOUTS: ClassVar[dict[Timer, Callable[[ReferenceHTTP1Connection, float], None]]] = {
-        Timer.HEAD: _head_timed_out,
-        Timer.BODY: _head_timed_out,
-        Timer.KEEP_ALIVE: _idle_timed_out,
-        Timer.CONTINUE: _continue_timed_out,
-        Timer.CLOSE: _close_timed_out,
-        Timer.WRITE: _write_timed_out,
-    }
 
     # -- what h11 reads ---------------------------------------------------------
 
@@ -229,13 +217,14 @@ class ReferenceHTTP1Connection(Connection):
         self._timers.stop(Timer.HEAD)
         self._timers.stop(Timer.KEEP_ALIVE)
         self._events.append(request)
-        if is_last(request):
-            self._drain(CloseReason.PEER)
+        exchange.last = is_last(request)
 
     def _read_informational(self, event: h11.InformationalResponse, now: float) -> None:
         exchange = self._exchange
         headers = to_text(event.headers.raw_items())
         if event.status_code == 101:
+            if not has_token(headers, "upgrade", exchange.protocol or ""):
+                raise RemoteProtocolError("101 to a protocol that was not asked for")
             self._open_tunnel(headers, now)
             return
         if event.status_code == 100:
@@ -251,11 +240,11 @@ class ReferenceHTTP1Connection(Connection):
             self._open_tunnel(response.headers, now)
             return
         exchange.tunnel_offered = False
+        if is_last(response):
+            self._drain()
         if exchange.waits_for_continue:
             self._abandon_content()
         self._events.append(response)
-        if is_last(response):
-            self._drain(CloseReason.PEER)
 
     def _read_data(self, event: h11.Data, now: float) -> None:
         exchange = self._exchange
@@ -275,13 +264,13 @@ class ReferenceHTTP1Connection(Connection):
             self._events.append(EndOfMessage(exchange.stream_id, trailers))
 
     def _read_closed(self, event: h11.ConnectionClosed, now: float) -> None:
-        self._reason = CloseReason.PEER
         if not self._exchange.open:
+            self._reason = CloseReason.PEER
             self._finish(CloseAction.CLOSE)
-        elif self.role is Role.CLIENT:
-            raise RemoteProtocolError("the peer closed before the end of its message")
-        else:
-            self._expect_no_more()
+        elif self.role is Role.CLIENT and not self._exchange.received_end:
+            raise RemoteProtocolError("the connection closed before a response came")
+        else:  # the peer has said all and waits for the rest of our message
+            self._exchange.last = True
 
     READERS: ClassVar[dict[type, Callable[..., None]]] = {
         h11.Request: _read_request,
@@ -303,9 +292,10 @@ class ReferenceHTTP1Connection(Connection):
             for index, event in enumerate(events):
                 self._check_stream(exchange, event)
                 octets = WRITERS[type(event)](machine, exchange, event, events[index + 1 :])
-                held = exchange.waits_for_continue and not isinstance(event, Request)
-                target = exchange.held if held else out
-                target += octets
+                if exchange.waits_for_continue and not isinstance(event, Request):
+                    exchange.held += octets
+                elif not exchange.drops_content:
+                    out += octets
         except h11.LocalProtocolError as error:
             raise LocalProtocolError(str(error)) from error
         self._commit(machine, exchange, out, now)
@@ -338,6 +328,8 @@ class ReferenceHTTP1Connection(Connection):
         elif exchange.tunnel_open:
             if ended:
                 self._half_close(now)
+        elif exchange.refuses_content and exchange.sent_end:
+            self._linger(now)
         else:
             if declined:
                 self._events.append(EndOfMessage(exchange.stream_id))
@@ -368,13 +360,15 @@ class ReferenceHTTP1Connection(Connection):
         if self.state in STOPPED:
             return
         self._reason = CloseReason.LOCAL
-        if code is not None and self._exchange.open:
+        if code is not None:
+            action = CloseAction.ABORT if self._exchange.open else CloseAction.CLOSE
             self._reset_exchange(code, None, Initiator.LOCAL)
-            self._finish(CloseAction.ABORT)
-        elif self._exchange.open and not self._exchange.tunnel_open:
-            self._expect_no_more()
+            self._finish(action)
+        elif self._exchange.open:
+            self.state = ConnectionState.DRAINING
+            self._exchange.last = True
         else:
-            self._finish(CloseAction.CLOSE)
+            self._linger(now)
 
     def next_stream_id(self) -> int:
         if not self.available_streams:
@@ -395,18 +389,18 @@ class ReferenceHTTP1Connection(Connection):
             self._timers.stop(Timer.WRITE)
         if self._full and len(out) <= self.config.limits.write_low_water:
             self._full = False
-            if self._exchange.open and not self._exchange.sent_end:
-                self._events.append(Writable(self._exchange.stream_id))
+            self._emit_writable()
         return data
-
-    def next_timeout(self) -> float | None:
-        return self._timers.next_timeout()
 
     def send_capacity(self, stream_id: int) -> int:
         exchange = self._exchange
         if stream_id != exchange.stream_id or not exchange.open or exchange.sent_end:
             return 0
-        return self.config.limits.write_high_water - len(self._out) - len(exchange.held)
+        return (
+            0
+            if exchange.waits_for_continue
+            else (self.config.limits.write_high_water - len(self._out))
+        )
 
     @property
     def available_streams(self) -> int:
@@ -419,10 +413,14 @@ class ReferenceHTTP1Connection(Connection):
 
     # -- the exchange ---------------------------------------------------------------
 
+    def _emit_writable(self) -> None:
+        if self._exchange.open and not self._exchange.sent_end and not self._full:
+            self._events.append(Writable(self._exchange.stream_id))
+
     def _emit_data(self, data: bytes) -> None:
         self._unread += len(data)
         self._events.append(Data(self._exchange.stream_id, data, len(data)))
-        self.wants_read = self._unread < self.config.limits.read_high_water
+        self.wants_read = self._unread <= self.config.limits.read_high_water
 
     def _end_exchange(self, now: float) -> None:
         """Go on to the next exchange, or to the end, when both messages are complete."""
@@ -431,9 +429,17 @@ class ReferenceHTTP1Connection(Connection):
             return
         self._exchange = Exchange(exchange.stream_id + 2)
         self._timers.stop(Timer.BODY)
-        self._timers.stop(Timer.CONTINUE)
-        if self.state is ConnectionState.DRAINING or self._machine.our_state is not h11.DONE:
+        if self.role is Role.SERVER:
+            if exchange.last or self._machine.our_state is not h11.DONE:
+                self._linger(now)
+                return
+        elif exchange.last or self._machine.our_state is not h11.DONE:
+            if self._reason is not CloseReason.LOCAL or self._ended:
+                self._reason = CloseReason.PEER
             self._finish(CloseAction.CLOSE)
+            return
+        elif self._machine.trailing_data[0]:
+            self._refuse(RemoteProtocolError("octets came that no request asked for"), now)
             return
         self._machine.start_next_cycle()
         self._set_timer(Timer.KEEP_ALIVE, self.config.timeouts.keep_alive, now)
@@ -448,9 +454,10 @@ class ReferenceHTTP1Connection(Connection):
         exchange = self._exchange
         exchange.waits_for_continue = False
         exchange.held.clear()
-        exchange.sent_end = True
+        exchange.drops_content = True
         self._timers.stop(Timer.CONTINUE)
-        self._drain(CloseReason.LOCAL)
+        self._drain()
+        self._emit_writable()
 
     def _release_content(self, now: float) -> None:
         exchange = self._exchange
@@ -459,6 +466,7 @@ class ReferenceHTTP1Connection(Connection):
             self._timers.stop(Timer.CONTINUE)
             self._queue(exchange.held, now)
             exchange.held = bytearray()
+            self._emit_writable()
 
     def _open_tunnel(self, headers: Headers, now: float) -> None:
         exchange = self._exchange
@@ -497,10 +505,7 @@ class ReferenceHTTP1Connection(Connection):
         self._finish(CloseAction.CLOSE)
 
     def _reset_exchange(
-        self,
-        code: int,
-        error: RemoteProtocolError | None,
-        initiator: Initiator = Initiator.REMOTE,
+        self, code: int, error: RemoteProtocolError | None, initiator: Initiator
     ) -> None:
         exchange = self._exchange
         if exchange.open and not exchange.discards:
@@ -509,43 +514,37 @@ class ReferenceHTTP1Connection(Connection):
 
     # -- the end of the connection -----------------------------------------------------
 
-    def _drain(self, reason: CloseReason) -> None:
-        """No exchange follows the open one (RFC 9112 section 9.6)."""
-        if self.state is ConnectionState.OPEN:
-            self._expect_no_more()
-            self._reason = reason
-            self._events.append(Draining(self._exchange.stream_id))
-
-    def _expect_no_more(self) -> None:
-        self.state = ConnectionState.DRAINING
+    def _drain(self) -> None:
+        """The server takes no more requests (RFC 9112 section 9.6)."""
         self._exchange.last = True
+        if self.state is ConnectionState.OPEN:
+            self.state = ConnectionState.DRAINING
+            self._reason = CloseReason.PEER
+            self._events.append(Draining(self._exchange.stream_id))
 
     def _refuse(self, error: RemoteProtocolError, now: float) -> None:
         """Answer the peer's mistake if that is still possible, and end the connection."""
         if self._reason is not CloseReason.TIMEOUT:
-            self._reason = CloseReason.PROTOCOL_ERROR
+            at_end = self._ended and self.role is Role.CLIENT
+            self._reason = CloseReason.PEER if at_end else CloseReason.PROTOCOL_ERROR
         self._error = error
-        self._reset_exchange(error.code, error)
-        if self._machine.our_state not in (h11.IDLE, h11.SEND_RESPONSE) or self.role is Role.CLIENT:
+        self._reset_exchange(
+            error.code, error, Initiator.REMOTE if self._ended else Initiator.LOCAL
+        )
+        if self.role is Role.CLIENT:
             self._finish(CloseAction.CLOSE)
-        else:
-            body = f"{error.status_hint} {error.message}\n".encode("ascii", "backslashreplace")
-            fields = [
-                ("Content-Type", "text/plain; charset=utf-8"),
-                ("Content-Length", str(len(body))),
-                ("Connection", "close"),
-            ]
-            head = h11.Response(
-                status_code=error.status_hint, reason=phrase(error.status_hint), headers=fields
-            )
-            self._queue(write(self._machine, head), now)
-            if self._exchange.method != "HEAD":
-                self._queue(body, now)
-            self._linger(now)
+            return
+        if self._machine.our_state in (h11.IDLE, h11.SEND_RESPONSE):
+            silent = self._exchange.method == "HEAD"
+            self._queue(write_refusal(self._machine, error, silent), now)
+        self._linger(now)
 
     def _linger(self, now: float) -> None:
         """Close the own side and read on, so that the answer arrives (RFC 9112 9.6)."""
         self._exchange.open = False
+        if self._ended:
+            self._finish(CloseAction.CLOSE)
+            return
         self.state = ConnectionState.CLOSING
         self.wants_close = CloseAction.WRITE_EOF
         self.wants_read = True
@@ -554,9 +553,7 @@ class ReferenceHTTP1Connection(Connection):
 
     def _finish(self, action: CloseAction) -> None:
         self._exchange.open = False
-        self._timers.clear()
-        self.wants_close = action
-        self._emit_closed(self._reason, self._error)
+        super()._finish(action)
 
     # -- queues and timers ---------------------------------------------------------------
 
@@ -566,16 +563,14 @@ class ReferenceHTTP1Connection(Connection):
         self._out += octets
         if len(self._out) >= self.config.limits.write_high_water:
             self._full = True
-        if self._timers.deadline(Timer.WRITE) is None:
-            self._progress = False
-            self._set_timer(Timer.WRITE, self.config.timeouts.write, now)
+        self._expect_progress(now)
 
     def _update_reading(self, now: float) -> None:
         """Say whether more octets are wanted, and time the body while they are."""
         limits = self.config.limits
         machine = self._machine
         self.wants_read = (
-            self._unread < limits.read_high_water and self._behind < limits.max_pipelined
+            self._unread <= limits.read_high_water and self._behind < limits.max_pipelined
         )
         in_body = machine.their_state is h11.SEND_BODY
         if in_body and self.wants_read and not machine.they_are_waiting_for_100_continue:
@@ -585,10 +580,17 @@ class ReferenceHTTP1Connection(Connection):
 
     def _expect_head(self, now: float) -> None:
         """The first octets of a request came, or are already here."""
+        if self._exchange.open:
+            return
         self._timers.stop(Timer.KEEP_ALIVE)
         if self._timers.deadline(Timer.HEAD) is None:
             self._set_timer(Timer.HEAD, self.config.timeouts.head, now)
 
-    def _set_timer(self, timer: Timer, seconds: float | None, now: float) -> None:
-        if seconds is not None:
-            self._timers.set(timer, now + seconds)
+    TIMEOUTS: ClassVar[dict[Timer, Callable[[ReferenceHTTP1Connection, float], None]]] = {
+        Timer.HEAD: _head_timed_out,
+        Timer.BODY: _head_timed_out,
+        Timer.KEEP_ALIVE: _idle_timed_out,
+        Timer.CONTINUE: _release_content,
+        Timer.CLOSE: _close_timed_out,
+        Timer.WRITE: _write_timed_out,
+    }

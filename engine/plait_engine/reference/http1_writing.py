@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 
 import h11
 
-from plait_engine.errors import ErrorCode, LocalProtocolError
+from plait_engine.errors import ErrorCode, LocalProtocolError, RemoteProtocolError
 from plait_engine.events import (
     Accept,
     Data,
@@ -35,6 +35,9 @@ from .fields import to_raw
 
 # RFC 9110 section 8.6: a request that anticipates content says so even when it is empty.
 CONTENT_METHODS = frozenset({"POST", "PUT", "PATCH"})
+
+# These have content only if the application sends it at once, or frames it itself.
+CONTENTLESS_METHODS = frozenset({"GET", "HEAD", "DELETE", "OPTIONS", "TRACE"})
 
 # RFC 9112 section 6.3: these never have content, whatever their fields say.
 BODILESS_STATUS = frozenset({204, 304})
@@ -61,6 +64,10 @@ class Exchange:
     waits_for_continue: bool = False
     """This client holds the content back (RFC 9110 section 10.1.1)."""
     held: bytearray = field(default_factory=bytearray)
+    drops_content: bool = False
+    """A final response came before this client sent the held content: it never will."""
+    refuses_content: bool = False
+    """The final response went out before the client, which waits for 100, sent content."""
     discards: bool = False
     """The rest of the peer's message is not wanted."""
     discarded: int = 0
@@ -72,9 +79,13 @@ def write_request(machine: h11.Connection, exchange: Exchange, event: Request, r
     exchange.method = event.method
     exchange.protocol = event.protocol
     exchange.tunnel_offered = event.method == "CONNECT" or event.protocol is not None
+    if event.method == "CONNECT" and event.protocol is not None:
+        raise LocalProtocolError("HTTP/1.1 has no extended CONNECT: send GET")
     headers = list(event.headers)
     if not get_all(headers, "host"):
         headers.insert(0, ("Host", event.authority))
+    if exchange.tunnel_offered and is_framed(headers):
+        raise LocalProtocolError("a request for a tunnel has no content")
     if event.protocol is not None:
         headers += upgrade_fields(headers, event.protocol)
     elif not exchange.tunnel_offered:
@@ -99,14 +110,18 @@ def write_informational(
 ) -> bytes:
     if event.status == 101:
         raise LocalProtocolError("101 is sent by Accept")
+    asked = machine.they_are_waiting_for_100_continue
     octets = write(
         machine,
         h11.InformationalResponse(
             status_code=event.status, reason=phrase(event.status), headers=to_raw(event.headers)
         ),
     )
-    # RFC 9110 section 15.2: no 1xx for an HTTP/1.0 client
-    return b"" if exchange.http_version == "1.0" else octets
+    # RFC 9110 section 15.2: no 1xx for an HTTP/1.0 client.  Section 10.1.1: 100 means
+    # nothing to who did not ask.
+    if exchange.http_version == "1.0" or (event.status == 100 and not asked):
+        return b""
+    return octets
 
 
 def write_response(
@@ -119,6 +134,9 @@ def write_response(
     reason = phrase(event.status) if event.reason is None else encode(event.reason)
     headers = list(event.headers)
     headers += response_framing(exchange.method, event.status, headers, rest)
+    if machine.they_are_waiting_for_100_continue:
+        # RFC 9110 section 10.1.1: nobody knows whether the content will come.
+        exchange.last = exchange.refuses_content = True
     if exchange.last and not has_token(headers, "connection", "close"):
         headers.append(("Connection", "close"))
     exchange.tunnel_offered = False
@@ -209,6 +227,20 @@ class Reserved(bytes):
         return self.size
 
 
+def write_refusal(machine: h11.Connection, error: RemoteProtocolError, silent: bool) -> bytes:
+    """Write the response to a request that is refused; ``silent``: it was HEAD."""
+    status = error.status_hint
+    body = f"{status} {error.message}\n".encode("ascii", "backslashreplace")
+    fields = [
+        ("Content-Type", "text/plain; charset=utf-8"),
+        ("Content-Length", str(len(body))),
+        ("Connection", "close"),
+    ]
+    head = h11.Response(status_code=status, reason=phrase(status), headers=fields)
+    octets = write(machine, head)
+    return octets if silent else octets + body
+
+
 def is_framed(headers: Headers) -> bool:
     """Tell whether the fields say where the content ends."""
     sized = get_all(headers, "content-length")
@@ -231,7 +263,8 @@ def request_framing(method: str, headers: Headers, rest: Rest) -> Fields:
         return []
     size = complete_size(rest)
     if size is None:
-        return [("Transfer-Encoding", "chunked")]
+        chunked = method not in CONTENTLESS_METHODS
+        return [("Transfer-Encoding", "chunked")] if chunked else []
     if size or method in CONTENT_METHODS:
         return [("Content-Length", str(size))]
     return []

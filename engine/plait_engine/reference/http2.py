@@ -25,7 +25,7 @@ import h2.events
 import h2.exceptions
 
 from plait_engine.config import Config
-from plait_engine.connection import CloseAction, Connection, ConnectionState, Role
+from plait_engine.connection import CloseAction, ConnectionState, Role
 from plait_engine.errors import ErrorCode, LocalProtocolError, RemoteProtocolError
 from plait_engine.events import (
     Accept,
@@ -43,29 +43,25 @@ from plait_engine.events import (
     StreamReset,
     Writable,
 )
-from plait_engine.timers import Timer, Timers
+from plait_engine.timers import Timer
 
+from .base import STOPPED, ReferenceConnection
 from .http2_machine import MAX_STREAM_ID, GoAway, Machine
 from .http2_messages import malformed, read_request, read_response, read_trailers
 from .http2_streams import WRITERS, Stream
 
 DRAIN_PING = b"draining"
-STOPPED = (ConnectionState.CLOSING, ConnectionState.CLOSED)
 
 
-class ReferenceHTTP2Connection(Connection):
+class ReferenceHTTP2Connection(ReferenceConnection):
     """An HTTP/2 connection, either role, over ``h2.connection.H2Connection``."""
 
     __slots__ = (
-        "_error",
         "_h2",
         "_last_accepted",
         "_machine",
         "_pings",
-        "_progress",
-        "_reason",
         "_streams",
-        "_timers",
     )
 
     protocol = "h2"
@@ -75,12 +71,8 @@ class ReferenceHTTP2Connection(Connection):
         self._machine = Machine(role, config)
         self._h2 = self._machine.h2
         self._streams: dict[int, Stream] = {}
-        self._timers = Timers()
         self._pings: dict[bytes, float] = {}
         self._last_accepted = MAX_STREAM_ID
-        self._progress = False
-        self._reason = CloseReason.LOCAL
-        self._error: Exception | None = None
 
     # -- inputs ---------------------------------------------------------------
 
@@ -90,7 +82,7 @@ class ReferenceHTTP2Connection(Connection):
         self._timers.set(Timer.SETTINGS, now + timeouts.settings)
         self._set_timer(Timer.HEAD, timeouts.head, now)
         self._set_timer(Timer.KEEP_ALIVE, timeouts.keep_alive, now)
-        self._expect_progress(now)
+        self._update(now)
 
     def receive_data(self, data: bytes, now: float) -> None:
         if self.state in STOPPED:
@@ -114,9 +106,7 @@ class ReferenceHTTP2Connection(Connection):
         self._lose(CloseReason.LOST if error else CloseReason.PEER, error, CloseAction.ABORT)
 
     def handle_timeout(self, now: float) -> None:
-        for timer in self._timers.pop_expired(now):
-            if self.state not in STOPPED:
-                self.TIMEOUTS[timer](self, now)
+        super().handle_timeout(now)
         self._update(now)
 
     # -- what h2 reads ----------------------------------------------------------
@@ -449,9 +439,6 @@ class ReferenceHTTP2Connection(Connection):
         elif stream.flushed and stream.received_end:
             del self._streams[stream.stream_id]
 
-    def next_timeout(self) -> float | None:
-        return self._timers.next_timeout()
-
     def send_capacity(self, stream_id: int) -> int:
         stream = self._streams.get(stream_id)
         if stream is None or stream.sent_end:
@@ -506,9 +493,7 @@ class ReferenceHTTP2Connection(Connection):
 
     def _finish(self, action: CloseAction) -> None:
         self._streams.clear()
-        self._timers.clear()
-        self.wants_close = action
-        self._emit_closed(self._reason, self._error)
+        super()._finish(action)
 
     def _end_drained(self) -> None:
         """End a draining connection when its last stream is over."""
@@ -540,21 +525,13 @@ class ReferenceHTTP2Connection(Connection):
             timers.set(Timer.CONTINUE, min(waiting))
         else:
             timers.stop(Timer.CONTINUE)
-        self._expect_progress(now)
+        if self._wants_to_send():
+            self._expect_progress(now)
 
     def _wants_to_send(self) -> bool:
         return bool(self._machine.collect()) or any(
             stream.queue and not stream.waits_for_continue for stream in self._streams.values()
         )
-
-    def _expect_progress(self, now: float) -> None:
-        if self._timers.deadline(Timer.WRITE) is None and self._wants_to_send():
-            self._progress = False
-            self._set_timer(Timer.WRITE, self.config.timeouts.write, now)
-
-    def _set_timer(self, timer: Timer, seconds: float | None, now: float) -> None:
-        if seconds is not None:
-            self._timers.set(timer, now + seconds)
 
     def _settings_timed_out(self, now: float) -> None:
         self._time_out(ErrorCode.SETTINGS_TIMEOUT, "SETTINGS was not acknowledged")
