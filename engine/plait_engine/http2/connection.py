@@ -1,0 +1,288 @@
+"""The life of an HTTP/2 connection: its start, its outputs, its timers and its end.
+
+This is the top of the four layers that ``core`` explains.
+
+Timers (see ``timers.Timer``; times are ``config.Timeouts``)
+------------------------------------------------------------
+==========  ============================================================================
+HEAD        the client's preface or a header block takes too long: connection error
+SETTINGS    ours were not acknowledged: SETTINGS_TIMEOUT (section 6.5.3)
+KEEP_ALIVE  no stream is open: GOAWAY(NO_ERROR) and close
+PING, PONG  silence on a connection with open streams: PING; no answer: the peer is gone
+BODY        a request's body does not come, though the application has taken all there is:
+            the stream is reset
+WRITE       a stream has octets queued and sends none (or next to none): it is reset.
+            The transport takes nothing: the connection is dropped
+CONTINUE    a client has waited long enough for 100 Continue
+CLOSE       the PING between the two phases of GOAWAY is not answered
+==========  ============================================================================
+
+BODY, WRITE and CONTINUE are deadlines of many streams behind one timer: it is set for the
+first stream that needs it, and when it fires all streams are looked at and it is set for
+the earliest that is left.  KEEP_ALIVE, PING and the stall of the transport follow from
+two times that are written down anyway, so that a request costs no timer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from plait_engine.connection import CloseAction, ConnectionState
+from plait_engine.errors import ErrorCode, RemoteProtocolError, Scope
+from plait_engine.events import CloseReason
+from plait_engine.timers import Timer
+
+from . import frames, settings
+from .core import GOAWAY_PING
+from .scheduler import MIN_PROGRESS
+from .sending import Sender
+from .settings import INITIAL_WINDOW
+from .streams import BODY, DONE, HALF_CLOSED_REMOTE, Stream
+
+_KEEP_ALIVE_PING: Final = b"plaitliv"
+
+
+class HTTP2Connection(Sender):
+    """One HTTP/2 connection, either role (see ``plait_engine.connection.Connection``)."""
+
+    __slots__ = ()
+
+    # -- start and end -------------------------------------------------------------------
+
+    def connection_made(self, now: float) -> None:
+        """Queue the preface (RFC 9113 section 3.4) and start the timers."""
+        self._now = self._idle_since = self._received_at = now
+        if not self._is_server:
+            self._out.append(frames.PREFACE)
+        self._out.append(frames.encode_settings(settings.announced(self.role, self.config)))
+        self._announce(0, self._window.size - INITIAL_WINDOW)
+        timeouts = self.config.timeouts
+        self._timers.set(Timer.SETTINGS, now + timeouts.settings)
+        if timeouts.head is not None:
+            self._timers.set(Timer.HEAD, now + timeouts.head)
+
+    def close(self, code: int | None = None, *, now: float) -> None:
+        """End the connection: gracefully (``None``), or at once with an error code."""
+        if self.state is ConnectionState.CLOSED:
+            return
+        self._now = now
+        if code is not None:
+            self._terminate(code, CloseReason.LOCAL)
+            return
+        if self._is_leaving:
+            return
+        self._is_leaving = True
+        self.state = ConnectionState.DRAINING
+        if self._is_server and not self._peer_gone:
+            self._out.append(frames.encode_goaway(frames.MAX_STREAM_ID, ErrorCode.NO_ERROR))
+            self._out.append(frames.encode_ping(GOAWAY_PING))
+            self._timers.set(Timer.CLOSE, now + self.config.timeouts.close)
+        else:
+            self._send_last_goaway()
+            self._finish_draining()
+
+    # -- outputs ---------------------------------------------------------------------------
+
+    def data_to_send(self) -> bytes:
+        """Return the next octets for the transport; ``b""`` when there are none."""
+        if self._scheduler:
+            self._frame_queued()
+        out = self._out
+        if not out:
+            return b""
+        data = b"".join(out)
+        out.clear()
+        self._control_frames = 0
+        self._stalled_since = None
+        if self._is_paused:
+            self._is_paused = False
+            self.wants_read = self.state is not ConnectionState.CLOSED
+        return data
+
+    def next_timeout(self) -> float | None:
+        """Return when ``handle_timeout`` is wanted next, or ``None``."""
+        if self.state is ConnectionState.CLOSED:
+            return None
+        deadlines = [
+            deadline
+            for deadline in (
+                self._timers.next_timeout(),
+                self._idle_deadline(),
+                self._ping_deadline(),
+                self._stall_deadline(),
+            )
+            if deadline is not None
+        ]
+        return min(deadlines, default=None)
+
+    # -- getters ---------------------------------------------------------------------------
+
+    def send_capacity(self, stream_id: int) -> int:
+        """Return how many body octets the stream takes before it is full."""
+        stream = self._streams.get(stream_id)
+        if stream is None or stream.sending == DONE:
+            return 0
+        queued = 0 if stream.outbound is None else stream.outbound.queued
+        return self.config.limits.write_high_water - queued
+
+    @property
+    def available_streams(self) -> int:
+        """How many more requests this client may send now (section 5.1.2)."""
+        if self._is_server or self.state is not ConnectionState.OPEN:
+            return 0
+        return max(0, self._peer.max_concurrent_streams - len(self._streams))
+
+    @property
+    def open_streams(self) -> int:
+        """How many exchanges are not finished yet."""
+        return len(self._streams)
+
+    # -- timers ------------------------------------------------------------------------------
+
+    def handle_timeout(self, now: float) -> None:
+        """Time has passed.  A call with nothing due is a no-op."""
+        if self.state is ConnectionState.CLOSED:
+            return
+        self._now = now
+        for timer in self._timers.pop_expired(now):
+            _ON_TIMER[timer](self, now)
+            if self.wants_close:
+                return
+        if _is_due(self._stall_deadline(), now):
+            self._out.clear()
+            self._time_out("the transport takes nothing", CloseAction.ABORT)
+        elif _is_due(self._idle_deadline(), now):
+            self._terminate(ErrorCode.NO_ERROR, CloseReason.KEEP_ALIVE)
+        elif _is_due(self._ping_deadline(), now):
+            self.ping(_KEEP_ALIVE_PING, now)
+
+    def _idle_deadline(self) -> float | None:
+        keep_alive = self.config.timeouts.keep_alive
+        if self._streams or keep_alive is None or self.state is not ConnectionState.OPEN:
+            return None
+        return self._idle_since + keep_alive
+
+    def _ping_deadline(self) -> float | None:
+        interval = self.config.timeouts.ping_interval
+        if interval is None or not self._streams or self._pings:
+            return None
+        return self._received_at + interval
+
+    def _stall_deadline(self) -> float | None:
+        """When the transport has taken nothing for too long."""
+        timeout = self.config.timeouts.write
+        if timeout is None or not self._out:
+            return None
+        if self._stalled_since is None:
+            self._stalled_since = self._now
+        return self._stalled_since + timeout
+
+    def _time_out(
+        self,
+        message: str,
+        action: CloseAction = CloseAction.CLOSE,
+        code: ErrorCode = ErrorCode.NO_ERROR,
+    ) -> None:
+        error = RemoteProtocolError(message, status_hint=408, code=code)
+        self._terminate(code, CloseReason.TIMEOUT, error, action)
+
+    def _on_head_timer(self, now: float) -> None:
+        self._time_out("a header block or the preface was not completed in time")
+
+    def _on_settings_timer(self, now: float) -> None:
+        self._time_out("SETTINGS was not acknowledged", code=ErrorCode.SETTINGS_TIMEOUT)
+
+    def _on_pong_timer(self, now: float) -> None:
+        self._time_out("PING was not answered")
+
+    def _on_close_timer(self, now: float) -> None:
+        self._send_last_goaway()
+        self._finish_draining()
+
+    def _on_body_timer(self, now: float) -> None:
+        timeout = self.config.timeouts.body
+        if timeout is not None:
+            self._check_streams(Timer.BODY, now, timeout, _body_waits_since, "the body stalled")
+
+    def _on_write_timer(self, now: float) -> None:
+        timeout = self.config.timeouts.write
+        if timeout is not None:
+            message = "the peer does not open its window"
+            self._check_streams(Timer.WRITE, now, timeout, _write_waits_since, message)
+
+    def _check_streams(
+        self,
+        timer: Timer,
+        now: float,
+        timeout: float,
+        waits_since: Callable[[Stream, float, float], float | None],
+        message: str,
+    ) -> None:
+        """Reset the streams that have waited too long, and wait for the others."""
+        earliest: float | None = None
+        for stream in list(self._streams.values()):
+            since = waits_since(stream, now, timeout)
+            if since is None:
+                continue
+            if since + timeout > now:
+                earliest = since if earliest is None else min(earliest, since)
+                continue
+            error = RemoteProtocolError(
+                message, status_hint=408, code=ErrorCode.CANCEL, scope=Scope.STREAM
+            )
+            self._report_reset(stream.stream_id, error)
+            self._reset(stream, ErrorCode.CANCEL, now)
+        if earliest is not None and self.state is not ConnectionState.CLOSED:
+            self._timers.set(timer, earliest + timeout)
+
+    def _on_continue_timer(self, now: float) -> None:
+        """RFC 9110 section 10.1.1: a client does not wait for ever."""
+        earliest: float | None = None
+        for stream in self._streams.values():
+            if stream.expects is None:
+                continue
+            if stream.expects > now:
+                earliest = stream.expects if earliest is None else min(earliest, stream.expects)
+                continue
+            stream.expects = None
+            outbound = self._outbound(stream)
+            outbound.is_held = False
+            self._scheduler.update(outbound)
+        if earliest is not None:
+            self._timers.set(Timer.CONTINUE, earliest)
+
+
+def _is_due(deadline: float | None, now: float) -> bool:
+    return deadline is not None and deadline <= now
+
+
+def _body_waits_since(stream: Stream, now: float, timeout: float) -> float | None:
+    """Since when the application waits for more of a request's body."""
+    if stream.state & HALF_CLOSED_REMOTE or stream.receiving != BODY:
+        return None
+    if stream.inbound is not None and stream.inbound.unacknowledged:
+        return now  # it is the application that takes its time
+    return stream.touched
+
+
+def _write_waits_since(stream: Stream, now: float, timeout: float) -> float | None:
+    """Since when octets of a stream wait for the peer."""
+    outbound = stream.outbound
+    if outbound is None or not outbound.queued:
+        return None
+    if outbound.progress >= MIN_PROGRESS:
+        outbound.progress = 0
+        outbound.progress_at = now
+    return outbound.progress_at
+
+
+_ON_TIMER: Final[dict[Timer, Callable[[HTTP2Connection, float], None]]] = {
+    Timer.HEAD: HTTP2Connection._on_head_timer,
+    Timer.BODY: HTTP2Connection._on_body_timer,
+    Timer.CONTINUE: HTTP2Connection._on_continue_timer,
+    Timer.PONG: HTTP2Connection._on_pong_timer,
+    Timer.SETTINGS: HTTP2Connection._on_settings_timer,
+    Timer.CLOSE: HTTP2Connection._on_close_timer,
+    Timer.WRITE: HTTP2Connection._on_write_timer,
+}

@@ -1,0 +1,317 @@
+"""What an HTTP/2 connection is made of: its state, and the ways in which things end.
+
+Strategy
+--------
+The connection is one object with plain attributes, written down in four layers, each a
+file and a class that extends the one before it:
+
+=================  ========================================================================
+``core``           the state; how streams and the connection end, whoever ends them
+``receiving``      what the frames of the peer do to the state (``receive_data``)
+``sending``        what the commands of the application do to it (``send``, ``acknowledge``)
+``connection``     the life of the connection: its start, outputs, timers and end
+=================  ========================================================================
+
+Errors of the peer are raised inside as ``RemoteProtocolError`` and caught at one place, the
+loop over the frames: one of stream scope resets its stream, one of connection scope ends
+the connection (RFC 9113 section 5.4).
+
+Rules
+-----
+* Section 5.4.1: a connection error is answered by GOAWAY with its code, and whatever comes
+  after it is dropped.
+* Section 5.4.2: a stream error is answered by RST_STREAM, and counted, for it is the peer
+  who makes us do it.  There is no RST_STREAM for an idle stream, so there it is a
+  connection error.
+* Section 6.8: a server goes away in two phases.  GOAWAY(2**31 - 1) asks the client to stop;
+  a PING measures when it has heard; then GOAWAY says which stream was the last.  Streams
+  in between are served.  The connection ends with its last stream.
+
+Memory: ``_out`` holds what is ready to go.  DATA gets there only when the transport asks
+for it, or when the windows are open for a small message; acknowledgements and resets are
+counted, and a server whose peer does not read its answers stops to read requests.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from plait_engine.config import Config
+from plait_engine.connection import CloseAction, Connection, ConnectionState, Role
+from plait_engine.errors import ErrorCode, RemoteProtocolError
+from plait_engine.events import CloseReason, EndOfMessage, Initiator, StreamReset
+from plait_engine.timers import Timer, Timers
+
+from . import frames
+from .abuse import TokenBucket
+from .flow import ReceiveWindow, WindowTuner
+from .hpack import Decoder, Encoder
+from .scheduler import DEFAULT_PRIORITY, Outbound, Scheduler
+from .settings import INITIAL_WINDOW, PeerSettings
+from .streams import (
+    CLOSED,
+    DONE,
+    HALF_CLOSED_LOCAL,
+    HALF_CLOSED_REMOTE,
+    ClosedStreams,
+    Stream,
+)
+from .validity import RequestHead, ResponseHead
+
+GOAWAY_PING: Final = b"plaitbye"
+"""The payload of the PING between the two phases of GOAWAY."""
+
+_MAX_DEBUG: Final = 128
+
+
+class HTTP2Core(Connection):
+    """State shared by the layers above; see the module."""
+
+    __slots__ = (
+        "_block",
+        "_closed",
+        "_control_frames",
+        "_decoder",
+        "_encoder",
+        "_glitches",
+        "_goaway_final",
+        "_highest",
+        "_idle_since",
+        "_is_leaving",
+        "_is_paused",
+        "_is_server",
+        "_is_settled",
+        "_last_accepted",
+        "_now",
+        "_out",
+        "_peer",
+        "_peer_gone",
+        "_pings",
+        "_priorities",
+        "_reader",
+        "_received_at",
+        "_request_heads",
+        "_resets",
+        "_response_heads",
+        "_scheduler",
+        "_send_window",
+        "_stalled_since",
+        "_streams",
+        "_timers",
+        "_tuner",
+        "_window",
+        "_written_heads",
+    )
+
+    protocol = "h2"
+
+    def __init__(self, role: Role, config: Config) -> None:
+        super().__init__(role, config)
+        limits = config.limits
+        self._is_server = role is Role.SERVER
+        # streams
+        self._streams: dict[int, Stream] = {}
+        self._closed = ClosedStreams()
+        self._highest = 0  # the highest id that the client has used
+        self._last_accepted = frames.MAX_STREAM_ID  # server: what GOAWAY said
+        self._goaway_final = False
+        self._is_leaving = False  # the application has closed the connection
+        self._peer_gone = False  # GOAWAY or end of input: nothing new comes from the peer
+        # receiving
+        self._reader = frames.FrameReader(
+            limits.max_frame_size, frames.PREFACE if self._is_server else b""
+        )
+        self._decoder = Decoder(
+            max_table_size=limits.header_table_size,
+            max_header_list_size=limits.max_header_list_size,
+            max_fields=limits.max_fields,
+        )
+        self._request_heads: dict[int, RequestHead] = {}  # by id of the decoder's list
+        self._response_heads: dict[int, ResponseHead] = {}
+        self._block: tuple[int, int, list[bytes]] | None = None  # stream, flags, fragments
+        self._window = ReceiveWindow(
+            max(limits.connection_window, INITIAL_WINDOW), limits.max_connection_window
+        )
+        self._tuner = WindowTuner(self._window)
+        self._resets = TokenBucket(limits.reset_burst, limits.reset_rate)
+        self._glitches = TokenBucket(limits.glitch_burst, limits.glitch_rate)
+        # sending
+        self._peer = PeerSettings(role)
+        self._is_settled = False  # the peer has acknowledged our SETTINGS
+        self._encoder = Encoder(max_table_size=limits.header_table_size)
+        self._written_heads: dict[tuple[object, ...], tuple[tuple[tuple[str, str], ...], int]] = {}
+        self._scheduler = Scheduler()
+        self._send_window = INITIAL_WINDOW
+        self._priorities: dict[int, tuple[int, bool]] = {}  # of streams that are still idle
+        self._out: list[bytes | memoryview] = []
+        self._control_frames = 0  # acknowledgements and resets in _out
+        self._is_paused = False  # reads no more until _out is taken
+        # time
+        self._timers = Timers()
+        self._now = 0.0
+        self._idle_since = 0.0
+        self._received_at = 0.0
+        self._stalled_since: float | None = None
+        self._pings: dict[bytes, float] = {}  # sent by the application, not answered
+
+    # -- budgets ----------------------------------------------------------------
+
+    def _charge_glitch(self, now: float) -> None:
+        if not self._glitches.take(now):
+            raise RemoteProtocolError(
+                "too many useless or odd frames", code=ErrorCode.ENHANCE_YOUR_CALM
+            )
+
+    def _charge_reset(self, now: float) -> None:
+        if not self._resets.take(now):
+            raise RemoteProtocolError("too many reset streams", code=ErrorCode.ENHANCE_YOUR_CALM)
+
+    def _answer(self, frame: bytes) -> None:
+        """Queue an answer that the peer can ask for as often as it likes."""
+        self._out.append(frame)
+        self._control_frames += 1
+        if self._control_frames > self.config.limits.max_control_frames:
+            raise RemoteProtocolError(
+                "the peer does not read what it asks for", code=ErrorCode.ENHANCE_YOUR_CALM
+            )
+
+    # -- windows ----------------------------------------------------------------
+
+    def _inbound(self, stream: Stream) -> ReceiveWindow:
+        """Return the receive window of a stream."""
+        inbound = stream.inbound
+        if inbound is None:
+            limits = self.config.limits
+            size = limits.stream_window
+            # Section 6.9.2: before the acknowledgement the peer may not know our size yet.
+            available = size if self._is_settled else max(size, INITIAL_WINDOW)
+            inbound = ReceiveWindow(size, max(size, limits.max_stream_window), available)
+            stream.inbound = inbound
+        return inbound
+
+    def _outbound(self, stream: Stream) -> Outbound:
+        """Return the send queue of a stream."""
+        outbound = stream.outbound
+        if outbound is None:
+            priority = stream.priority or DEFAULT_PRIORITY
+            outbound = Outbound(stream.stream_id, self._peer.initial_window_size, priority)
+            stream.outbound = outbound
+        return outbound
+
+    def _release(self, octets: int) -> None:
+        """Give octets that no application will take back to the connection's window."""
+        self._announce(0, self._window.release(octets))
+
+    def _announce(self, stream_id: int, increment: int) -> None:
+        if increment:
+            self._out.append(frames.encode_window_update(stream_id, increment))
+
+    # -- the end of a stream -----------------------------------------------------
+
+    def _end_remote(self, stream: Stream, now: float) -> None:
+        """The peer has ended its half."""
+        stream.receiving = DONE
+        stream.state |= HALF_CLOSED_REMOTE
+        if stream.state == CLOSED:
+            self._forget(stream, now)
+
+    def _end_local(self, stream: Stream, now: float) -> None:
+        """END_STREAM was sent."""
+        stream.sending = DONE
+        stream.state |= HALF_CLOSED_LOCAL
+        if stream.state == CLOSED:
+            self._forget(stream, now)
+        elif stream.receiving == DONE:
+            # The rest of the request is not wanted (section 8.1).
+            self._reset(stream, ErrorCode.NO_ERROR, now)
+
+    def _forget(self, stream: Stream, now: float) -> None:
+        """Free a stream that is closed."""
+        del self._streams[stream.stream_id]
+        if stream.outbound is not None:
+            self._scheduler.remove(stream.outbound)
+            stream.outbound.clear()
+        if stream.held:
+            self._release(sum(credit for _, credit in stream.held))
+        if not self._streams:
+            self._idle_since = now
+            if self.state is ConnectionState.DRAINING:
+                self._finish_draining()
+
+    def _reset(self, stream: Stream, code: int, now: float) -> None:
+        """Reset a stream because this side wants it so."""
+        self._closed.add_reset(stream.stream_id)
+        self._out.append(frames.encode_rst_stream(stream.stream_id, code))
+        self._forget(stream, now)
+
+    def _stream_error(self, stream_id: int, error: RemoteProtocolError, now: float) -> None:
+        """Reset a stream, open or refused, because of what the peer did (section 5.4.2)."""
+        self._charge_reset(now)
+        self._closed.add_reset(stream_id)
+        self._answer(frames.encode_rst_stream(stream_id, error.code))
+        self._report_reset(stream_id, error)
+        stream = self._streams.get(stream_id)
+        if stream is not None:
+            self._forget(stream, now)
+
+    def _report_reset(self, stream_id: int, error: RemoteProtocolError) -> None:
+        self._events.append(StreamReset(stream_id, error.code, Initiator.LOCAL, False, error))
+
+    def _end_of_request(self, stream: Stream) -> None:
+        """A tunnel was declined: its request ends, and what follows it is not wanted."""
+        stream.receiving = DONE
+        self._events.append(EndOfMessage(stream.stream_id))
+        if stream.held:
+            self._release(sum(credit for _, credit in stream.held))
+            stream.held = None
+
+    # -- the end of the connection -------------------------------------------------
+
+    def _fail(self, error: RemoteProtocolError) -> None:
+        """A connection error (section 5.4.1)."""
+        self._terminate(error.code, CloseReason.PROTOCOL_ERROR, error)
+
+    def _terminate(
+        self,
+        code: int,
+        reason: CloseReason,
+        error: RemoteProtocolError | None = None,
+        action: CloseAction = CloseAction.CLOSE,
+    ) -> None:
+        """Say GOAWAY, end every stream, and close."""
+        debug = error.message.encode("ascii", "backslashreplace")[:_MAX_DEBUG] if error else b""
+        last = min(self._highest, self._last_accepted) if self._is_server else 0
+        self._out.append(frames.encode_goaway(last, code, debug))
+        self._close_streams(code, Initiator.LOCAL, error)
+        self._close(reason, error, action)
+
+    def _close_streams(
+        self, code: int, initiator: Initiator, error: RemoteProtocolError | None
+    ) -> None:
+        for stream_id in self._streams:
+            self._events.append(StreamReset(stream_id, code, initiator, False, error))
+        self._streams.clear()
+        self._scheduler = Scheduler()
+
+    def _close(self, reason: CloseReason, error: Exception | None, action: CloseAction) -> None:
+        self._timers.clear()
+        self.wants_close = action
+        self._emit_closed(reason, error)
+
+    def _finish_draining(self) -> None:
+        """Close, when the last stream of a connection that drains has ended."""
+        if self._streams or self.state is not ConnectionState.DRAINING:
+            return
+        reason = CloseReason.LOCAL if self._is_leaving else CloseReason.PEER
+        if self._peer_gone and not self._goaway_final:
+            self._send_last_goaway()
+        if self._goaway_final:
+            self._close(reason, None, CloseAction.CLOSE)
+
+    def _send_last_goaway(self) -> None:
+        """The second phase of GOAWAY, and the only one of a client (section 6.8)."""
+        self._goaway_final = True
+        self._last_accepted = self._highest
+        last = self._highest if self._is_server else 0
+        self._out.append(frames.encode_goaway(last, ErrorCode.NO_ERROR))
+        self._timers.stop(Timer.CLOSE)

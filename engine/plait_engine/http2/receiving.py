@@ -1,0 +1,685 @@
+"""What the peer's frames do (RFC 9113 sections 5, 6 and 8; RFC 8441; RFC 9218).
+
+Strategy
+--------
+``receive_data`` cuts frames and hands each to a function from a table.  There are three
+tables, because what may come next depends on the place in the connection:
+
+* ``_FIRST``: nothing but SETTINGS, the second half of the preface (section 3.4);
+* ``_FRAMES``: everything;
+* ``_IN_BLOCK``: nothing but CONTINUATION, while a header block is open (section 6.10).
+
+So no function asks whether it is its turn.  Functions raise RemoteProtocolError or
+FrameError for what the peer did wrong; the loop answers it.
+
+A header block is always decoded, whatever becomes of its stream: it may change the HPACK
+table (section 4.3).  Heads are validated once for each list that the decoder returns; it
+returns the same list for a block that repeats, so a repeated request costs two look-ups.
+
+A request that the server refuses by itself (431, 501) is answered in full, and reported as
+``StreamReset``; it never comes as ``Request``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final, NoReturn, TypeAlias
+
+from plait_engine.config import Config
+from plait_engine.connection import CloseAction, ConnectionState, Role
+from plait_engine.errors import ErrorCode, RemoteProtocolError, Scope
+from plait_engine.events import (
+    Accept,
+    CloseReason,
+    Data,
+    Draining,
+    EndOfMessage,
+    InformationalResponse,
+    Initiator,
+    PingAcknowledged,
+    PriorityUpdated,
+    Request,
+    Response,
+    SettingsChanged,
+    StreamReset,
+)
+from plait_engine.headers import decode as decode_text
+from plait_engine.timers import Timer
+
+from . import frames
+from .core import GOAWAY_PING, HTTP2Core
+from .flow import PROBE
+from .hpack import HeaderListTooLarge, HPACKError
+from .scheduler import parse_priority
+from .settings import ASSUMED_STREAMS, INITIAL_WINDOW
+from .streams import (
+    ABSENT_ERRORS,
+    BODY,
+    DONE,
+    HALF_CLOSED_REMOTE,
+    HEAD,
+    NO_LENGTH,
+    OPEN,
+    TUNNEL,
+    WAIT,
+    Absent,
+    Stream,
+)
+from .validity import RequestHead, ResponseHead, read_request, read_response, read_trailers
+
+_KEPT_HEADS: Final = 64
+_MAX_DEBUG_DATA: Final = 1024
+_SMALL_INCREMENT: Final = 64
+"""A WINDOW_UPDATE below this is odd: it buys less than its own frame costs."""
+
+
+def _connection_error(message: str, code: ErrorCode = ErrorCode.PROTOCOL_ERROR) -> NoReturn:
+    raise RemoteProtocolError(message, code=code)
+
+
+def _stream_error(message: str, code: ErrorCode = ErrorCode.PROTOCOL_ERROR) -> NoReturn:
+    raise RemoteProtocolError(message, code=code, scope=Scope.STREAM)
+
+
+class Receiver(HTTP2Core):
+    """The receiving layer; see the module."""
+
+    __slots__ = ("_table",)
+
+    def __init__(self, role: Role, config: Config) -> None:
+        super().__init__(role, config)
+        self._table: tuple[_Handler, ...] = _FIRST
+
+    def receive_data(self, data: bytes, now: float) -> None:
+        """Octets came from the peer.  After ``CLOSED`` they are ignored."""
+        if self.state is ConnectionState.CLOSED:
+            return
+        self._now = self._received_at = now
+        try:
+            for kind, flags, stream_id, payload in self._reader.receive(data):
+                try:
+                    if kind <= frames.PRIORITY_UPDATE:
+                        self._table[kind](self, flags, stream_id, payload, now)
+                    else:
+                        self._table[_UNKNOWN](self, flags, stream_id, payload, now)
+                except RemoteProtocolError as error:
+                    if error.scope is Scope.CONNECTION:
+                        raise
+                    self._stream_error(stream_id, error, now)
+                if self.wants_close:
+                    return
+        except RemoteProtocolError as error:
+            self._fail(error)
+        except frames.FrameError as error:
+            self._fail(RemoteProtocolError(error.message, code=error.code))
+        except HPACKError as error:
+            # Section 4.3: the table is unknown from here on.
+            self._fail(RemoteProtocolError(str(error), code=ErrorCode.COMPRESSION_ERROR))
+        else:
+            self._limit_reading()
+
+    def _limit_reading(self) -> None:
+        """Read no more requests from a client that does not read the answers.
+
+        Only a server does that: two peers that both stop to read would wait for ever.
+        """
+        if self._is_server and len(self._out) > _MANY_PARTS:
+            waiting = sum(map(len, self._out))
+            if waiting > self.config.limits.write_high_water:
+                self._is_paused = True
+                self.wants_read = False
+
+    def _absent(self, stream_id: int, kind: int, now: float) -> Absent:
+        """A frame came for a stream that is not there: ignore it or raise (section 5.1)."""
+        if not stream_id:
+            _connection_error(f"{frames.FRAME_NAMES[kind]} on stream 0")
+        if not stream_id & 1 or stream_id > self._highest:
+            absent = Absent.IDLE
+        else:
+            absent = self._closed.classify(stream_id)
+        code = ABSENT_ERRORS.get((absent, kind))
+        if code is not None:
+            name = frames.FRAME_NAMES[kind]
+            _connection_error(f"{name} on stream {stream_id}, which is {absent.value}", code)
+        self._charge_glitch(now)
+        return absent
+
+    # -- DATA (section 6.1) --------------------------------------------------------
+
+    def _on_data(self, flags: int, stream_id: int, payload: bytes, now: float) -> None:
+        size = len(payload)
+        if not self._window.receive(size):
+            _connection_error("DATA exceeds the connection's window", ErrorCode.FLOW_CONTROL_ERROR)
+        stream = self._streams.get(stream_id)
+        if stream is None:
+            self._absent(stream_id, frames.DATA, now)
+            self._release(size)
+            return
+        data = frames.remove_padding(flags, payload) if flags & frames.PADDED else payload
+        receiving = stream.receiving
+        end = flags & frames.END_STREAM
+        try:
+            self._check_data(stream, len(data), size, end)
+        except RemoteProtocolError:
+            self._release(size)
+            raise
+        stream.touched = now
+        if not data or receiving == DONE:
+            # Nothing that an application could take.
+            self._release(size)
+            if not data and not end:
+                self._charge_glitch(now)
+                self._announce(stream_id, self._inbound(stream).release(size))
+        elif receiving == WAIT:
+            if stream.held is None:
+                stream.held = []
+            stream.held.append((data, size))
+        else:
+            self._events.append(Data(stream_id, data, size))
+        if end:
+            self._end_data(stream, now)
+
+    def _check_data(self, stream: Stream, length: int, size: int, end: int) -> None:
+        if stream.state & HALF_CLOSED_REMOTE:
+            _stream_error("DATA after the end of the message", ErrorCode.STREAM_CLOSED)
+        if size and not self._inbound(stream).receive(size):
+            _stream_error("DATA exceeds the stream's window", ErrorCode.FLOW_CONTROL_ERROR)
+        if stream.receiving == HEAD:
+            _stream_error("DATA before the response")
+        if length and stream.bodiless:
+            _stream_error("content in a response that has none")
+        if stream.to_receive != NO_LENGTH:
+            stream.to_receive -= length
+            if stream.to_receive < 0 or (end and stream.to_receive):
+                _stream_error("the content does not have the length of content-length")
+
+    def _end_data(self, stream: Stream, now: float) -> None:
+        """END_STREAM came, on DATA or on the head of a message."""
+        if stream.receiving == WAIT:
+            stream.state |= HALF_CLOSED_REMOTE  # reported when the tunnel is answered
+            return
+        if stream.receiving != DONE:
+            self._events.append(EndOfMessage(stream.stream_id))
+        self._end_remote(stream, now)
+
+    # -- header blocks (sections 4.3, 6.2, 6.10) -------------------------------------
+
+    def _on_headers(self, flags: int, stream_id: int, payload: bytes, now: float) -> None:
+        if not stream_id:
+            _connection_error("HEADERS on stream 0")
+        dependency: int | None = None
+        if flags & (frames.PADDED | frames.HAS_PRIORITY):
+            payload, dependency = frames.parse_headers(flags, payload)
+        if dependency == stream_id:
+            flags |= _DEPENDS_ON_ITSELF
+        if flags & frames.END_HEADERS:
+            self._header_block(flags, stream_id, payload, now)
+            return
+        self._block = (stream_id, flags, [payload])
+        self._table = _IN_BLOCK
+        if self.config.timeouts.head is not None:
+            self._timers.set(Timer.HEAD, now + self.config.timeouts.head)
+
+    def _on_continuation(self, flags: int, stream_id: int, payload: bytes, now: float) -> None:
+        if self._block is None or stream_id != self._block[0]:
+            _connection_error("CONTINUATION of another stream")
+        _, first_flags, fragments = self._block
+        fragments.append(payload)
+        if len(fragments) > 1 + self.config.limits.max_continuations:
+            _connection_error("too many CONTINUATION frames", ErrorCode.ENHANCE_YOUR_CALM)
+        if not payload:
+            self._charge_glitch(now)
+        if flags & frames.END_HEADERS:
+            self._block = None
+            self._table = _FRAMES
+            self._timers.stop(Timer.HEAD)
+            self._header_block(first_flags, stream_id, b"".join(fragments), now)
+
+    def _header_block(self, flags: int, stream_id: int, block: bytes, now: float) -> None:
+        """A whole header block came.  It is decoded first, whatever stream it is for."""
+        fields: list[tuple[str, str]] = []
+        too_large = ""
+        try:
+            fields = self._decoder.decode(block)
+        except HeaderListTooLarge as error:
+            too_large = str(error)
+        stream = self._streams.get(stream_id)
+        if stream is None:
+            if not self._is_server or stream_id <= self._highest or not stream_id & 1:
+                self._absent(stream_id, frames.HEADERS, now)
+                return
+            self._open(stream_id)
+        if flags & _DEPENDS_ON_ITSELF:
+            _stream_error("a stream depends on itself")  # RFC 7540 section 5.3.1
+        if too_large:
+            if stream is None:
+                self._refuse(stream_id, flags, 431, too_large, now)
+                return
+            _stream_error(too_large, ErrorCode.ENHANCE_YOUR_CALM)
+        end = flags & frames.END_STREAM
+        if stream is None:
+            self._on_request(stream_id, fields, end, now)
+            return
+        if stream.state & HALF_CLOSED_REMOTE:
+            _stream_error("HEADERS after the end of the message", ErrorCode.STREAM_CLOSED)
+        stream.touched = now
+        if stream.receiving == HEAD:
+            self._on_response(stream, fields, end, now)
+        elif stream.receiving in (BODY, DONE):
+            self._on_trailers(stream, fields, end, now)
+        else:
+            _stream_error("HEADERS in a tunnel")  # section 8.5
+
+    def _open(self, stream_id: int) -> None:
+        """Count a new stream of the client (section 5.1.1); raise when it is refused."""
+        highest = self._highest
+        self._highest = stream_id
+        if stream_id > highest + 2:
+            self._closed.add_skipped(highest + 1, stream_id - 1)
+        if stream_id > self._last_accepted:
+            _stream_error("a new stream after GOAWAY", ErrorCode.REFUSED_STREAM)
+        limit = self.config.limits.max_concurrent_streams
+        if not self._is_settled:
+            limit = min(limit, ASSUMED_STREAMS)
+        if len(self._streams) >= limit:
+            _stream_error(f"more than {limit} streams at once", ErrorCode.REFUSED_STREAM)
+
+    def _on_request(
+        self, stream_id: int, fields: list[tuple[str, str]], end: int, now: float
+    ) -> None:
+        """A client opens a stream (section 8.3.1)."""
+        head = self._request_heads.get(id(fields))
+        if head is None:
+            head = self._read_request_head(fields)
+        if head.protocol is not None and head.protocol not in self.config.upgrade_protocols:
+            flags = frames.END_STREAM if end else 0
+            self._refuse(stream_id, flags, 501, f"the protocol {head.protocol!r}", now)
+            return
+        if end and head.content_length > 0:
+            _stream_error("content-length, but no content")
+        if head.is_tunnel:
+            receiving = WAIT
+        else:
+            receiving = BODY
+        stream = Stream(stream_id, OPEN, receiving, HEAD, head.method, now)
+        stream.to_receive = head.content_length
+        stream.bodiless = head.method == "HEAD"
+        stream.priority = head.priority
+        if self._priorities:
+            stream.priority = self._priorities.pop(stream_id, head.priority)
+        self._streams[stream_id] = stream
+        self._events.append(
+            Request(
+                stream_id,
+                head.method,
+                head.scheme,
+                head.authority,
+                head.target,
+                head.headers,
+                head.protocol,
+                "2",
+                head.expects_continue and not end,
+            )
+        )
+        if end:
+            self._end_data(stream, now)
+        else:
+            self._watch_body(now)
+
+    def _read_request_head(self, fields: list[tuple[str, str]]) -> RequestHead:
+        head = read_request(fields, self.config)
+        if len(self._request_heads) >= _KEPT_HEADS:
+            self._request_heads.clear()
+        self._request_heads[id(fields)] = head
+        return head
+
+    def _watch_body(self, now: float) -> None:
+        """A body is coming: let the timer run, unless it does already."""
+        timeout = self.config.timeouts.body
+        if timeout is not None and self._timers.deadline(Timer.BODY) is None:
+            self._timers.set(Timer.BODY, now + timeout)
+
+    def _refuse(self, stream_id: int, flags: int, status: int, reason: str, now: float) -> None:
+        """Answer a request that the application does not get to see."""
+        self._charge_reset(now)
+        block = self._encoder.encode(((":status", str(status)), ("content-length", "0")))
+        self._out.append(frames.encode_headers(stream_id, block, end_stream=True))
+        code = ErrorCode.NO_ERROR
+        if not flags & frames.END_STREAM:
+            # Section 8.1: the answer is complete, the rest of the request is not wanted.
+            self._closed.add_reset(stream_id)
+            self._answer(frames.encode_rst_stream(stream_id, code))
+        error = RemoteProtocolError(reason, status_hint=status, code=code, scope=Scope.STREAM)
+        self._report_reset(stream_id, error)
+
+    def _on_response(
+        self, stream: Stream, fields: list[tuple[str, str]], end: int, now: float
+    ) -> None:
+        """A server answers, finally or not (section 8.1)."""
+        head = self._response_heads.get(id(fields))
+        if head is None:
+            head = self._read_response_head(fields)
+        stream_id, status = stream.stream_id, head.status
+        stream.expects = None
+        if stream.outbound is not None and stream.outbound.is_held:
+            stream.outbound.is_held = False
+            self._scheduler.update(stream.outbound)
+        if status < 200:
+            if end:
+                _stream_error("an interim response ends the stream")
+            stream.informational += 1
+            if stream.informational > self.config.limits.max_informational:
+                _connection_error("too many interim responses", ErrorCode.ENHANCE_YOUR_CALM)
+            self._events.append(InformationalResponse(stream_id, status, head.headers))
+            return
+        if stream.sending == WAIT:
+            if status < 300:
+                stream.receiving = stream.sending = TUNNEL
+                self._events.append(Accept(stream_id, head.headers))
+                if end:
+                    self._end_data(stream, now)
+                return
+            # The tunnel was declined: our half has nothing to say.
+            self._out.append(frames.encode_data(stream_id, b"", end_stream=True))
+            self._end_local(stream, now)
+        stream.receiving = BODY
+        if stream.method == "HEAD" or status in (204, 304):
+            stream.bodiless = True
+        else:
+            stream.to_receive = head.content_length
+            if end and head.content_length > 0:
+                _stream_error("content-length, but no content")
+        self._events.append(Response(stream_id, status, head.headers, "", "2"))
+        if end:
+            self._end_data(stream, now)
+
+    def _read_response_head(self, fields: list[tuple[str, str]]) -> ResponseHead:
+        head = read_response(fields)
+        if len(self._response_heads) >= _KEPT_HEADS:
+            self._response_heads.clear()
+        self._response_heads[id(fields)] = head
+        return head
+
+    def _on_trailers(
+        self, stream: Stream, fields: list[tuple[str, str]], end: int, now: float
+    ) -> None:
+        """The field section after the content (section 8.1)."""
+        if not end:
+            _stream_error("trailers do not end the stream")
+        trailers = read_trailers(fields)
+        if stream.to_receive > 0:
+            _stream_error("the content does not have the length of content-length")
+        if stream.receiving != DONE:
+            self._events.append(EndOfMessage(stream.stream_id, trailers))
+        self._end_remote(stream, now)
+
+    def _on_push_promise(self, flags: int, stream_id: int, payload: bytes, now: float) -> None:
+        """Sections 6.6 and 8.4: we have set SETTINGS_ENABLE_PUSH to 0, and clients never push."""
+        _connection_error("PUSH_PROMISE is not allowed")
+
+    # -- priorities (RFC 9113 section 5.3, RFC 9218 section 7.1) -------------------------
+
+    def _on_priority(self, flags: int, stream_id: int, payload: bytes, now: float) -> None:
+        """The priorities of RFC 7540 are read, so that errors show, and ignored."""
+        if not stream_id:
+            _connection_error("PRIORITY on stream 0")
+        message = code = None
+        try:
+            if frames.parse_priority(payload) == stream_id:
+                message, code = "a stream depends on itself", ErrorCode.PROTOCOL_ERROR
+        except frames.FrameError as error:
+            message, code = error.message, error.code
+        if message is not None and code is not None:
+            if stream_id in self._streams:
+                _stream_error(message, code)
+            if stream_id > self._highest:
+                _connection_error(message, code)  # an idle stream cannot be reset
+        self._charge_glitch(now)
+
+    def _on_priority_update(self, flags: int, stream_id: int, payload: bytes, now: float) -> None:
+        if stream_id or not self._is_server:
+            _connection_error("PRIORITY_UPDATE is not allowed here")
+        target, value = frames.parse_priority_update(payload)
+        if not target or not target & 1:
+            _connection_error(f"PRIORITY_UPDATE for stream {target}")
+        self._charge_glitch(now)
+        priority = parse_priority(decode_text(value))
+        stream = self._streams.get(target)
+        if stream is not None:
+            stream.priority = priority
+            if stream.outbound is not None:
+                self._scheduler.set_priority(stream.outbound, priority)
+            self._events.append(PriorityUpdated(target, *priority))
+        elif target > self._highest and (
+            target in self._priorities
+            or len(self._priorities) < self.config.limits.max_concurrent_streams
+        ):
+            self._priorities[target] = priority  # RFC 9218 section 7.1: bounded
+
+    # -- RST_STREAM (section 6.4) -----------------------------------------------------
+
+    def _on_rst_stream(self, flags: int, stream_id: int, payload: bytes, now: float) -> None:
+        code = frames.parse_rst_stream(payload)
+        stream = self._streams.get(stream_id)
+        if stream is None:
+            self._absent(stream_id, frames.RST_STREAM, now)
+            return
+        if self._is_server:
+            self._charge_reset(now)
+        # Section 8.7: the server says that it has not processed the request.
+        retryable = code == ErrorCode.REFUSED_STREAM
+        self._events.append(StreamReset(stream_id, code, Initiator.REMOTE, retryable))
+        self._forget(stream, now)
+
+    # -- SETTINGS (section 6.5) ---------------------------------------------------------
+
+    def _on_settings(self, flags: int, stream_id: int, payload: bytes, now: float) -> None:
+        if stream_id:
+            _connection_error(f"SETTINGS on stream {stream_id}")
+        entries = frames.parse_settings(flags, payload)
+        if flags & frames.ACK:
+            self._on_settings_ack(now)
+            return
+        if len(entries) > self.config.limits.max_settings_entries:
+            _connection_error("too many settings", ErrorCode.ENHANCE_YOUR_CALM)
+        self._charge_glitch(now)
+        window = self._peer.initial_window_size
+        changes = self._peer.apply(entries)
+        for identifier, value in entries:
+            if identifier == frames.SETTINGS_HEADER_TABLE_SIZE:
+                self._encoder.set_peer_table_size(value)  # each in turn: the smallest counts
+        self._move_windows(self._peer.initial_window_size - window)
+        self._answer(frames.SETTINGS_ACK)
+        self._events.append(SettingsChanged(changes))
+
+    def _on_first_settings(self, flags: int, stream_id: int, payload: bytes, now: float) -> None:
+        """The preface is complete (section 3.4)."""
+        if flags & frames.ACK:
+            _connection_error("the first frame acknowledges SETTINGS")
+        self._on_settings(flags, stream_id, payload, now)
+        self._table = _FRAMES
+        self._timers.stop(Timer.HEAD)
+
+    def _move_windows(self, delta: int) -> None:
+        """The peer's SETTINGS_INITIAL_WINDOW_SIZE changed (section 6.9.2)."""
+        if not delta:
+            return
+        for stream in self._streams.values():
+            outbound = stream.outbound
+            if outbound is not None:
+                outbound.window += delta
+                if outbound.window > frames.MAX_WINDOW:
+                    _connection_error(
+                        "SETTINGS_INITIAL_WINDOW_SIZE makes a window too large",
+                        ErrorCode.FLOW_CONTROL_ERROR,
+                    )
+                self._scheduler.update(outbound)
+
+    def _on_settings_ack(self, now: float) -> None:
+        """Our SETTINGS are in force (section 6.5.3)."""
+        if self._is_settled:
+            self._charge_glitch(now)
+            return
+        self._is_settled = True
+        self._timers.stop(Timer.SETTINGS)
+        surplus = INITIAL_WINDOW - self.config.limits.stream_window
+        if surplus > 0:
+            for stream in self._streams.values():
+                if stream.inbound is not None:
+                    stream.inbound.available -= surplus
+
+    # -- the connection (sections 6.7 to 6.9) -----------------------------------------------
+
+    def _on_ping(self, flags: int, stream_id: int, payload: bytes, now: float) -> None:
+        if stream_id:
+            _connection_error(f"PING on stream {stream_id}")
+        frames.parse_ping(payload)
+        if not flags & frames.ACK:
+            self._charge_glitch(now)
+            self._answer(frames.encode_ping(payload, ack=True))
+            return
+        sent = self._pings.pop(payload, None)
+        if sent is not None:
+            if not self._pings:
+                self._timers.stop(Timer.PONG)
+            self._events.append(PingAcknowledged(payload, now - sent))
+        elif payload == PROBE:
+            self._finish_probe()
+        elif payload == GOAWAY_PING and self.state is ConnectionState.DRAINING:
+            if not self._goaway_final:
+                self._send_last_goaway()
+                self._finish_draining()
+        else:
+            self._on_pong(payload, now)
+
+    def _on_pong(self, payload: bytes, now: float) -> None:
+        self._charge_glitch(now)
+
+    def _finish_probe(self) -> None:
+        """A round trip is over: grow the windows that limit the transfer (see ``flow``)."""
+        result = self._tuner.finish_probe()
+        if result is None:
+            return
+        inbound, grow_stream, grow_connection = result
+        if grow_connection:
+            self._announce(0, self._window.grow())
+        if grow_stream:
+            for stream in self._streams.values():
+                if stream.inbound is inbound and not stream.state & HALF_CLOSED_REMOTE:
+                    self._announce(stream.stream_id, inbound.grow())
+
+    def _on_goaway(self, flags: int, stream_id: int, payload: bytes, now: float) -> None:
+        if stream_id:
+            _connection_error(f"GOAWAY on stream {stream_id}")
+        last, code, debug = frames.parse_goaway(payload)
+        self._charge_glitch(now)
+        self._peer_gone = True
+        if self.state is ConnectionState.OPEN:
+            self.state = ConnectionState.DRAINING
+        self._events.append(Draining(last, code, debug[:_MAX_DEBUG_DATA]))
+        if not self._is_server:
+            for stream in list(self._streams.values()):
+                if stream.stream_id > last:
+                    # Section 6.8: the server has not processed it.
+                    self._events.append(
+                        StreamReset(
+                            stream.stream_id, ErrorCode.REFUSED_STREAM, Initiator.REMOTE, True
+                        )
+                    )
+                    self._forget(stream, now)
+        self._finish_draining()
+
+    def _on_window_update(self, flags: int, stream_id: int, payload: bytes, now: float) -> None:
+        increment = frames.parse_window_update(payload)
+        if increment < _SMALL_INCREMENT:
+            self._charge_glitch(now)
+        if not stream_id:
+            self._send_window += increment
+            if not increment:
+                _connection_error("WINDOW_UPDATE of 0")
+            if self._send_window > frames.MAX_WINDOW:
+                _connection_error("the window is too large", ErrorCode.FLOW_CONTROL_ERROR)
+            return
+        stream = self._streams.get(stream_id)
+        if stream is None:
+            self._absent(stream_id, frames.WINDOW_UPDATE, now)
+            return
+        if not increment:
+            _stream_error("WINDOW_UPDATE of 0")
+        outbound = self._outbound(stream)
+        outbound.window += increment
+        if outbound.window > frames.MAX_WINDOW:
+            _stream_error("the window is too large", ErrorCode.FLOW_CONTROL_ERROR)
+        self._scheduler.update(outbound)
+
+    def _on_unknown(self, flags: int, stream_id: int, payload: bytes, now: float) -> None:
+        """Sections 4.1 and 5.5: ignored, and counted."""
+        self._charge_glitch(now)
+
+    # -- out of turn ------------------------------------------------------------------------
+
+    def _on_missing_settings(self, flags: int, stream_id: int, payload: bytes, now: float) -> None:
+        _connection_error("the first frame is not SETTINGS")
+
+    def _on_broken_block(self, flags: int, stream_id: int, payload: bytes, now: float) -> None:
+        _connection_error("another frame inside a header block")
+
+    # -- the transport ------------------------------------------------------------------------
+
+    def receive_eof(self, now: float) -> None:
+        """The peer will send nothing more; what it asked for in full is still answered."""
+        if self.state is ConnectionState.CLOSED:
+            return
+        self._now = now
+        self._peer_gone = True
+        self.wants_read = False
+        self.state = ConnectionState.DRAINING
+        for stream in list(self._streams.values()):
+            if not stream.state & HALF_CLOSED_REMOTE:
+                self._events.append(
+                    StreamReset(stream.stream_id, ErrorCode.CANCEL, Initiator.REMOTE)
+                )
+                self._forget(stream, now)
+        self._finish_draining()
+
+    def connection_lost(self, error: Exception | None, now: float) -> None:
+        """The transport is gone.  Open streams end with ``StreamReset``."""
+        if self.state is ConnectionState.CLOSED:
+            return
+        self._now = now
+        self._close_streams(ErrorCode.CANCEL, Initiator.REMOTE, None)
+        self._out.clear()
+        reason = CloseReason.PEER if error is None else CloseReason.LOST
+        self._close(reason, error, CloseAction.NONE)
+
+
+_Handler: TypeAlias = Callable[[Receiver, int, int, bytes, float], None]
+
+_MANY_PARTS: Final = 64
+_DEPENDS_ON_ITSELF: Final = 0x100
+"""A flag beside those of HEADERS: the stream depends on itself."""
+
+_UNKNOWN: Final = 0xF  # an index of the tables that is no known type
+
+_FRAMES: Final[tuple[_Handler, ...]] = (
+    Receiver._on_data,
+    Receiver._on_headers,
+    Receiver._on_priority,
+    Receiver._on_rst_stream,
+    Receiver._on_settings,
+    Receiver._on_push_promise,
+    Receiver._on_ping,
+    Receiver._on_goaway,
+    Receiver._on_window_update,
+    Receiver._on_continuation,
+    *(Receiver._on_unknown,) * 6,
+    Receiver._on_priority_update,
+)
+
+
+def _only(kind: int, handler: _Handler, other: _Handler) -> tuple[_Handler, ...]:
+    return tuple(handler if index == kind else other for index in range(len(_FRAMES)))
+
+
+_FIRST: Final = _only(frames.SETTINGS, Receiver._on_first_settings, Receiver._on_missing_settings)
+_IN_BLOCK: Final = _only(frames.CONTINUATION, Receiver._on_continuation, Receiver._on_broken_block)

@@ -1,0 +1,215 @@
+"""What is queued to be sent, and which stream is next (RFC 9113 section 6.9, RFC 9218).
+
+Strategy
+--------
+A body waits in the ``Outbound`` queue of its stream until the transport asks for octets;
+then the ``Scheduler`` says whose turn it is, one DATA frame at a time.  So a reset, a
+priority or a window always acts on everything that has not left yet.
+
+A stream is in the scheduler while it has octets queued and its own window is open.  One that
+waits for its window is not: it can neither take a turn nor hold a part of the connection's
+window back from the others.  The connection's window is only taken when a frame is made.
+
+The sender's window, case by case (RFC 9113 section 6.9):
+
+1. DATA goes: the windows of the stream and of the connection shrink by its length.
+2. WINDOW_UPDATE: the window grows; above 2**31 - 1 it is FLOW_CONTROL_ERROR (6.9.1).
+3. The peer changes SETTINGS_INITIAL_WINDOW_SIZE: every stream's window moves by the
+   difference; it may get negative, and nothing goes until it is positive again (6.9.2).
+4. A body that ends with nothing queued needs no window: an empty DATA with END_STREAM goes
+   at any time (6.9.1).
+
+Priorities (RFC 9218)
+---------------------
+* Lower urgency (0 to 7, default 3) first, strictly (section 10).
+* Within an urgency, streams that are not incremental are served one after the other in the
+  order of their ids; incremental ones in turn, a frame each.  Where both are, they alternate,
+  so that neither starves the other.
+
+``parse_priority`` reads the Priority field as far as it is understood; members that are not
+are ignored (section 4), as is a field that does not parse (section 5).
+"""
+
+from __future__ import annotations
+
+import re
+from bisect import insort
+from collections import deque
+from typing import Final
+
+from plait_engine.headers import Headers
+
+DEFAULT_PRIORITY: Final = (3, False)
+"""Urgency and incremental of a stream that says nothing (RFC 9218 sections 4.1, 4.2)."""
+
+MIN_PROGRESS: Final = 1024
+"""Octets that must go within ``Timeouts.write`` to count as progress.
+
+A peer that opens its window by an octet a minute would hold a response for ever.
+"""
+
+# RFC 8941 section 3.2: a dictionary; only the members u and i mean something.
+_URGENCY = re.compile(r"u=([0-7])(?:[ \t]*;.*)?", re.DOTALL)
+_INCREMENTAL = re.compile(r"i(?:=\?([01]))?(?:[ \t]*;.*)?", re.DOTALL)
+
+
+def parse_priority(value: str) -> tuple[int, bool]:
+    """Return urgency and incremental of a Priority field value (RFC 9218 section 4)."""
+    urgency, incremental = DEFAULT_PRIORITY
+    for member in value.split(","):
+        member = member.strip(" \t")
+        if match := _URGENCY.fullmatch(member):
+            urgency = int(match[1])
+        elif match := _INCREMENTAL.fullmatch(member):
+            incremental = match[1] != "0"
+    return urgency, incremental
+
+
+class Outbound:
+    """The sending half of a stream that has, or had, something to wait for.
+
+    ``window``: what the peer allows, may be negative.  ``queued``: octets in ``pieces``, of
+    which the first begins at ``offset``.  ``ended``: the message is complete, ``trailers``
+    included.  ``is_full``: the application was told to wait.  ``is_held``: nothing goes for
+    now (100-continue).  ``progress_at`` and ``progress``: since when the stream waits, and
+    what went since then.
+    """
+
+    __slots__ = (
+        "ended",
+        "is_full",
+        "is_held",
+        "offset",
+        "pieces",
+        "priority",
+        "progress",
+        "progress_at",
+        "queued",
+        "stream_id",
+        "trailers",
+        "window",
+    )
+
+    def __init__(self, stream_id: int, window: int, priority: tuple[int, bool]) -> None:
+        self.stream_id = stream_id
+        self.window = window
+        self.priority = priority
+        self.pieces: deque[bytes] = deque()
+        self.offset = 0
+        self.queued = 0
+        self.ended = False
+        self.trailers: Headers = ()
+        self.is_full = False
+        self.is_held = False
+        self.progress_at = 0.0
+        self.progress = 0
+
+    def append(self, data: bytes, now: float) -> None:
+        """Queue ``data``, which is not empty."""
+        if not self.queued:
+            self.progress_at = now
+            self.progress = 0
+        self.pieces.append(data)
+        self.queued += len(data)
+
+    def take(self, size: int, parts: list[bytes | memoryview]) -> None:
+        """Move ``size`` octets, which are queued, to ``parts``; whole pieces uncopied."""
+        self.queued -= size
+        self.window -= size
+        self.progress += size
+        pieces = self.pieces
+        offset = self.offset
+        while size:
+            piece = pieces[0]
+            left = len(piece) - offset
+            if left > size:
+                parts.append(memoryview(piece)[offset : offset + size])
+                offset += size
+                break
+            parts.append(memoryview(piece)[offset:] if offset else piece)
+            pieces.popleft()
+            offset = 0
+            size -= left
+        self.offset = offset
+
+    def clear(self) -> None:
+        """Drop everything that is queued."""
+        self.pieces.clear()
+        self.offset = self.queued = 0
+
+
+class _Level:
+    """The streams of one urgency that can send."""
+
+    __slots__ = ("incremental", "sequential", "was_incremental")
+
+    def __init__(self) -> None:
+        self.sequential: list[int] = []  # in order of the ids
+        self.incremental: deque[int] = deque()  # in order of their turns
+        self.was_incremental = False
+
+
+class Scheduler:
+    """The streams that can send now, in the order of RFC 9218.  True when there is one."""
+
+    __slots__ = ("_levels", "_ready")
+
+    def __init__(self) -> None:
+        self._ready: dict[int, Outbound] = {}
+        self._levels = [_Level() for _ in range(8)]
+
+    def __bool__(self) -> bool:
+        return bool(self._ready)
+
+    def update(self, outbound: Outbound) -> None:
+        """Put a stream in or take it out, by whether it can send."""
+        can_send = outbound.queued > 0 and outbound.window > 0 and not outbound.is_held
+        if can_send == (outbound.stream_id in self._ready):
+            return
+        if can_send:
+            self._add(outbound)
+        else:
+            self.remove(outbound)
+
+    def set_priority(self, outbound: Outbound, priority: tuple[int, bool]) -> None:
+        """Change the priority of a stream, wherever it is."""
+        is_ready = outbound.stream_id in self._ready
+        if is_ready:
+            self.remove(outbound)
+        outbound.priority = priority
+        if is_ready:
+            self._add(outbound)
+
+    def _add(self, outbound: Outbound) -> None:
+        self._ready[outbound.stream_id] = outbound
+        urgency, incremental = outbound.priority
+        level = self._levels[urgency]
+        if incremental:
+            level.incremental.append(outbound.stream_id)
+        else:
+            insort(level.sequential, outbound.stream_id)
+
+    def remove(self, outbound: Outbound) -> None:
+        """Take a stream out, if it is in."""
+        if self._ready.pop(outbound.stream_id, None) is None:
+            return
+        urgency, incremental = outbound.priority
+        level = self._levels[urgency]
+        if incremental:
+            level.incremental.remove(outbound.stream_id)
+        else:
+            level.sequential.remove(outbound.stream_id)
+
+    def next(self) -> Outbound | None:
+        """Return the stream whose turn it is, and end its turn."""
+        for level in self._levels:
+            sequential, incremental = level.sequential, level.incremental
+            if incremental and not (sequential and level.was_incremental):
+                level.was_incremental = True
+                stream_id = incremental[0]
+                incremental.rotate(-1)
+                return self._ready[stream_id]
+            if sequential:
+                level.was_incremental = False
+                return self._ready[sequential[0]]
+        return None

@@ -1,0 +1,422 @@
+"""What the application's commands do (RFC 9113 sections 5.1, 6.9 and 8.1; RFC 8441).
+
+Strategy
+--------
+A command is all or nothing, so ``send`` works in two steps: a ``Draft`` goes through the
+events, checks each against what was sent before and collects what is to be done; then it
+is carried out, and nothing in that can fail.
+
+Heads are encoded at once and leave in the order of the commands, since HPACK demands it.
+Bodies are queued in the stream's ``Outbound`` and framed when the transport asks for them.
+There are two short cuts: a message that ends with nothing queued is ended at once, and a
+complete small message leaves whole when the windows are open for it and nobody waits.
+
+Rules
+-----
+* Section 8.1: informational heads, one final head, content, trailers; in this order.
+* RFC 9110 section 8.6: a complete message gets a Content-Length, and content must have the
+  length that Content-Length says.
+* RFC 9110 section 6.4.1: a response to HEAD, 204 and 304 has no content; what the
+  application sends for it is dropped.
+* Section 8.5: what a client sends in a tunnel waits for the 2xx; the server's consent is
+  ``Accept``.
+* RFC 9110 section 10.1.1: after ``Expect: 100-continue`` a client holds the content back,
+  until the server answers or ``Timeouts.expect_continue`` is over.
+* Section 5.1.1: client ids are odd and grow; when they run out, the connection drains.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from plait_engine.connection import ConnectionState
+from plait_engine.errors import ErrorCode, LocalProtocolError
+from plait_engine.events import (
+    Accept,
+    Data,
+    Draining,
+    EndOfMessage,
+    InformationalResponse,
+    Request,
+    Response,
+    Sendable,
+    StreamReset,
+    Writable,
+)
+from plait_engine.headers import Headers
+from plait_engine.timers import Timer
+
+from . import frames
+from .flow import PROBE
+from .receiving import Receiver
+from .scheduler import Outbound, parse_priority
+from .streams import (
+    BODY,
+    DONE,
+    HALF_CLOSED_LOCAL,
+    HALF_CLOSED_REMOTE,
+    HEAD,
+    NO_LENGTH,
+    OPEN,
+    TUNNEL,
+    WAIT,
+    Stream,
+)
+from .validity import write_request, write_response, write_trailers
+
+_KEPT_HEADS: Final = 64
+_METHODS_WITH_CONTENT: Final = frozenset({"POST", "PUT", "PATCH"})
+
+_Fields = list[tuple[str, str]]
+
+
+class Draft:
+    """What a command would do to a stream, worked out before anything is done.
+
+    ``sending`` and ``to_send`` continue those of the stream.  ``heads``: field sections to
+    encode, in order.  ``pieces``: content.  ``ended``: EndOfMessage, with ``trailers``.
+    """
+
+    __slots__ = (
+        "accepts",
+        "bodiless",
+        "content_head",
+        "ended",
+        "heads",
+        "is_tunnel",
+        "method",
+        "pieces",
+        "sending",
+        "size",
+        "to_send",
+        "trailers",
+    )
+
+    def __init__(self, method: str, sending: int, to_send: int, bodiless: bool) -> None:
+        self.method = method
+        self.sending = sending
+        self.to_send = to_send
+        self.bodiless = bodiless
+        self.is_tunnel = False
+        self.heads: list[_Fields] = []
+        self.content_head: _Fields | None = None  # one that may get a Content-Length
+        self.pieces: list[bytes] = []
+        self.size = 0
+        self.ended = False
+        self.trailers: _Fields = []
+        self.accepts = False
+
+    def add(self, event: Sendable) -> None:
+        """Add one event.  Raises LocalProtocolError when it is not its turn."""
+        if self.ended:
+            raise LocalProtocolError("the message has ended")
+        adder = _ADDERS.get(type(event))
+        if adder is None:
+            raise LocalProtocolError(f"{type(event).__name__} is not for this side to send here")
+        adder(self, event)
+
+    def _expect_head(self, event: Sendable) -> None:
+        if self.sending != HEAD:
+            raise LocalProtocolError(f"{type(event).__name__} after the response began")
+
+    def _add_informational(self, event: InformationalResponse) -> None:
+        self._expect_head(event)
+        if event.status >= 200:
+            raise LocalProtocolError(f"{event.status} is not an informational status")
+        self.heads.append(write_response(event.status, event.headers)[0])
+
+    def _add_response(self, event: Response) -> None:
+        self._expect_head(event)
+        if event.status < 200:
+            raise LocalProtocolError(f"{event.status} is not a final status")
+        if self.is_tunnel and event.status < 300:
+            raise LocalProtocolError("a 2xx to CONNECT is an Accept")
+        fields, self.to_send = write_response(event.status, event.headers)
+        self.heads.append(fields)
+        if event.status in (204, 304):
+            self.bodiless = True
+        if self.to_send == NO_LENGTH and event.status != 204:
+            self.content_head = fields
+        self.sending = BODY
+
+    def _add_accept(self, event: Accept) -> None:
+        self._expect_head(event)
+        if not self.is_tunnel:
+            raise LocalProtocolError("Accept for a request that asked for no tunnel")
+        fields, _ = write_response(200, event.headers)
+        # RFC 9110 section 8.6: no Content-Length in a 2xx to CONNECT.
+        self.heads.append([field for field in fields if field[0] != "content-length"])
+        self.accepts = True
+        self.sending = TUNNEL
+
+    def _add_data(self, event: Data) -> None:
+        if self.sending not in (BODY, TUNNEL):
+            raise LocalProtocolError("Data before the head, or before the tunnel is accepted")
+        size = len(event.data)
+        if self.to_send != NO_LENGTH and not self.bodiless:
+            if size > self.to_send:
+                raise LocalProtocolError("more content than Content-Length says")
+            self.to_send -= size
+        self.size += size
+        if size and not self.bodiless:
+            self.pieces.append(event.data)
+
+    def _add_end(self, event: EndOfMessage) -> None:
+        if self.sending not in (BODY, TUNNEL):
+            raise LocalProtocolError("EndOfMessage before the head, or before the tunnel")
+        if self.to_send > 0 and not self.bodiless:
+            raise LocalProtocolError(f"{self.to_send} octets less than Content-Length says")
+        if event.trailers:
+            if self.sending == TUNNEL:
+                raise LocalProtocolError("a tunnel has no trailers")
+            self.trailers = write_trailers(event.trailers)
+        self.ended = True
+        if self.content_head is not None and (self.size or self._implies_length()):
+            self.content_head.append(("content-length", str(self.size)))
+
+    def _implies_length(self) -> bool:
+        """Tell whether a complete message without content says so (RFC 9110 section 8.6)."""
+        if self.bodiless or self.trailers:
+            return False
+        return self.content_head[0][0] == ":status" or self.method in _METHODS_WITH_CONTENT  # type: ignore[index]
+
+
+_ADDERS: Final[dict[type, Callable[..., None]]] = {
+    InformationalResponse: Draft._add_informational,
+    Response: Draft._add_response,
+    Accept: Draft._add_accept,
+    Data: Draft._add_data,
+    EndOfMessage: Draft._add_end,
+}
+
+
+class Sender(Receiver):
+    """The sending layer; see the module."""
+
+    __slots__ = ()
+
+    def send(self, *events: Sendable, now: float) -> None:
+        """Do what ``events`` say: one or more of one stream, in order, as one command.
+
+        Raises LocalProtocolError when any of them is not allowed; then none is done.
+        After this call, drain the outputs.
+        """
+        self._now = now
+        first = events[0]
+        stream_id = first.stream_id
+        stream = self._streams.get(stream_id)
+        for event in events:
+            if event.stream_id != stream_id:
+                raise LocalProtocolError("one command is for one stream")
+        last = events[-1]
+        reset = last if type(last) is StreamReset else None
+        if reset is not None:
+            events = events[:-1]
+            if not events and stream is None and 0 < stream_id <= self._highest:
+                return  # it has ended meanwhile, which is as good
+        if stream is None and type(first) is Request:
+            self._send_request(first, events[1:], now)
+        elif stream is None:
+            raise LocalProtocolError(f"stream {stream_id} is not open")
+        elif events:
+            self._send_on(stream, events, now)
+        if reset is not None:
+            self._send_reset(stream_id, reset.code, now)
+
+    def _send_on(self, stream: Stream, events: tuple[Sendable, ...], now: float) -> None:
+        """Go on with a stream that is there."""
+        draft = Draft(stream.method, stream.sending, stream.to_send, stream.bodiless)
+        draft.is_tunnel = stream.receiving == WAIT
+        if stream.sending == DONE:
+            draft.ended = True
+        for event in events:
+            draft.add(event)
+        if draft.accepts:
+            self._accept_tunnel(stream, draft, now)
+        elif draft.is_tunnel and draft.sending == BODY:
+            self._end_of_request(stream)
+        self._carry_out(stream, draft, now)
+
+    def _accept_tunnel(self, stream: Stream, draft: Draft, now: float) -> None:
+        """From here on, DATA is for the tunnel; what came too early comes now."""
+        stream.receiving = TUNNEL
+        for data, credit in stream.held or ():
+            self._events.append(Data(stream.stream_id, data, credit))
+        stream.held = None
+        if stream.state & HALF_CLOSED_REMOTE:
+            self._events.append(EndOfMessage(stream.stream_id))
+            stream.receiving = DONE
+
+    def _send_request(self, request: Request, events: tuple[Sendable, ...], now: float) -> None:
+        """Open a stream (section 5.1.1)."""
+        if request.stream_id != self.next_stream_id():
+            raise LocalProtocolError(f"the next stream is {self.next_stream_id()}")
+        if request.protocol is not None and not self._peer.enable_connect_protocol:
+            raise LocalProtocolError("the server has not offered extended CONNECT (RFC 8441)")
+        fields, content_length = write_request(request)
+        is_tunnel = request.method == "CONNECT"
+        draft = Draft(request.method, WAIT if is_tunnel else BODY, content_length, False)
+        draft.heads.append(fields)
+        if content_length == NO_LENGTH and not is_tunnel:
+            draft.content_head = fields
+        for event in events:
+            if isinstance(event, Data | EndOfMessage):
+                draft.add(event)
+            else:
+                raise LocalProtocolError(f"{type(event).__name__} after a Request")
+        stream = Stream(request.stream_id, OPEN, HEAD, draft.sending, request.method, now)
+        stream.bodiless = False
+        self._highest = request.stream_id
+        self._streams[request.stream_id] = stream
+        if not draft.ended or draft.pieces:
+            self._read_request_fields(stream, fields, now)
+        self._carry_out(stream, draft, now)
+        if request.stream_id + 2 > frames.MAX_STREAM_ID and self.state is ConnectionState.OPEN:
+            self.state = ConnectionState.DRAINING
+            self._events.append(Draining(request.stream_id))
+
+    def _read_request_fields(self, stream: Stream, fields: _Fields, now: float) -> None:
+        """Obey what the application asks of its own content."""
+        for name, value in fields:
+            if name == "priority":
+                stream.priority = parse_priority(value)
+            elif name == "expect" and value.lower() == "100-continue":
+                deadline = now + self.config.timeouts.expect_continue
+                stream.expects = deadline
+                self._outbound(stream).is_held = True
+                if self._timers.deadline(Timer.CONTINUE) is None:
+                    self._timers.set(Timer.CONTINUE, deadline)
+
+    # -- carrying out -----------------------------------------------------------------
+
+    def _carry_out(self, stream: Stream, draft: Draft, now: float) -> None:
+        """Do what the draft says.  Nothing here can fail."""
+        stream.bodiless = draft.bodiless
+        stream.to_send = draft.to_send
+        stream.sending = DONE if draft.ended else draft.sending
+        outbound = stream.outbound
+        is_empty = not draft.pieces and (outbound is None or not outbound.queued)
+        ends_now = draft.ended and is_empty
+        for index, fields in enumerate(draft.heads):
+            is_last = index == len(draft.heads) - 1
+            self._send_head(stream, fields, ends_now and is_last and not draft.trailers)
+        if ends_now:
+            if draft.trailers:
+                self._send_head(stream, draft.trailers, True)
+            elif not draft.heads:
+                self._out.append(frames.encode_data(stream.stream_id, b"", end_stream=True))
+            self._end_local(stream, now)
+        elif draft.pieces or draft.ended:
+            self._queue(stream, draft, now)
+
+    def _queue(self, stream: Stream, draft: Draft, now: float) -> None:
+        outbound = self._outbound(stream)
+        for piece in draft.pieces:
+            outbound.append(piece, now)
+        outbound.ended = draft.ended
+        outbound.trailers = draft.trailers
+        outbound.is_full = outbound.queued >= self.config.limits.write_high_water
+        self._scheduler.update(outbound)
+        timeout = self.config.timeouts.write
+        if timeout is not None and self._timers.deadline(Timer.WRITE) is None:
+            self._timers.set(Timer.WRITE, now + timeout)
+
+    def _send_head(self, stream: Stream, fields: Headers, end_stream: bool) -> None:
+        block = self._encoder.encode(fields)
+        self._out.append(
+            frames.encode_headers(
+                stream.stream_id,
+                block,
+                end_stream=end_stream,
+                max_frame_size=self._peer.max_frame_size,
+            )
+        )
+
+    def _send_reset(self, stream_id: int, code: int, now: float) -> None:
+        stream = self._streams.get(stream_id)
+        if stream is None:
+            return
+        answer_waits = stream.sending == DONE and not stream.state & HALF_CLOSED_LOCAL
+        if code == ErrorCode.NO_ERROR and answer_waits:
+            stream.receiving = DONE  # section 8.1: the reset follows the end of the answer
+        else:
+            self._reset(stream, code, now)
+
+    # -- framing what is queued -----------------------------------------------------------
+
+    def _frame_queued(self) -> None:
+        """Frame about ``Limits.write_quantum`` octets of what may go (see ``scheduler``)."""
+        limits = self.config.limits
+        room = limits.write_quantum
+        max_size = min(self._peer.max_frame_size, room)
+        scheduler = self._scheduler
+        while room > 0 and self._send_window > 0:
+            outbound = scheduler.next()
+            if outbound is None:
+                return
+            size = min(outbound.queued, outbound.window, self._send_window, max_size)
+            self._send_window -= size
+            room -= size
+            self._frame(outbound, size)
+            if outbound.is_full and outbound.queued <= limits.write_low_water:
+                outbound.is_full = False
+                self._events.append(Writable(outbound.stream_id))
+
+    def _frame(self, outbound: Outbound, size: int) -> None:
+        """Move ``size`` octets of a stream to the output, and its end if that is reached."""
+        stream_id = outbound.stream_id
+        is_last = outbound.ended and size == outbound.queued
+        end_stream = is_last and not outbound.trailers
+        flags = frames.END_STREAM if end_stream else 0
+        self._out.append(frames.frame_header(frames.DATA, flags, stream_id, size))
+        outbound.take(size, self._out)
+        self._scheduler.update(outbound)
+        if is_last:
+            stream = self._streams[stream_id]
+            if outbound.trailers:
+                self._send_head(stream, outbound.trailers, True)
+            self._end_local(stream, self._now)
+
+    # -- the other commands ------------------------------------------------------------------
+
+    def acknowledge(self, stream_id: int, credit: int, now: float) -> None:
+        """The application took ``credit`` octets of ``Data`` (see ``flow``).
+
+        Raises LocalProtocolError for more than was received.
+        """
+        if self.state is ConnectionState.CLOSED:
+            return
+        self._now = now
+        stream = self._streams.get(stream_id)
+        inbound = None if stream is None else stream.inbound
+        window = self._window
+        if not 0 <= credit <= (window if inbound is None else inbound).unacknowledged:
+            raise LocalProtocolError(f"{credit} octets acknowledged, which were not received")
+        self._announce(0, window.release(credit))
+        if stream is None or inbound is None:
+            return
+        stream.touched = now
+        increment = inbound.release(credit)
+        if increment and not stream.state & HALF_CLOSED_REMOTE:
+            self._announce(stream_id, increment)
+            if self._tuner.wants_probe(inbound):
+                self._out.append(frames.encode_ping(PROBE))
+
+    def ping(self, payload: bytes, now: float) -> None:
+        """Send a PING of 8 octets; the answer comes as ``PingAcknowledged`` (section 6.7)."""
+        if self.state is ConnectionState.CLOSED:
+            raise LocalProtocolError("the connection is closed")
+        if len(payload) != 8 or payload in self._pings:
+            raise LocalProtocolError("a PING has 8 octets that no unanswered PING has")
+        self._now = now
+        self._pings[payload] = now
+        self._out.append(frames.encode_ping(payload))
+        if self._timers.deadline(Timer.PONG) is None:
+            self._timers.set(Timer.PONG, now + self.config.timeouts.pong)
+
+    def next_stream_id(self) -> int:
+        """Return the id for the next request (section 5.1.1)."""
+        if self.available_streams <= 0:
+            raise LocalProtocolError("no stream can be opened now")
+        return self._highest + 2 if self._highest else 1
