@@ -105,16 +105,14 @@ class ChunkedReader:
         "_remaining",
         "_scanner",
         "_state",
-        "_strict",
         "_trailer_section",
         "done",
         "rest",
         "trailers",
     )
 
-    def __init__(self, limits: Limits, *, strict: bool) -> None:
+    def __init__(self, limits: Limits) -> None:
         self._limits = limits
-        self._strict = strict
         self._state = _Chunk.SIZE
         self._carry = b""
         self._remaining = 0
@@ -212,7 +210,7 @@ class ChunkedReader:
         end = self._scanner.find_end(section)
         if not end:
             return len(data)
-        self.trailers = parse_trailers(bytes(section[: end - 2]), self._limits, strict=True)
+        self.trailers = parse_trailers(bytes(section[: end - 2]), self._limits)
         return self._finish(data, position + end - before)
 
     def _finish(self, data: bytes, position: int) -> int:

@@ -92,12 +92,12 @@ class HTTP1Client(HTTP1Connection):
         self._sent: PreparedFields | None = None
 
     def connection_made(self, now: float) -> None:
-        self._set_timer(Timer.KEEP_ALIVE, now + seconds(self.config.timeouts.keep_alive))
+        self._set_timer(Timer.KEEP_ALIVE, now + self._keep_alive_time)
 
     def next_stream_id(self) -> int:
         if not self.available_streams:
             raise LocalProtocolError("the connection is not free for another request")
-        return self._stream_id + 2 if self._stream_id else 1
+        return self._stream_id + 2
 
     @property
     def available_streams(self) -> int:
@@ -325,7 +325,7 @@ class HTTP1Client(HTTP1Connection):
             assert fields.content_length is not None
             self._reader = LengthReader(fields.content_length)
         elif framing is Framing.CHUNKED:
-            self._reader = ChunkedReader(self._limits, strict=False)
+            self._reader = ChunkedReader(self._limits)
         else:
             self._reader = UntilCloseReader()
         if self.wants_read:
@@ -379,7 +379,7 @@ class HTTP1Client(HTTP1Connection):
             error = RemoteProtocolError("octets came that no request asked for")
             self._close_now(CloseReason.PROTOCOL_ERROR, error)
             return
-        self._set_timer(Timer.KEEP_ALIVE, now + seconds(self.config.timeouts.keep_alive))
+        self._set_timer(Timer.KEEP_ALIVE, now + self._keep_alive_time)
         if not self.wants_read:
             self._update_wants_read()
 

@@ -89,6 +89,7 @@ class HTTP1Connection(Connection):
         "_discarded",
         "_error",
         "_full",
+        "_keep_alive_time",
         "_limits",
         "_method",
         "_open",
@@ -124,7 +125,7 @@ class HTTP1Connection(Connection):
         super().__init__(role, config)
         self._limits = config.limits
         # The exchange
-        self._stream_id = 0
+        self._stream_id = -1
         self._open = False
         self._method = ""
         self._outgoing = Outgoing(Phase.IDLE)
@@ -150,6 +151,7 @@ class HTTP1Connection(Connection):
         self._timer = Timer.KEEP_ALIVE
         self._deadline = NEVER
         self._write_deadline = NEVER
+        self._keep_alive_time = seconds(config.timeouts.keep_alive)
         self._write_time = seconds(config.timeouts.write)
         # The end
         self._reason = CloseReason.LOCAL

@@ -106,6 +106,8 @@ class RequestLine(NamedTuple):
     authority: str | None
     target: str
     version: str
+    plain: bool
+    """HTTP/1.1, origin form, and a method whose answers are framed as usual."""
 
 
 class StatusLine(NamedTuple):
@@ -129,6 +131,8 @@ class FieldFacts(NamedTuple):
     upgrades: tuple[str, ...]
     """The members of Upgrade, where Connection lists "upgrade"."""
     expect: str | None
+    plain: bool
+    """Only Host, and nothing that decides about framing or persistence."""
 
 
 class SectionScanner:
@@ -229,23 +233,24 @@ def parse_request_line(line: str) -> RequestLine:
     version = "1.0" if minor == "0" else "1.1"
     if target[0] == "/":
         if method != "CONNECT":
-            return RequestLine(method, None, None, target, version)
+            plain = version == "1.1" and method != "HEAD"
+            return RequestLine(method, None, None, target, version, plain)
     elif target == "*":
         # RFC 9112 section 3.2.4: the asterisk form is only for OPTIONS.
         if method == "OPTIONS":
-            return RequestLine(method, None, None, target, version)
+            return RequestLine(method, None, None, target, version, False)
     elif method == "CONNECT":
         # RFC 9112 section 3.2.3: authority-form = uri-host ":" port
         host = grammar.match_host(target)
         if host is not None and host[1] and int(host[1]) <= 65535:
-            return RequestLine(method, None, target, target, version)
+            return RequestLine(method, None, target, target, version, False)
     elif (absolute := grammar.match_absolute_form(target)) is not None:
         scheme, authority, path, query = absolute.groups()
         check_host(authority)
         if path is None and query is None and method == "OPTIONS":
             path = "*"  # RFC 9112 section 3.2.4
         return RequestLine(
-            method, scheme.lower(), authority, (path or "/") + (query or ""), version
+            method, scheme.lower(), authority, (path or "/") + (query or ""), version, False
         )
     raise RemoteProtocolError("the request target has none of the four forms")
 
@@ -297,13 +302,13 @@ def parse_field_section(block: bytes, limits: Limits, *, strict: bool) -> FieldF
     return _collect_facts(tuple(headers), strict=strict)
 
 
-def parse_trailers(block: bytes, limits: Limits, *, strict: bool) -> Headers:
+def parse_trailers(block: bytes, limits: Limits) -> Headers:
     """Return the trailer fields, without those that must not be there.
 
     RFC 9110 section 6.5.1: a recipient ignores fields that are not defined as trailers,
     or whose meaning would change how the message was read already.
     """
-    headers = parse_field_section(block, limits, strict=strict).headers
+    headers = parse_field_section(block, limits, strict=True).headers
     return tuple([pair for pair in headers if pair[0].lower() not in FORBIDDEN_TRAILERS])
 
 
@@ -347,17 +352,25 @@ def _collect_facts(headers: Headers, *, strict: bool) -> FieldFacts:
                 raise RemoteProtocolError(f"more than one {name} field")
             elif key in ("content-length", "transfer-encoding"):
                 seen[key] += "," + value
+    host = seen.get("host")
     length = seen.get("content-length")
     codings = seen.get("transfer-encoding")
+    close = "close" in connection
+    upgrades = upgrades if "upgrade" in connection else []
+    expect = seen.get("expect")
     return FieldFacts(
         headers,
-        seen.get("host"),
+        host,
         None if length is None else _parse_content_length(length, strict=strict),
         None if codings is None else tuple(tokens(codings)),
-        "close" in connection,
+        close,
         "keep-alive" in connection,
-        tuple(upgrades) if "upgrade" in connection else (),
-        seen.get("expect"),
+        tuple(upgrades),
+        expect,
+        host is not None
+        and length is None
+        and codings is None
+        and not (close or upgrades or expect),
     )
 
 
@@ -380,4 +393,4 @@ def check_host(host: str) -> None:
         raise RemoteProtocolError("invalid host")
 
 
-_NO_FIELDS: Final = FieldFacts((), None, None, None, False, False, (), None)
+_NO_FIELDS: Final = FieldFacts((), None, None, None, False, False, (), None, False)

@@ -28,6 +28,7 @@ from plait_engine.errors import ErrorCode, LocalProtocolError, RemoteProtocolErr
 from plait_engine.events import (
     Accept,
     CloseReason,
+    Data,
     EndOfMessage,
     InformationalResponse,
     Initiator,
@@ -59,10 +60,27 @@ from .outgoing import (
     prepare_fields,
     without_fields,
 )
-from .status import refusal, status_line
+from .status import STATUS_LINES, refusal, status_line
 
 PREFACE: Final = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 """RFC 9113 section 3.4."""
+USUAL_STATUS_LINES: Final = {
+    status: line
+    for status, line in STATUS_LINES.items()
+    if status >= 200 and status not in BODILESS_STATUSES
+}
+"""Of final responses that have content."""
+
+# On CPython 3.11 a member of an Enum costs several times a global, and these are looked
+# at for every request.
+_READ_HEAD: Final = Read.HEAD
+_READ_HELD: Final = Read.HELD
+_PHASE_IDLE: Final = Phase.IDLE
+_PHASE_HEAD: Final = Phase.HEAD
+_NO_BODY: Final = Framing.NONE
+_OPEN: Final = ConnectionState.OPEN
+_KEEP_ALIVE: Final = Timer.KEEP_ALIVE
+
 SWITCH_FIELDS: Final = frozenset({"upgrade", "connection"}) | FRAMING_FIELDS
 
 
@@ -70,13 +88,13 @@ class HTTP1Server(HTTP1Connection):
     """The server role of ``HTTP1Connection``."""
 
     __slots__ = (
-        "_body_seen",
         "_empty_lines",
         "_expecting",
         "_fields",
         "_fields_octets",
         "_line",
         "_line_octets",
+        "_plain",
         "_reusable",
         "_sent",
         "_short_head",
@@ -89,6 +107,8 @@ class HTTP1Server(HTTP1Connection):
         limits = config.limits
         self._read = Read.HEAD
         self._empty_lines = 0
+        self._plain = False
+        """The request is as simple as most: see ``FieldFacts.plain``."""
         self._reusable = True
         self._expecting = False
         """The client waits for 100 Continue, and has sent nothing of its content."""
@@ -99,8 +119,9 @@ class HTTP1Server(HTTP1Connection):
         # A client repeats itself on a connection: keep what its last head meant.
         self._line_octets = b""
         self._line: RequestLine | None = None
-        self._fields_octets: bytes | None = None
-        self._fields: FieldFacts | None = None
+        self._fields_octets = b"\n"
+        """A field section and its empty line; at first what none can begin with."""
+        self._fields = parse_field_section(b"", limits, strict=True)
         # And so does an application.
         self._sent: PreparedFields | None = None
         self._short_head = min(
@@ -113,17 +134,33 @@ class HTTP1Server(HTTP1Connection):
 
     # -- the request head ---------------------------------------------------------
 
-    def _receive(self, data: bytes, now: float) -> None:
-        if self._read is Read.HEAD and not self._buffer:
-            # The usual case: the whole head is in these octets.
-            end = data.find(b"\r\n\r\n")
-            if 0 < end <= self._short_head and data[0] != 0x0D and data[:4] != b"PRI ":
-                rest = data[end + 4 :]
-                self._take_head(data[: end + 2], now)
-                if rest:
-                    self._receive(rest, now)
+    def receive_data(self, data: bytes, now: float) -> None:
+        try:
+            if self._read is _READ_HEAD and not self._buffer:
+                self._receive_fresh(data, now)
+            else:
+                self._receive(data, now)
+        except RemoteProtocolError as error:
+            self._refuse(error, now)
+
+    def _receive_fresh(self, data: bytes, now: float) -> None:
+        """Take octets that begin a request: usually all of its head, and nothing else."""
+        line_end = data.find(b"\r\n")
+        if 0 < line_end <= self._limits.max_line_size and data.startswith(
+            self._fields_octets, line_end + 2
+        ):
+            # The field section, with the empty line, is that of the last request.
+            fields = self._fields
+            end = line_end + 2 + len(self._fields_octets)
+        else:
+            end = data.find(b"\r\n\r\n", line_end) + 4
+            if not 0 < line_end < end <= self._short_head or data.startswith(b"PRI "):
+                self._receive(data, now)
                 return
-        super()._receive(data, now)
+            fields = self._read_fields(data[line_end + 2 : end])
+        self._begin_exchange(self._read_line(data[:line_end]), fields, now)
+        if end < len(data):
+            self._receive(data[end:], now)
 
     def _receive_head(self, now: float) -> None:
         buffer = self._buffer
@@ -133,15 +170,15 @@ class HTTP1Server(HTTP1Connection):
             self._set_timer(Timer.HEAD, now + seconds(self.config.timeouts.head))
         if self._scanner.untouched:
             self._skip_empty_lines(buffer)
-            if self._stream_id == 0 and self._is_preface(buffer):
+            if self._stream_id < 0 and self._is_preface(buffer):
                 return
         end = self._scanner.find_end(buffer)
         if not end:
             return
         self._scanner.reset()
-        head = bytes(buffer[: end - 2])
+        line, _, octets = bytes(buffer[:end]).partition(b"\r\n")
         del buffer[:end]
-        self._take_head(head, now)
+        self._begin_exchange(self._read_line(line), self._read_fields(octets), now)
         if self._read is Read.BODY and buffer:
             rest = bytes(buffer)
             buffer.clear()
@@ -169,35 +206,61 @@ class HTTP1Server(HTTP1Connection):
             self.state = ConnectionState.CLOSED
         return True
 
-    def _take_head(self, head: bytes, now: float) -> None:
-        """Parse a request head: its lines, each with its CRLF, without the empty one."""
-        line_octets, _, fields_octets = head.partition(b"\r\n")
-        fields = self._fields
-        if fields_octets != self._fields_octets or fields is None:
-            fields = parse_field_section(fields_octets, self._limits, strict=True)
-            if fields.host is not None:
-                check_host(fields.host)
-            self._fields_octets = fields_octets
-            self._fields = fields
+    def _read_fields(self, octets: bytes) -> FieldFacts:
+        """Return the facts of a field section, given with the empty line behind it."""
+        if octets == self._fields_octets:
+            return self._fields
+        fields = parse_field_section(octets[:-2], self._limits, strict=True)
+        if fields.host is not None:
+            check_host(fields.host)
+        self._fields = fields
+        self._fields_octets = octets
+        return fields
+
+    def _read_line(self, octets: bytes) -> RequestLine:
+        """Return the facts of a request line, given without its CRLF."""
         line = self._line
-        if line_octets != self._line_octets or line is None:
-            line = parse_request_line(decode(line_octets))
-            self._line_octets = line_octets
-            self._line = line
-        self._begin_exchange(line, fields, now)
+        if line is None or octets != self._line_octets:
+            line = self._line = parse_request_line(decode(octets))
+            self._line_octets = octets
+        return line
 
     def _begin_exchange(self, line: RequestLine, fields: FieldFacts, now: float) -> None:
-        method, scheme, authority, target, version = line
-        if fields.host is None and version != "1.0":
-            raise RemoteProtocolError("no Host field")  # RFC 9112 section 3.2
-        framing = frame_request(method, version, fields)
-        self._empty_lines = 0
-        self._stream_id += 1 if self._stream_id == 0 else 2
-        self._open = True
-        self._unwanted = False
-        self._unread = 0
+        method, scheme, authority, target, version, plain = line
         self._method = method
         self._version = version
+        self._plain = plain = plain and fields.plain
+        framing = _NO_BODY if plain else self._judge(line, fields)
+        self._stream_id = stream_id = self._stream_id + 2
+        self._open = True
+        self._deadline = NEVER
+        self._outgoing.phase = _PHASE_HEAD
+        self._read = _READ_HELD
+        switch = self._switch
+        self._events.append(
+            Request(
+                stream_id,
+                method,
+                scheme or self.config.scheme,
+                authority or fields.host or "",
+                target,
+                fields.headers,
+                None if switch == "CONNECT" else switch,
+                version,
+                self._expecting,
+            )
+        )
+        if framing is not _NO_BODY:
+            self._expect_body(framing, fields, now)
+        elif switch is None:
+            self._events.append(EndOfMessage(stream_id))
+
+    def _judge(self, line: RequestLine, fields: FieldFacts) -> Framing:
+        """Decide what is special about a request.  Raises RemoteProtocolError."""
+        version = line.version
+        if fields.host is None and version != "1.0":
+            raise RemoteProtocolError("no Host field")  # RFC 9112 section 3.2
+        framing = frame_request(line.method, version, fields)
         # RFC 9112 section 9.3
         self._reusable = not fields.close and (version != "1.0" or fields.keep_alive)
         self._expecting = (
@@ -206,38 +269,18 @@ class HTTP1Server(HTTP1Connection):
             and version != "1.0"
             and framing is not Framing.NONE
         )
-        self._switch = self._wanted_switch(method, version, framing, fields)
-        self._deadline = NEVER
-        outgoing = self._outgoing
-        outgoing.phase = Phase.HEAD
-        outgoing.silent = False
-        self._events.append(
-            Request(
-                self._stream_id,
-                method,
-                scheme or self.config.scheme,
-                authority or fields.host or "",
-                target,
-                fields.headers,
-                self._switch if method != "CONNECT" else None,
-                version,
-                self._expecting,
-            )
-        )
-        if self._switch is not None:
-            self._read = Read.HELD
-        elif framing is Framing.NONE:
-            self._read = Read.HELD
-            self._events.append(EndOfMessage(self._stream_id))
+        self._switch = self._wanted_switch(line.method, version, framing, fields)
+        return framing
+
+    def _expect_body(self, framing: Framing, fields: FieldFacts, now: float) -> None:
+        self._read = Read.BODY
+        if framing is Framing.LENGTH:
+            assert fields.content_length is not None
+            self._reader = LengthReader(fields.content_length)
         else:
-            self._read = Read.BODY
-            if framing is Framing.LENGTH:
-                assert fields.content_length is not None
-                self._reader = LengthReader(fields.content_length)
-            else:
-                self._reader = ChunkedReader(self._limits, strict=True)
-            if not self._expecting:
-                self._set_timer(Timer.BODY, now + seconds(self.config.timeouts.body))
+            self._reader = ChunkedReader(self._limits)
+        if not self._expecting:
+            self._set_timer(Timer.BODY, now + seconds(self.config.timeouts.body))
 
     def _wanted_switch(
         self, method: str, version: str, framing: Framing, fields: FieldFacts
@@ -264,6 +307,54 @@ class HTTP1Server(HTTP1Connection):
         self._close_now(CloseReason.PEER)
 
     # -- the response ---------------------------------------------------------------
+
+    def send(self, *events: Sendable, now: float) -> None:
+        if not (self._plain and len(events) == 3 and self._answer_plainly(events, now)):
+            super().send(*events, now=now)
+
+    def _answer_plainly(self, events: tuple[Sendable, ...], now: float) -> bool:
+        """Send a complete answer to a plain request, if it is as simple as most.
+
+        This is ``send`` for the usual case: the same checks, none of the alternatives.
+        Returns false when it is not that case; then nothing was done.
+        """
+        head, body, end = events
+        if not (
+            type(head) is Response
+            and type(body) is Data
+            and type(end) is EndOfMessage
+            and head.stream_id == body.stream_id == end.stream_id == self._stream_id
+            and self.state is _OPEN
+            and self._outgoing.phase is _PHASE_HEAD
+        ):
+            return False
+        fields = self._prepare(head.headers)
+        line = USUAL_STATUS_LINES.get(head.status)
+        data = body.data
+        size = len(data)
+        if (
+            line is None
+            or head.reason is not None
+            or end.trailers
+            or fields.close
+            or fields.chunked
+            or size >= self._limits.write_quantum
+        ):
+            return False
+        if fields.content_length is None:
+            piece = b"%b%bContent-Length: %d\r\n\r\n%b" % (line, fields.block, size, data)
+        elif fields.content_length == size:
+            piece = b"%b%b\r\n%b" % (line, fields.block, data)
+        else:
+            return False
+        if not self._out:
+            self._progress = False
+            self._write_deadline = now + self._write_time
+        self._out.append(piece)
+        self._out_size += len(piece)
+        self._outgoing.close = False
+        self._finish(now)
+        return True
 
     def _check_stream(self, events: tuple[Sendable, ...]) -> None:
         for event in events:
@@ -305,11 +396,11 @@ class HTTP1Server(HTTP1Connection):
         framing = Framing.LENGTH
         size = 0
         extra = b""
+        draft.silent = self._method == "HEAD"
         if status in BODILESS_STATUSES:
             fields = without_fields(fields, FRAMING_FIELDS)
             framing = Framing.NONE
-        elif self._method == "HEAD":
-            draft.silent = True
+        elif draft.silent:
             framing = Framing.NONE
             if length and fields.content_length is None and not fields.chunked:
                 extra = b"Content-Length: %d\r\n" % length
@@ -366,6 +457,8 @@ class HTTP1Server(HTTP1Connection):
             )
         pieces.append(line + fields.block + b"\r\n")
         draft.begin_body(Framing.TUNNEL)
+        draft.silent = False
+        draft.close = True
 
     def _commit(self, first: Sendable, before: Outgoing, pieces: list[bytes], now: float) -> None:
         if pieces:
@@ -406,36 +499,41 @@ class HTTP1Server(HTTP1Connection):
             self._update_wants_read()
 
     def _finish(self, now: float) -> None:
-        outgoing = self._outgoing
-        if outgoing.framing is Framing.TUNNEL:
-            self._close_now(CloseReason.PEER)
+        if not self._reusable or self.state is not _OPEN:
+            self._close_after_exchange(now)
             return
-        if not self._reusable or self.state is not ConnectionState.OPEN:
-            if self.config.scheme == "https" and not self._buffer:
-                # TLS cannot half-close: a client that waits for the end would wait long.
-                self._close_now(CloseReason.LOCAL)
-            else:
-                self._begin_close(CloseReason.LOCAL, now)
-            return
+        if not self._plain:
+            self._unread = 0
+            self._unwanted = False
+        self._plain = False
         self._open = False
-        self._unread = 0
-        self._read = Read.HEAD
-        outgoing.phase = Phase.IDLE
-        if self._buffer:
-            try:
-                self._receive_head(now)
-            except RemoteProtocolError as error:
-                self._refuse(error, now)
-                return
-        elif not self._peer_eof:
-            self._set_timer(Timer.KEEP_ALIVE, now + seconds(self.config.timeouts.keep_alive))
-        if self._peer_eof and self._read is Read.HEAD:
-            try:
+        self._read = _READ_HEAD
+        self._outgoing.phase = _PHASE_IDLE
+        if self._buffer or self._peer_eof or not self.wants_read:
+            self._take_held(now)
+        if self._read is _READ_HEAD and not self._buffer:
+            self._timer = _KEEP_ALIVE
+            self._deadline = now + self._keep_alive_time
+
+    def _take_held(self, now: float) -> None:
+        """Go on with what came behind the request that is finished."""
+        try:
+            self._receive_head(now)
+            if self._peer_eof and self._read is Read.HEAD:
                 self._eof_in_head(now)
-            except RemoteProtocolError as error:
-                self._refuse(error, now)
-        elif not self.wants_read:
-            self._update_wants_read()
+            elif self.state is ConnectionState.OPEN:
+                self._update_wants_read()
+        except RemoteProtocolError as error:
+            self._refuse(error, now)
+
+    def _close_after_exchange(self, now: float) -> None:
+        if self._outgoing.framing is Framing.TUNNEL:
+            self._close_now(CloseReason.PEER)
+        elif self.config.scheme == "https" and not self._buffer:
+            # TLS cannot half-close: a client that waits for the end would wait long.
+            self._close_now(CloseReason.LOCAL)
+        else:
+            self._begin_close(CloseReason.LOCAL, now)
 
     def _drop_rest(self, now: float) -> None:
         if not self._reusable:
