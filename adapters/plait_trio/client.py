@@ -99,9 +99,7 @@ class ClientConnection:
         driver = self._driver
         exchange = driver.open_exchange()
         stream_id = exchange.stream_id
-        head = Request(
-            stream_id, method, self._url.scheme, _authority(self._url), target, headers
-        )
+        head = Request(stream_id, method, self._url.scheme, _authority(self._url), target, headers)
         try:
             async with trio.open_nursery() as nursery:
                 if not isinstance(body, bytes):
@@ -125,7 +123,7 @@ class ClientConnection:
 
         Raises RemoteProtocolError when the server does not accept it.
         """
-        await self._driver.settings.wait()
+        await self._driver.ready.wait()
         url = self._url
         return await connect_websocket(
             self._driver, url.scheme, _authority(url), target, subprotocols
@@ -169,9 +167,7 @@ async def open_connection(
             context = ssl_context or ssl.create_default_context()
             offers = {None: ALPN_PROTOCOLS, True: ["h2"], False: ["http/1.1"]}
             context.set_alpn_protocols(offers[http2])
-            stream = trio.SSLStream(
-                transport, context, server_hostname=host, https_compatible=True
-            )
+            stream = trio.SSLStream(transport, context, server_hostname=host, https_compatible=True)
             await stream.do_handshake()
             protocol = None
         driver = Driver(stream, Role.CLIENT, config, protocol=protocol, engine=engine)

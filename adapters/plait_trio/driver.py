@@ -2,9 +2,9 @@
 
 It follows the same law as the asyncio adapter (``plait_engine.connection``), in trio's
 way: one task reads, one task writes and keeps the time, commands are plain calls from any
-task.  A command or an input changes the engine and then calls ``pump``, which hands out
-the events and wakes the writer.  Everything else, both HTTP versions, both roles, flow
-control, timers, is the engine's; that this file is short is the proof that the seam holds.
+task.  An input or a command changes the engine and then calls ``pump``, which hands out
+the events and wakes both.  Everything else, both HTTP versions, both roles, flow control,
+timers, is the engine's; that this file is short is the proof that the seam holds.
 """
 
 from __future__ import annotations
@@ -38,8 +38,6 @@ from plait_engine.engines import EngineName
 from plait_engine.events import Sendable
 
 ALPN_PROTOCOLS = ["h2", "http/1.1"]
-"""What both sides offer on TLS, the best first (RFC 7301)."""
-
 RECEIVE_SIZE = 65536
 
 TrioStream: TypeAlias = "trio.SocketStream | trio.SSLStream[trio.SocketStream]"
@@ -53,12 +51,11 @@ class StreamError(Exception):
     """
 
     def __init__(self, event: StreamReset | ConnectionClosed) -> None:
-        self.event = event
         if isinstance(event, StreamReset):
-            text = event.error or f"stream reset with code {event.code}"
+            super().__init__(event.error or f"stream reset with code {event.code}")
         else:
-            text = event.error or event.reason.explain()
-        super().__init__(str(text))
+            super().__init__(event.error or event.reason.explain())
+        self.event = event
 
 
 class Exchange:
@@ -68,25 +65,23 @@ class Exchange:
         self.driver = driver
         self.stream_id = stream_id
         self.trailers: Headers = ()
-        self.complete = [False, False]
-        """Whether our message and the peer's have ended."""
+        self.sent_end = False
+        self.received_end = False
         self._events: deque[Event] = deque()
         self._changed = trio.Event()
-        self._writable = trio.Event()
         self._failure: StreamReset | ConnectionClosed | None = None
 
     async def next_event(self) -> Event:
-        """Wait for the next event of this stream.  Raises StreamError when it was cut short."""
+        """Wait for the next event of this stream.  Raises StreamError when it is cut short."""
         while not self._events:
             if self._failure is not None:
                 raise StreamError(self._failure)
-            self._changed = trio.Event()
-            await self._changed.wait()
+            await self._change()
         return self._events.popleft()
 
     async def receive(self) -> AsyncIterator[bytes]:
-        """Yield the octets of the body or tunnel; each is acknowledged when the next is
-        asked for.  Trailers are in ``trailers`` at the end."""
+        """Yield the octets of the body or tunnel; each piece is acknowledged when the next
+        is asked for.  Trailers are in ``trailers`` at the end."""
         while True:
             event = await self.next_event()
             if isinstance(event, Data):
@@ -101,29 +96,26 @@ class Exchange:
         if self._failure is not None:
             raise StreamError(self._failure)
         self.driver.send(*events)
-        if isinstance(events[-1], EndOfMessage):
-            self.complete[0] = True
-        while self._failure is None and self.driver.is_full(self):
-            self._writable = trio.Event()
-            await self._writable.wait()
-        await trio.lowlevel.checkpoint()
+        self.sent_end = isinstance(events[-1], EndOfMessage)
+        while (
+            not self.sent_end
+            and self._failure is None
+            and self.driver.engine.send_capacity(self.stream_id) <= 0
+        ):
+            await self._change()
+
+    async def _change(self) -> None:
+        self._changed = trio.Event() if self._changed.is_set() else self._changed
+        await self._changed.wait()
 
     def deliver(self, event: Event) -> None:
-        """Take an event from the driver (the driver's call)."""
+        """Take an event (the driver's call)."""
         if isinstance(event, (StreamReset, ConnectionClosed)):
-            self._failure = self._failure or event
+            self._failure = event
         else:
-            if isinstance(event, EndOfMessage):
-                self.complete[1] = True
+            self.received_end = self.received_end or isinstance(event, EndOfMessage)
             self._events.append(event)
         self._changed.set()
-
-    def wake(self) -> None:
-        """Wake the sender, to look again (the driver's call)."""
-        self._writable.set()
-
-
-RequestHook: TypeAlias = Callable[[Exchange, Request], Awaitable[None]]
 
 
 class Driver:
@@ -145,43 +137,42 @@ class Driver:
         config: Config,
         *,
         protocol: str | None = None,
-        on_request: RequestHook | None = None,
+        on_request: Callable[[Exchange, Request], Awaitable[None]] | None = None,
         engine: EngineName = "native",
     ) -> None:
+        if protocol is None and isinstance(stream, trio.SSLStream):
+            protocol = stream.selected_alpn_protocol()
         self.stream = stream
-        self.config = replace(config, random=os.urandom)
         self.role = role
+        self.config = replace(config, random=os.urandom)
         self.exchanges: dict[int, Exchange] = {}
         self.closed = trio.Event()
-        self.settings = trio.Event()
-        """Set when an HTTP/2 peer's SETTINGS came; on HTTP/1.1 from the start."""
-        self._engine_name: EngineName = engine
+        self.ready = trio.Event()
+        """Set when it is known what the peer can do: HTTP/2's SETTINGS came."""
+        self.engine_name: EngineName = engine
         self._on_request = on_request
         self._reader_wakeup = trio.Event()
         self._writer_wakeup = trio.Event()
-        if protocol is None and isinstance(stream, trio.SSLStream):
-            protocol = stream.selected_alpn_protocol()
-        self.engine = self._make_engine(protocol or "http/1.1")
+        self._start(protocol or "http/1.1")
 
-    def _make_engine(self, protocol: str) -> Connection:
-        if protocol == "http/1.1":
-            self.settings.set()
-        return create_connection(self.role, protocol, self.config, engine=self._engine_name)
+    def _start(self, protocol: str) -> None:
+        engine = create_connection(self.role, protocol, self.config, engine=self.engine_name)
+        self.engine: Connection = engine
+        engine.connection_made(trio.current_time())
+        if protocol != "h2":
+            self.ready.set()
 
     async def run(self) -> None:
         """Move octets until the connection is closed; then no task is left."""
-        self.engine.connection_made(trio.current_time())
         try:
             async with trio.open_nursery() as self._nursery:
                 self._nursery.start_soon(self._read)
                 await self._write()
                 self._nursery.cancel_scope.cancel()
         finally:
-            self.engine.connection_lost(None, trio.current_time())
-            self.pump()
+            self._lose(None)
             self.closed.set()
-            with trio.CancelScope(shield=True, deadline=trio.current_time() + 1):
-                await trio.aclose_forcefully(self.stream)
+            await trio.aclose_forcefully(self.stream)
 
     # -- commands ---------------------------------------------------------------
 
@@ -202,10 +193,9 @@ class Driver:
     def finish(self, exchange: Exchange) -> None:
         """The application is done with an exchange: what is not complete is given up."""
         known = self.exchanges.pop(exchange.stream_id, None) is not None
-        if known and not self.closed.is_set() and not all(exchange.complete):
-            code = ErrorCode.NO_ERROR if exchange.complete[0] else ErrorCode.CANCEL
-            if self.role is Role.CLIENT:
-                code = ErrorCode.CANCEL
+        if known and not (exchange.sent_end and exchange.received_end):
+            answered = exchange.sent_end and self.role is Role.SERVER
+            code = ErrorCode.NO_ERROR if answered else ErrorCode.CANCEL
             self.send(StreamReset(exchange.stream_id, code))
 
     def close(self) -> None:
@@ -213,97 +203,84 @@ class Driver:
         self.engine.close(now=trio.current_time())
         self.pump()
 
-    def is_full(self, exchange: Exchange) -> bool:
-        """Tell whether a sender has to wait."""
-        return (
-            exchange.stream_id in self.exchanges
-            and self.engine.send_capacity(exchange.stream_id) <= 0
-        )
-
     # -- the law ------------------------------------------------------------------
 
     def pump(self) -> None:
-        """Hand out the events and wake the writer."""
+        """Hand out the events; wake the reader and the writer."""
         while (event := self.engine.next_event()) is not None:
-            match event:
-                case Request():
-                    self._start(event)
-                case PriorKnowledge(data):
-                    self.engine = self._make_engine("h2")
-                    self.engine.connection_made(trio.current_time())
-                    self.engine.receive_data(data, trio.current_time())
-                case ConnectionClosed():
-                    for exchange in self.exchanges.values():
-                        exchange.deliver(event)
-                        exchange.wake()
-                    self.settings.set()
-                case _:
-                    self._deliver(event)
+            if isinstance(event, Request):
+                exchange = self.exchanges[event.stream_id] = Exchange(self, event.stream_id)
+                if self._on_request is not None:
+                    self._nursery.start_soon(self._on_request, exchange, event)
+            elif isinstance(event, PriorKnowledge):
+                self._start("h2")
+                self.engine.receive_data(event.data, trio.current_time())
+            elif isinstance(event, ConnectionClosed):
+                self.ready.set()
+                for exchange in self.exchanges.values():
+                    exchange.deliver(event)
+                self.exchanges.clear()
+            else:
+                self._deliver(event, getattr(event, "stream_id", 0))
         self._reader_wakeup.set()
         self._writer_wakeup.set()
 
-    def _start(self, event: Request) -> None:
-        exchange = Exchange(self, event.stream_id)
-        self.exchanges[event.stream_id] = exchange
-        if self._on_request is not None:
-            self._nursery.start_soon(self._on_request, exchange, event)
-
-    def _deliver(self, event: Event) -> None:
-        stream_id = getattr(event, "stream_id", None)
-        exchange = self.exchanges.get(stream_id) if stream_id is not None else None
+    def _deliver(self, event: Event, stream_id: int) -> None:
+        exchange = self.exchanges.get(stream_id)
         if exchange is not None:
-            exchange.wake()
             exchange.deliver(event)
+            if isinstance(event, StreamReset):
+                del self.exchanges[stream_id]
         elif isinstance(event, Data):
-            self.engine.acknowledge(event.stream_id, event.credit, trio.current_time())
-        elif stream_id is None:
-            self.settings.set()
+            self.engine.acknowledge(stream_id, event.credit, trio.current_time())
+        elif not stream_id:
+            self.ready.set()
 
     async def _read(self) -> None:
-        while True:
+        data = b"?"
+        while data:
             while not self.engine.wants_read:
                 self._reader_wakeup = trio.Event()
                 await self._reader_wakeup.wait()
             try:
-                data = await self.stream.receive_some(RECEIVE_SIZE)
+                data = bytes(await self.stream.receive_some(RECEIVE_SIZE))
             except (trio.BrokenResourceError, trio.ClosedResourceError) as exc:
-                self.engine.connection_lost(exc, trio.current_time())
-                self.pump()
+                self._lose(exc)
                 return
             if data:
-                self.engine.receive_data(bytes(data), trio.current_time())
+                self.engine.receive_data(data, trio.current_time())
             else:
                 self.engine.receive_eof(trio.current_time())
             self.pump()
-            if not data:
-                return
 
     async def _write(self) -> None:
-        """Write, half-close, close, and keep the time, until the connection is over."""
+        """Write, close, and keep the time, until the connection is over."""
         half_closed = False
-        while True:
+        while not self.closed.is_set():
             self._writer_wakeup = trio.Event()
             try:
                 while data := self.engine.data_to_send():
                     await self.stream.send_all(data)
                     self.pump()
                 action = self.engine.wants_close
+                if action is CloseAction.CLOSE:
+                    with trio.move_on_after(self.config.timeouts.close):
+                        await self.stream.aclose()
+                if action in (CloseAction.CLOSE, CloseAction.ABORT):
+                    return
                 if action is CloseAction.WRITE_EOF and not half_closed:
                     half_closed = True
                     if isinstance(self.stream, trio.SocketStream):
                         await self.stream.send_eof()
-                elif action is CloseAction.CLOSE:
-                    with trio.move_on_after(self.config.timeouts.close):
-                        await self.stream.aclose()
-                    return
-                elif action is CloseAction.ABORT:
-                    return
-            except trio.BrokenResourceError as exc:
-                self.engine.connection_lost(exc, trio.current_time())
-                self.pump()
+            except (trio.BrokenResourceError, trio.ClosedResourceError) as exc:
+                self._lose(exc)
                 return
             deadline = self.engine.next_timeout()
             with trio.CancelScope(deadline=math.inf if deadline is None else deadline):
                 await self._writer_wakeup.wait()
             self.engine.handle_timeout(trio.current_time())
             self.pump()
+
+    def _lose(self, error: Exception | None) -> None:
+        self.engine.connection_lost(error, trio.current_time())
+        self.pump()

@@ -29,6 +29,7 @@ from plait_engine import (
     Role,
 )
 from plait_engine.engines import EngineName
+from plait_engine.websocket import HandshakeRefused
 
 from .driver import ALPN_PROTOCOLS, Driver, Exchange, StreamError, TrioStream
 from .websocket import WebSocket, accept_websocket
@@ -131,9 +132,7 @@ async def _serve_stream(
 ) -> None:
     stream: TrioStream = transport
     if ssl_context is not None:
-        stream = trio.SSLStream(
-            transport, ssl_context, server_side=True, https_compatible=True
-        )
+        stream = trio.SSLStream(transport, ssl_context, server_side=True, https_compatible=True)
         try:
             with trio.fail_after(config.timeouts.head or 30.0):
                 await stream.do_handshake()
@@ -158,14 +157,12 @@ async def _handle(handler: Handler, exchange: Exchange, head: Request) -> None:
 
 
 async def _answer(handler: Handler, request: ServerRequest) -> ServerResponse | None:
-    from plait_engine.websocket import HandshakeRefused
-
     try:
         response = await handler(request)
     except StreamError:
         raise
     except HandshakeRefused as refusal:
-        return ServerResponse(refusal.status, refusal.headers, refusal.message.encode())
+        return ServerResponse(refusal.status_hint, refusal.headers, refusal.message.encode())
     except Exception:
         traceback.print_exc(file=sys.stderr)
         response = None

@@ -1,0 +1,191 @@
+"""A WebSocket on a trio exchange, either role, over HTTP/1.1 or HTTP/2.
+
+The machine is ``plait_engine.websocket``.  There is no task behind it: whoever waits in
+``receive`` also answers pings and keeps the machine's time.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from types import TracebackType
+
+import trio
+
+from plait_engine import Accept, Data, EndOfMessage, Request, Response, Role
+from plait_engine.websocket import (
+    Agreement,
+    BytesMessage,
+    Deflate,
+    Pong,
+    TextMessage,
+    WebSocketClose,
+    WebSocketConnection,
+    WebSocketEvent,
+    WebSocketState,
+    accept_request,
+    check_response,
+    client_request,
+)
+
+from .driver import Driver, Exchange, StreamError
+
+
+class WebSocketClosed(Exception):
+    """The WebSocket ended.  ``event`` has the code and the reason (RFC 6455 section 7.1.5)."""
+
+    def __init__(self, event: WebSocketClose) -> None:
+        super().__init__(event.error or f"closed with code {event.code} {event.reason}".rstrip())
+        self.event = event
+
+
+class WebSocket:
+    """An open WebSocket.  Leaving ``async with`` closes it with code 1000."""
+
+    def __init__(self, exchange: Exchange, role: Role, agreement: Agreement) -> None:
+        self._exchange = exchange
+        self._machine = WebSocketConnection(
+            role,
+            exchange.driver.config,
+            now=trio.current_time(),
+            deflate=agreement.deflate,
+            subprotocol=agreement.subprotocol,
+        )
+        self._closed: WebSocketClose | None = None
+
+    @property
+    def subprotocol(self) -> str | None:
+        """What the handshake agreed on."""
+        return self._machine.subprotocol
+
+    async def send(self, message: str | bytes) -> None:
+        """Send a text (str) or binary (bytes) message.
+
+        Raises LocalProtocolError when the WebSocket is closing, StreamError when the
+        connection broke.
+        """
+        if isinstance(message, str):
+            await self._send(TextMessage(message))
+        else:
+            await self._send(BytesMessage(message))
+
+    async def receive(self) -> str | bytes:
+        """Wait for the next message.  Raises WebSocketClosed when there is none to come."""
+        while True:
+            event = await self._next_event()
+            if isinstance(event, (TextMessage, BytesMessage)):
+                return event.data
+            if isinstance(event, WebSocketClose):
+                raise WebSocketClosed(event)
+
+    def __aiter__(self) -> WebSocket:
+        return self
+
+    async def __anext__(self) -> str | bytes:
+        try:
+            return await self.receive()
+        except WebSocketClosed:
+            raise StopAsyncIteration from None
+
+    async def aclose(self, code: int = 1000, reason: str = "") -> None:
+        """Close, and wait for the peer's Close frame for as long as ``Timeouts.close``."""
+        try:
+            if self._machine.state is WebSocketState.OPEN:
+                await self._send(WebSocketClose(code, reason))
+            while self._closed is None:
+                await self._next_event()
+        except StreamError:
+            pass  # The peer went without a word; there is nobody to close with.
+        finally:
+            self._exchange.driver.finish(self._exchange)
+
+    async def __aenter__(self) -> WebSocket:
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.aclose(1000 if exc is None else 1011)
+
+    async def _next_event(self) -> WebSocketEvent:
+        machine = self._machine
+        while True:
+            event = machine.next_event()
+            if isinstance(event, WebSocketClose):
+                self._closed = event
+            await self._flush()
+            if event is not None and not isinstance(event, Pong):
+                return event
+            if event is None:
+                await self._wait()
+
+    async def _wait(self) -> None:
+        """Give the machine the next octets of the tunnel, or the time."""
+        machine = self._machine
+        if self._closed is not None:
+            raise WebSocketClosed(self._closed)
+        deadline = machine.next_timeout()
+        received = None
+        with trio.move_on_at(math.inf if deadline is None else deadline):
+            try:
+                received = await self._exchange.next_event()
+            except StreamError as error:
+                machine.connection_lost(error, trio.current_time())
+                return
+        now = trio.current_time()
+        if isinstance(received, Data):
+            machine.receive_data(received.data, now)
+            self._exchange.driver.acknowledge(self._exchange.stream_id, received.credit)
+        elif isinstance(received, EndOfMessage):
+            machine.receive_eof(now)
+        elif received is None:
+            machine.handle_timeout(now)
+
+    async def _send(self, event: WebSocketEvent) -> None:
+        self._machine.send(event, now=trio.current_time())
+        await self._flush()
+
+    async def _flush(self) -> None:
+        stream_id = self._exchange.stream_id
+        while data := self._machine.data_to_send():
+            await self._exchange.send(Data(stream_id, data))
+        if self._machine.wants_close and not self._exchange.sent_end:
+            await self._exchange.send(EndOfMessage(stream_id))
+
+
+async def accept_websocket(
+    exchange: Exchange, request: Request, subprotocols: Sequence[str] = ()
+) -> WebSocket:
+    """Accept a client's handshake.  Raises HandshakeRefused when it is not valid."""
+    accept, agreement = accept_request(request, subprotocols=subprotocols, deflate=Deflate())
+    await exchange.send(accept)
+    return WebSocket(exchange, Role.SERVER, agreement)
+
+
+async def connect_websocket(
+    driver: Driver, scheme: str, authority: str, target: str, subprotocols: Sequence[str] = ()
+) -> WebSocket:
+    """Open a WebSocket on a stream of ``driver``.  Raises RemoteProtocolError if refused."""
+    exchange = driver.open_exchange()
+    try:
+        request = client_request(
+            exchange.stream_id,
+            scheme=scheme,
+            authority=authority,
+            target=target,
+            random=driver.config.random,
+            http2=driver.engine.protocol == "h2",
+            subprotocols=subprotocols,
+            deflate=Deflate(),
+        )
+        await exchange.send(request)
+        answer = await exchange.next_event()
+        while not isinstance(answer, (Accept, Response)):
+            answer = await exchange.next_event()
+        return WebSocket(exchange, Role.CLIENT, check_response(request, answer, deflate=Deflate()))
+    except BaseException:
+        driver.finish(exchange)
+        raise
