@@ -32,6 +32,7 @@ from plait_engine.events import (
     Accept,
     CloseReason,
     Draining,
+    EndOfMessage,
     InformationalResponse,
     Initiator,
     Request,
@@ -45,13 +46,21 @@ from . import grammar
 from .body import BodyReader, ChunkedReader, LengthReader, UntilCloseReader
 from .connection import NEVER, HTTP1Connection, Read, TimeoutHandler, seconds
 from .framing import Framing, frame_response
-from .heads import FieldFacts, StatusLine, parse_field_section, parse_status_line
-from .outgoing import Outgoing, Phase, PreparedFields, check_token, prepare_fields
+from .heads import NO_FIELDS, FieldFacts, StatusLine, parse_field_section, parse_status_line
+from .outgoing import Outgoing, Phase, PreparedFields, check_token
 
 METHODS_WITH_CONTENT: Final = frozenset({"POST", "PUT", "PATCH"})
 """Without content these send Content-Length: 0 (RFC 9110 section 8.6)."""
 METHODS_WITHOUT_CONTENT: Final = frozenset({"GET", "HEAD", "DELETE", "OPTIONS", "TRACE"})
 """These have content only if the application sends it at once, or frames it itself."""
+
+
+# On CPython 3.11 a member of an Enum costs several times a global, and these are looked
+# at for every request.
+_READ_HEAD: Final = Read.HEAD
+_PHASE_DONE: Final = Phase.DONE
+_NO_BODY: Final = Framing.NONE
+_OPEN: Final = ConnectionState.OPEN
 
 
 class Hold(enum.Enum):
@@ -66,15 +75,15 @@ class HTTP1Client(HTTP1Connection):
     """The client role of ``HTTP1Connection``."""
 
     __slots__ = (
+        "_authority",
         "_expects",
-        "_fields",
-        "_fields_octets",
+        "_head",
+        "_head_octets",
         "_held",
         "_hold",
         "_informational",
         "_protocol",
         "_reusable",
-        "_sent",
     )
 
     def __init__(self, role: Role, config: Config) -> None:
@@ -86,10 +95,11 @@ class HTTP1Client(HTTP1Connection):
         self._expects = False
         self._hold = Hold.NO
         self._held: list[bytes] = []
-        # A server repeats itself on a connection: keep what its last fields meant.
-        self._fields_octets: bytes | None = None
-        self._fields: FieldFacts | None = None
-        self._sent: PreparedFields | None = None
+        # A server repeats itself on a connection: keep what its last head meant.
+        self._head_octets = b"\n"
+        """A head with its empty line; at first what none can begin with."""
+        self._head = (StatusLine(0, "", "1.1"), NO_FIELDS)
+        self._authority = ""
 
     def connection_made(self, now: float) -> None:
         self._set_timer(Timer.KEEP_ALIVE, now + self._keep_alive_time)
@@ -109,6 +119,46 @@ class HTTP1Client(HTTP1Connection):
         return super().send_capacity(stream_id)
 
     # -- the request -----------------------------------------------------------------
+
+    def send(self, *events: Sendable, now: float) -> None:
+        if not (len(events) == 2 and self._request_plainly(events, now)):
+            super().send(*events, now=now)
+
+    def _request_plainly(self, events: tuple[Sendable, ...], now: float) -> bool:
+        """Send a complete request without content, if it is as simple as most.
+
+        This is ``send`` for the usual case: the same checks, none of the alternatives.
+        Returns false when it is not that case; then nothing was done.
+        """
+        request, end = events
+        if not (
+            type(request) is Request
+            and type(end) is EndOfMessage
+            and request.stream_id == end.stream_id == self._stream_id + 2
+            and request.method in METHODS_WITHOUT_CONTENT
+            and request.protocol is None
+            and not self._open
+            and self.state is _OPEN
+            and grammar.match_target(request.target)
+        ):
+            return False
+        fields = self._prepare(request.headers)
+        authority = request.authority
+        if authority != self._authority:
+            if grammar.match_target(authority) is None:
+                return False
+            self._authority = authority
+        if not fields.plain or end.trailers:
+            return False
+        host = "" if "host" in fields.names else f"Host: {authority}\r\n"
+        line = f"{request.method} {request.target} HTTP/1.1\r\n{host}"
+        outgoing = self._outgoing
+        outgoing.phase = _PHASE_DONE
+        outgoing.framing = _NO_BODY
+        outgoing.close = False
+        self._expects = False
+        self._begin_exchange(request, [line.encode() + fields.block + b"\r\n"], now)
+        return True
 
     def _check_stream(self, events: tuple[Sendable, ...]) -> None:
         first = events[0]
@@ -131,17 +181,14 @@ class HTTP1Client(HTTP1Connection):
         check_token(event.method, "method")
         if grammar.match_target(event.target) is None:
             raise LocalProtocolError(f"invalid request target: {event.target!r}")
-        headers = tuple(event.headers)
-        fields = self._sent
-        if fields is None or fields.headers != headers:
-            fields = self._sent = prepare_fields(headers)
+        fields = self._prepare(event.headers)
         line = f"{event.method} {event.target} HTTP/1.1\r\n"
         if "host" not in fields.names:
             authority = event.authority
             if authority and grammar.match_target(authority) is None:
                 raise LocalProtocolError(f"invalid authority: {authority!r}")
             line += f"Host: {authority}\r\n"  # RFC 9112 section 3.2: it comes first.
-        elif [name.lower() for name, _ in headers].count("host") > 1:
+        elif [name.lower() for name, _ in fields.headers].count("host") > 1:
             raise LocalProtocolError("two Host fields")
         if event.protocol is not None or event.method == "CONNECT":
             self._frame_tunnel(event, fields, draft)
@@ -228,6 +275,29 @@ class HTTP1Client(HTTP1Connection):
 
     # -- the response -----------------------------------------------------------------
 
+    def receive_data(self, data: bytes, now: float) -> None:
+        try:
+            if self._read is _READ_HEAD and not self._buffer:
+                self._receive_fresh(data, now)
+            else:
+                self._receive(data, now)
+        except RemoteProtocolError as error:
+            self._refuse(error, now)
+
+    def _receive_fresh(self, data: bytes, now: float) -> None:
+        """Take octets that begin a response: usually all of its head."""
+        if data.startswith(self._head_octets):
+            head = self._head_octets
+        else:
+            head = data[: data.find(b"\r\n\r\n") + 4]
+            # A line that ends in LF alone may end the head earlier: look carefully.
+            if not 4 < len(head) <= self._short_head or head.count(b"\n") != head.count(b"\r\n"):
+                self._receive(data, now)
+                return
+        self._take_head(head, now)
+        if len(data) > len(head):
+            self._receive(data[len(head) :], now)
+
     def _receive_head(self, now: float) -> None:
         buffer = self._buffer
         while self._read is Read.HEAD and buffer:
@@ -246,15 +316,16 @@ class HTTP1Client(HTTP1Connection):
             self._receive(rest, now)
 
     def _take_head(self, head: bytes, now: float) -> None:
-        """Parse a response head, with its empty line."""
-        line_octets, _, octets = head.partition(b"\n")
-        octets = octets[: -2 if octets.endswith(b"\r\n") else -1]
-        fields = self._fields
-        if octets != self._fields_octets or fields is None:
+        """Take a response head, given with its empty line."""
+        if head == self._head_octets:
+            line, fields = self._head
+        else:
+            line_octets, _, octets = head.partition(b"\n")
+            octets = octets[: -2 if octets.endswith(b"\r\n") else -1]
             fields = parse_field_section(octets, self._limits, strict=False)
-            self._fields_octets = octets
-            self._fields = fields
-        line = parse_status_line(decode(line_octets.removesuffix(b"\r")))
+            line = parse_status_line(decode(line_octets.removesuffix(b"\r")))
+            self._head_octets = head
+            self._head = (line, fields)
         if line.status >= 200:
             self._take_response(line, fields, now)
         elif line.status == 101:

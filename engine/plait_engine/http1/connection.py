@@ -53,12 +53,13 @@ from plait_engine.events import (
     StreamReset,
     Writable,
 )
+from plait_engine.headers import Headers
 from plait_engine.timers import Timer
 
 from .body import BodyReader
 from .framing import Framing
 from .heads import SectionScanner
-from .outgoing import Outgoing, Phase, complete_length
+from .outgoing import Outgoing, Phase, PreparedFields, complete_length, prepare_fields
 
 NEVER: Final = math.inf
 
@@ -102,6 +103,8 @@ class HTTP1Connection(Connection):
         "_reader",
         "_reason",
         "_scanner",
+        "_sent",
+        "_short_head",
         "_stream_id",
         "_timer",
         "_unread",
@@ -140,7 +143,14 @@ class HTTP1Connection(Connection):
         """The rest of the peer's message is read and dropped."""
         self._discarded = 0
         self._peer_eof = False
+        limits = config.limits
+        self._short_head = min(
+            limits.max_line_size, limits.max_field_size, limits.max_header_list_size
+        )
+        """A head up to this size cannot exceed any limit on sizes."""
         # Output
+        self._sent: PreparedFields | None = None
+        """The last field section sent: applications repeat themselves."""
         self._out: deque[bytes] = deque()
         self._out_size = 0
         self._full = False
@@ -438,6 +448,13 @@ class HTTP1Connection(Connection):
             self._close_now(self._reason, self._error)
 
     # -- sending --------------------------------------------------------------------
+
+    def _prepare(self, headers: Headers) -> PreparedFields:
+        sent = self._sent
+        headers = tuple(headers)
+        if sent is None or headers != sent.headers:
+            sent = self._sent = prepare_fields(headers)
+        return sent
 
     def _enqueue(self, pieces: list[bytes], now: float) -> None:
         if not self._out:

@@ -135,6 +135,10 @@ class FieldFacts(NamedTuple):
     """Only Host, and nothing that decides about framing or persistence."""
 
 
+NO_FIELDS: Final = FieldFacts((), None, None, None, False, False, (), None, False)
+"""An empty field section."""
+
+
 class SectionScanner:
     """Find the end of a section of lines (a head, or trailers) in a growing buffer.
 
@@ -290,7 +294,7 @@ def parse_field_section(block: bytes, limits: Limits, *, strict: bool) -> FieldF
     if grammar.match_field_section(text) is None:
         raise _explain_field_section(text)
     if not text:
-        return _NO_FIELDS
+        return NO_FIELDS
     lines = text.split("\r\n")
     lines.pop()
     if len(lines) > limits.max_fields:
@@ -391,6 +395,3 @@ def check_host(host: str) -> None:
     match = grammar.match_host(host)
     if match is None or (match[1] and int(match[1]) > 65535):
         raise RemoteProtocolError("invalid host")
-
-
-_NO_FIELDS: Final = FieldFacts((), None, None, None, False, False, (), None, False)

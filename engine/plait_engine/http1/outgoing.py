@@ -140,6 +140,8 @@ class PreparedFields(NamedTuple):
     names: frozenset[str]
     """The names in lower case."""
     expects_continue: bool
+    plain: bool
+    """Nothing that decides about framing or persistence, and at most one Host."""
 
 
 def prepare_fields(headers: Headers) -> PreparedFields:
@@ -173,15 +175,19 @@ def prepare_fields(headers: Headers) -> PreparedFields:
             raise LocalProtocolError("chunked is the only transfer coding that can be sent")
         if content_length is not None:
             raise LocalProtocolError("both Content-Length and Transfer-Encoding")
+    close = "close" in connection
     return PreparedFields(
         tuple(headers),
         block,
         content_length,
         bool(codings),
-        "close" in connection,
+        close,
         "keep-alive" in connection,
         frozenset(names),
         expects_continue,
+        not (close or codings or expects_continue)
+        and content_length is None
+        and names.count("host") < 2,
     )
 
 

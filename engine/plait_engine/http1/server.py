@@ -37,7 +37,7 @@ from plait_engine.events import (
     Response,
     Sendable,
 )
-from plait_engine.headers import Headers, decode
+from plait_engine.headers import decode
 from plait_engine.timers import Timer
 
 from . import grammar
@@ -45,6 +45,7 @@ from .body import ChunkedReader, LengthReader
 from .connection import NEVER, HTTP1Connection, Read, TimeoutHandler, seconds
 from .framing import BODILESS_STATUSES, Framing, frame_request
 from .heads import (
+    NO_FIELDS,
     FieldFacts,
     RequestLine,
     check_host,
@@ -56,7 +57,6 @@ from .outgoing import (
     FRAMING_FIELDS,
     Outgoing,
     Phase,
-    PreparedFields,
     prepare_fields,
     without_fields,
 )
@@ -96,15 +96,12 @@ class HTTP1Server(HTTP1Connection):
         "_line_octets",
         "_plain",
         "_reusable",
-        "_sent",
-        "_short_head",
         "_switch",
         "_version",
     )
 
     def __init__(self, role: Role, config: Config) -> None:
         super().__init__(role, config)
-        limits = config.limits
         self._read = Read.HEAD
         self._empty_lines = 0
         self._plain = False
@@ -121,13 +118,7 @@ class HTTP1Server(HTTP1Connection):
         self._line: RequestLine | None = None
         self._fields_octets = b"\n"
         """A field section and its empty line; at first what none can begin with."""
-        self._fields = parse_field_section(b"", limits, strict=True)
-        # And so does an application.
-        self._sent: PreparedFields | None = None
-        self._short_head = min(
-            limits.max_line_size, limits.max_field_size, limits.max_header_list_size
-        )
-        """A head up to this size cannot exceed any limit on sizes."""
+        self._fields = NO_FIELDS
 
     def connection_made(self, now: float) -> None:
         self._set_timer(Timer.HEAD, now + seconds(self.config.timeouts.head))
@@ -360,13 +351,6 @@ class HTTP1Server(HTTP1Connection):
         for event in events:
             if event.stream_id != self._stream_id or not self._open:
                 raise LocalProtocolError(f"stream {event.stream_id} is not open")
-
-    def _prepare(self, headers: Headers) -> PreparedFields:
-        sent = self._sent
-        headers = tuple(headers)
-        if sent is None or headers != sent.headers:
-            sent = self._sent = prepare_fields(headers)
-        return sent
 
     def _add_head(
         self, event: Sendable, draft: Outgoing, pieces: list[bytes], length: int | None
