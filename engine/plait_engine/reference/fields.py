@@ -41,10 +41,10 @@ def to_raw(headers: Headers, *, lower: bool = False) -> RawHeaders:
     for name, value in headers:
         if not is_token(name):
             raise LocalProtocolError(f"field name {name!r} is not a token")
-        if find_bad_value_char(value) or value != value.strip(" \t"):
-            raise LocalProtocolError(f"field {name} has a value that cannot be sent: {value!r}")
+        if find_bad_value_char(value):
+            raise LocalProtocolError(f"field {name} has a control character in its value")
         try:
-            raw.append((encode(name.lower() if lower else name), encode(value)))
+            raw.append((encode(name.lower() if lower else name), encode(value.strip(" \t"))))
         except UnicodeEncodeError:
             raise LocalProtocolError(f"field {name} has a lone surrogate in its value") from None
     return raw

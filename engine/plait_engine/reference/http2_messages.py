@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from plait_engine.config import Config
-from plait_engine.errors import LocalProtocolError, RemoteProtocolError, Scope
+from plait_engine.errors import ErrorCode, LocalProtocolError, RemoteProtocolError, Scope
 from plait_engine.events import Request, Response
 from plait_engine.headers import Headers, encode, get, get_all, has_token
 
@@ -57,6 +57,8 @@ def read_response(raw: Iterable[tuple[bytes, bytes]], stream_id: int) -> Respons
     status = pseudo[":status"]
     if len(status) != 3 or not status.isascii() or not status.isdigit():
         raise malformed(f"{status!r} is not a status")
+    if status == "101":
+        raise malformed("HTTP/2 has no 101")  # RFC 9113 section 8.6
     return Response(stream_id, int(status), headers, "", "2")
 
 
@@ -76,18 +78,23 @@ def _split(raw: Iterable[tuple[bytes, bytes]]) -> tuple[dict[str, str], list[tup
 
 def malformed(message: str) -> RemoteProtocolError:
     """Return the error for a malformed message (RFC 9113 section 8.1.1)."""
-    return RemoteProtocolError(message, scope=Scope.STREAM)
+    return stream_error(message, ErrorCode.PROTOCOL_ERROR)
+
+
+def stream_error(message: str, code: ErrorCode, status_hint: int = 400) -> RemoteProtocolError:
+    """Return an error that ends one stream (RFC 9113 section 5.4.2)."""
+    return RemoteProtocolError(message, status_hint=status_hint, code=code, scope=Scope.STREAM)
 
 
 def request_block(request: Request) -> RawHeaders:
     """Return the header block of a request (RFC 9113 section 8.3.1, RFC 8441 section 4)."""
     authority = get(request.headers, "host") or request.authority
-    tunnel = request.method == "CONNECT" or request.protocol is not None
-    method = "CONNECT" if tunnel else request.method
-    pseudo = [(":method", method)]
+    pseudo = [(":method", request.method)]
     if request.protocol is not None:
+        if request.method != "CONNECT":
+            raise LocalProtocolError("only CONNECT takes a protocol in HTTP/2")
         pseudo.append((":protocol", request.protocol))
-    if not tunnel or request.protocol is not None:
+    if request.method != "CONNECT" or request.protocol is not None:
         pseudo += [(":scheme", request.scheme), (":path", request.target)]
         if not request.target.startswith("/") and request.target != "*":
             raise LocalProtocolError(f"{request.target!r} is not a valid :path")
@@ -110,10 +117,8 @@ def response_block(status: int, headers: Headers) -> RawHeaders:
 def field_block(headers: Headers) -> RawHeaders:
     """Return fields to send, without those of the HTTP/1.1 connection."""
     fields = [pair for pair in headers if pair[0].lower() not in CONNECTION_FIELDS]
-    for value in get_all(fields, "te"):
-        if value.lower() != "trailers":  # RFC 9113 section 8.2.2
-            raise LocalProtocolError("TE can only say trailers in HTTP/2")
-    return to_raw(fields, lower=True)
+    raw = to_raw(fields, lower=True)
+    return [(name, value) for name, value in raw if name != b"te" or value == b"trailers"]
 
 
 def promised_length(headers: Headers) -> int | None:

@@ -46,8 +46,12 @@ class Stream:
     flushed: bool = False
     """h2 sent END_STREAM."""
     received_end: bool = False
+    held: list[tuple[bytes, int]] = field(default_factory=list)
+    """Data and credit that came before the tunnel was accepted."""
     blocks: list[RawHeaders] = field(default_factory=list)
     """Header blocks that go before the queue."""
+    open_head: RawHeaders | None = None
+    """The head in ``blocks`` that gets a Content-Length if the message is complete."""
     queue: deque[bytes] = field(default_factory=deque)
     queued: int = 0
     trailers: RawHeaders = field(default_factory=list)
@@ -62,7 +66,7 @@ class Stream:
 
     def copy(self) -> Stream:
         """Return a copy that a command may change."""
-        return replace(self, queue=self.queue.copy(), blocks=[])
+        return replace(self, queue=self.queue.copy(), blocks=[], open_head=None)
 
     def drop_queue(self) -> None:
         """Forget the content that is not sent yet."""
@@ -79,6 +83,8 @@ def write_request(stream: Stream, event: Request) -> None:
     stream.method = event.method
     stream.tunnel_offered = event.method == "CONNECT" or event.protocol is not None
     stream.promised = promised_length(event.headers)
+    if stream.promised is None and not stream.tunnel_offered:
+        stream.open_head = stream.blocks[-1]
     stream.waits_for_continue = has_token(event.headers, "expect", "100-continue")
 
 
@@ -102,6 +108,8 @@ def write_response(stream: Stream, event: Response) -> None:
     stream.tunnel_offered = False
     stream.bodiless = stream.method == "HEAD" or event.status in BODILESS_STATUS
     stream.promised = None if stream.bodiless else promised_length(event.headers)
+    if stream.promised is None and not stream.bodiless:
+        stream.open_head = stream.blocks[-1]
 
 
 def write_accept(stream: Stream, event: Accept) -> None:
@@ -131,6 +139,8 @@ def write_end(stream: Stream, event: EndOfMessage) -> None:
         raise LocalProtocolError("less content than Content-Length says")
     stream.trailers = field_block(event.trailers)
     stream.sent_end = True
+    if stream.open_head is not None and (stream.queued or _implies_length(stream)):
+        stream.open_head.append((b"content-length", b"%d" % stream.queued))
     stream.waits_for_continue = stream.waits_for_continue and stream.queued > 0
 
 
@@ -139,6 +149,13 @@ def write_reset(stream: Stream, event: StreamReset) -> None:
     if event.code != ErrorCode.NO_ERROR or not stream.sent_end:
         stream.drop_queue()
         stream.blocks.clear()
+
+
+def _implies_length(stream: Stream) -> bool:
+    """Tell whether a complete message without content says so (RFC 9110 section 8.6)."""
+    if stream.trailers:
+        return False
+    return not stream.is_client or stream.method in ("POST", "PUT", "PATCH")
 
 
 def _check_body(stream: Stream) -> None:

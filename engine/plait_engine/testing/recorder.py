@@ -37,7 +37,8 @@ START, BODY, END = "start", "body", "end"
 # Role of the receiver -> state of a stream -> event -> next state.  A missing key is a breach.
 TRANSITIONS: dict[Role, dict[str, dict[type, str]]] = {
     Role.SERVER: {
-        START: {Request: BODY},
+        # A request that the engine refused by itself comes as its reset alone.
+        START: {Request: BODY, StreamReset: END},
         BODY: {Data: BODY, EndOfMessage: END, StreamReset: END},
         END: {StreamReset: END},
     },
