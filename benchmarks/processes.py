@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 _TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
 _PAGE_SIZE = os.sysconf("SC_PAGE_SIZE")
@@ -39,10 +39,11 @@ def free_port() -> int:
         return port
 
 
-def wait_for_port(port: int, process: subprocess.Popen[bytes], timeout: float = 20.0) -> None:
+def wait_for_port(port: int, process: subprocess.Popen[Any], timeout: float = 20.0) -> None:
     """Wait until something accepts connections on ``port`` of 127.0.0.1.
 
-    Raises RuntimeError when ``process`` ends first, TimeoutError after ``timeout`` seconds.
+    ``process``: its child, whatever it reads and writes (hence Any).  Raises RuntimeError
+    when it ends first, TimeoutError after ``timeout`` seconds.
     """
     deadline = time.monotonic() + timeout
     while True:

@@ -19,7 +19,7 @@ from benchmarks.processes import MissingProgram, find_program
 from plait import web
 from tests.conftest import Authority
 from tests.interop.app import Seen, make_app
-from tests.interop.serving import ServerThread
+from tests.serving import ServerThread
 
 
 def require(program: str) -> str:

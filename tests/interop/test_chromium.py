@@ -11,7 +11,7 @@ from examples.demo.server import COUNTS, StepCounts, make_app
 from tests.conftest import Authority
 from tests.interop.chromium import Browser, browser
 from tests.interop.conftest import require
-from tests.interop.serving import ServerThread
+from tests.serving import ServerThread
 
 # Resolves when the page has heard over which protocol its WebSocket came.
 _SOCKET_READY = """
@@ -58,7 +58,8 @@ def test_page_and_its_websocket(
         assert chrome.evaluate(_SOCKET_READY) == protocol
         chrome.type("input", "plait \N{GREEK SMALL LETTER PI}\n")
         assert chrome.evaluate(_FIRST_ECHO) == "plait \N{GREEK SMALL LETTER PI}"
-        assert chrome.evaluate(_CLOSE) == "code 4001"
+        # RFC 6455 section 5.5.1: the answer typically has the same code; it need not.
+        assert chrome.evaluate(_CLOSE) in {"code 4001", "code 1000"}
     seen: StepCounts = app[COUNTS]["page"]
     assert seen.protocols == {protocol}
     assert seen.requests >= 2
