@@ -348,6 +348,8 @@ class WebSocketConnection:
             raise LocalProtocolError("the WebSocket is closed already")
         if event.code != CloseCode.NO_STATUS and not is_wire_close_code(event.code):
             raise LocalProtocolError(f"{event.code} is not a close code that can be sent")
+        if not isinstance(event.reason, str):
+            raise TypeError(f"a close reason must be str, not {type(event.reason).__name__}")
         if len(_encode_text(event.reason)) > MAX_CONTROL_PAYLOAD - 2:
             raise LocalProtocolError("a close reason has more than 123 octets")
         self._now = now
@@ -463,10 +465,12 @@ def _encode_text(text: str | bytes) -> bytes:
     try:
         if isinstance(text, str):
             return text.encode()
-        text.decode()
+        if isinstance(text, bytes):
+            text.decode()
+            return text
     except UnicodeError as error:
         raise LocalProtocolError("text that is not UTF-8 cannot be sent") from error
-    return text
+    raise TypeError(f"text must be str or bytes, not {type(text).__name__}")
 
 
 def _parse_close(payload: bytes) -> WebSocketClose:

@@ -18,6 +18,7 @@ from plait_engine.websocket import (
     WebSocketClose,
     WebSocketConnection,
     WebSocketEvent,
+    WebSocketState,
 )
 from tests.engine.chops import Chop, whole
 
@@ -102,7 +103,8 @@ class Echo:
         connection = self.connection
         while (event := connection.next_event()) is not None:
             self.events.append(event)
-            if isinstance(event, (TextMessage, BytesMessage)):
+            is_message = isinstance(event, (TextMessage, BytesMessage))
+            if is_message and connection.state is WebSocketState.OPEN:
                 connection.send(event, now=0.0)
         while data := connection.data_to_send():
             self.wire += data

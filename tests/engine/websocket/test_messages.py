@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 import tracemalloc
 
 import pytest
@@ -310,14 +309,6 @@ def test_w3_the_limit_of_fragments_grows_with_that_of_the_message(role: Role) ->
     echo.receive(Frame(BINARY, b"x", fin=False), *[Frame(CONTINUATION, fin=False)] * 2998)
     echo.receive(Frame(CONTINUATION))
     assert echo.sent() == [Frame(BINARY, b"x")]
-
-
-def cost_of_feeding(pieces: list[bytes]) -> float:
-    connection = connect(Role.SERVER)
-    start = time.process_time()
-    for piece in pieces:
-        connection.receive_data(piece, 0.0)
-    return time.process_time() - start
 
 
 @pytest.mark.parametrize("opcode", [TEXT, BINARY])
