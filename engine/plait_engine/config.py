@@ -32,11 +32,11 @@ class Limits:
     """1xx responses before a final one: over: connection error (h1), CALM (h2)."""
 
     # HTTP/1.1
-    max_empty_lines: int = 2
-    """Empty lines before a request line (RFC 9112 section 2.2): over: 400."""
+    max_empty_lines: int = 1
+    """Empty lines before a request line (RFC 9112 section 2.2: "at least one"): over: 400."""
     max_chunk_overhead: int = 16384
-    """Chunk headers (sizes, extensions) of a message beyond one octet of overhead for
-    each octet of body (Go's ratio against CVE-2023-39326): over: 400."""
+    """Chunk headers (sizes, extensions) of a message beyond 16 octets for each chunk and one
+    for each octet of body (like Go, against CVE-2023-39326): over: 400."""
     max_pipelined: int = 65536
     """Octets held behind an unfinished exchange or a pending upgrade before
     ``wants_read`` turns false."""
