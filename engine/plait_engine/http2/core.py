@@ -46,6 +46,7 @@ from . import frames
 from .abuse import TokenBucket
 from .flow import ReceiveWindow, WindowTuner
 from .hpack import Decoder, Encoder
+from .outgoing import HeadWriter
 from .scheduler import DEFAULT_PRIORITY, Outbound, Scheduler
 from .settings import INITIAL_WINDOW, PeerSettings
 from .streams import (
@@ -100,7 +101,7 @@ class HTTP2Core(Connection):
         "_timers",
         "_tuner",
         "_window",
-        "_written_heads",
+        "_writer",
     )
 
     protocol = "h2"
@@ -139,7 +140,7 @@ class HTTP2Core(Connection):
         self._peer = PeerSettings(role)
         self._is_settled = False  # the peer has acknowledged our SETTINGS
         self._encoder = Encoder(max_table_size=limits.header_table_size)
-        self._written_heads: dict[tuple[object, ...], tuple[tuple[tuple[str, str], ...], int]] = {}
+        self._writer = HeadWriter()
         self._scheduler = Scheduler()
         self._send_window = INITIAL_WINDOW
         self._priorities: dict[int, tuple[int, bool]] = {}  # of streams that are still idle

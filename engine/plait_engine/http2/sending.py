@@ -49,6 +49,7 @@ from plait_engine.timers import Timer
 
 from . import frames
 from .flow import PROBE
+from .outgoing import Fields, HeadWriter
 from .receiving import Receiver
 from .scheduler import Outbound, parse_priority
 from .streams import (
@@ -63,12 +64,9 @@ from .streams import (
     WAIT,
     Stream,
 )
-from .validity import write_request, write_response, write_trailers
 
-_KEPT_HEADS: Final = 64
+_WITHOUT_CONTENT: Final = frozenset({204, 304})
 _METHODS_WITH_CONTENT: Final = frozenset({"POST", "PUT", "PATCH"})
-
-_Fields = list[tuple[str, str]]
 
 
 class Draft:
@@ -79,9 +77,9 @@ class Draft:
     """
 
     __slots__ = (
+        "_writer",
         "accepts",
         "bodiless",
-        "content_head",
         "ended",
         "heads",
         "is_tunnel",
@@ -93,19 +91,19 @@ class Draft:
         "trailers",
     )
 
-    def __init__(self, method: str, sending: int, to_send: int, bodiless: bool) -> None:
-        self.method = method
-        self.sending = sending
-        self.to_send = to_send
-        self.bodiless = bodiless
-        self.is_tunnel = False
-        self.heads: list[_Fields] = []
-        self.content_head: _Fields | None = None  # one that may get a Content-Length
+    def __init__(self, stream: Stream, writer: HeadWriter) -> None:
+        self._writer = writer
+        self.method = stream.method
+        self.sending = stream.sending
+        self.to_send = stream.to_send
+        self.bodiless = stream.bodiless
+        self.ended = stream.sending == DONE
+        self.is_tunnel = stream.receiving == WAIT
+        self.accepts = False
+        self.heads: list[Fields] = []
         self.pieces: list[bytes] = []
         self.size = 0
-        self.ended = False
-        self.trailers: _Fields = []
-        self.accepts = False
+        self.trailers: Fields = ()
 
     def add(self, event: Sendable) -> None:
         """Add one event.  Raises LocalProtocolError when it is not its turn."""
@@ -113,40 +111,37 @@ class Draft:
             raise LocalProtocolError("the message has ended")
         adder = _ADDERS.get(type(event))
         if adder is None:
-            raise LocalProtocolError(f"{type(event).__name__} is not for this side to send here")
+            raise LocalProtocolError(f"a {type(event).__name__} cannot be sent here")
         adder(self, event)
 
-    def _expect_head(self, event: Sendable) -> None:
+    def _check_turn(self, event: Sendable) -> None:
         if self.sending != HEAD:
-            raise LocalProtocolError(f"{type(event).__name__} after the response began")
+            raise LocalProtocolError(f"{type(event).__name__} is not what comes next")
 
     def _add_informational(self, event: InformationalResponse) -> None:
-        self._expect_head(event)
+        self._check_turn(event)
         if event.status >= 200:
             raise LocalProtocolError(f"{event.status} is not an informational status")
-        self.heads.append(write_response(event.status, event.headers)[0])
+        self.heads.append(self._writer.response(event.status, event.headers)[0])
 
     def _add_response(self, event: Response) -> None:
-        self._expect_head(event)
+        self._check_turn(event)
         if event.status < 200:
             raise LocalProtocolError(f"{event.status} is not a final status")
         if self.is_tunnel and event.status < 300:
             raise LocalProtocolError("a 2xx to CONNECT is an Accept")
-        fields, self.to_send = write_response(event.status, event.headers)
+        fields, self.to_send = self._writer.response(event.status, event.headers)
         self.heads.append(fields)
-        if event.status in (204, 304):
-            self.bodiless = True
-        if self.to_send == NO_LENGTH and event.status != 204:
-            self.content_head = fields
+        self.bodiless = self.bodiless or event.status in _WITHOUT_CONTENT
         self.sending = BODY
 
     def _add_accept(self, event: Accept) -> None:
-        self._expect_head(event)
+        self._check_turn(event)
         if not self.is_tunnel:
             raise LocalProtocolError("Accept for a request that asked for no tunnel")
-        fields, _ = write_response(200, event.headers)
+        fields, _ = self._writer.response(200, event.headers)
         # RFC 9110 section 8.6: no Content-Length in a 2xx to CONNECT.
-        self.heads.append([field for field in fields if field[0] != "content-length"])
+        self.heads.append(tuple(field for field in fields if field[0] != "content-length"))
         self.accepts = True
         self.sending = TUNNEL
 
@@ -154,13 +149,14 @@ class Draft:
         if self.sending not in (BODY, TUNNEL):
             raise LocalProtocolError("Data before the head, or before the tunnel is accepted")
         size = len(event.data)
-        if self.to_send != NO_LENGTH and not self.bodiless:
+        self.size += size
+        if self.bodiless or not size:
+            return
+        if self.to_send != NO_LENGTH:
             if size > self.to_send:
                 raise LocalProtocolError("more content than Content-Length says")
             self.to_send -= size
-        self.size += size
-        if size and not self.bodiless:
-            self.pieces.append(event.data)
+        self.pieces.append(event.data)
 
     def _add_end(self, event: EndOfMessage) -> None:
         if self.sending not in (BODY, TUNNEL):
@@ -170,16 +166,23 @@ class Draft:
         if event.trailers:
             if self.sending == TUNNEL:
                 raise LocalProtocolError("a tunnel has no trailers")
-            self.trailers = write_trailers(event.trailers)
+            self.trailers = self._writer.trailers(event.trailers)
         self.ended = True
-        if self.content_head is not None and (self.size or self._implies_length()):
-            self.content_head.append(("content-length", str(self.size)))
+        if self.heads and self._wants_length():
+            self.heads[-1] += (("content-length", str(self.size)),)
 
-    def _implies_length(self) -> bool:
-        """Tell whether a complete message without content says so (RFC 9110 section 8.6)."""
+    def _wants_length(self) -> bool:
+        """Tell whether a complete message gets a Content-Length (RFC 9110 section 8.6)."""
+        head = self.heads[-1]
+        if self.sending == TUNNEL or self.to_send != NO_LENGTH or head[0] == (":status", "204"):
+            return False
+        if any(name == "content-length" for name, _ in head):
+            return False  # of a response without content
+        if self.size:
+            return True
         if self.bodiless or self.trailers:
             return False
-        return self.content_head[0][0] == ":status" or self.method in _METHODS_WITH_CONTENT  # type: ignore[index]
+        return head[0][0] == ":status" or self.method in _METHODS_WITH_CONTENT
 
 
 _ADDERS: Final[dict[type, Callable[..., None]]] = {
@@ -203,6 +206,8 @@ class Sender(Receiver):
         After this call, drain the outputs.
         """
         self._now = now
+        if len(events) == 3 and self._send_whole(*events, now):
+            return
         first = events[0]
         stream_id = first.stream_id
         stream = self._streams.get(stream_id)
@@ -224,12 +229,56 @@ class Sender(Receiver):
         if reset is not None:
             self._send_reset(stream_id, reset.code, now)
 
+    def _send_whole(self, head: Sendable, data: Sendable, end: Sendable, now: float) -> bool:
+        """Send a whole small response that nothing stands in the way of.
+
+        Returns false when it is not as simple as that; then nothing was done.
+        """
+        if type(head) is not Response or type(data) is not Data or type(end) is not EndOfMessage:
+            return False
+        stream_id = head.stream_id
+        stream = self._streams.get(stream_id)
+        size = len(data.data)
+        if (
+            stream is None
+            or stream.sending != HEAD
+            or stream.receiving == WAIT
+            or stream.outbound is not None
+            or stream.bodiless
+            or end.trailers
+            or not data.stream_id == end.stream_id == stream_id
+            or not 0 < size <= frames.MIN_MAX_FRAME_SIZE
+            or size > self._send_window
+            or size > self._peer.initial_window_size
+            or head.status in _WITHOUT_CONTENT
+            or head.status < 200
+            or self._scheduler
+        ):
+            return False
+        fields, content_length = self._writer.response(head.status, head.headers)
+        if content_length == NO_LENGTH:
+            fields += (("content-length", str(size)),)
+        elif content_length != size:
+            return False
+        block = self._encoder.encode(fields)
+        if len(block) <= frames.MIN_MAX_FRAME_SIZE:
+            self._out += (
+                frames.frame_header(frames.HEADERS, frames.END_HEADERS, stream_id, len(block)),
+                block,
+            )
+        else:
+            self._out.append(frames.encode_headers(stream_id, block))
+        self._out += (
+            frames.frame_header(frames.DATA, frames.END_STREAM, stream_id, size),
+            data.data,
+        )
+        self._send_window -= size
+        self._end_local(stream, now)
+        return True
+
     def _send_on(self, stream: Stream, events: tuple[Sendable, ...], now: float) -> None:
         """Go on with a stream that is there."""
-        draft = Draft(stream.method, stream.sending, stream.to_send, stream.bodiless)
-        draft.is_tunnel = stream.receiving == WAIT
-        if stream.sending == DONE:
-            draft.ended = True
+        draft = Draft(stream, self._writer)
         for event in events:
             draft.add(event)
         if draft.accepts:
@@ -254,19 +303,14 @@ class Sender(Receiver):
             raise LocalProtocolError(f"the next stream is {self.next_stream_id()}")
         if request.protocol is not None and not self._peer.enable_connect_protocol:
             raise LocalProtocolError("the server has not offered extended CONNECT (RFC 8441)")
-        fields, content_length = write_request(request)
-        is_tunnel = request.method == "CONNECT"
-        draft = Draft(request.method, WAIT if is_tunnel else BODY, content_length, False)
+        fields, content_length = self._writer.request(request)
+        sending = WAIT if request.method == "CONNECT" else BODY
+        stream = Stream(request.stream_id, OPEN, HEAD, sending, request.method, now)
+        stream.to_send = content_length
+        draft = Draft(stream, self._writer)
         draft.heads.append(fields)
-        if content_length == NO_LENGTH and not is_tunnel:
-            draft.content_head = fields
         for event in events:
-            if isinstance(event, Data | EndOfMessage):
-                draft.add(event)
-            else:
-                raise LocalProtocolError(f"{type(event).__name__} after a Request")
-        stream = Stream(request.stream_id, OPEN, HEAD, draft.sending, request.method, now)
-        stream.bodiless = False
+            draft.add(event)
         self._highest = request.stream_id
         self._streams[request.stream_id] = stream
         if not draft.ended or draft.pieces:
@@ -276,7 +320,7 @@ class Sender(Receiver):
             self.state = ConnectionState.DRAINING
             self._events.append(Draining(request.stream_id))
 
-    def _read_request_fields(self, stream: Stream, fields: _Fields, now: float) -> None:
+    def _read_request_fields(self, stream: Stream, fields: Fields, now: float) -> None:
         """Obey what the application asks of its own content."""
         for name, value in fields:
             if name == "priority":

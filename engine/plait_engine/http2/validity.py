@@ -1,12 +1,11 @@
-"""Which field sections make a valid message, received and sent (RFC 9113 section 8).
+"""Which field sections make a valid message (RFC 9113 section 8); here: when received.
 
 Strategy
 --------
 ``read_*`` turn the fields of a header block into a head, or raise RemoteProtocolError of
 stream scope: the message is *malformed* (section 8.1.1), its stream is reset and the
-application never sees it.  ``write_*`` turn the application's message into fields, or
-raise LocalProtocolError.  Both are pure functions of their arguments, so the connection
-keeps results for blocks that repeat.
+application never sees it.  They are pure functions of their arguments, so the connection
+keeps results for blocks that repeat.  ``outgoing`` holds what we send to the same rules.
 
 The scan is bulk where it can be: all values of a section are joined and looked at with two
 or three string methods; only when one of these says "maybe" is each value looked at by
@@ -16,8 +15,7 @@ Rules
 -----
 * 8.2.1: names are tokens in lower case; values have no control character, and neither begin
   nor end with white space.
-* 8.2.2: no connection-specific fields; ``te`` only as ``trailers``.  On sending they are
-  dropped: they belong to HTTP/1.1, whose applications set them.
+* 8.2.2: no connection-specific fields; ``te`` only as ``trailers``.
 * 8.2.3: ``cookie`` crumbs are joined.
 * 8.3: pseudo-header fields come first, once each, and only those defined for the message.
 * 8.3.1: ``:method``, ``:scheme`` and ``:path`` are mandatory, ``:path`` is in origin form or
@@ -29,7 +27,7 @@ Rules
   RFC 8441 section 4: with ``:protocol`` it has all of them.
 * 8.6: no 101.
 * 8.1: trailers have no pseudo-header fields.  Fields that RFC 9110 section 6.5.1 forbids
-  there are dropped on receiving and refused on sending.
+  there are dropped.
 * RFC 9110 section 8.6: Content-Length is one decimal number.
 """
 
@@ -39,10 +37,8 @@ import re
 from collections.abc import Sequence
 from typing import Final, NoReturn, TypeAlias
 
-from plait_engine import headers as header_text
 from plait_engine.config import Config
-from plait_engine.errors import LocalProtocolError, RemoteProtocolError, Scope
-from plait_engine.events import Request
+from plait_engine.errors import RemoteProtocolError, Scope
 from plait_engine.headers import Headers, find_bad_value_char, is_token
 
 from .scheduler import parse_priority
@@ -54,7 +50,7 @@ Fields: TypeAlias = Sequence[tuple[str, str]]
 # RFC 9113 section 8.2.1, which leaves the upper case of a token out.
 _is_name = re.compile(r"[!#$%&'*+\-.^_`|~0-9a-z]+").fullmatch
 # RFC 9113 section 8.3.1, RFC 3986 section 3.3: no white space, fragment or raw octets.
-_is_path = re.compile(r"/[\x21\x22\x24-\x7e]*").fullmatch
+is_path = re.compile(r"/[\x21\x22\x24-\x7e]*").fullmatch
 # RFC 3986 sections 3.2.2 and 3.2.3; user information is forbidden (RFC 9113 section 8.3.1).
 _AUTHORITY = (
     r"(?P<host>\[[0-9A-Fa-f:.]+\]|\[v[0-9A-Fa-f]+\.[A-Za-z0-9._~!$&'()*+,;=:-]+\]"
@@ -62,18 +58,18 @@ _AUTHORITY = (
     r"(?::(?P<port>[0-9]{0,5}))?"
 )
 _match_authority = re.compile(_AUTHORITY).fullmatch
-_is_scheme = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*").fullmatch
-_is_content_length = re.compile(r"[0-9]{1,18}", re.ASCII).fullmatch
+is_content_length = re.compile(r"[0-9]{1,18}", re.ASCII).fullmatch
 _is_status = re.compile(r"[1-9][0-9]{2}", re.ASCII).fullmatch
 
 _REQUEST_PSEUDO: Final = frozenset({":method", ":scheme", ":authority", ":path", ":protocol"})
 _RESPONSE_PSEUDO: Final = frozenset({":status"})
 _NO_PSEUDO: Final[frozenset[str]] = frozenset()
+MAX_PORT: Final = 65535
 _DEFAULT_PORTS: Final = {"http": ":80", "https": ":443"}
 
 # What a name means for validity.
-_ORDINARY, _FORBIDDEN, _TE, _LENGTH, _HOST, _COOKIE, _EXPECT, _PRIORITY = range(8)
-_UNKNOWN = -1
+_ORDINARY, FORBIDDEN, TE, LENGTH, HOST, _COOKIE, _EXPECT, _PRIORITY = range(8)
+UNKNOWN = -1
 
 _ORDINARY_NAMES: Final = (
     "accept",
@@ -134,17 +130,17 @@ _ORDINARY_NAMES: Final = (
     "x-request-id",
 )
 
-_NAMES: Final[dict[str, int]] = {
+NAMES: Final[dict[str, int]] = {
     **dict.fromkeys(_ORDINARY_NAMES, _ORDINARY),
     # RFC 9113 section 8.2.2
-    "connection": _FORBIDDEN,
-    "keep-alive": _FORBIDDEN,
-    "proxy-connection": _FORBIDDEN,
-    "transfer-encoding": _FORBIDDEN,
-    "upgrade": _FORBIDDEN,
-    "te": _TE,
-    "content-length": _LENGTH,
-    "host": _HOST,
+    "connection": FORBIDDEN,
+    "keep-alive": FORBIDDEN,
+    "proxy-connection": FORBIDDEN,
+    "transfer-encoding": FORBIDDEN,
+    "upgrade": FORBIDDEN,
+    "te": TE,
+    "content-length": LENGTH,
+    "host": HOST,
     "cookie": _COOKIE,
     "expect": _EXPECT,
     "priority": _PRIORITY,
@@ -171,6 +167,15 @@ FORBIDDEN_TRAILERS: Final = frozenset(
         "trailer",
     }
 )
+
+
+def is_authority(text: str, *, needs_port: bool = False) -> bool:
+    """Tell whether ``text`` is a host and an optional port, without user information."""
+    match = _match_authority(text)
+    if match is None:
+        return False
+    port = match["port"]
+    return int(port) <= MAX_PORT if port else not needs_port
 
 
 class RequestHead:
@@ -248,8 +253,7 @@ def read_request(fields: Fields, config: Config) -> RequestHead:
         if head.authority and not _same_authority(authority, head.authority, head.scheme):
             _malformed(f"host {head.authority!r} is not :authority {authority!r}")
         head.authority = authority
-    match = _match_authority(head.authority)
-    if match is None or int(match["port"] or 0) > 65535:
+    if not is_authority(head.authority):
         _malformed(f"the authority is {head.authority!r}")
     return head
 
@@ -260,7 +264,7 @@ def _check_scheme_and_path(head: RequestHead) -> None:
         head.scheme = head.scheme.lower()
         if head.scheme not in _DEFAULT_PORTS:
             _malformed(f"the scheme is {head.scheme!r}")
-    if not _is_path(head.target) and (head.target != "*" or head.method != "OPTIONS"):
+    if not is_path(head.target) and (head.target != "*" or head.method != "OPTIONS"):
         _malformed(f"the path is {head.target!r}" if head.target else "a request has no :path")
 
 
@@ -275,8 +279,7 @@ def _read_connect(head: RequestHead, pseudo: dict[str, str], config: Config) -> 
         if ":scheme" in pseudo or ":path" in pseudo:
             _malformed("CONNECT has :scheme or :path")
         head.target = pseudo[":authority"]
-        match = _match_authority(head.target)
-        if match is None or not match["port"]:
+        if not is_authority(head.target, needs_port=True):
             _malformed(f"CONNECT to {head.target!r}, which has no port")
         head.scheme = config.scheme
         return
@@ -293,12 +296,12 @@ def _read_special(head: RequestHead, special: Fields) -> None:
     cookies: list[str] = []
     hosts: list[str] = []
     for name, value in special:
-        meaning = _NAMES[name]
-        if meaning == _LENGTH:
+        meaning = NAMES[name]
+        if meaning == LENGTH:
             head.content_length = int(value)
         elif meaning == _COOKIE:
             cookies.append(value)
-        elif meaning == _HOST:
+        elif meaning == HOST:
             hosts.append(value)
         elif meaning == _EXPECT:
             head.expects_continue = value.lower() == "100-continue"
@@ -374,19 +377,19 @@ def _check_fields(headers: Fields) -> list[tuple[str, str]]:
     has_length = False
     for field in headers:
         name = field[0]
-        meaning = _NAMES.get(name, _UNKNOWN)
+        meaning = NAMES.get(name, UNKNOWN)
         if not meaning:
             continue
-        if meaning == _UNKNOWN:
+        if meaning == UNKNOWN:
             if not _is_name(name):
                 _malformed(f"a field is named {name!r}")
-        elif meaning == _FORBIDDEN:
+        elif meaning == FORBIDDEN:
             _malformed(f"the connection-specific field {name} has no place in HTTP/2")
-        elif meaning == _TE:
+        elif meaning == TE:
             if field[1].lower() != "trailers":
                 _malformed(f"te is {field[1]!r}")
-        elif meaning == _LENGTH:
-            if has_length or not _is_content_length(field[1]):
+        elif meaning == LENGTH:
+            if has_length or not is_content_length(field[1]):
                 _malformed("content-length is not one decimal number")  # RFC 9110 8.6
             has_length = True
             special.append(field)
@@ -407,106 +410,3 @@ def _check_values(headers: Fields) -> None:
             _malformed(f"{name} has a control character")
         if value != value.strip(" \t"):
             _malformed(f"{name} begins or ends with white space")
-
-
-# -- sent ---------------------------------------------------------------------
-
-
-def write_request(request: Request) -> tuple[list[tuple[str, str]], int]:
-    """Return the fields of a request and its Content-Length, or ``NO_LENGTH``.
-
-    A Host field takes the place of ``authority``.  Raises LocalProtocolError.
-    """
-    fields, content_length, host = _write_fields(request.headers)
-    authority = request.authority if host is None else host
-    match = _match_authority(authority)
-    if match is None or int(match["port"] or 0) > 65535:
-        raise LocalProtocolError(f"the authority is {authority!r}")
-    if not is_token(request.method):
-        raise LocalProtocolError(f"the method is {request.method!r}")
-    if request.method == "CONNECT" and request.protocol is None:
-        if not match["port"]:
-            raise LocalProtocolError(f"CONNECT to {authority!r}, which has no port")
-        return [(":method", "CONNECT"), (":authority", authority), *fields], NO_LENGTH
-    if not _is_scheme(request.scheme):
-        raise LocalProtocolError(f"the scheme is {request.scheme!r}")
-    target = request.target
-    if not _is_path(target) and (target != "*" or request.method != "OPTIONS"):
-        raise LocalProtocolError(f"the target is {target!r}, which is not in origin form")
-    pseudo = [
-        (":method", request.method),
-        (":scheme", request.scheme.lower()),
-        (":authority", authority),
-        (":path", target),
-    ]
-    if request.protocol is not None:
-        if request.method != "CONNECT" or not is_token(request.protocol):
-            raise LocalProtocolError("only CONNECT takes a protocol, which is a token")
-        pseudo.append((":protocol", request.protocol))
-    return pseudo + fields, content_length
-
-
-def write_response(status: int, headers: Headers) -> tuple[list[tuple[str, str]], int]:
-    """Return the fields of a response and its Content-Length, or ``NO_LENGTH``.
-
-    Raises LocalProtocolError.
-    """
-    if not 100 <= status <= 999 or status == 101:
-        raise LocalProtocolError(f"HTTP/2 has no status {status}")
-    fields, content_length, host = _write_fields(headers)
-    if host is not None:
-        fields.append(("host", host))
-    if status < 200 or status == 204:  # RFC 9110 section 8.6
-        fields = [field for field in fields if field[0] != "content-length"]
-        content_length = NO_LENGTH
-    return [(":status", str(status)), *fields], content_length
-
-
-def write_trailers(headers: Headers) -> list[tuple[str, str]]:
-    """Return the fields of a trailer section.  Raises LocalProtocolError."""
-    fields, _, host = _write_fields(headers)
-    for name, _ in fields:
-        if name in FORBIDDEN_TRAILERS:
-            raise LocalProtocolError(f"{name} is not allowed in trailers")
-    if host is not None:
-        raise LocalProtocolError("host is not allowed in trailers")
-    return fields
-
-
-def _write_fields(headers: Headers) -> tuple[list[tuple[str, str]], int, str | None]:
-    """Check and normalise fields; return them, the Content-Length and the Host field."""
-    fields: list[tuple[str, str]] = []
-    content_length = NO_LENGTH
-    host: str | None = None
-    for name, value in headers:
-        if not is_token(name):
-            raise LocalProtocolError(f"a field is named {name!r}")
-        name = name.lower()
-        if find_bad_value_char(value):
-            raise LocalProtocolError(f"{name} has a control character")
-        value = value.strip(" \t")
-        meaning = _NAMES.get(name, _UNKNOWN)
-        if meaning == _FORBIDDEN or (meaning == _TE and value.lower() != "trailers"):
-            continue
-        if meaning == _LENGTH:
-            if not _is_content_length(value) or content_length not in (NO_LENGTH, int(value)):
-                raise LocalProtocolError("content-length is not one decimal number")
-            if content_length != NO_LENGTH:
-                continue
-            content_length = int(value)
-        elif meaning == _HOST:
-            if host not in (None, value):
-                raise LocalProtocolError("host comes twice")
-            host = value
-            continue
-        fields.append((name, value))
-    _check_encodable(fields)
-    return fields, content_length, host
-
-
-def _check_encodable(fields: Fields) -> None:
-    """Lone surrogates that stand for no octet cannot be sent."""
-    try:
-        header_text.encode("".join(map("".join, fields)))
-    except UnicodeEncodeError as error:
-        raise LocalProtocolError(f"a field has a character that is not text: {error}") from None
