@@ -1,0 +1,156 @@
+"""Heads and trailers that we send, held to the rules of ``validity`` (RFC 9113 section 8).
+
+Strategy
+--------
+``HeadWriter`` turns the application's fields into those of a header block, or raises
+LocalProtocolError.  An application sends the same fields again and again, so each
+connection keeps the results, by content.
+
+What belongs to HTTP/1.1 is not an error, since applications are written for both:
+
+* names are put into lower case (section 8.2.1), white space around values is dropped;
+* connection-specific fields are dropped (section 8.2.2), and ``te`` but for ``trailers``;
+* a Host field becomes ``:authority`` (section 8.3.1);
+* 1xx and 204 lose their Content-Length (RFC 9110 section 8.6).
+
+Everything else that ``validity`` would refuse is refused here: a name that is no token,
+control characters, a target in another form than the origin's, trailers of RFC 9110
+section 6.5.1.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final, TypeAlias
+
+from plait_engine import headers as header_text
+from plait_engine.errors import LocalProtocolError
+from plait_engine.events import Request
+from plait_engine.headers import Headers, find_bad_value_char, is_token
+
+from .streams import NO_LENGTH
+from .validity import (
+    FORBIDDEN,
+    FORBIDDEN_TRAILERS,
+    HOST,
+    LENGTH,
+    NAMES,
+    TE,
+    UNKNOWN,
+    is_authority,
+    is_content_length,
+    is_path,
+)
+
+Fields: TypeAlias = tuple[tuple[str, str], ...]
+
+_KEPT: Final = 64
+
+_is_scheme = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*").fullmatch  # RFC 3986 section 3.1
+
+
+class HeadWriter:
+    """Makes header blocks' fields, with a memory of the last ones."""
+
+    __slots__ = ("_kept",)
+
+    def __init__(self) -> None:
+        self._kept: dict[tuple[object, ...], tuple[Fields, int, str | None]] = {}
+
+    def request(self, request: Request) -> tuple[Fields, int]:
+        """Return the fields of a request and its Content-Length, or ``NO_LENGTH``."""
+        fields, content_length, host = self._write(0, request.headers)
+        authority = request.authority if host is None else host
+        if request.method == "CONNECT" and request.protocol is None:
+            if not is_authority(authority, needs_port=True):
+                raise LocalProtocolError(f"CONNECT to {authority!r}, which is no host and port")
+            return ((":method", "CONNECT"), (":authority", authority), *fields), NO_LENGTH
+        if not is_authority(authority):
+            raise LocalProtocolError(f"the authority is {authority!r}")
+        if not is_token(request.method):
+            raise LocalProtocolError(f"the method is {request.method!r}")
+        if not _is_scheme(request.scheme):
+            raise LocalProtocolError(f"the scheme is {request.scheme!r}")
+        target = request.target
+        if not is_path(target) and (target != "*" or request.method != "OPTIONS"):
+            raise LocalProtocolError(f"the target is {target!r}, which is not in origin form")
+        pseudo = (
+            (":method", request.method),
+            (":scheme", request.scheme.lower()),
+            (":authority", authority),
+            (":path", target),
+        )
+        protocol = request.protocol
+        if protocol is None:
+            return pseudo + fields, content_length
+        if request.method != "CONNECT" or not is_token(protocol):
+            raise LocalProtocolError("only CONNECT takes a protocol, which is a token")
+        return (*pseudo, (":protocol", protocol), *fields), NO_LENGTH
+
+    def response(self, status: int, headers: Headers) -> tuple[Fields, int]:
+        """Return the fields of a response and its Content-Length, or ``NO_LENGTH``."""
+        fields, content_length, _ = self._write(status, headers)
+        return fields, content_length
+
+    def trailers(self, headers: Headers) -> Fields:
+        """Return the fields of a trailer section."""
+        fields, _, host = self._write(0, headers)
+        for name, _ in fields:
+            if name in FORBIDDEN_TRAILERS:
+                raise LocalProtocolError(f"{name} is not allowed in trailers")
+        if host is not None:
+            raise LocalProtocolError("host is not allowed in trailers")
+        return fields
+
+    def _write(self, status: int, headers: Headers) -> tuple[Fields, int, str | None]:
+        """Return the fields with ``:status``, if any; the Content-Length; and the Host."""
+        key = (status, *headers)
+        kept = self._kept.get(key)
+        if kept is None:
+            kept = _write_response(status, headers) if status else _write_fields(headers)
+            if len(self._kept) >= _KEPT:
+                self._kept.clear()
+            self._kept[key] = kept
+        return kept
+
+
+def _write_response(status: int, headers: Headers) -> tuple[Fields, int, str | None]:
+    if not 100 <= status <= 999 or status == 101:  # section 8.6
+        raise LocalProtocolError(f"HTTP/2 has no status {status}")
+    fields, content_length, _ = _write_fields(headers)
+    if status < 200 or status == 204:
+        fields = tuple(field for field in fields if field[0] != "content-length")
+        content_length = NO_LENGTH
+    return ((":status", str(status)), *fields), content_length, None
+
+
+def _write_fields(headers: Headers) -> tuple[Fields, int, str | None]:
+    """Check and normalise fields; return them, the Content-Length and the Host field."""
+    fields: list[tuple[str, str]] = []
+    content_length = NO_LENGTH
+    host: str | None = None
+    for name, value in headers:
+        if not is_token(name):
+            raise LocalProtocolError(f"a field is named {name!r}")
+        name = name.lower()
+        if find_bad_value_char(value):
+            raise LocalProtocolError(f"{name} has a control character")
+        value = value.strip(" \t")
+        meaning = NAMES.get(name, UNKNOWN)
+        if meaning == FORBIDDEN or (meaning == TE and value.lower() != "trailers"):
+            continue
+        if meaning == LENGTH:
+            if not is_content_length(value) or content_length != NO_LENGTH:
+                raise LocalProtocolError("content-length is not one decimal number")
+            content_length = int(value)
+        elif meaning == HOST:
+            if host is not None:
+                raise LocalProtocolError("host comes twice")
+            host = value
+            continue
+        fields.append((name, value))
+    try:
+        header_text.encode("".join(map("".join, fields)))
+    except UnicodeEncodeError as error:
+        raise LocalProtocolError(f"a field has what is not text: {error}") from None
+    return tuple(fields), content_length, host
