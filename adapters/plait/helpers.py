@@ -1,0 +1,424 @@
+"""Small things that the client and the server share: authentication, header values, keys."""
+
+from __future__ import annotations
+
+import enum
+import functools
+import re
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.message import Message
+from email.utils import parsedate
+from pathlib import PurePath
+from typing import Any, Final, Generic, NamedTuple, Self, TypeVar, overload
+from urllib.parse import quote
+from warnings import warn
+
+from multidict import MultiDict, MultiDictProxy, MultiMapping
+from yarl import URL
+
+from plait_engine.policy.auth import (
+    decode_basic_credentials,
+    encode_basic_credentials,
+)
+from plait_engine.policy.hosts import is_canonical_ipv4, is_ip_literal
+
+__all__ = ("BasicAuth", "ChainMapProxy", "ETag", "encode_basic_auth", "reify")
+
+_T = TypeVar("_T")
+
+
+class _SENTINEL(enum.Enum):
+    sentinel = "not given"
+
+
+sentinel: Final = _SENTINEL.sentinel
+"""The default of arguments for which ``None`` has a meaning of its own."""
+
+
+# -- authentication ---------------------------------------------------------------
+
+
+class _BasicAuthFields(NamedTuple):
+    login: str
+    password: str = ""
+    encoding: str = "latin1"
+
+
+class BasicAuth(_BasicAuthFields):
+    """A login and password for Basic authentication (RFC 7617).
+
+    Deprecated as in aiohttp: send ``encode_basic_auth(login, password)`` as the
+    ``Authorization`` header.  Raises ValueError for ``None`` and for a colon in ``login``.
+    """
+
+    def __new__(cls, login: str, password: str = "", encoding: str = "latin1") -> Self:
+        warn(
+            "BasicAuth is deprecated: use encode_basic_auth() as the Authorization header",
+            DeprecationWarning,
+            stacklevel=2,
+        )
+        return cls._make_checked(login, password, encoding)
+
+    @classmethod
+    def _make_checked(cls, login: str, password: str, encoding: str) -> Self:
+        if login is None:
+            raise ValueError("None is not allowed as a login")
+        if password is None:
+            raise ValueError("None is not allowed as a password")
+        if ":" in login:
+            raise ValueError("a login must not have a colon (RFC 7617 section 2)")
+        return super().__new__(cls, login, password, encoding)
+
+    @classmethod
+    def decode(cls, auth_header: str, encoding: str = "latin1") -> Self:
+        """Return the credentials of an ``Authorization`` value.
+
+        Raises ValueError when it is no Basic authentication.
+        """
+        login, password = decode_basic_credentials(auth_header, encoding)
+        return cls._make_checked(login, password, encoding)
+
+    @classmethod
+    def from_url(cls, url: URL, *, encoding: str = "latin1") -> Self | None:
+        """Return the credentials of ``url``, or ``None`` when it has none."""
+        if not isinstance(url, URL):
+            raise TypeError("url must be a yarl.URL")
+        if url.user is None and url.password is None:
+            return None
+        return cls._make_checked(url.user or "", url.password or "", encoding)
+
+    def encode(self) -> str:
+        """Return the value for ``Authorization``."""
+        return encode_basic_credentials(self.login, self.password, self.encoding)
+
+
+def encode_basic_auth(login: str, password: str = "", encoding: str = "utf-8") -> str:
+    """Return the value of ``Authorization`` for Basic authentication (RFC 7617).
+
+    Raises ValueError for a colon in ``login``.
+    """
+    return encode_basic_credentials(login, password, encoding)
+
+
+def strip_auth_from_url(url: URL) -> tuple[URL, BasicAuth | None]:
+    """Return ``url`` without credentials, and the credentials that it had."""
+    auth = BasicAuth.from_url(url)
+    return (url, None) if auth is None else (url.with_user(None), auth)
+
+
+# -- header values -----------------------------------------------------------------
+
+
+class MimeType(NamedTuple):
+    """A media type (RFC 9110 section 8.3.1), in lower case but for parameter values."""
+
+    type: str
+    subtype: str
+    suffix: str
+    parameters: MultiDictProxy[str]
+
+
+@functools.lru_cache(maxsize=256)
+def parse_mimetype(mimetype: str) -> MimeType:
+    """Return the parts of a media type.  What is not understood is left out."""
+    if not mimetype:
+        return MimeType("", "", "", MultiDictProxy(MultiDict()))
+    full, *items = mimetype.split(";")
+    parameters: MultiDict[str] = MultiDict()
+    for item in items:
+        name, _, value = item.partition("=")
+        if name.strip():
+            parameters.add(name.lower().strip(), value.strip(' "'))
+    full = full.strip().lower()
+    main, _, rest = ("*/*" if full == "*" else full).partition("/")
+    subtype, _, suffix = rest.partition("+")
+    return MimeType(main, subtype, suffix, MultiDictProxy(parameters))
+
+
+@functools.lru_cache(maxsize=256)
+def _content_type_and_charset(raw: str) -> tuple[str, str | None]:
+    message = Message()
+    message["Content-Type"] = raw.replace("\r", "").replace("\n", "")
+    charset = message.get_param("charset")
+    return message.get_content_type(), charset if isinstance(charset, str) else None
+
+
+class HeadersMixin:
+    """What requests and responses read from their framing and type fields."""
+
+    __slots__ = ()
+
+    _headers: MultiMapping[str]
+
+    @property
+    def content_type(self) -> str:
+        """The media type, ``application/octet-stream`` when none is given."""
+        raw = self._headers.get("Content-Type")
+        return "application/octet-stream" if raw is None else _content_type_and_charset(raw)[0]
+
+    @property
+    def charset(self) -> str | None:
+        """The ``charset`` parameter of the media type."""
+        raw = self._headers.get("Content-Type")
+        return None if raw is None else _content_type_and_charset(raw)[1]
+
+    @property
+    def content_length(self) -> int | None:
+        """The value of Content-Length, or ``None``."""
+        raw = self._headers.get("Content-Length")
+        return int(raw) if raw is not None and raw.isascii() and raw.isdigit() else None
+
+
+_ETAG = re.compile(r"[!\x23-\x7e\x80-\xff]*")
+
+
+@dataclass(frozen=True, slots=True)
+class ETag:
+    """An entity tag (RFC 9110 section 8.8.3)."""
+
+    value: str
+    is_weak: bool = False
+
+
+def validate_etag_value(value: str) -> None:
+    """Raise ValueError unless ``value`` can stand between the quotes of an entity tag."""
+    if value != "*" and not _ETAG.fullmatch(value):
+        raise ValueError(f"{value!r} is not a valid entity tag: no quotes or control characters")
+
+
+def parse_http_date(date_str: str | None) -> datetime | None:
+    """Return the time of an HTTP date (RFC 9110 section 5.6.7), or ``None``."""
+    if date_str is None:
+        return None
+    parsed = parsedate(date_str)
+    if parsed is None:
+        return None
+    try:
+        return datetime(*parsed[:6], tzinfo=UTC)
+    except ValueError:
+        return None
+
+
+_DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+_MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
+
+
+@functools.lru_cache(maxsize=2)
+def _format_date(timestamp: int) -> str:
+    year, month, day, hour, minute, second, weekday, *_ = time.gmtime(timestamp)
+    return (
+        f"{_DAYS[weekday]}, {day:02} {_MONTHS[month - 1]} {year:04}"
+        f" {hour:02}:{minute:02}:{second:02} GMT"
+    )
+
+
+def rfc822_formatted_time() -> str:
+    """Return the time of day as an HTTP date."""
+    return _format_date(int(time.time()))
+
+
+_QUOTABLE = re.compile(r'[\\"]')
+_NOT_QUOTABLE = re.compile(r"[^\t\x20-\x7e]")
+_TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+
+
+def quoted_string(content: str) -> str:
+    """Return ``content`` with quotes and backslashes escaped (RFC 9110 section 5.6.4).
+
+    Raises ValueError for characters that a quoted string cannot have.
+    """
+    if _NOT_QUOTABLE.search(content):
+        raise ValueError(f"{content!r} cannot be put into a quoted string")
+    return _QUOTABLE.sub(r"\\\g<0>", content)
+
+
+def content_disposition_header(
+    disptype: str, quote_fields: bool = True, _charset: str = "utf-8", **params: str
+) -> str:
+    """Return a Content-Disposition value (RFC 6266; for forms RFC 7578 section 4.2).
+
+    ``quote_fields``: percent-encode names and file names, as browsers do in forms; else
+    use a quoted string, or RFC 8187's notation where that cannot hold the text.
+    """
+    if not disptype or not _TOKEN.fullmatch(disptype):
+        raise ValueError(f"bad content disposition type {disptype!r}")
+    parts = [disptype]
+    for key, value in params.items():
+        if not key or not _TOKEN.fullmatch(key):
+            raise ValueError(f"bad content disposition parameter {key!r}={value!r}")
+        name = key.lower()
+        if quote_fields and name == "filename":
+            parts.append(f'{name}="{quote(value, "", encoding=_charset)}"')
+        elif quote_fields and not _NOT_QUOTABLE.search(value):
+            parts.append(f'{name}="{quoted_string(value)}"')
+        elif quote_fields:
+            parts.append(f"{name}*={_charset}''{quote(value, '', encoding=_charset)}")
+        else:
+            escaped = _QUOTABLE.sub(r"\\\g<0>", value)
+            parts.append(f'{name}="{escaped}"')
+    return "; ".join(parts)
+
+
+def guess_filename(obj: Any, default: str | None = None) -> str | None:
+    """Return the last part of the name of an open file, if it has one."""
+    name = getattr(obj, "name", None)
+    if isinstance(name, str) and name and name[0] != "<" and name[-1] != ">":
+        return PurePath(name).name
+    return default
+
+
+def is_ip_address(host: str | None) -> bool:
+    """Tell whether ``host`` is the literal of an IPv4 or IPv6 address."""
+    return bool(host) and is_ip_literal(str(host))
+
+
+def is_canonical_ipv4_address(host: str) -> bool:
+    """Tell whether ``host`` is an IPv4 address of four decimal numbers."""
+    return is_canonical_ipv4(host)
+
+
+def should_remove_content_length(method: str, code: int) -> bool:
+    """Tell whether a response has no Content-Length (RFC 9110 section 8.6)."""
+    return 100 <= code < 200 or code == 204 or (200 <= code < 300 and method == "CONNECT")
+
+
+# -- mappings and keys ----------------------------------------------------------------
+
+
+class BaseKey(Generic[_T]):
+    """A key that says of what type its value is; each one is unique."""
+
+    __slots__ = ("__orig_class__", "_name", "_t")
+
+    __orig_class__: type[object]
+
+    def __init__(self, name: str, t: type[_T] | None = None) -> None:
+        module = _calling_module()
+        self._name = f"{module}.{name}"
+        self._t = t
+
+    def __lt__(self, other: object) -> bool:
+        if isinstance(other, BaseKey):
+            return self._name < other._name
+        return True  # Keys order before strings.
+
+    def __repr__(self) -> str:
+        kind = self._t
+        if kind is None:
+            # ``AppKey[int]("x")``: typing puts the parameter there after __init__.
+            original = getattr(self, "__orig_class__", None)
+            kind = original.__args__[0] if original is not None else None
+        if kind is None:
+            text = "<<Unknown>>"
+        elif isinstance(kind, type):
+            text = (
+                kind.__qualname__
+                if kind.__module__ == "builtins"
+                else f"{kind.__module__}.{kind.__qualname__}"
+            )
+        else:
+            text = repr(kind)
+        return f"<{type(self).__name__}({self._name}, type={text})>"
+
+
+def _calling_module() -> str:
+    """Return the name of the module that makes a key, past the classes of this one."""
+    frame = sys._getframe(2)
+    while frame.f_back is not None and frame.f_globals.get("__name__") in (__name__, "typing"):
+        frame = frame.f_back
+    return str(frame.f_globals.get("__name__", "<unknown>"))
+
+
+class AppKey(BaseKey[_T]):
+    """A key of an ``Application``."""
+
+    __slots__ = ()
+
+
+class RequestKey(BaseKey[_T]):
+    """A key of a request."""
+
+    __slots__ = ()
+
+
+class ResponseKey(BaseKey[_T]):
+    """A key of a response."""
+
+    __slots__ = ()
+
+
+class ChainMapProxy(Mapping[str | AppKey[Any], Any]):
+    """A read-only view of several mappings; the first that has a key wins."""
+
+    __slots__ = ("_maps",)
+
+    def __init__(self, maps: Iterable[Mapping[str | AppKey[Any], Any]]) -> None:
+        self._maps = tuple(maps)
+
+    @overload
+    def __getitem__(self, key: AppKey[_T]) -> _T: ...
+    @overload
+    def __getitem__(self, key: str) -> Any: ...
+    def __getitem__(self, key: str | AppKey[_T]) -> Any:
+        for mapping in self._maps:
+            if key in mapping:
+                return mapping[key]
+        raise KeyError(key)
+
+    @overload  # type: ignore[override]  # likewise
+    def get(self, key: AppKey[_T], default: _T) -> _T: ...
+    @overload
+    def get(self, key: AppKey[_T], default: None = ...) -> _T | None: ...
+    @overload
+    def get(self, key: str, default: Any = ...) -> Any: ...
+    def get(self, key: str | AppKey[_T], default: Any = None) -> Any:
+        try:
+            return self[key]
+        except KeyError:
+            return default
+
+    def __len__(self) -> int:
+        return len(set().union(*self._maps))
+
+    def __iter__(self) -> Iterator[str | AppKey[Any]]:
+        merged: dict[str | AppKey[Any], Any] = {}
+        for mapping in reversed(self._maps):
+            merged.update(mapping)
+        return iter(merged)
+
+    def __contains__(self, key: object) -> bool:
+        return any(key in mapping for mapping in self._maps)
+
+    def __bool__(self) -> bool:
+        return any(self._maps)
+
+    def __repr__(self) -> str:
+        return f"ChainMapProxy({', '.join(map(repr, self._maps))})"
+
+
+class reify(Generic[_T]):  # aiohttp's name
+    """A property that is computed once; the value is kept in the owner's ``_cache``."""
+
+    def __init__(self, wrapped: Callable[[Any], _T]) -> None:
+        self.wrapped = wrapped
+        self.__doc__ = wrapped.__doc__
+        self.name = wrapped.__name__
+
+    @overload
+    def __get__(self, inst: None, owner: type[object] | None = None) -> Self: ...
+    @overload
+    def __get__(self, inst: Any, owner: type[object] | None = None) -> _T: ...
+    def __get__(self, inst: Any, owner: type[object] | None = None) -> Self | _T:
+        if inst is None:
+            return self
+        cache: dict[str, _T] = inst._cache
+        if self.name not in cache:
+            cache[self.name] = self.wrapped(inst)
+        return cache[self.name]
+
+    def __set__(self, inst: Any, value: _T) -> None:
+        raise AttributeError("a reified property is read-only")

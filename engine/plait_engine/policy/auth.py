@@ -1,0 +1,39 @@
+"""Basic authentication (RFC 7617): a login and a password, joined by a colon, in base64."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+
+
+def encode_basic_credentials(login: str, password: str = "", encoding: str = "utf-8") -> str:
+    """Return the value of ``Authorization``.
+
+    Raises ValueError for a colon in ``login`` (RFC 7617 section 2) and for text that
+    ``encoding`` does not have.
+    """
+    if ":" in login:
+        raise ValueError("a login must not have a colon (RFC 7617 section 2)")
+    octets = f"{login}:{password}".encode(encoding)
+    return "Basic " + base64.b64encode(octets).decode("ascii")
+
+
+def decode_basic_credentials(value: str, encoding: str = "utf-8") -> tuple[str, str]:
+    """Return login and password of an ``Authorization`` value.
+
+    Raises ValueError when it is no Basic authentication or is malformed.
+    """
+    scheme, separator, encoded = value.strip(" ").partition(" ")
+    if not separator:
+        raise ValueError("could not parse the authorization header")
+    if scheme.lower() != "basic":
+        raise ValueError(f"unknown authorization method {scheme}")
+    try:
+        decoded = base64.b64decode(encoded.strip(" ").encode("ascii"), validate=True)
+        text = decoded.decode(encoding)
+    except (binascii.Error, UnicodeError) as error:
+        raise ValueError("invalid base64 encoding") from error
+    login, separator, password = text.partition(":")
+    if not separator:
+        raise ValueError("invalid credentials: there is no colon")
+    return login, password
