@@ -29,6 +29,11 @@ http {{
     client_max_body_size 0;
     keepalive_requests 100000000;
     keepalive_timeout 300s;
+    types {{ text/plain txt; }}
+    default_type application/octet-stream;
+    gzip on;
+    gzip_types text/plain;
+    gzip_http_version 1.1;
     ssl_certificate {certificate};
     ssl_certificate_key {key};
     server {{
@@ -44,6 +49,10 @@ http {{
         location = /protocol {{
             default_type text/plain;
             return 200 "$server_protocol";
+        }}
+        location = /connection {{
+            default_type text/plain;
+            return 200 "$connection";
         }}
         location = /redirect {{
             return 302 /protocol;
@@ -70,8 +79,8 @@ class Nginx:
 
     ``plain`` speaks HTTP/1.1, ``tls`` what ALPN chooses, ``h2c`` cleartext HTTP/2 for
     clients with prior knowledge.  Paths: ``/`` (13 octets), ``/protocol`` (the version
-    that nginx saw), ``/redirect``, ``/upload`` (answers with the length of the body that
-    was sent with Content-Length), and the files of ``root``.
+    that nginx saw), ``/connection`` (the serial number of the connection), ``/redirect``,
+    ``/upload`` (answers with the length of the body), and the files of ``root``.
 
     Args:
         folder: where its files go; ``folder / "root"`` is the document root.

@@ -1,0 +1,126 @@
+"""plait's client against aiohttp's server: HTTP/1.1 and WebSocket."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+
+import aiohttp
+import pytest
+
+import plait
+from tests.conftest import Authority
+from tests.interop.app import Seen, digest, make_app_of, payload
+from tests.interop.conftest import Server
+from tests.serving import ServerThread
+from tests.sessions import H1, H1_TLS, Way
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture(scope="module")
+def running_aiohttp(authority: Authority) -> Iterator[Server]:
+    record: list[Seen] = []
+    app = make_app_of(aiohttp, record)
+    with ServerThread(aiohttp, app, authority.server_context("http/1.1")) as thread:
+        yield Server(thread.port, thread.tls_port, record)
+
+
+@pytest.fixture
+def aiohttp_server(running_aiohttp: Server) -> Server:
+    running_aiohttp.record.clear()
+    return running_aiohttp
+
+
+@pytest.fixture(params=[H1, H1_TLS], ids=str)
+def way(request: pytest.FixtureRequest) -> Way:
+    chosen: Way = request.param
+    return chosen
+
+
+@pytest.fixture
+async def session(authority: Authority, way: Way) -> AsyncIterator[plait.ClientSession]:
+    async with way.open_session(authority) as opened:
+        yield opened
+
+
+async def test_requests(session: plait.ClientSession, aiohttp_server: Server, way: Way) -> None:
+    async with session.get(aiohttp_server.url("/version", tls=way.tls)) as response:
+        assert (response.status, await response.text()) == (200, "1.1")
+    async with session.post(
+        aiohttp_server.url("/echo", tls=way.tls), json={"a": [1, 2]}
+    ) as response:
+        assert await response.json(content_type=None) == {"a": [1, 2]}
+    async with session.head(aiohttp_server.url("/", tls=way.tls)) as response:
+        assert response.headers["Content-Length"] == "13"
+    async with session.get(aiohttp_server.url("/redirect", tls=way.tls)) as response:
+        assert await response.text() == "1.1"
+    async with session.get(aiohttp_server.url("/none", tls=way.tls)) as response:
+        assert response.status == 404
+    assert aiohttp_server.connections == 1
+
+
+async def test_bodies(session: plait.ClientSession, aiohttp_server: Server, way: Way) -> None:
+    body = payload(8_000_000)
+
+    async def pieces() -> AsyncIterator[bytes]:
+        for start in range(0, len(body), 100_000):
+            yield body[start : start + 100_000]
+
+    for path, expected in (("/upload", digest(body).encode()), ("/duplex", body)):
+        url = aiohttp_server.url(path, tls=way.tls)
+        async with session.post(url, data=pieces()) as response:
+            assert digest(await response.read()) == digest(expected)
+    for query in ("size=8000000", "size=8000000&length"):
+        url = aiohttp_server.url(f"/download?{query}", tls=way.tls)
+        async with session.get(url) as response:
+            assert digest(await response.read()) == digest(body)
+
+
+async def test_refused_while_sending(
+    session: plait.ClientSession, aiohttp_server: Server, way: Way
+) -> None:
+    url = aiohttp_server.url("/refuse", tls=way.tls)
+    async with session.post(url, data=payload(1_000_000), expect100=True) as response:
+        assert (response.status, await response.text()) == (413, "too much")
+
+
+async def test_many_at_once(session: plait.ClientSession, aiohttp_server: Server, way: Way) -> None:
+    async def one(number: int) -> bytes:
+        url = aiohttp_server.url("/echo", tls=way.tls)
+        async with session.post(url, data=str(number).encode()) as response:
+            return await response.read()
+
+    answers = await asyncio.gather(*(one(number) for number in range(300)))
+    assert answers == [str(number).encode() for number in range(300)]
+
+
+@pytest.mark.parametrize("compress", [0, 15], ids=["plain", "deflate"])
+async def test_websocket(
+    session: plait.ClientSession, aiohttp_server: Server, way: Way, compress: int
+) -> None:
+    async with session.ws_connect(
+        aiohttp_server.url("/ws", tls=way.tls),
+        protocols=("other", "plait"),
+        compress=compress,
+        max_msg_size=0,
+    ) as websocket:
+        assert websocket.protocol == "plait"
+        await websocket.send_str("héllo")
+        assert await websocket.receive_str() == "héllo"
+        for size in (0, 1, 125, 126, 65535, 65536, 3_000_000):
+            await websocket.send_bytes(payload(size))
+            assert await websocket.receive_bytes() == payload(size)
+        await websocket.ping(b"are you there")
+        await websocket.send_str("close")
+        message = await websocket.receive()
+        assert (message.type, message.data) == (plait.WSMsgType.CLOSE, 4000)
+        assert message.extra == "as you like"
+
+
+async def test_websocket_that_is_none(
+    session: plait.ClientSession, aiohttp_server: Server, way: Way
+) -> None:
+    with pytest.raises(plait.WSServerHandshakeError) as caught:
+        await session.ws_connect(aiohttp_server.url("/", tls=way.tls))
+    assert caught.value.status == 200
