@@ -1,0 +1,80 @@
+"""A chat room over WebSocket: ``python examples/chat.py serve``, and ``... join NAME``.
+
+What one says, all hear.  The room is a set of WebSockets; some may have come over HTTP/1.1
+and others over HTTP/2.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+
+import plait
+from plait import web
+
+PORT = 8080
+ROOM = web.AppKey("room", set[web.WebSocketResponse])
+
+
+async def chat(request: web.Request) -> web.WebSocketResponse:
+    websocket = web.WebSocketResponse(heartbeat=30)
+    await websocket.prepare(request)
+    room = request.app[ROOM]
+    name = request.query.get("name", "somebody")
+    room.add(websocket)
+    try:
+        await say(room, f"* {name} comes in")
+        async for message in websocket:
+            if message.type is plait.WSMsgType.TEXT:
+                await say(room, f"{name}: {message.data}")
+    finally:
+        room.discard(websocket)
+        await say(room, f"* {name} leaves")
+    return websocket
+
+
+async def say(room: set[web.WebSocketResponse], text: str) -> None:
+    """Tell everybody; who has just gone does not stop the others from hearing it."""
+    await asyncio.gather(*(member.send_str(text) for member in room), return_exceptions=True)
+
+
+async def close_room(app: web.Application) -> None:
+    for member in list(app[ROOM]):
+        await member.close(code=plait.WSCloseCode.GOING_AWAY, message=b"the room closes")
+
+
+def make_app() -> web.Application:
+    app = web.Application()
+    app[ROOM] = set()
+    app.add_routes([web.get("/chat", chat)])
+    app.on_shutdown.append(close_room)
+    return app
+
+
+async def join(name: str) -> None:
+    """Print what is said; send what is typed, until standard input ends."""
+    url = f"http://127.0.0.1:{PORT}/chat"
+    async with (
+        plait.ClientSession() as session,
+        session.ws_connect(url, params={"name": name}) as websocket,
+    ):
+
+        async def listen() -> None:
+            async for message in websocket:
+                print(message.data)
+
+        listener = asyncio.create_task(listen())
+        while line := await asyncio.to_thread(sys.stdin.readline):
+            await websocket.send_str(line.rstrip("\n"))
+        await websocket.close()
+        await listener
+
+
+if __name__ == "__main__":
+    match sys.argv[1:]:
+        case ["serve"]:
+            web.run_app(make_app(), host="127.0.0.1", port=PORT)
+        case ["join", name]:
+            asyncio.run(join(name))
+        case _:
+            sys.exit(__doc__)

@@ -1,0 +1,26 @@
+"""Fetch URLs at once on trio: ``python examples/trio_fetch.py URL...``."""
+
+from __future__ import annotations
+
+import sys
+
+import trio
+
+import plait_trio
+
+
+async def show(url: str) -> None:
+    response = await plait_trio.fetch(url)
+    size = len(response.body)
+    print(f"{url}: {response.status} over HTTP/{response.http_version}, {size:,} octets")
+
+
+async def main(urls: list[str]) -> None:
+    with trio.fail_after(30):
+        async with trio.open_nursery() as nursery:
+            for url in urls:
+                nursery.start_soon(show, url)
+
+
+if __name__ == "__main__":
+    trio.run(main, sys.argv[1:])
