@@ -141,6 +141,7 @@ class HTTP1Server(HTTP1Connection):
             self._fields_octets, line_end + 2
         ):
             # The field section, with the empty line, is that of the last request.
+            line = self._read_line(data[:line_end])
             fields = self._fields
             end = line_end + 2 + len(self._fields_octets)
         else:
@@ -148,8 +149,10 @@ class HTTP1Server(HTTP1Connection):
             if not 0 < line_end < end <= self._short_head or data.startswith(b"PRI "):
                 self._receive(data, now)
                 return
+            # The line first: of two faults its own is answered, as with a head in pieces.
+            line = self._read_line(data[:line_end])
             fields = self._read_fields(data[line_end + 2 : end])
-        self._begin_exchange(self._read_line(data[:line_end]), fields, now)
+        self._begin_exchange(line, fields, now)
         if end < len(data):
             self._receive(data[end:], now)
 
