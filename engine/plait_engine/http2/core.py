@@ -48,7 +48,7 @@ from .flow import ReceiveWindow, WindowTuner
 from .hpack import Decoder, Encoder
 from .outgoing import HeadWriter
 from .scheduler import DEFAULT_PRIORITY, Outbound, Scheduler
-from .settings import INITIAL_WINDOW, PeerSettings
+from .settings import ASSUMED_STREAMS, INITIAL_WINDOW, PeerSettings
 from .streams import (
     CLOSED,
     DONE,
@@ -57,7 +57,7 @@ from .streams import (
     ClosedStreams,
     Stream,
 )
-from .validity import RequestHead, ResponseHead
+from .validity import HeadReader
 
 GOAWAY_PING: Final = b"plaitbye"
 """The payload of the PING between the two phases of GOAWAY."""
@@ -76,6 +76,7 @@ class HTTP2Core(Connection):
         "_encoder",
         "_glitches",
         "_goaway_final",
+        "_heads",
         "_highest",
         "_idle_since",
         "_is_leaving",
@@ -83,6 +84,7 @@ class HTTP2Core(Connection):
         "_is_server",
         "_is_settled",
         "_last_accepted",
+        "_max_streams",
         "_now",
         "_out",
         "_peer",
@@ -91,9 +93,7 @@ class HTTP2Core(Connection):
         "_priorities",
         "_reader",
         "_received_at",
-        "_request_heads",
         "_resets",
-        "_response_heads",
         "_scheduler",
         "_send_window",
         "_stalled_since",
@@ -113,7 +113,8 @@ class HTTP2Core(Connection):
         # streams
         self._streams: dict[int, Stream] = {}
         self._closed = ClosedStreams()
-        self._highest = 0  # the highest id that the client has used
+        self._highest = -1  # the highest id that the client has used
+        self._max_streams = min(limits.max_concurrent_streams, ASSUMED_STREAMS)
         self._last_accepted = frames.MAX_STREAM_ID  # server: what GOAWAY said
         self._goaway_final = False
         self._is_leaving = False  # the application has closed the connection
@@ -127,8 +128,7 @@ class HTTP2Core(Connection):
             max_header_list_size=limits.max_header_list_size,
             max_fields=limits.max_fields,
         )
-        self._request_heads: dict[int, RequestHead] = {}  # by id of the decoder's list
-        self._response_heads: dict[int, ResponseHead] = {}
+        self._heads = HeadReader(config)
         self._block: tuple[int, int, list[bytes]] | None = None  # stream, flags, fragments
         self._window = ReceiveWindow(
             max(limits.connection_window, INITIAL_WINDOW), limits.max_connection_window
@@ -281,10 +281,13 @@ class HTTP2Core(Connection):
     ) -> None:
         """Say GOAWAY, end every stream, and close."""
         debug = error.message.encode("ascii", "backslashreplace")[:_MAX_DEBUG] if error else b""
-        last = min(self._highest, self._last_accepted) if self._is_server else 0
-        self._out.append(frames.encode_goaway(last, code, debug))
+        self._out.append(frames.encode_goaway(self._last_processed(), code, debug))
         self._close_streams(code, Initiator.LOCAL, error)
         self._close(reason, error, action)
+
+    def _last_processed(self) -> int:
+        """The last stream of the peer's that we may have acted on (section 6.8)."""
+        return max(0, min(self._highest, self._last_accepted)) if self._is_server else 0
 
     def _close_streams(
         self, code: int, initiator: Initiator, error: RemoteProtocolError | None
@@ -312,7 +315,6 @@ class HTTP2Core(Connection):
     def _send_last_goaway(self) -> None:
         """The second phase of GOAWAY, and the only one of a client (section 6.8)."""
         self._goaway_final = True
-        self._last_accepted = self._highest
-        last = self._highest if self._is_server else 0
+        self._last_accepted = last = self._last_processed()
         self._out.append(frames.encode_goaway(last, ErrorCode.NO_ERROR))
         self._timers.stop(Timer.CLOSE)

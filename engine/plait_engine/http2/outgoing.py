@@ -1,4 +1,4 @@
-"""Heads and trailers that we send, held to the rules of ``validity`` (RFC 9113 section 8).
+"""Heads and trailers that we send, held to the same rules as received ones (RFC 9113 section 8).
 
 Strategy
 --------
@@ -13,7 +13,7 @@ What belongs to HTTP/1.1 is not an error, since applications are written for bot
 * a Host field becomes ``:authority`` (section 8.3.1);
 * 1xx and 204 lose their Content-Length (RFC 9110 section 8.6).
 
-Everything else that ``validity`` would refuse is refused here: a name that is no token,
+Everything else that ``fields`` and ``validity`` would refuse is refused here: a name that is no token,
 control characters, a target in another form than the origin's, trailers of RFC 9110
 section 6.5.1.
 """
@@ -28,8 +28,7 @@ from plait_engine.errors import LocalProtocolError
 from plait_engine.events import Request
 from plait_engine.headers import Headers, find_bad_value_char, is_token
 
-from .streams import NO_LENGTH
-from .validity import (
+from .fields import (
     FORBIDDEN,
     FORBIDDEN_TRAILERS,
     HOST,
@@ -37,10 +36,10 @@ from .validity import (
     NAMES,
     TE,
     UNKNOWN,
-    is_authority,
     is_content_length,
-    is_path,
 )
+from .streams import NO_LENGTH
+from .validity import is_authority, is_path
 
 Fields: TypeAlias = tuple[tuple[str, str], ...]
 

@@ -51,7 +51,7 @@ from .core import GOAWAY_PING, HTTP2Core
 from .flow import PROBE
 from .hpack import HeaderListTooLarge, HPACKError
 from .scheduler import parse_priority
-from .settings import ASSUMED_STREAMS, INITIAL_WINDOW
+from .settings import INITIAL_WINDOW
 from .streams import (
     ABSENT_ERRORS,
     BODY,
@@ -65,9 +65,8 @@ from .streams import (
     Absent,
     Stream,
 )
-from .validity import RequestHead, ResponseHead, read_request, read_response, read_trailers
+from .validity import RequestHead
 
-_KEPT_HEADS: Final = 64
 _MAX_DEBUG_DATA: Final = 1024
 _SMALL_INCREMENT: Final = 64
 """A WINDOW_UPDATE below this is odd: it buys less than its own frame costs."""
@@ -243,6 +242,18 @@ class Receiver(HTTP2Core):
             fields = self._decoder.decode(block)
         except HeaderListTooLarge as error:
             too_large = str(error)
+        head = self._heads.known_requests.get(id(fields))
+        if (
+            head is not None
+            and head.is_simple
+            and flags == _WHOLE
+            and stream_id == self._highest + 2
+            and stream_id <= self._last_accepted
+            and len(self._streams) < self._max_streams
+            and not self._priorities
+        ):
+            self._on_simple_request(stream_id, head, now)
+            return
         stream = self._streams.get(stream_id)
         if stream is None:
             if not self._is_server or stream_id <= self._highest or not stream_id & 1:
@@ -278,19 +289,36 @@ class Receiver(HTTP2Core):
             self._closed.add_skipped(highest + 1, stream_id - 1)
         if stream_id > self._last_accepted:
             _stream_error("a new stream after GOAWAY", ErrorCode.REFUSED_STREAM)
-        limit = self.config.limits.max_concurrent_streams
-        if not self._is_settled:
-            limit = min(limit, ASSUMED_STREAMS)
-        if len(self._streams) >= limit:
-            _stream_error(f"more than {limit} streams at once", ErrorCode.REFUSED_STREAM)
+        if len(self._streams) >= self._max_streams:
+            _stream_error(
+                f"more than {self._max_streams} streams at once", ErrorCode.REFUSED_STREAM
+            )
+
+    def _on_simple_request(self, stream_id: int, head: RequestHead, now: float) -> None:
+        """The short cut for the next stream, when its head repeats and there is no content."""
+        self._highest = stream_id
+        self._streams[stream_id] = Stream(
+            stream_id, HALF_CLOSED_REMOTE, DONE, HEAD, head.method, now
+        )
+        self._events += (
+            Request(
+                stream_id,
+                head.method,
+                head.scheme,
+                head.authority,
+                head.target,
+                head.headers,
+                None,
+                "2",
+            ),
+            EndOfMessage(stream_id),
+        )
 
     def _on_request(
         self, stream_id: int, fields: list[tuple[str, str]], end: int, now: float
     ) -> None:
         """A client opens a stream (section 8.3.1)."""
-        head = self._request_heads.get(id(fields))
-        if head is None:
-            head = self._read_request_head(fields)
+        head = self._heads.request(fields)
         if head.protocol is not None and head.protocol not in self.config.upgrade_protocols:
             flags = frames.END_STREAM if end else 0
             self._refuse(stream_id, flags, 501, f"the protocol {head.protocol!r}", now)
@@ -326,13 +354,6 @@ class Receiver(HTTP2Core):
         else:
             self._watch_body(now)
 
-    def _read_request_head(self, fields: list[tuple[str, str]]) -> RequestHead:
-        head = read_request(fields, self.config)
-        if len(self._request_heads) >= _KEPT_HEADS:
-            self._request_heads.clear()
-        self._request_heads[id(fields)] = head
-        return head
-
     def _watch_body(self, now: float) -> None:
         """A body is coming: let the timer run, unless it does already."""
         timeout = self.config.timeouts.body
@@ -356,9 +377,7 @@ class Receiver(HTTP2Core):
         self, stream: Stream, fields: list[tuple[str, str]], end: int, now: float
     ) -> None:
         """A server answers, finally or not (section 8.1)."""
-        head = self._response_heads.get(id(fields))
-        if head is None:
-            head = self._read_response_head(fields)
+        head = self._heads.response(fields)
         stream_id, status = stream.stream_id, head.status
         stream.expects = None
         if stream.outbound is not None and stream.outbound.is_held:
@@ -393,20 +412,13 @@ class Receiver(HTTP2Core):
         if end:
             self._end_data(stream, now)
 
-    def _read_response_head(self, fields: list[tuple[str, str]]) -> ResponseHead:
-        head = read_response(fields)
-        if len(self._response_heads) >= _KEPT_HEADS:
-            self._response_heads.clear()
-        self._response_heads[id(fields)] = head
-        return head
-
     def _on_trailers(
         self, stream: Stream, fields: list[tuple[str, str]], end: int, now: float
     ) -> None:
         """The field section after the content (section 8.1)."""
         if not end:
             _stream_error("trailers do not end the stream")
-        trailers = read_trailers(fields)
+        trailers = self._heads.trailers(fields)
         if stream.to_receive > 0:
             _stream_error("the content does not have the length of content-length")
         if stream.receiving != DONE:
@@ -521,6 +533,7 @@ class Receiver(HTTP2Core):
             self._charge_glitch(now)
             return
         self._is_settled = True
+        self._max_streams = self.config.limits.max_concurrent_streams
         self._timers.stop(Timer.SETTINGS)
         surplus = INITIAL_WINDOW - self.config.limits.stream_window
         if surplus > 0:
@@ -658,6 +671,9 @@ _Handler: TypeAlias = Callable[[Receiver, int, int, bytes, float], None]
 _MANY_PARTS: Final = 64
 _DEPENDS_ON_ITSELF: Final = 0x100
 """A flag beside those of HEADERS: the stream depends on itself."""
+
+_WHOLE: Final = frames.END_HEADERS | frames.END_STREAM
+"""The flags of HEADERS that are a whole message."""
 
 _UNKNOWN: Final = 0xF  # an index of the tables that is no known type
 

@@ -463,4 +463,4 @@ class Sender(Receiver):
         """Return the id for the next request (section 5.1.1)."""
         if self.available_streams <= 0:
             raise LocalProtocolError("no stream can be opened now")
-        return self._highest + 2 if self._highest else 1
+        return self._highest + 2
