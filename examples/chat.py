@@ -1,4 +1,7 @@
-"""A chat room over WebSocket: ``python examples/chat.py serve``, and ``... join NAME``.
+"""A chat room over WebSocket.
+
+    python examples/chat.py serve 8080
+    python examples/chat.py join 8080 NAME
 
 What one says, all hear.  The room is a set of WebSockets; some may have come over HTTP/1.1
 and others over HTTP/2.
@@ -12,7 +15,6 @@ import sys
 import plait
 from plait import web
 
-PORT = 8080
 ROOM = web.AppKey("room", set[web.WebSocketResponse])
 
 
@@ -51,9 +53,9 @@ def make_app() -> web.Application:
     return app
 
 
-async def join(name: str) -> None:
+async def join(port: int, name: str) -> None:
     """Print what is said; send what is typed, until standard input ends."""
-    url = f"http://127.0.0.1:{PORT}/chat"
+    url = f"http://127.0.0.1:{port}/chat"
     async with (
         plait.ClientSession() as session,
         session.ws_connect(url, params={"name": name}) as websocket,
@@ -72,9 +74,9 @@ async def join(name: str) -> None:
 
 if __name__ == "__main__":
     match sys.argv[1:]:
-        case ["serve"]:
-            web.run_app(make_app(), host="127.0.0.1", port=PORT)
-        case ["join", name]:
-            asyncio.run(join(name))
+        case ["serve", port]:
+            web.run_app(make_app(), host="127.0.0.1", port=int(port))
+        case ["join", port, name]:
+            asyncio.run(join(int(port), name))
         case _:
             sys.exit(__doc__)

@@ -10,6 +10,7 @@ import os
 import struct
 import sys
 import time
+from itertools import cycle, islice
 
 from plait_engine import (
     Config,
@@ -27,10 +28,12 @@ _STREAMS = 16
 _BATCHES = 64
 """Batches of HTTP/2 streams on one connection; then a new one begins."""
 
-_H1_REQUEST = (
-    b"GET / HTTP/1.1\r\nHost: example.com\r\nUser-Agent: bench\r\nAccept: */*\r\n"
-    b"Accept-Encoding: gzip, deflate\r\n\r\n"
-)
+# Of a thousand different targets, so that no cache of whole requests can help.
+_H1_REQUESTS = [
+    b"GET /item/%d HTTP/1.1\r\nHost: example.com\r\nUser-Agent: bench\r\nAccept: */*\r\n"
+    b"Accept-Encoding: gzip, deflate\r\n\r\n" % number
+    for number in range(1000)
+]
 _RESPONSE_HEADERS = (
     ("content-type", "text/plain; charset=utf-8"),
     ("content-length", "13"),
@@ -66,8 +69,8 @@ def _open(protocol: str, name: EngineName) -> Connection:
 
 def _h1(name: EngineName, count: int) -> None:
     engine = _open("http/1.1", name)
-    for _ in range(count):
-        if _answer(engine, _H1_REQUEST) != 1:
+    for request in islice(cycle(_H1_REQUESTS), count):
+        if _answer(engine, request) != 1:
             raise RuntimeError("a request was not answered")
 
 

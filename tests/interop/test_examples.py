@@ -1,0 +1,106 @@
+"""The programs of ``examples/`` do what they say."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from benchmarks.processes import Child, free_port
+from tests.interop.conftest import Curl
+
+_ROOT = Path(__file__).parents[2]
+
+Serve = Callable[..., str]
+
+
+@pytest.fixture(autouse=True)
+def _plait_without_being_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    path = os.pathsep.join(str(_ROOT / folder) for folder in ("engine", "adapters"))
+    monkeypatch.setenv("PYTHONPATH", path)
+
+
+def command(name: str, *arguments: str) -> list[str]:
+    return [sys.executable, str(_ROOT / "examples" / f"{name}.py"), *arguments]
+
+
+@pytest.fixture
+def serve(tmp_path: Path) -> Iterator[Serve]:
+    """Starts an example that serves on the port that ``{port}`` stands for."""
+    with ExitStack() as stack:
+
+        def start(name: str, *arguments: str) -> str:
+            port = free_port()
+            given = [argument.format(port=port) for argument in arguments]
+            child = stack.enter_context(Child(command(name, *given), tmp_path / f"{name}.log"))
+            child.wait_for_port(port)
+            return f"http://127.0.0.1:{port}"
+
+        yield start
+
+
+def run_example(name: str, *arguments: str, stdin: str = "") -> str:
+    result = subprocess.run(
+        command(name, *arguments), input=stdin, capture_output=True, text=True, timeout=60
+    )
+    assert (result.returncode, result.stderr) == (0, "")
+    return result.stdout
+
+
+@pytest.mark.parametrize("option", ["--http1.1", "--http2-prior-knowledge"])
+def test_server(serve: Serve, curl: Curl, option: str) -> None:
+    url = serve("server", "{port}")
+    assert curl(option, f"{url}/greet/you").stdout == "Hello, you!\n"
+    posted = curl(
+        *(option, "--header", "Content-Type: application/json", "--data", "[3, 1, 2]"),
+        f"{url}/sorted",
+    )
+    assert posted.stdout == "[1, 2, 3]"
+
+
+@pytest.mark.parametrize(
+    ("option", "version"), [("--http1.1", "1.1"), ("--http2-prior-knowledge", "2")]
+)
+def test_embed_engine(serve: Serve, curl: Curl, option: str, version: str) -> None:
+    url = serve("embed_engine", "{port}")
+    posted = curl(option, "--data", "anything", f"{url}/path", f"{url}/again")
+    assert posted.stdout == (f"POST /path over HTTP/{version}\nPOST /again over HTTP/{version}\n")
+
+
+@pytest.mark.parametrize("name", ["client", "trio_fetch"])
+def test_clients(serve: Serve, name: str) -> None:
+    url = serve("server", "{port}")
+    output = run_example(name, f"{url}/greet/a", f"{url}/greet/you")
+    assert sorted(output.splitlines()) == [
+        f"{url}/greet/a: 200 over HTTP/1.1, 10 octets",
+        f"{url}/greet/you: 200 over HTTP/1.1, 12 octets",
+    ]
+
+
+def test_chat(serve: Serve) -> None:
+    url = serve("chat", "serve", "{port}")
+    port = url.rpartition(":")[2]
+    output = run_example("chat", "join", port, "Ada", stdin="Good morning\n")
+    assert output.splitlines()[:2] == ["* Ada comes in", "Ada: Good morning"]
+
+
+def test_demo() -> None:
+    result = subprocess.run(
+        [sys.executable, "-m", "examples.demo", "--once"],
+        cwd=_ROOT,
+        capture_output=True,
+        text=True,
+        timeout=110,
+    )
+    assert (result.returncode, result.stderr) == (0, "")
+    assert "WebSocket over HTTP/2" in result.stdout
+    table = [line.split("│")[1:-1] for line in result.stdout.splitlines() if "│" in line]
+    rows = {tuple(cell.strip() for cell in row[:2]): row for row in table}
+    # One connection for a thousand requests: what HTTP/2 is for.
+    _, _, _, requests, _, connections, _ = rows["HTTP/2", "requests, 100 at a time"]
+    assert (requests.strip(), connections.strip()) == ("1,000", "1")
