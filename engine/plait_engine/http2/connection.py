@@ -86,7 +86,7 @@ class HTTP2Connection(Sender):
 
     def data_to_send(self) -> bytes:
         """Return the next octets for the transport; ``b""`` when there are none."""
-        if self._scheduler:
+        if self._scheduler.ready:
             self._frame_queued()
         out = self._out
         if not out:

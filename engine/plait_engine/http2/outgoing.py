@@ -51,14 +51,15 @@ _is_scheme = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*").fullmatch  # RFC 3986 sectio
 class HeadWriter:
     """Makes header blocks' fields, with a memory of the last ones."""
 
-    __slots__ = ("_kept",)
+    __slots__ = ("_responses", "_sections")
 
     def __init__(self) -> None:
-        self._kept: dict[tuple[object, ...], tuple[Fields, int, str | None]] = {}
+        self._responses: dict[tuple[object, ...], tuple[Fields, int]] = {}
+        self._sections: dict[tuple[tuple[str, str], ...], tuple[Fields, int, str | None]] = {}
 
     def request(self, request: Request) -> tuple[Fields, int]:
         """Return the fields of a request and its Content-Length, or ``NO_LENGTH``."""
-        fields, content_length, host = self._write(0, request.headers)
+        fields, content_length, host = self._section(request.headers)
         authority = request.authority if host is None else host
         if request.method == "CONNECT" and request.protocol is None:
             if not is_authority(authority, needs_port=True):
@@ -88,12 +89,18 @@ class HeadWriter:
 
     def response(self, status: int, headers: Headers) -> tuple[Fields, int]:
         """Return the fields of a response and its Content-Length, or ``NO_LENGTH``."""
-        fields, content_length, _ = self._write(status, headers)
-        return fields, content_length
+        key = (status, *headers)
+        response = self._responses.get(key)
+        if response is None:
+            response = _write_response(status, headers)
+            if len(self._responses) >= _KEPT:
+                self._responses.clear()
+            self._responses[key] = response
+        return response
 
     def trailers(self, headers: Headers) -> Fields:
         """Return the fields of a trailer section."""
-        fields, _, host = self._write(0, headers)
+        fields, _, host = self._section(headers)
         for name, _ in fields:
             if name in FORBIDDEN_TRAILERS:
                 raise LocalProtocolError(f"{name} is not allowed in trailers")
@@ -101,29 +108,28 @@ class HeadWriter:
             raise LocalProtocolError("host is not allowed in trailers")
         return fields
 
-    def _write(self, status: int, headers: Headers) -> tuple[Fields, int, str | None]:
-        """Return the fields with ``:status``, if any; the Content-Length; and the Host."""
-        key = (status, *headers)
-        kept = self._kept.get(key)
-        if kept is None:
-            kept = _write_response(status, headers) if status else _write_fields(headers)
-            if len(self._kept) >= _KEPT:
-                self._kept.clear()
-            self._kept[key] = kept
-        return kept
+    def _section(self, headers: Headers) -> tuple[Fields, int, str | None]:
+        key = tuple(headers)
+        section = self._sections.get(key)
+        if section is None:
+            section = _write_section(headers)
+            if len(self._sections) >= _KEPT:
+                self._sections.clear()
+            self._sections[key] = section
+        return section
 
 
-def _write_response(status: int, headers: Headers) -> tuple[Fields, int, str | None]:
+def _write_response(status: int, headers: Headers) -> tuple[Fields, int]:
     if not 100 <= status <= 999 or status == 101:  # section 8.6
         raise LocalProtocolError(f"HTTP/2 has no status {status}")
-    fields, content_length, _ = _write_fields(headers)
+    fields, content_length, _ = _write_section(headers)
     if status < 200 or status == 204:
         fields = tuple(field for field in fields if field[0] != "content-length")
         content_length = NO_LENGTH
-    return ((":status", str(status)), *fields), content_length, None
+    return ((":status", str(status)), *fields), content_length
 
 
-def _write_fields(headers: Headers) -> tuple[Fields, int, str | None]:
+def _write_section(headers: Headers) -> tuple[Fields, int, str | None]:
     """Check and normalise fields; return them, the Content-Length and the Host field."""
     fields: list[tuple[str, str]] = []
     content_length = NO_LENGTH

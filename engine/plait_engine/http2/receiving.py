@@ -65,7 +65,6 @@ from .streams import (
     Absent,
     Stream,
 )
-from .validity import RequestHead
 
 _MAX_DEBUG_DATA: Final = 1024
 _SMALL_INCREMENT: Final = 64
@@ -252,7 +251,24 @@ class Receiver(HTTP2Core):
             and len(self._streams) < self._max_streams
             and not self._priorities
         ):
-            self._on_simple_request(stream_id, head, now)
+            # The short cut for the next stream, when its head repeats and has no content.
+            self._highest = stream_id
+            self._streams[stream_id] = Stream(
+                stream_id, HALF_CLOSED_REMOTE, DONE, HEAD, head.method, now
+            )
+            self._events.append(
+                Request(
+                    stream_id,
+                    head.method,
+                    head.scheme,
+                    head.authority,
+                    head.target,
+                    head.headers,
+                    None,
+                    "2",
+                )
+            )
+            self._events.append(EndOfMessage(stream_id))
             return
         stream = self._streams.get(stream_id)
         if stream is None:
@@ -293,26 +309,6 @@ class Receiver(HTTP2Core):
             _stream_error(
                 f"more than {self._max_streams} streams at once", ErrorCode.REFUSED_STREAM
             )
-
-    def _on_simple_request(self, stream_id: int, head: RequestHead, now: float) -> None:
-        """The short cut for the next stream, when its head repeats and there is no content."""
-        self._highest = stream_id
-        self._streams[stream_id] = Stream(
-            stream_id, HALF_CLOSED_REMOTE, DONE, HEAD, head.method, now
-        )
-        self._events += (
-            Request(
-                stream_id,
-                head.method,
-                head.scheme,
-                head.authority,
-                head.target,
-                head.headers,
-                None,
-                "2",
-            ),
-            EndOfMessage(stream_id),
-        )
 
     def _on_request(
         self, stream_id: int, fields: list[tuple[str, str]], end: int, now: float

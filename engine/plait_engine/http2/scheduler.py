@@ -150,21 +150,21 @@ class _Level:
 
 
 class Scheduler:
-    """The streams that can send now, in the order of RFC 9218.  True when there is one."""
+    """The streams that can send now, in the order of RFC 9218.
 
-    __slots__ = ("_levels", "_ready")
+    ``ready``: those streams, by id.
+    """
+
+    __slots__ = ("_levels", "ready")
 
     def __init__(self) -> None:
-        self._ready: dict[int, Outbound] = {}
+        self.ready: dict[int, Outbound] = {}
         self._levels = [_Level() for _ in range(8)]
-
-    def __bool__(self) -> bool:
-        return bool(self._ready)
 
     def update(self, outbound: Outbound) -> None:
         """Put a stream in or take it out, by whether it can send."""
         can_send = outbound.queued > 0 and outbound.window > 0 and not outbound.is_held
-        if can_send == (outbound.stream_id in self._ready):
+        if can_send == (outbound.stream_id in self.ready):
             return
         if can_send:
             self._add(outbound)
@@ -173,7 +173,7 @@ class Scheduler:
 
     def set_priority(self, outbound: Outbound, priority: tuple[int, bool]) -> None:
         """Change the priority of a stream, wherever it is."""
-        is_ready = outbound.stream_id in self._ready
+        is_ready = outbound.stream_id in self.ready
         if is_ready:
             self.remove(outbound)
         outbound.priority = priority
@@ -181,7 +181,7 @@ class Scheduler:
             self._add(outbound)
 
     def _add(self, outbound: Outbound) -> None:
-        self._ready[outbound.stream_id] = outbound
+        self.ready[outbound.stream_id] = outbound
         urgency, incremental = outbound.priority
         level = self._levels[urgency]
         if incremental:
@@ -191,7 +191,7 @@ class Scheduler:
 
     def remove(self, outbound: Outbound) -> None:
         """Take a stream out, if it is in."""
-        if self._ready.pop(outbound.stream_id, None) is None:
+        if self.ready.pop(outbound.stream_id, None) is None:
             return
         urgency, incremental = outbound.priority
         level = self._levels[urgency]
@@ -208,8 +208,8 @@ class Scheduler:
                 level.was_incremental = True
                 stream_id = incremental[0]
                 incremental.rotate(-1)
-                return self._ready[stream_id]
+                return self.ready[stream_id]
             if sequential:
                 level.was_incremental = False
-                return self._ready[sequential[0]]
+                return self.ready[sequential[0]]
         return None

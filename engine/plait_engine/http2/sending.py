@@ -252,28 +252,28 @@ class Sender(Receiver):
             or size > self._peer.initial_window_size
             or head.status in _WITHOUT_CONTENT
             or head.status < 200
-            or self._scheduler
+            or self._scheduler.ready
         ):
             return False
         fields, content_length = self._writer.response(head.status, head.headers)
-        if content_length == NO_LENGTH:
+        if content_length != size:
+            if content_length != NO_LENGTH:
+                return False
             fields += (("content-length", str(size)),)
-        elif content_length != size:
-            return False
         block = self._encoder.encode(fields)
-        if len(block) <= frames.MIN_MAX_FRAME_SIZE:
-            self._out += (
-                frames.frame_header(frames.HEADERS, frames.END_HEADERS, stream_id, len(block)),
-                block,
-            )
-        else:
+        block_size = len(block)
+        if block_size > frames.MIN_MAX_FRAME_SIZE:
             self._out.append(frames.encode_headers(stream_id, block))
-        self._out += (
-            frames.frame_header(frames.DATA, frames.END_STREAM, stream_id, size),
-            data.data,
-        )
+        else:
+            header = frames.frame_header(frames.HEADERS, frames.END_HEADERS, stream_id, block_size)
+            self._out += (header, block)
+        header = frames.frame_header(frames.DATA, frames.END_STREAM, stream_id, size)
+        self._out += (header, data.data)
         self._send_window -= size
-        self._end_local(stream, now)
+        if stream.state == HALF_CLOSED_REMOTE:
+            self._forget(stream, now)
+        else:
+            self._end_local(stream, now)
         return True
 
     def _send_on(self, stream: Stream, events: tuple[Sendable, ...], now: float) -> None:
