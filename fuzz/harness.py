@@ -1,0 +1,234 @@
+"""What the targets share: a transport for one engine, and the invariants of every input.
+
+``Transport`` drives a connection as an adapter does (the law in ``plait_engine.connection``)
+and checks on the way what always holds:
+
+* no input raises, and no command raises anything but LocalProtocolError;
+* events come in the order that ``plait_engine.events`` promises, ``ConnectionClosed`` last
+  and once;
+* when the transport has ended, so has the connection; timeouts come to an end;
+* what comes out is bounded by what went in.
+
+``check_split_invariance`` runs a wire whole and in pieces: both must report the same events
+(adjacent ``Data`` joined) and send the same octets.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import deque
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from plait_engine.config import Config
+from plait_engine.connection import CloseAction, Connection, ConnectionState
+from plait_engine.errors import LocalProtocolError, RemoteProtocolError
+from plait_engine.events import (
+    ConnectionClosed,
+    Data,
+    Event,
+    PriorKnowledge,
+    Request,
+    Sendable,
+)
+from plait_engine.testing import OrderChecker, coalesce, counting_random
+
+START = 1000.0
+MAX_TIMEOUTS = 100
+"""More deadlines in a row, with nothing else happening, count as an endless loop."""
+OUTPUT_BASE = 262144
+"""Octets sent in any case: what the application of a target has to say."""
+OUTPUT_RATIO = 64
+"""Octets sent for each received: the least request, in HTTP/2, gets a response and a reset."""
+
+
+class InvariantError(AssertionError):
+    """The engine broke a promise."""
+
+
+def check(holds: bool, promise: str, *details: object) -> None:
+    """Raise InvariantError with the broken ``promise`` unless it ``holds``."""
+    if not holds:
+        raise InvariantError("\n".join([promise, *map(str, details)]))
+
+
+class App:
+    """The application on top of a connection; a target overrides what it needs.
+
+    It acts on events alone, never on how they were spread over reads, because the
+    invariants compare runs that differ in just that.
+    """
+
+    def start(self, transport: Transport) -> None:
+        """The transport is up."""
+
+    def handle(self, transport: Transport, event: Event) -> None:
+        """``event`` came."""
+
+    def finish(self, transport: Transport) -> None:
+        """All octets were received."""
+
+
+class Transport:
+    """Drives ``connection`` and ``app``; keeps the events and what was sent.
+
+    ``holds_output``: like a peer that reads nothing until it has sent everything.
+    """
+
+    def __init__(self, connection: Connection, app: App, *, holds_output: bool = False) -> None:
+        self.connection = connection
+        self.events: list[Event] = []
+        self.output = bytearray()
+        self.now = START
+        self._app = app
+        self._holds_output = holds_output
+        self._order = OrderChecker(connection.role)
+        self._waiting: deque[bytes] = deque()
+        self._received = 0
+        connection.connection_made(self.now)
+        app.start(self)
+        self.drain()
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether the connection has ended."""
+        return self.connection.state is ConnectionState.CLOSED
+
+    def send(self, *events: Sendable) -> bool:
+        """Send as one command; return whether that was allowed."""
+        try:
+            self.connection.send(*events, now=self.now)
+        except LocalProtocolError:
+            return False
+        return True
+
+    def acknowledge(self, event: Data) -> None:
+        """Give back the credit of ``event``."""
+        self.connection.acknowledge(event.stream_id, event.credit, self.now)
+
+    def receive(self, pieces: Iterable[bytes]) -> None:
+        """Give the connection what it wants to read of ``pieces``; the rest waits."""
+        self._waiting.extend(pieces)
+        while self._waiting and self.connection.wants_read and not self._has_ended():
+            piece = self._waiting.popleft()
+            self._received += len(piece)
+            self.connection.receive_data(piece, self.now)
+            self.drain()
+
+    def drain(self) -> None:
+        """Take the events and, unless it is held, the output."""
+        while True:
+            event = self.connection.next_event()
+            if event is not None:
+                self._order.check(event)
+                self.events.append(event)
+                self._app.handle(self, event)
+            elif self._holds_output or not self._drain_output():
+                return
+
+    def _drain_output(self) -> bool:
+        octets = self.connection.data_to_send()
+        self.output += octets
+        limit = OUTPUT_BASE + OUTPUT_RATIO * self._received
+        check(len(self.output) <= limit, "output is bounded by input", len(self.output), limit)
+        return bool(octets)
+
+    def _has_ended(self) -> bool:
+        return self.is_closed or self.connection.wants_close >= CloseAction.CLOSE
+
+    def finish(self) -> None:
+        """End the wire: end of file, every timeout, the loss of the transport."""
+        self._app.finish(self)
+        self._holds_output = False
+        self.drain()
+        self.receive(())  # what waited for the application
+        if not self._has_ended():
+            self.connection.receive_eof(self.now)
+            self.drain()
+        self._run_timers()
+        self.connection.connection_lost(None, self.now)
+        self.drain()
+        self._check_end()
+
+    def _run_timers(self) -> None:
+        for _ in range(MAX_TIMEOUTS):
+            deadline = self.connection.next_timeout()
+            if deadline is None:
+                return
+            self.now = max(self.now, deadline)
+            self.connection.handle_timeout(self.now)
+            self.drain()
+            following = self.connection.next_timeout()
+            check(
+                following is None or following > self.now,
+                "a deadline that was handled is over",
+                following,
+                self.now,
+            )
+        raise InvariantError("timeouts come to an end")
+
+    def _check_end(self) -> None:
+        last = self.events[-1] if self.events else None
+        check(
+            self.is_closed and isinstance(last, ConnectionClosed | PriorKnowledge),
+            "ConnectionClosed is the last event of a lost connection",
+            last,
+        )
+        check(not self.connection.wants_read, "a closed connection reads nothing")
+        check(self.connection.next_timeout() is None, "a closed connection has no deadline")
+        # Inputs of an adapter that is a little late.
+        self.connection.receive_data(b"late", self.now)
+        self.connection.receive_eof(self.now)
+        self.connection.handle_timeout(self.now + 1e6)
+        self.connection.connection_lost(OSError("late"), self.now)
+        check(self.connection.next_event() is None, "nothing comes after the last event")
+
+
+def check_split_invariance(
+    make_connection: Callable[[], Connection],
+    make_app: Callable[[], App],
+    wire: bytes,
+    pieces: list[bytes],
+    *,
+    holds_output: bool = False,
+) -> None:
+    """Run ``wire`` whole and as ``pieces``, and compare what came of it."""
+    whole, cut = (
+        _run(make_connection(), make_app(), way, holds_output) for way in ([wire], pieces)
+    )
+    for ours, theirs in zip(whole[0], cut[0], strict=False):
+        check(ours == theirs, "events do not depend on the cuts", ours, theirs)
+    check(len(whole[0]) == len(cut[0]), "as many events at any cuts", whole[0], cut[0])
+    check(whole[1] == cut[1], "the output does not depend on the cuts", whole[1], cut[1])
+
+
+def _run(
+    connection: Connection, app: App, pieces: list[bytes], holds_output: bool
+) -> tuple[list[object], bytes]:
+    transport = Transport(connection, app, holds_output=holds_output)
+    transport.receive(pieces)
+    transport.finish()
+    return [comparable(event) for event in coalesce(transport.events)], bytes(transport.output)
+
+
+def comparable(value: Any) -> object:  # Any: a field of any event
+    """Return an event as a value that equals that of another run."""
+    if isinstance(value, RemoteProtocolError):
+        # Not its message: of several faults in a head, the one that is seen first is named.
+        return type(value).__name__, value.code, value.status_hint, value.scope
+    if isinstance(value, Exception):
+        return type(value).__name__, str(value)
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        fields = dataclasses.fields(value)
+        return type(value).__name__, *(comparable(getattr(value, field.name)) for field in fields)
+    return value
+
+
+def wants_tunnel(request: Request) -> bool:
+    """Whether a request asks for a tunnel (see ``plait_engine.events``)."""
+    return request.method == "CONNECT" or request.protocol is not None
+
+
+def config(**changes: Any) -> Config:  # Any: the fields of Config
+    """Return a config with repeatable randomness."""
+    return Config(random=counting_random, **changes)

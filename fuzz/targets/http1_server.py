@@ -1,0 +1,69 @@
+"""HTTP/1.1, the server's side of the wire.
+
+Invariants, besides those of ``fuzz.harness``:
+
+* whatever a client sends, in whatever pieces, the server reports the same requests and
+  errors and answers with the same octets;
+* every request that is complete gets exactly one answer.
+
+Input: options (an octet), cuts, then what the client sends.
+"""
+
+from __future__ import annotations
+
+from fuzz.choices import Choices, Cuts
+from fuzz.harness import App, Transport, check_split_invariance, config, wants_tunnel
+from plait_engine.connection import Role
+from plait_engine.events import Accept, Data, EndOfMessage, Event, Request, Response
+from plait_engine.http1 import HTTP1Connection
+
+DETECT_HTTP2 = 0x01
+ACCEPT_TUNNELS = 0x02
+TLS = 0x04
+
+
+class Server(App):
+    """Answers each request when it is complete."""
+
+    def __init__(self, *, accepts: bool) -> None:
+        self._accepts = accepts
+        self._tunnels: set[int] = set()
+
+    def handle(self, transport: Transport, event: Event) -> None:
+        if isinstance(event, Request) and wants_tunnel(event):
+            if self._accepts and transport.send(Accept(event.stream_id)):
+                self._tunnels.add(event.stream_id)
+            elif not self._accepts:
+                transport.send(Response(event.stream_id, 403), EndOfMessage(event.stream_id))
+        elif isinstance(event, Data):
+            transport.acknowledge(event)
+        elif isinstance(event, EndOfMessage):
+            if event.stream_id in self._tunnels:
+                transport.send(EndOfMessage(event.stream_id))
+            else:
+                transport.send(
+                    Response(event.stream_id, 200),
+                    Data(event.stream_id, b"hello"),
+                    EndOfMessage(event.stream_id),
+                )
+
+
+def run(data: bytes) -> None:
+    """Run one input."""
+    choices = Choices(data)
+    options = choices.octet()
+    cuts = Cuts(choices)
+    wire = choices.rest()
+    settings = config(
+        detect_http2=bool(options & DETECT_HTTP2), scheme="https" if options & TLS else "http"
+    )
+
+    def make_connection() -> HTTP1Connection:
+        return HTTP1Connection(Role.SERVER, settings)
+
+    check_split_invariance(
+        make_connection,
+        lambda: Server(accepts=bool(options & ACCEPT_TUNNELS)),
+        wire,
+        cuts(wire),
+    )
