@@ -379,7 +379,7 @@ class HTTP1Connection(Connection):
         assert reader is not None
         content = reader.feed(data)
         if self._unwanted:
-            self._discarded += len(data)
+            self._discarded += len(content)
             if self._discarded > self._limits.max_drain:
                 self._begin_close(CloseReason.LOCAL, now)
                 return

@@ -188,7 +188,7 @@ class SectionScanner:
             if buffer.find(b"\r", self._scanned, max(end - 1, 0)) >= 0:
                 raise RemoteProtocolError(f"bare CR in line {self._lines + 1} of the {self._what}")
             has_cr = end > self._line_start and buffer[end - 1] == 0x0D
-            self._check_size(end - self._line_start - has_cr, end)
+            self._check_size(buffer, end - self._line_start - has_cr, end)
             if newline < 0:
                 # A CR at the end may be half of a CRLF: look at it again.
                 self._scanned = end - has_cr
@@ -208,15 +208,17 @@ class SectionScanner:
                     f"more than {self._max_lines} lines in the {self._what}", status_hint=431
                 )
 
-    def _check_size(self, line: int, section: int) -> None:
+    def _check_size(self, buffer: bytearray, line: int, section: int) -> None:
         first, field, total = self._sizes
         if self._lines == 0 and self._what == "head":
             if line > first:
+                # RFC 9112 section 3: 414 is for a long target; a method is never that long.
                 raise RemoteProtocolError(
                     f"the first line is longer than {first} octets",
-                    status_hint=414,
+                    status_hint=414 if b" " in buffer[:first] else 400,
                 )
-        elif line > field:
+            return
+        if line > field:
             raise RemoteProtocolError(
                 f"line {self._lines + 1} of the {self._what} is longer than {field} octets",
                 status_hint=431,
@@ -379,15 +381,19 @@ def _collect_facts(headers: Headers, *, strict: bool) -> FieldFacts:
 
 
 def _parse_content_length(value: str, *, strict: bool) -> int:
-    """RFC 9110 section 8.6: 1*DIGIT.  A response may repeat the same value (RFC 9112
-    section 6.3, item 5)."""
-    if not strict and "," in value:
+    """Return a Content-Length (RFC 9110 section 8.6).
+
+    A request's has no leading zeros and is no list.  A response may repeat the same value
+    (RFC 9112 section 6.3, item 5).
+    """
+    if strict:
+        match = grammar.match_strict_content_length(value)
+    else:
         values = {member.strip(" \t") for member in value.split(",")}
-        if len(values) == 1:
-            value = values.pop()
-    if grammar.match_content_length(value) is None:
+        match = grammar.match_content_length(values.pop()) if len(values) == 1 else None
+    if match is None:
         raise RemoteProtocolError("invalid Content-Length")
-    return int(value)
+    return int(match[0])
 
 
 def check_host(host: str) -> None:

@@ -170,6 +170,7 @@ class HTTP1Server(HTTP1Connection):
         if not end:
             return
         self._scanner.reset()
+        self._empty_lines = 0
         line, _, octets = bytes(buffer[:end]).partition(b"\r\n")
         del buffer[:end]
         self._begin_exchange(self._read_line(line), self._read_fields(octets), now)
