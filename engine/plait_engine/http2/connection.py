@@ -1,6 +1,6 @@
 """The life of an HTTP/2 connection: its start, its outputs, its timers and its end.
 
-This is the top of the four layers that ``core`` explains.
+This is the top of the layers that ``core`` explains.
 
 Timers (see ``timers.Timer``; times are ``config.Timeouts``)
 ------------------------------------------------------------

@@ -2,11 +2,12 @@
 
 Strategy
 --------
-The connection is one object with plain attributes, written down in four layers, each a
+The connection is one object with plain attributes, written down in five layers, each a
 file and a class that extends the one before it:
 
 =================  ========================================================================
 ``core``           the state; how streams and the connection end, whoever ends them
+``messages``       what the peer's header blocks and DATA say
 ``receiving``      what the frames of the peer do to the state (``receive_data``)
 ``sending``        what the commands of the application do to it (``send``, ``acknowledge``)
 ``connection``     the life of the connection: its start, outputs, timers and end
@@ -34,11 +35,11 @@ counted, and a server whose peer does not read its answers stops to read request
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, NoReturn
 
 from plait_engine.config import Config
 from plait_engine.connection import CloseAction, Connection, ConnectionState, Role
-from plait_engine.errors import ErrorCode, RemoteProtocolError
+from plait_engine.errors import ErrorCode, RemoteProtocolError, Scope
 from plait_engine.events import CloseReason, EndOfMessage, Initiator, StreamReset
 from plait_engine.timers import Timer, Timers
 
@@ -63,6 +64,16 @@ GOAWAY_PING: Final = b"plaitbye"
 """The payload of the PING between the two phases of GOAWAY."""
 
 _MAX_DEBUG: Final = 128
+
+
+def connection_error(message: str, code: ErrorCode = ErrorCode.PROTOCOL_ERROR) -> NoReturn:
+    """The peer has broken the connection (section 5.4.1)."""
+    raise RemoteProtocolError(message, code=code)
+
+
+def stream_error(message: str, code: ErrorCode = ErrorCode.PROTOCOL_ERROR) -> NoReturn:
+    """The peer has broken the stream (section 5.4.2)."""
+    raise RemoteProtocolError(message, code=code, scope=Scope.STREAM)
 
 
 class HTTP2Core(Connection):
@@ -159,22 +170,18 @@ class HTTP2Core(Connection):
 
     def _charge_glitch(self, now: float) -> None:
         if not self._glitches.take(now):
-            raise RemoteProtocolError(
-                "too many useless or odd frames", code=ErrorCode.ENHANCE_YOUR_CALM
-            )
+            connection_error("too many useless or odd frames", ErrorCode.ENHANCE_YOUR_CALM)
 
     def _charge_reset(self, now: float) -> None:
         if not self._resets.take(now):
-            raise RemoteProtocolError("too many reset streams", code=ErrorCode.ENHANCE_YOUR_CALM)
+            connection_error("too many reset streams", ErrorCode.ENHANCE_YOUR_CALM)
 
     def _answer(self, frame: bytes) -> None:
         """Queue an answer that the peer can ask for as often as it likes."""
         self._out.append(frame)
         self._control_frames += 1
         if self._control_frames > self.config.limits.max_control_frames:
-            raise RemoteProtocolError(
-                "the peer does not read what it asks for", code=ErrorCode.ENHANCE_YOUR_CALM
-            )
+            connection_error("the peer does not read what it asks for", ErrorCode.ENHANCE_YOUR_CALM)
 
     # -- windows ----------------------------------------------------------------
 
@@ -245,7 +252,7 @@ class HTTP2Core(Connection):
         self._out.append(frames.encode_rst_stream(stream.stream_id, code))
         self._forget(stream, now)
 
-    def _stream_error(self, stream_id: int, error: RemoteProtocolError, now: float) -> None:
+    def _reset_for(self, stream_id: int, error: RemoteProtocolError, now: float) -> None:
         """Reset a stream, open or refused, because of what the peer did (section 5.4.2)."""
         self._charge_reset(now)
         self._closed.add_reset(stream_id)

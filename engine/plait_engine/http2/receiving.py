@@ -1,4 +1,4 @@
-"""What the peer's frames do (RFC 9113 sections 5, 6 and 8; RFC 8441; RFC 9218).
+"""What the peer's frames do (RFC 9113 sections 4 to 6, RFC 9218 section 7.1).
 
 Strategy
 --------
@@ -12,34 +12,23 @@ tables, because what may come next depends on the place in the connection:
 So no function asks whether it is its turn.  Functions raise RemoteProtocolError or
 FrameError for what the peer did wrong; the loop answers it.
 
-A header block is always decoded, whatever becomes of its stream: it may change the HPACK
-table (section 4.3).  Heads are validated once for each list that the decoder returns; it
-returns the same list for a block that repeats, so a repeated request costs two look-ups.
-
-A request that the server refuses by itself (431, 501) is answered in full, and reported as
-``StreamReset``; it never comes as ``Request``.
+DATA and complete header blocks are handed down to ``messages``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final, NoReturn, TypeAlias
+from typing import Final, TypeAlias
 
 from plait_engine.config import Config
 from plait_engine.connection import CloseAction, ConnectionState, Role
 from plait_engine.errors import ErrorCode, RemoteProtocolError, Scope
 from plait_engine.events import (
-    Accept,
     CloseReason,
-    Data,
     Draining,
-    EndOfMessage,
-    InformationalResponse,
     Initiator,
     PingAcknowledged,
     PriorityUpdated,
-    Request,
-    Response,
     SettingsChanged,
     StreamReset,
 )
@@ -47,23 +36,14 @@ from plait_engine.headers import decode as decode_text
 from plait_engine.timers import Timer
 
 from . import frames
-from .core import GOAWAY_PING, HTTP2Core
+from .core import GOAWAY_PING, connection_error, stream_error
 from .flow import PROBE
-from .hpack import HeaderListTooLarge, HPACKError
+from .hpack import HPACKError
+from .messages import DEPENDS_ON_ITSELF, MessageReceiver
 from .scheduler import parse_priority
 from .settings import INITIAL_WINDOW
 from .streams import (
-    ABSENT_ERRORS,
-    BODY,
-    DONE,
     HALF_CLOSED_REMOTE,
-    HEAD,
-    NO_LENGTH,
-    OPEN,
-    TUNNEL,
-    WAIT,
-    Absent,
-    Stream,
 )
 
 _MAX_DEBUG_DATA: Final = 1024
@@ -71,15 +51,7 @@ _SMALL_INCREMENT: Final = 64
 """A WINDOW_UPDATE below this is odd: it buys less than its own frame costs."""
 
 
-def _connection_error(message: str, code: ErrorCode = ErrorCode.PROTOCOL_ERROR) -> NoReturn:
-    raise RemoteProtocolError(message, code=code)
-
-
-def _stream_error(message: str, code: ErrorCode = ErrorCode.PROTOCOL_ERROR) -> NoReturn:
-    raise RemoteProtocolError(message, code=code, scope=Scope.STREAM)
-
-
-class Receiver(HTTP2Core):
+class Receiver(MessageReceiver):
     """The receiving layer; see the module."""
 
     __slots__ = ("_table",)
@@ -103,7 +75,7 @@ class Receiver(HTTP2Core):
                 except RemoteProtocolError as error:
                     if error.scope is Scope.CONNECTION:
                         raise
-                    self._stream_error(stream_id, error, now)
+                    self._reset_for(stream_id, error, now)
                 if self.wants_close:
                     return
         except RemoteProtocolError as error:
@@ -127,89 +99,16 @@ class Receiver(HTTP2Core):
                 self._is_paused = True
                 self.wants_read = False
 
-    def _absent(self, stream_id: int, kind: int, now: float) -> Absent:
-        """A frame came for a stream that is not there: ignore it or raise (section 5.1)."""
-        if not stream_id:
-            _connection_error(f"{frames.FRAME_NAMES[kind]} on stream 0")
-        if not stream_id & 1 or stream_id > self._highest:
-            absent = Absent.IDLE
-        else:
-            absent = self._closed.classify(stream_id)
-        code = ABSENT_ERRORS.get((absent, kind))
-        if code is not None:
-            name = frames.FRAME_NAMES[kind]
-            _connection_error(f"{name} on stream {stream_id}, which is {absent.value}", code)
-        self._charge_glitch(now)
-        return absent
-
-    # -- DATA (section 6.1) --------------------------------------------------------
-
-    def _on_data(self, flags: int, stream_id: int, payload: bytes, now: float) -> None:
-        size = len(payload)
-        if not self._window.receive(size):
-            _connection_error("DATA exceeds the connection's window", ErrorCode.FLOW_CONTROL_ERROR)
-        stream = self._streams.get(stream_id)
-        if stream is None:
-            self._absent(stream_id, frames.DATA, now)
-            self._release(size)
-            return
-        data = frames.remove_padding(flags, payload) if flags & frames.PADDED else payload
-        receiving = stream.receiving
-        end = flags & frames.END_STREAM
-        try:
-            self._check_data(stream, len(data), size, end)
-        except RemoteProtocolError:
-            self._release(size)
-            raise
-        stream.touched = now
-        if not data or receiving == DONE:
-            # Nothing that an application could take.
-            self._release(size)
-            if not data and not end:
-                self._charge_glitch(now)
-                self._announce(stream_id, self._inbound(stream).release(size))
-        elif receiving == WAIT:
-            if stream.held is None:
-                stream.held = []
-            stream.held.append((data, size))
-        else:
-            self._events.append(Data(stream_id, data, size))
-        if end:
-            self._end_data(stream, now)
-
-    def _check_data(self, stream: Stream, length: int, size: int, end: int) -> None:
-        if stream.state & HALF_CLOSED_REMOTE:
-            _stream_error("DATA after the end of the message", ErrorCode.STREAM_CLOSED)
-        if size and not self._inbound(stream).receive(size):
-            _stream_error("DATA exceeds the stream's window", ErrorCode.FLOW_CONTROL_ERROR)
-        if stream.receiving == HEAD:
-            _stream_error("DATA before the response")
-        if length and stream.bodiless:
-            _stream_error("content in a response that has none")
-        if stream.to_receive != NO_LENGTH:
-            stream.to_receive -= length
-            if stream.to_receive < 0 or (end and stream.to_receive):
-                _stream_error("the content does not have the length of content-length")
-
-    def _end_data(self, stream: Stream, now: float) -> None:
-        """END_STREAM came, on DATA or on the head of a message."""
-        if stream.receiving == WAIT:
-            stream.state |= HALF_CLOSED_REMOTE  # reported when the tunnel is answered
-            return
-        if stream.receiving != DONE:
-            self._events.append(EndOfMessage(stream.stream_id))
-        self._end_remote(stream, now)
-
     # -- header blocks (sections 4.3, 6.2, 6.10) -------------------------------------
 
     def _on_headers(self, flags: int, stream_id: int, payload: bytes, now: float) -> None:
         if not stream_id:
-            _connection_error("HEADERS on stream 0")
+            connection_error("HEADERS on stream 0")
         dependency: int | None = None
         if flags & (frames.PADDED | frames.HAS_PRIORITY):
             payload, dependency = frames.parse_headers(flags, payload)
         if dependency == stream_id:
-            flags |= _DEPENDS_ON_ITSELF
+            flags |= DEPENDS_ON_ITSELF
         if flags & frames.END_HEADERS:
             self._header_block(flags, stream_id, payload, now)
             return
@@ -220,11 +119,11 @@ class Receiver(HTTP2Core):
 
     def _on_continuation(self, flags: int, stream_id: int, payload: bytes, now: float) -> None:
         if self._block is None or stream_id != self._block[0]:
-            _connection_error("CONTINUATION of another stream")
+            connection_error("CONTINUATION of another stream")
         _, first_flags, fragments = self._block
         fragments.append(payload)
         if len(fragments) > 1 + self.config.limits.max_continuations:
-            _connection_error("too many CONTINUATION frames", ErrorCode.ENHANCE_YOUR_CALM)
+            connection_error("too many CONTINUATION frames", ErrorCode.ENHANCE_YOUR_CALM)
         if not payload:
             self._charge_glitch(now)
         if flags & frames.END_HEADERS:
@@ -233,204 +132,16 @@ class Receiver(HTTP2Core):
             self._timers.stop(Timer.HEAD)
             self._header_block(first_flags, stream_id, b"".join(fragments), now)
 
-    def _header_block(self, flags: int, stream_id: int, block: bytes, now: float) -> None:
-        """A whole header block came.  It is decoded first, whatever stream it is for."""
-        fields: list[tuple[str, str]] = []
-        too_large = ""
-        try:
-            fields = self._decoder.decode(block)
-        except HeaderListTooLarge as error:
-            too_large = str(error)
-        head = self._heads.known_requests.get(id(fields))
-        if (
-            head is not None
-            and head.is_simple
-            and flags == _WHOLE
-            and stream_id == self._highest + 2
-            and stream_id <= self._last_accepted
-            and len(self._streams) < self._max_streams
-            and not self._priorities
-        ):
-            # The short cut for the next stream, when its head repeats and has no content.
-            self._highest = stream_id
-            self._streams[stream_id] = Stream(
-                stream_id, HALF_CLOSED_REMOTE, DONE, HEAD, head.method, now
-            )
-            self._events.append(
-                Request(
-                    stream_id,
-                    head.method,
-                    head.scheme,
-                    head.authority,
-                    head.target,
-                    head.headers,
-                    None,
-                    "2",
-                )
-            )
-            self._events.append(EndOfMessage(stream_id))
-            return
-        stream = self._streams.get(stream_id)
-        if stream is None:
-            if not self._is_server or stream_id <= self._highest or not stream_id & 1:
-                self._absent(stream_id, frames.HEADERS, now)
-                return
-            self._open(stream_id)
-        if flags & _DEPENDS_ON_ITSELF:
-            _stream_error("a stream depends on itself")  # RFC 7540 section 5.3.1
-        if too_large:
-            if stream is None:
-                self._refuse(stream_id, flags, 431, too_large, now)
-                return
-            _stream_error(too_large, ErrorCode.ENHANCE_YOUR_CALM)
-        end = flags & frames.END_STREAM
-        if stream is None:
-            self._on_request(stream_id, fields, end, now)
-            return
-        if stream.state & HALF_CLOSED_REMOTE:
-            _stream_error("HEADERS after the end of the message", ErrorCode.STREAM_CLOSED)
-        stream.touched = now
-        if stream.receiving == HEAD:
-            self._on_response(stream, fields, end, now)
-        elif stream.receiving in (BODY, DONE):
-            self._on_trailers(stream, fields, end, now)
-        else:
-            _stream_error("HEADERS in a tunnel")  # section 8.5
-
-    def _open(self, stream_id: int) -> None:
-        """Count a new stream of the client (section 5.1.1); raise when it is refused."""
-        highest = self._highest
-        self._highest = stream_id
-        if stream_id > highest + 2:
-            self._closed.add_skipped(highest + 1, stream_id - 1)
-        if stream_id > self._last_accepted:
-            _stream_error("a new stream after GOAWAY", ErrorCode.REFUSED_STREAM)
-        if len(self._streams) >= self._max_streams:
-            _stream_error(
-                f"more than {self._max_streams} streams at once", ErrorCode.REFUSED_STREAM
-            )
-
-    def _on_request(
-        self, stream_id: int, fields: list[tuple[str, str]], end: int, now: float
-    ) -> None:
-        """A client opens a stream (section 8.3.1)."""
-        head = self._heads.request(fields)
-        if head.protocol is not None and head.protocol not in self.config.upgrade_protocols:
-            flags = frames.END_STREAM if end else 0
-            self._refuse(stream_id, flags, 501, f"the protocol {head.protocol!r}", now)
-            return
-        if end and head.content_length > 0:
-            _stream_error("content-length, but no content")
-        if head.is_tunnel:
-            receiving = WAIT
-        else:
-            receiving = BODY
-        stream = Stream(stream_id, OPEN, receiving, HEAD, head.method, now)
-        stream.to_receive = head.content_length
-        stream.bodiless = head.method == "HEAD"
-        stream.priority = head.priority
-        if self._priorities:
-            stream.priority = self._priorities.pop(stream_id, head.priority)
-        self._streams[stream_id] = stream
-        self._events.append(
-            Request(
-                stream_id,
-                head.method,
-                head.scheme,
-                head.authority,
-                head.target,
-                head.headers,
-                head.protocol,
-                "2",
-                head.expects_continue and not end,
-            )
-        )
-        if end:
-            self._end_data(stream, now)
-        else:
-            self._watch_body(now)
-
-    def _watch_body(self, now: float) -> None:
-        """A body is coming: let the timer run, unless it does already."""
-        timeout = self.config.timeouts.body
-        if timeout is not None and self._timers.deadline(Timer.BODY) is None:
-            self._timers.set(Timer.BODY, now + timeout)
-
-    def _refuse(self, stream_id: int, flags: int, status: int, reason: str, now: float) -> None:
-        """Answer a request that the application does not get to see."""
-        self._charge_reset(now)
-        block = self._encoder.encode(((":status", str(status)), ("content-length", "0")))
-        self._out.append(frames.encode_headers(stream_id, block, end_stream=True))
-        code = ErrorCode.NO_ERROR
-        if not flags & frames.END_STREAM:
-            # Section 8.1: the answer is complete, the rest of the request is not wanted.
-            self._closed.add_reset(stream_id)
-            self._answer(frames.encode_rst_stream(stream_id, code))
-        error = RemoteProtocolError(reason, status_hint=status, code=code, scope=Scope.STREAM)
-        self._report_reset(stream_id, error)
-
-    def _on_response(
-        self, stream: Stream, fields: list[tuple[str, str]], end: int, now: float
-    ) -> None:
-        """A server answers, finally or not (section 8.1)."""
-        head = self._heads.response(fields)
-        stream_id, status = stream.stream_id, head.status
-        stream.expects = None
-        if stream.outbound is not None and stream.outbound.is_held:
-            stream.outbound.is_held = False
-            self._scheduler.update(stream.outbound)
-        if status < 200:
-            if end:
-                _stream_error("an interim response ends the stream")
-            stream.informational += 1
-            if stream.informational > self.config.limits.max_informational:
-                _connection_error("too many interim responses", ErrorCode.ENHANCE_YOUR_CALM)
-            self._events.append(InformationalResponse(stream_id, status, head.headers))
-            return
-        if stream.sending == WAIT:
-            if status < 300:
-                stream.receiving = stream.sending = TUNNEL
-                self._events.append(Accept(stream_id, head.headers))
-                if end:
-                    self._end_data(stream, now)
-                return
-            # The tunnel was declined: our half has nothing to say.
-            self._out.append(frames.encode_data(stream_id, b"", end_stream=True))
-            self._end_local(stream, now)
-        stream.receiving = BODY
-        if stream.method == "HEAD" or status in (204, 304):
-            stream.bodiless = True
-        else:
-            stream.to_receive = head.content_length
-            if end and head.content_length > 0:
-                _stream_error("content-length, but no content")
-        self._events.append(Response(stream_id, status, head.headers, "", "2"))
-        if end:
-            self._end_data(stream, now)
-
-    def _on_trailers(
-        self, stream: Stream, fields: list[tuple[str, str]], end: int, now: float
-    ) -> None:
-        """The field section after the content (section 8.1)."""
-        if not end:
-            _stream_error("trailers do not end the stream")
-        trailers = self._heads.trailers(fields)
-        if stream.to_receive > 0:
-            _stream_error("the content does not have the length of content-length")
-        if stream.receiving != DONE:
-            self._events.append(EndOfMessage(stream.stream_id, trailers))
-        self._end_remote(stream, now)
-
     def _on_push_promise(self, flags: int, stream_id: int, payload: bytes, now: float) -> None:
         """Sections 6.6 and 8.4: we have set SETTINGS_ENABLE_PUSH to 0, and clients never push."""
-        _connection_error("PUSH_PROMISE is not allowed")
+        connection_error("PUSH_PROMISE is not allowed")
 
     # -- priorities (RFC 9113 section 5.3, RFC 9218 section 7.1) -------------------------
 
     def _on_priority(self, flags: int, stream_id: int, payload: bytes, now: float) -> None:
         """The priorities of RFC 7540 are read, so that errors show, and ignored."""
         if not stream_id:
-            _connection_error("PRIORITY on stream 0")
+            connection_error("PRIORITY on stream 0")
         message = code = None
         try:
             if frames.parse_priority(payload) == stream_id:
@@ -439,17 +150,17 @@ class Receiver(HTTP2Core):
             message, code = error.message, error.code
         if message is not None and code is not None:
             if stream_id in self._streams:
-                _stream_error(message, code)
+                stream_error(message, code)
             if stream_id > self._highest:
-                _connection_error(message, code)  # an idle stream cannot be reset
+                connection_error(message, code)  # an idle stream cannot be reset
         self._charge_glitch(now)
 
     def _on_priority_update(self, flags: int, stream_id: int, payload: bytes, now: float) -> None:
         if stream_id or not self._is_server:
-            _connection_error("PRIORITY_UPDATE is not allowed here")
+            connection_error("PRIORITY_UPDATE is not allowed here")
         target, value = frames.parse_priority_update(payload)
         if not target or not target & 1:
-            _connection_error(f"PRIORITY_UPDATE for stream {target}")
+            connection_error(f"PRIORITY_UPDATE for stream {target}")
         self._charge_glitch(now)
         priority = parse_priority(decode_text(value))
         stream = self._streams.get(target)
@@ -483,13 +194,13 @@ class Receiver(HTTP2Core):
 
     def _on_settings(self, flags: int, stream_id: int, payload: bytes, now: float) -> None:
         if stream_id:
-            _connection_error(f"SETTINGS on stream {stream_id}")
+            connection_error(f"SETTINGS on stream {stream_id}")
         entries = frames.parse_settings(flags, payload)
         if flags & frames.ACK:
             self._on_settings_ack(now)
             return
         if len(entries) > self.config.limits.max_settings_entries:
-            _connection_error("too many settings", ErrorCode.ENHANCE_YOUR_CALM)
+            connection_error("too many settings", ErrorCode.ENHANCE_YOUR_CALM)
         self._charge_glitch(now)
         window = self._peer.initial_window_size
         changes = self._peer.apply(entries)
@@ -503,7 +214,7 @@ class Receiver(HTTP2Core):
     def _on_first_settings(self, flags: int, stream_id: int, payload: bytes, now: float) -> None:
         """The preface is complete (section 3.4)."""
         if flags & frames.ACK:
-            _connection_error("the first frame acknowledges SETTINGS")
+            connection_error("the first frame acknowledges SETTINGS")
         self._on_settings(flags, stream_id, payload, now)
         self._table = _FRAMES
         self._timers.stop(Timer.HEAD)
@@ -517,7 +228,7 @@ class Receiver(HTTP2Core):
             if outbound is not None:
                 outbound.window += delta
                 if outbound.window > frames.MAX_WINDOW:
-                    _connection_error(
+                    connection_error(
                         "SETTINGS_INITIAL_WINDOW_SIZE makes a window too large",
                         ErrorCode.FLOW_CONTROL_ERROR,
                     )
@@ -541,7 +252,7 @@ class Receiver(HTTP2Core):
 
     def _on_ping(self, flags: int, stream_id: int, payload: bytes, now: float) -> None:
         if stream_id:
-            _connection_error(f"PING on stream {stream_id}")
+            connection_error(f"PING on stream {stream_id}")
         frames.parse_ping(payload)
         if not flags & frames.ACK:
             self._charge_glitch(now)
@@ -579,7 +290,7 @@ class Receiver(HTTP2Core):
 
     def _on_goaway(self, flags: int, stream_id: int, payload: bytes, now: float) -> None:
         if stream_id:
-            _connection_error(f"GOAWAY on stream {stream_id}")
+            connection_error(f"GOAWAY on stream {stream_id}")
         last, code, debug = frames.parse_goaway(payload)
         self._charge_glitch(now)
         self._peer_gone = True
@@ -605,20 +316,20 @@ class Receiver(HTTP2Core):
         if not stream_id:
             self._send_window += increment
             if not increment:
-                _connection_error("WINDOW_UPDATE of 0")
+                connection_error("WINDOW_UPDATE of 0")
             if self._send_window > frames.MAX_WINDOW:
-                _connection_error("the window is too large", ErrorCode.FLOW_CONTROL_ERROR)
+                connection_error("the window is too large", ErrorCode.FLOW_CONTROL_ERROR)
             return
         stream = self._streams.get(stream_id)
         if stream is None:
             self._absent(stream_id, frames.WINDOW_UPDATE, now)
             return
         if not increment:
-            _stream_error("WINDOW_UPDATE of 0")
+            stream_error("WINDOW_UPDATE of 0")
         outbound = self._outbound(stream)
         outbound.window += increment
         if outbound.window > frames.MAX_WINDOW:
-            _stream_error("the window is too large", ErrorCode.FLOW_CONTROL_ERROR)
+            stream_error("the window is too large", ErrorCode.FLOW_CONTROL_ERROR)
         self._scheduler.update(outbound)
 
     def _on_unknown(self, flags: int, stream_id: int, payload: bytes, now: float) -> None:
@@ -628,10 +339,10 @@ class Receiver(HTTP2Core):
     # -- out of turn ------------------------------------------------------------------------
 
     def _on_missing_settings(self, flags: int, stream_id: int, payload: bytes, now: float) -> None:
-        _connection_error("the first frame is not SETTINGS")
+        connection_error("the first frame is not SETTINGS")
 
     def _on_broken_block(self, flags: int, stream_id: int, payload: bytes, now: float) -> None:
-        _connection_error("another frame inside a header block")
+        connection_error("another frame inside a header block")
 
     # -- the transport ------------------------------------------------------------------------
 
@@ -665,11 +376,7 @@ class Receiver(HTTP2Core):
 _Handler: TypeAlias = Callable[[Receiver, int, int, bytes, float], None]
 
 _MANY_PARTS: Final = 64
-_DEPENDS_ON_ITSELF: Final = 0x100
-"""A flag beside those of HEADERS: the stream depends on itself."""
 
-_WHOLE: Final = frames.END_HEADERS | frames.END_STREAM
-"""The flags of HEADERS that are a whole message."""
 
 _UNKNOWN: Final = 0xF  # an index of the tables that is no known type
 
