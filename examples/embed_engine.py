@@ -11,6 +11,7 @@ for ``next_timeout``.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 import sys
@@ -27,8 +28,9 @@ def serve_connection(sock: socket.socket) -> None:
     """Speak HTTP/1.1 or HTTP/2 on a connected socket until either side has enough."""
     connection = engine.create_connection(engine.Role.SERVER, "http/1.1", CONFIG)
     connection.connection_made(time.monotonic())
-    with sock:
-        while connection.state is not engine.ConnectionState.CLOSED:
+    with sock, contextlib.suppress(OSError):  # An OSError: the client is gone.
+        while True:
+            wait_for_input(connection, sock)
             connection = handle_events(connection)
             while data := connection.data_to_send():
                 sock.sendall(data)
@@ -36,25 +38,21 @@ def serve_connection(sock: socket.socket) -> None:
                 return
             if connection.wants_close is engine.CloseAction.WRITE_EOF:
                 sock.shutdown(socket.SHUT_WR)
-            wait_for_input(connection, sock)
 
 
 def wait_for_input(connection: engine.Connection, sock: socket.socket) -> None:
     """Give the connection what comes next: octets, their end, or the time."""
     deadline = connection.next_timeout()
-    if deadline is not None:
-        sock.settimeout(max(deadline - time.monotonic(), 0.001))
+    sock.settimeout(None if deadline is None else max(deadline - time.monotonic(), 0.001))
     try:
         data = sock.recv(65536)
     except TimeoutError:
         connection.handle_timeout(time.monotonic())
-    except OSError as error:
-        connection.connection_lost(error, time.monotonic())
+        return
+    if data:
+        connection.receive_data(data, time.monotonic())
     else:
-        if data:
-            connection.receive_data(data, time.monotonic())
-        else:
-            connection.receive_eof(time.monotonic())
+        connection.receive_eof(time.monotonic())
 
 
 def handle_events(connection: engine.Connection) -> engine.Connection:
