@@ -154,6 +154,9 @@ def prepare_fields(headers: Headers) -> PreparedFields:
     # As many line ends as fields: a value cannot hide a line of its own.
     if grammar.match_field_section(text) is None or text.count("\n") != len(headers):
         raise _explain_fields(headers)
+    # In the text a colon within a name would pass as the one behind it.
+    if any(":" in name for name, _ in headers):
+        raise _explain_fields(headers)
     content_length: int | None = None
     codings: list[str] = []
     connection: list[str] = []
