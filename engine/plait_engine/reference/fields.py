@@ -9,12 +9,19 @@ Rules: RFC 9110 sections 5.1 and 5.5; RFC 9113 section 8.2.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 from plait_engine.errors import LocalProtocolError, RemoteProtocolError
 from plait_engine.headers import Headers, decode, encode, find_bad_value_char, is_token
 
 RawHeaders = list[tuple[bytes, bytes]]
+
+# RFC 9112 section 3.2.3 and RFC 9110 section 4.2: uri-host [ ":" port ], no user information.
+is_authority = re.compile(
+    r"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9\-._~!$&'()*+,;=%]+)(?::[0-9]{0,5})?", re.ASCII
+).fullmatch
+"""Match if the whole string is a host with an optional port."""
 
 
 def to_text(raw: Iterable[tuple[bytes, bytes]]) -> list[tuple[str, str]]:

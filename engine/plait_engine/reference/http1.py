@@ -323,10 +323,10 @@ class ReferenceHTTP1Connection(ReferenceConnection):
         self._timers.stop(Timer.KEEP_ALIVE)
         if exchange.aborted:
             self._finish(CloseAction.ABORT)
-        elif accepted:
-            self._receive_trailing_data(now)
         elif exchange.tunnel_open:
-            if ended:
+            if accepted:
+                self._receive_trailing_data(now)
+            if ended or (accepted and exchange.sent_end):
                 self._half_close(now)
         elif exchange.refuses_content and exchange.sent_end:
             self._linger(now)

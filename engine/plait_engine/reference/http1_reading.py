@@ -18,12 +18,8 @@ from plait_engine.errors import RemoteProtocolError
 from plait_engine.events import Request, Response
 from plait_engine.headers import Headers, decode, get_all, has_token, tokens
 
-from .fields import to_text
+from .fields import is_authority, to_text
 
-# RFC 9112 section 3.2.3 and RFC 9110 section 4.2: uri-host [ ":" port ], no user information.
-_is_authority = re.compile(
-    r"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9\-._~!$&'()*+,;=%]+)(?::[0-9]{0,5})?", re.ASCII
-).fullmatch
 _is_connect_target = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[^\s:/?#@\[\]]+):[0-9]{1,5}").fullmatch
 _absolute_form = re.compile(r"(?P<scheme>https?)://(?P<authority>[^/?#]*)(?P<rest>.*)", re.I | re.S)
 
@@ -108,6 +104,6 @@ def split_target(method: str, target: str, scheme: str, host: str) -> tuple[str,
 
 def check_authority(authority: str) -> str:
     """Return ``authority`` or raise RemoteProtocolError (RFC 9112 section 3.2)."""
-    if authority and not _is_authority(authority):
+    if authority and not is_authority(authority):
         raise RemoteProtocolError(f"{authority!r} is not a valid host")
     return authority

@@ -31,7 +31,7 @@ from plait_engine.events import (
 )
 from plait_engine.headers import Headers, encode, find_bad_value_char, get_all, has_token
 
-from .fields import to_raw
+from .fields import is_authority, to_raw
 
 # RFC 9110 section 8.6: a request that anticipates content says so even when it is empty.
 CONTENT_METHODS = frozenset({"POST", "PUT", "PATCH"})
@@ -83,6 +83,8 @@ def write_request(machine: h11.Connection, exchange: Exchange, event: Request, r
         raise LocalProtocolError("HTTP/1.1 has no extended CONNECT: send GET")
     headers = list(event.headers)
     if not get_all(headers, "host"):
+        if event.authority and not is_authority(event.authority):
+            raise LocalProtocolError(f"{event.authority!r} is not a valid host")
         headers.insert(0, ("Host", event.authority))
     if exchange.tunnel_offered and is_framed(headers):
         raise LocalProtocolError("a request for a tunnel has no content")

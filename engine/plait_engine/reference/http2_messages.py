@@ -14,9 +14,9 @@ from collections.abc import Iterable
 from plait_engine.config import Config
 from plait_engine.errors import ErrorCode, LocalProtocolError, RemoteProtocolError, Scope
 from plait_engine.events import Request, Response
-from plait_engine.headers import Headers, encode, get, get_all, has_token
+from plait_engine.headers import Headers, encode, get, get_all, has_token, is_token
 
-from .fields import RawHeaders, to_raw, to_text
+from .fields import RawHeaders, is_authority, to_raw, to_text
 
 # RFC 9113 section 8.2.2: these have no place in HTTP/2 and are dropped.
 CONNECTION_FIELDS = frozenset(
@@ -98,8 +98,10 @@ def request_block(request: Request) -> RawHeaders:
         pseudo += [(":scheme", request.scheme), (":path", request.target)]
         if not request.target.startswith("/") and request.target != "*":
             raise LocalProtocolError(f"{request.target!r} is not a valid :path")
-    if not authority:
-        raise LocalProtocolError("a request needs an authority")
+    if not is_authority(authority):
+        raise LocalProtocolError(f"{authority!r} is not a valid authority")
+    if not is_token(request.method):
+        raise LocalProtocolError(f"the method {request.method!r} is not a token")
     pseudo.append((":authority", authority))
     if any(" " in value or not value.isprintable() or not value.isascii() for _, value in pseudo):
         raise LocalProtocolError("the request line has a character that cannot be sent")
