@@ -187,23 +187,20 @@ class MessageReader:
                 if payload_start > end:
                     break
             payload_end = payload_start + length
-            if first not in _WHOLE_FIRST_BYTES:
-                self._begin_frame(first, opcode, length, data[payload_start - 4 : payload_start])
-                start = payload_start
-            elif payload_end <= end:
-                payload: bytes | bytearray = data[payload_start:payload_end]
-                if self._mask_bit:
-                    payload = apply_mask(payload, data[payload_start - 4 : payload_start])
+            if payload_end > end or first not in _WHOLE_FIRST_BYTES:
                 if opcode & _CONTROL:
-                    self._on_control(opcode, bytes(payload))
-                else:
-                    self._deliver(opcode, payload)
-                start = payload_end
-            elif opcode & _CONTROL:
-                break
-            else:
+                    break
                 self._begin_frame(first, opcode, length, data[payload_start - 4 : payload_start])
                 start = payload_start
+                continue
+            payload: bytes | bytearray = data[payload_start:payload_end]
+            if self._mask_bit:
+                payload = apply_mask(payload, data[payload_start - 4 : payload_start])
+            if opcode & _CONTROL:
+                self._on_control(opcode, bytes(payload))
+            else:
+                self._deliver(opcode, payload)
+            start = payload_end
         if start < end and not self.stopped:
             self._held = data[start:]
 
