@@ -389,13 +389,17 @@ class Driver(asyncio.Protocol):
         if action is CloseAction.ABORT:
             transport.abort()
             return
+        if action is CloseAction.WRITE_EOF and not transport.can_write_eof():
+            if self.engine.state is not ConnectionState.CLOSING:
+                return
+            action = CloseAction.CLOSE
         if action is CloseAction.CLOSE and self._abort_timer is None:
             self._abort_timer = self.loop.call_later(self.config.timeouts.close, self.abort)
         if self._writing_paused:
             return  # resume_writing drains the rest and comes back here.
         if action is CloseAction.CLOSE:
             transport.close()
-        elif not self._wrote_eof and transport.can_write_eof():
+        elif not self._wrote_eof:
             self._wrote_eof = True
             transport.write_eof()
 

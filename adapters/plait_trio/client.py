@@ -28,7 +28,7 @@ from plait_engine import (
 )
 from plait_engine.engines import EngineName
 
-from .driver import ALPN_PROTOCOLS, Driver, Exchange, TrioStream
+from .driver import ALPN_PROTOCOLS, Driver, Exchange, TrioStream, open_nursery
 from .websocket import WebSocket, connect_websocket
 
 
@@ -101,7 +101,7 @@ class ClientConnection:
         stream_id = exchange.stream_id
         head = Request(stream_id, method, self._url.scheme, _authority(self._url), target, headers)
         try:
-            async with trio.open_nursery() as nursery:
+            async with open_nursery() as nursery:
                 if not isinstance(body, bytes):
                     await exchange.send(head)
                     nursery.start_soon(_send_body, exchange, body)
@@ -171,7 +171,7 @@ async def open_connection(
             await stream.do_handshake()
             protocol = None
         driver = Driver(stream, Role.CLIENT, config, protocol=protocol, engine=engine)
-        nursery = await stack.enter_async_context(trio.open_nursery())
+        nursery = await stack.enter_async_context(open_nursery())
         nursery.start_soon(driver.run)
         try:
             yield ClientConnection(driver, parsed)

@@ -13,6 +13,7 @@ import math
 import os
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import TypeAlias
 
@@ -23,6 +24,7 @@ from plait_engine import (
     Config,
     Connection,
     ConnectionClosed,
+    ConnectionState,
     Data,
     EndOfMessage,
     ErrorCode,
@@ -32,6 +34,7 @@ from plait_engine import (
     Request,
     Role,
     StreamReset,
+    Writable,
     create_connection,
 )
 from plait_engine.engines import EngineName
@@ -56,6 +59,18 @@ class StreamError(Exception):
         else:
             super().__init__(event.error or event.reason.explain())
         self.event = event
+
+
+@asynccontextmanager
+async def open_nursery() -> AsyncIterator[trio.Nursery]:
+    """A nursery out of which a single failure comes as itself, not in a group."""
+    try:
+        async with trio.open_nursery() as nursery:
+            yield nursery
+    except BaseExceptionGroup as group:
+        if len(group.exceptions) > 1:
+            raise
+        raise group.exceptions[0] from None
 
 
 class Exchange:
@@ -112,7 +127,7 @@ class Exchange:
         """Take an event (the driver's call)."""
         if isinstance(event, (StreamReset, ConnectionClosed)):
             self._failure = event
-        else:
+        elif not isinstance(event, Writable):
             self.received_end = self.received_end or isinstance(event, EndOfMessage)
             self._events.append(event)
         self._changed.set()
@@ -165,7 +180,7 @@ class Driver:
     async def run(self) -> None:
         """Move octets until the connection is closed; then no task is left."""
         try:
-            async with trio.open_nursery() as self._nursery:
+            async with open_nursery() as self._nursery:
                 self._nursery.start_soon(self._read)
                 await self._write()
                 self._nursery.cancel_scope.cancel()
@@ -263,6 +278,10 @@ class Driver:
                     await self.stream.send_all(data)
                     self.pump()
                 action = self.engine.wants_close
+                can_half_close = isinstance(self.stream, trio.SocketStream)
+                if action is CloseAction.WRITE_EOF and not can_half_close:
+                    closing = self.engine.state is ConnectionState.CLOSING
+                    action = CloseAction.CLOSE if closing else CloseAction.NONE
                 if action is CloseAction.CLOSE:
                     with trio.move_on_after(self.config.timeouts.close):
                         await self.stream.aclose()
@@ -270,8 +289,7 @@ class Driver:
                     return
                 if action is CloseAction.WRITE_EOF and not half_closed:
                     half_closed = True
-                    if isinstance(self.stream, trio.SocketStream):
-                        await self.stream.send_eof()
+                    await self.stream.send_eof()
             except (trio.BrokenResourceError, trio.ClosedResourceError) as exc:
                 self._lose(exc)
                 return

@@ -70,8 +70,9 @@ class CloseAction(enum.IntEnum):
 
     NONE = 0
     WRITE_EOF = 1
-    """Half-close after what is to send; go on reading (lingering close).  A transport
-    that cannot half-close (TLS) goes on reading all the same."""
+    """Half-close after what is to send; go on reading.  On a transport that cannot
+    half-close (TLS): close it when ``state`` is ``CLOSING`` (a lingering close, which the
+    closing alert ends as well), else go on reading (a tunnel of which one side ended)."""
     CLOSE = 2
     """Close once everything is written."""
     ABORT = 3

@@ -261,13 +261,10 @@ class HTTP1Connection(Connection):
     def close(self, code: int | None = None, *, now: float) -> None:
         if self.state in (ConnectionState.CLOSING, ConnectionState.CLOSED):
             return
-        if code is not None:
-            if self._open:
-                self._abort(ErrorCode(code), CloseReason.LOCAL)
-            else:
-                self._close_now(CloseReason.LOCAL)
-        elif not self._open:
-            self._begin_close(CloseReason.LOCAL, now)
+        if not self._open:
+            self._close_now(CloseReason.LOCAL)
+        elif code is not None:
+            self._abort(ErrorCode(code), CloseReason.LOCAL)
         else:
             self.state = ConnectionState.DRAINING
 
