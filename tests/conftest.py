@@ -54,3 +54,9 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
         pem.write_to_path(str(made.certificate_file), append=True)
     certificate.private_key_pem.write_to_path(str(made.key_file))
     return made
+
+
+@pytest.fixture(scope="session")
+def anyio_backend() -> str:
+    """Where tests marked ``anyio`` run, unless their folder says otherwise."""
+    return "asyncio"

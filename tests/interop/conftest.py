@@ -109,9 +109,3 @@ def curl(authority: Authority) -> Curl:
         )
 
     return run_curl
-
-
-@pytest.fixture(scope="session")
-def anyio_backend() -> str:
-    """plait's adapter is asyncio's, so that is where tests marked ``anyio`` run."""
-    return "asyncio"
