@@ -170,7 +170,6 @@ class HTTP1Server(HTTP1Connection):
         if not end:
             return
         self._scanner.reset()
-        self._empty_lines = 0
         line, _, octets = bytes(buffer[:end]).partition(b"\r\n")
         del buffer[:end]
         self._begin_exchange(self._read_line(line), self._read_fields(octets), now)
@@ -222,6 +221,7 @@ class HTTP1Server(HTTP1Connection):
 
     def _begin_exchange(self, line: RequestLine, fields: FieldFacts, now: float) -> None:
         method, scheme, authority, target, version, plain = line
+        self._empty_lines = 0
         self._method = method
         self._version = version
         self._plain = plain = plain and fields.plain
