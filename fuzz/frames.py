@@ -63,16 +63,21 @@ def read_frames(choices: Choices) -> bytes:
     """Return the HTTP/2 frames that the rest of the input describes."""
     wire = []
     while not choices.exhausted:
-        kind = choices.pick(KINDS)
-        flags = choices.octet()
-        stream_id = choices.octet() & 0x0F
-        if kind == FIELDS:
-            kind, payload = frames.HEADERS, read_fields(choices)
-            flags &= ~(frames.PADDED | frames.HAS_PRIORITY)
-        else:
-            payload = choices.octets(choices.octet())
-        wire.append(frames.encode_frame(kind, flags, stream_id, payload))
+        wire.append(read_frame(choices))
     return b"".join(wire)
+
+
+def read_frame(choices: Choices) -> bytes:
+    """Return the HTTP/2 frame of the next step."""
+    kind = choices.pick(KINDS)
+    flags = choices.octet()
+    stream_id = choices.octet() & 0x0F
+    if kind == FIELDS:
+        kind, payload = frames.HEADERS, read_fields(choices)
+        flags &= ~(frames.PADDED | frames.HAS_PRIORITY)
+    else:
+        payload = choices.octets(choices.octet())
+    return frames.encode_frame(kind, flags, stream_id, payload)
 
 
 def read_fields(choices: Choices) -> bytes:
