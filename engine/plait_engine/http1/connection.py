@@ -264,7 +264,7 @@ class HTTP1Connection(Connection):
         if not self._open:
             self._close_now(CloseReason.LOCAL)
         elif code is not None:
-            self._abort(ErrorCode(code), CloseReason.LOCAL)
+            self._abort(code, CloseReason.LOCAL)
         else:
             self.state = ConnectionState.DRAINING
 
@@ -526,7 +526,7 @@ class HTTP1Connection(Connection):
 
     def _abort(
         self,
-        code: ErrorCode | None,
+        code: int | None,
         reason: CloseReason,
         error: RemoteProtocolError | None = None,
     ) -> None:
