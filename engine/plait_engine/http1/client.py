@@ -83,12 +83,10 @@ class HTTP1Client(HTTP1Connection):
         "_hold",
         "_informational",
         "_protocol",
-        "_reusable",
     )
 
     def __init__(self, role: Role, config: Config) -> None:
         super().__init__(role, config)
-        self._reusable = True
         self._protocol: str | None = None
         """The protocol of the Upgrade that was asked for."""
         self._informational = 0
@@ -454,9 +452,8 @@ class HTTP1Client(HTTP1Connection):
         if not self.wants_read:
             self._update_wants_read()
 
-    def _drop_rest(self, now: float) -> None:
-        if not self._reusable:
-            self._close_now(CloseReason.LOCAL)
+    def _close_unread(self, now: float) -> None:
+        self._close_now(CloseReason.LOCAL)
 
     def _refuse(self, error: RemoteProtocolError, now: float, *, at_eof: bool = False) -> None:
         self._end_stream(error.code, Initiator.REMOTE if at_eof else Initiator.LOCAL, error)

@@ -102,6 +102,7 @@ class HTTP1Connection(Connection):
         "_read",
         "_reader",
         "_reason",
+        "_reusable",
         "_scanner",
         "_sent",
         "_short_head",
@@ -132,6 +133,8 @@ class HTTP1Connection(Connection):
         self._open = False
         self._method = ""
         self._outgoing = Outgoing(Phase.IDLE)
+        self._reusable = True
+        """The connection can carry another exchange after this one."""
         # Input
         self._read = Read.IDLE
         self._buffer = bytearray()
@@ -347,6 +350,10 @@ class HTTP1Connection(Connection):
         """The exchange is over in both directions."""
         raise NotImplementedError
 
+    def _close_unread(self, now: float) -> None:
+        """Close although the peer's message is not read to its end."""
+        raise NotImplementedError
+
     def _refuse(self, error: RemoteProtocolError, now: float, *, at_eof: bool = False) -> None:
         """The peer broke the protocol: answer it if possible, and close."""
         raise NotImplementedError
@@ -378,7 +385,7 @@ class HTTP1Connection(Connection):
         if self._unwanted:
             self._discarded += len(content)
             if self._discarded > self._limits.max_drain:
-                self._begin_close(CloseReason.LOCAL, now)
+                self._close_unread(now)
                 return
         elif content:
             self._emit_data(content)
@@ -475,12 +482,10 @@ class HTTP1Connection(Connection):
         elif self._open and self._read is not Read.HELD:
             self._unwanted = True
             self._unread = 0
-            self._update_wants_read()
-            self._drop_rest(now)
-
-    def _drop_rest(self, now: float) -> None:
-        """The rest of the peer's message is not wanted: drain it or close."""
-        raise NotImplementedError
+            if self._reusable:
+                self._update_wants_read()
+            else:
+                self._close_unread(now)
 
     # -- the end ----------------------------------------------------------------------
 

@@ -95,7 +95,6 @@ class HTTP1Server(HTTP1Connection):
         "_line",
         "_line_octets",
         "_plain",
-        "_reusable",
         "_switch",
         "_version",
     )
@@ -106,7 +105,6 @@ class HTTP1Server(HTTP1Connection):
         self._empty_lines = 0
         self._plain = False
         """The request is as simple as most: see ``FieldFacts.plain``."""
-        self._reusable = True
         self._expecting = False
         """The client waits for 100 Continue, and has sent nothing of its content."""
         self._switch: str | None = None
@@ -517,15 +515,11 @@ class HTTP1Server(HTTP1Connection):
     def _close_after_exchange(self, now: float) -> None:
         if self._outgoing.framing is Framing.TUNNEL:
             self._close_now(CloseReason.PEER)
-        elif self.config.scheme == "https" and not self._buffer:
-            # TLS cannot half-close: a client that waits for the end would wait long.
-            self._close_now(CloseReason.LOCAL)
         else:
             self._begin_close(CloseReason.LOCAL, now)
 
-    def _drop_rest(self, now: float) -> None:
-        if not self._reusable:
-            self._begin_close(CloseReason.LOCAL, now)
+    def _close_unread(self, now: float) -> None:
+        self._begin_close(CloseReason.LOCAL, now)
 
     def _refuse(self, error: RemoteProtocolError, now: float, *, at_eof: bool = False) -> None:
         self._end_stream(error.code, Initiator.REMOTE if at_eof else Initiator.LOCAL, error)

@@ -817,10 +817,9 @@ def test_methods_that_begin_like_the_preface(chop: Fragmenter) -> None:
 def test_close_on_an_idle_connection() -> None:
     endpoint = server()
     endpoint.close()
-    assert endpoint.connection.wants_close is CloseAction.WRITE_EOF
+    assert endpoint.connection.wants_close is CloseAction.CLOSE
     endpoint.receive(GET)
     assert requests(endpoint) == []
-    endpoint.receive_eof()
     assert closed(endpoint).reason is CloseReason.LOCAL
 
 
@@ -852,14 +851,6 @@ def test_close_with_a_code_is_at_once(octets: bytes) -> None:
     assert endpoint.is_closed
     assert len(resets(endpoint)) == bool(octets)
     assert endpoint.connection.wants_close is (CloseAction.ABORT if octets else CloseAction.CLOSE)
-
-
-def test_over_tls_a_finished_connection_closes_at_once() -> None:
-    endpoint = server(settings=config(scheme="https"))
-    endpoint.receive(head("GET / HTTP/1.1", "Host: a", "Connection: close"))
-    answer(endpoint)
-    assert endpoint.connection.wants_close is CloseAction.CLOSE
-    assert endpoint.is_closed
 
 
 @pytest.mark.parametrize("error", [None, ConnectionResetError("reset")])
