@@ -105,4 +105,7 @@ def status_line(status: int, reason: str | None) -> bytes:
         return b"HTTP/1.1 %d \r\n" % status if line is None else line
     if find_bad_value_char(reason):
         raise LocalProtocolError(f"control character in the reason phrase: {reason!r}")
-    return encode(f"HTTP/1.1 {status} {reason}\r\n")
+    try:
+        return encode(f"HTTP/1.1 {status} {reason}\r\n")
+    except UnicodeEncodeError as error:
+        raise LocalProtocolError(f"UTF-8 cannot encode the reason phrase: {reason!r}") from error
