@@ -4,7 +4,7 @@
 ``connection`` is the machine for what follows; ``events`` is its vocabulary.
 """
 
-from .connection import WebSocketConnection, WebSocketState
+from .connection import PongTimeout, WebSocketConnection, WebSocketState
 from .deflate import Deflate
 from .events import BytesMessage, Ping, Pong, TextMessage, WebSocketClose, WebSocketEvent
 from .frames import CloseCode
@@ -25,6 +25,7 @@ __all__ = [
     "HandshakeRefused",
     "Ping",
     "Pong",
+    "PongTimeout",
     "TextMessage",
     "WebSocketClose",
     "WebSocketConnection",

@@ -44,7 +44,7 @@ from collections import deque
 
 from plait_engine.config import Config
 from plait_engine.connection import Role
-from plait_engine.errors import LocalProtocolError, RemoteProtocolError
+from plait_engine.errors import LocalProtocolError, RemoteProtocolError, Scope
 from plait_engine.timers import Timer, Timers
 
 from .deflate import Deflate, Deflater, Inflater
@@ -67,6 +67,10 @@ _BINARY = int(Opcode.BINARY)
 
 _JOIN_BELOW = 65536  # larger payloads are not copied to stand behind their header
 _KEYS_AT_ONCE = 256  # masking keys drawn together; a call costs more than the octets
+
+
+class PongTimeout(RemoteProtocolError):
+    """The heartbeat's ping was not answered in time."""
 
 
 class WebSocketState(enum.Enum):
@@ -215,7 +219,7 @@ class WebSocketConnection:
 
     def connection_lost(self, error: Exception | None, now: float) -> None:
         """The stream or its transport is gone; events that wait can still be taken."""
-        self._lose("the connection was lost", error)
+        self._lose(error or fault(CloseCode.ABNORMAL_CLOSURE, "the connection was lost"))
         self._outgoing.clear()
 
     def handle_timeout(self, now: float) -> None:
@@ -226,7 +230,8 @@ class WebSocketConnection:
             elif timer is Timer.PONG:
                 self._check_alive(now)
             else:
-                self._lose("the closing handshake took too long")
+                message = "the closing handshake took too long"
+                self._lose(fault(CloseCode.ABNORMAL_CLOSURE, message))
 
     # -- commands -----------------------------------------------------------------
 
@@ -334,9 +339,8 @@ class WebSocketConnection:
             self._close()
             self.wants_close = True  # RFC 6455 section 7.1.7: fail the connection
 
-    def _lose(self, message: str, error: Exception | None = None) -> None:
-        """The peer is gone, or never was well: the abnormal end (RFC 6455 section 7.1.5)."""
-        error = error or fault(CloseCode.ABNORMAL_CLOSURE, message)
+    def _lose(self, error: Exception) -> None:
+        """The peer is gone: the abnormal end (RFC 6455 section 7.1.5)."""
         self._receive_close(WebSocketClose(CloseCode.ABNORMAL_CLOSURE, "", error))
         self._close()
         self.wants_close = True
@@ -406,7 +410,9 @@ class WebSocketConnection:
         if self._heard > self._pinged or self._events:
             self._ping_when_silent(now)
         else:
-            self._lose(f"the peer did not answer a ping within {self._pong_timeout} seconds")
+            message = f"no pong came within {self._pong_timeout} seconds"
+            code = CloseCode.ABNORMAL_CLOSURE
+            self._lose(PongTimeout(message, code=code, scope=Scope.STREAM))
 
     # -- sending ----------------------------------------------------------------------
 
