@@ -523,6 +523,7 @@ class HTTP1Connection(Connection):
         self._read = Read.DISCARD
         self._reader = None
         self._buffer.clear()
+        self._unread = 0
         self._deadline = NEVER
         self._write_deadline = NEVER
         if self.wants_close is not CloseAction.ABORT:
