@@ -10,7 +10,7 @@ SETTINGS    ours were not acknowledged: SETTINGS_TIMEOUT (section 6.5.3)
 KEEP_ALIVE  no stream is open: GOAWAY(NO_ERROR) and close
 PING, PONG  silence on a connection with open streams: PING; no answer: the peer is gone
 BODY        a request's body does not come, though the application has taken all there is:
-            the stream is reset
+            the stream is reset.  Also: the end of a request that is not wanted
 WRITE       a stream has octets queued and sends none (or next to none): it is reset.
             The transport takes nothing: the connection is dropped
 CONTINUE    a client has waited long enough for 100 Continue
@@ -26,10 +26,10 @@ two times that are written down anyway, so that a request costs no timer.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final
+from typing import Final, TypeAlias
 
 from plait_engine.connection import CloseAction, ConnectionState
-from plait_engine.errors import ErrorCode, RemoteProtocolError, Scope
+from plait_engine.errors import ErrorCode, RemoteProtocolError
 from plait_engine.events import CloseReason
 from plait_engine.timers import Timer
 
@@ -39,6 +39,9 @@ from .scheduler import MIN_PROGRESS
 from .sending import Sender
 from .settings import INITIAL_WINDOW
 from .streams import BODY, DONE, HALF_CLOSED_REMOTE, Stream
+
+_Deadline: TypeAlias = tuple[float, ErrorCode, str]
+"""When a stream is to be reset, with which code, and why; ``""`` if nobody needs to know."""
 
 _KEEP_ALIVE_PING: Final = b"plaitliv"
 
@@ -201,40 +204,56 @@ class HTTP2Connection(Sender):
         self._finish_draining()
 
     def _on_body_timer(self, now: float) -> None:
-        timeout = self.config.timeouts.body
-        if timeout is not None:
-            self._check_streams(Timer.BODY, now, timeout, _body_waits_since, "the body stalled")
+        self._check_streams(Timer.BODY, now, self._body_deadline)
+
+    def _body_deadline(self, stream: Stream, now: float) -> _Deadline | None:
+        """When a request's body, or the end of one that is not wanted, is overdue."""
+        timeouts = self.config.timeouts
+        if stream.state & HALF_CLOSED_REMOTE:
+            return None
+        if stream.is_over:
+            return stream.touched + timeouts.close, ErrorCode.NO_ERROR, ""
+        if stream.receiving != BODY or timeouts.body is None or not self._is_server:
+            return None
+        is_slow = stream.inbound is not None and stream.inbound.unacknowledged > 0
+        since = now if is_slow else stream.touched  # the application takes its time
+        return since + timeouts.body, ErrorCode.CANCEL, "the body stalled"
 
     def _on_write_timer(self, now: float) -> None:
+        self._check_streams(Timer.WRITE, now, self._write_deadline)
+
+    def _write_deadline(self, stream: Stream, now: float) -> _Deadline | None:
+        """When a stream has made no progress for too long."""
         timeout = self.config.timeouts.write
-        if timeout is not None:
-            message = "the peer does not open its window"
-            self._check_streams(Timer.WRITE, now, timeout, _write_waits_since, message)
+        outbound = stream.outbound
+        if timeout is None or outbound is None or not outbound.queued or outbound.is_held:
+            return None
+        if outbound.progress >= MIN_PROGRESS:
+            outbound.progress = 0
+            outbound.progress_at = now
+        return outbound.progress_at + timeout, ErrorCode.CANCEL, "the window stays closed"
 
     def _check_streams(
         self,
         timer: Timer,
         now: float,
-        timeout: float,
-        waits_since: Callable[[Stream, float, float], float | None],
-        message: str,
+        deadline_of: Callable[[Stream, float], _Deadline | None],
     ) -> None:
         """Reset the streams that have waited too long, and wait for the others."""
         earliest: float | None = None
         for stream in list(self._streams.values()):
-            since = waits_since(stream, now, timeout)
-            if since is None:
+            due = deadline_of(stream, now)
+            if due is None:
                 continue
-            if since + timeout > now:
-                earliest = since if earliest is None else min(earliest, since)
+            deadline, code, message = due
+            if deadline > now:
+                earliest = deadline if earliest is None else min(earliest, deadline)
                 continue
-            error = RemoteProtocolError(
-                message, status_hint=408, code=ErrorCode.CANCEL, scope=Scope.STREAM
-            )
-            self._report_reset(stream.stream_id, error)
-            self._reset(stream, ErrorCode.CANCEL, now)
-        if earliest is not None and self.state is not ConnectionState.CLOSED:
-            self._timers.set(timer, earliest + timeout)
+            if message:
+                self._report_reset(stream.stream_id, message, code, 408)
+            self._reset(stream, code, now)
+        if earliest is not None and not self.wants_close:
+            self._timers.set(timer, earliest)
 
     def _on_continue_timer(self, now: float) -> None:
         """RFC 9110 section 10.1.1: a client does not wait for ever."""
@@ -245,36 +264,13 @@ class HTTP2Connection(Sender):
             if stream.expects > now:
                 earliest = stream.expects if earliest is None else min(earliest, stream.expects)
                 continue
-            stream.expects = None
-            outbound = self._outbound(stream)
-            outbound.is_held = False
-            self._scheduler.update(outbound)
+            self._let_go(stream, now)
         if earliest is not None:
             self._timers.set(Timer.CONTINUE, earliest)
 
 
 def _is_due(deadline: float | None, now: float) -> bool:
     return deadline is not None and deadline <= now
-
-
-def _body_waits_since(stream: Stream, now: float, timeout: float) -> float | None:
-    """Since when the application waits for more of a request's body."""
-    if stream.state & HALF_CLOSED_REMOTE or stream.receiving != BODY:
-        return None
-    if stream.inbound is not None and stream.inbound.unacknowledged:
-        return now  # it is the application that takes its time
-    return stream.touched
-
-
-def _write_waits_since(stream: Stream, now: float, timeout: float) -> float | None:
-    """Since when octets of a stream wait for the peer."""
-    outbound = stream.outbound
-    if outbound is None or not outbound.queued:
-        return None
-    if outbound.progress >= MIN_PROGRESS:
-        outbound.progress = 0
-        outbound.progress_at = now
-    return outbound.progress_at
 
 
 _ON_TIMER: Final[dict[Timer, Callable[[HTTP2Connection, float], None]]] = {

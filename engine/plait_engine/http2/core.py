@@ -206,6 +206,14 @@ class HTTP2Core(Connection):
             stream.outbound = outbound
         return outbound
 
+    def _let_go(self, stream: Stream, now: float) -> None:
+        """Send content that was held back for 100 Continue (RFC 9110 section 10.1.1)."""
+        stream.expects = None
+        outbound = self._outbound(stream)
+        outbound.is_held = False
+        outbound.progress_at = now
+        self._scheduler.update(outbound)
+
     def _release(self, octets: int) -> None:
         """Give octets that no application will take back to the connection's window."""
         self._announce(0, self._window.release(octets))
@@ -230,8 +238,22 @@ class HTTP2Core(Connection):
         if stream.state == CLOSED:
             self._forget(stream, now)
         elif stream.receiving == DONE:
-            # The rest of the request is not wanted (section 8.1).
+            self._stop_request(stream, now)
+
+    def _stop_request(self, stream: Stream, now: float) -> None:
+        """The answer is complete, and the rest of the request is not wanted (section 8.1).
+
+        A client that is sending is told so at once.  One that has sent nothing yet may be
+        about to end the stream by itself; it is told when DATA comes, or after a while.
+        """
+        if stream.inbound is not None:
             self._reset(stream, ErrorCode.NO_ERROR, now)
+            return
+        stream.touched = now
+        deadline = now + self.config.timeouts.close
+        running = self._timers.deadline(Timer.BODY)
+        if running is None or running > deadline:
+            self._timers.set(Timer.BODY, deadline)
 
     def _forget(self, stream: Stream, now: float) -> None:
         """Free a stream that is closed."""
@@ -252,18 +274,34 @@ class HTTP2Core(Connection):
         self._out.append(frames.encode_rst_stream(stream.stream_id, code))
         self._forget(stream, now)
 
-    def _reset_for(self, stream_id: int, error: RemoteProtocolError, now: float) -> None:
-        """Reset a stream, open or refused, because of what the peer did (section 5.4.2)."""
-        self._charge_reset(now)
-        self._closed.add_reset(stream_id)
-        self._answer(frames.encode_rst_stream(stream_id, error.code))
-        self._report_reset(stream_id, error)
+    def _reset_for(self, stream_id: int, message: str, code: int, now: float) -> None:
+        """Reset a stream because of what the peer did (section 5.4.2)."""
         stream = self._streams.get(stream_id)
         if stream is not None:
+            self._answer_reset(stream_id, code, now)
+            if not stream.is_over:
+                self._report_reset(stream_id, message, code)
             self._forget(stream, now)
+        elif stream_id > self._highest or not stream_id & 1:
+            raise RemoteProtocolError(message, code=code)
+        else:
+            self._answer_reset(stream_id, code, now)  # closed: the application is done with it
 
-    def _report_reset(self, stream_id: int, error: RemoteProtocolError) -> None:
-        self._events.append(StreamReset(stream_id, error.code, Initiator.LOCAL, False, error))
+    def _refuse(self, stream_id: int, message: str, code: int, now: float) -> None:
+        """Refuse a new stream."""
+        self._answer_reset(stream_id, code, now)
+        self._report_reset(stream_id, message, code)
+
+    def _answer_reset(self, stream_id: int, code: int, now: float) -> None:
+        self._charge_reset(now)
+        self._closed.add_reset(stream_id)
+        self._answer(frames.encode_rst_stream(stream_id, code))
+
+    def _report_reset(
+        self, stream_id: int, message: str, code: int, status_hint: int = 400
+    ) -> None:
+        error = RemoteProtocolError(message, status_hint=status_hint, code=code, scope=Scope.STREAM)
+        self._events.append(StreamReset(stream_id, code, Initiator.LOCAL, False, error))
 
     def _end_of_request(self, stream: Stream) -> None:
         """A tunnel was declined: its request ends, and what follows it is not wanted."""
@@ -271,13 +309,14 @@ class HTTP2Core(Connection):
         self._events.append(EndOfMessage(stream.stream_id))
         if stream.held:
             self._release(sum(credit for _, credit in stream.held))
-            stream.held = None
+            stream.held = []
 
     # -- the end of the connection -------------------------------------------------
 
-    def _fail(self, error: RemoteProtocolError) -> None:
+    def _fail(self, message: str, code: int) -> None:
         """A connection error (section 5.4.1)."""
-        self._terminate(error.code, CloseReason.PROTOCOL_ERROR, error)
+        error = RemoteProtocolError(message, code=code)
+        self._terminate(code, CloseReason.PROTOCOL_ERROR, error)
 
     def _terminate(
         self,
@@ -299,8 +338,9 @@ class HTTP2Core(Connection):
     def _close_streams(
         self, code: int, initiator: Initiator, error: RemoteProtocolError | None
     ) -> None:
-        for stream_id in self._streams:
-            self._events.append(StreamReset(stream_id, code, initiator, False, error))
+        for stream_id, stream in self._streams.items():
+            if not stream.is_over:
+                self._events.append(StreamReset(stream_id, code, initiator, False, error))
         self._streams.clear()
         self._scheduler = Scheduler()
 

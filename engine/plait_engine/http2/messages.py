@@ -112,13 +112,13 @@ class MessageReceiver(HTTP2Core):
                 self._charge_glitch(now)
                 self._announce(stream_id, self._inbound(stream).release(size))
         elif receiving == WAIT:
-            if stream.held is None:
-                stream.held = []
             stream.held.append((data, size))
         else:
             self._events.append(Data(stream_id, data, size))
         if end:
             self._end_data(stream, now)
+        elif stream.is_over:
+            self._reset(stream, ErrorCode.NO_ERROR, now)  # section 8.1
 
     def _check_data(self, stream: Stream, length: int, size: int, end: int) -> None:
         if stream.state & HALF_CLOSED_REMOTE:
@@ -127,7 +127,7 @@ class MessageReceiver(HTTP2Core):
             stream_error("DATA exceeds the stream's window", ErrorCode.FLOW_CONTROL_ERROR)
         if stream.receiving == HEAD:
             stream_error("DATA before the response")
-        if length and stream.bodiless:
+        if length and stream.bodiless and not self._is_server:
             stream_error("content in a response that has none")
         if stream.to_receive != NO_LENGTH:
             stream.to_receive -= length
@@ -183,22 +183,32 @@ class MessageReceiver(HTTP2Core):
             self._events.append(EndOfMessage(stream_id))
             return
         stream = self._streams.get(stream_id)
-        if stream is None:
-            if not self._is_server or stream_id <= self._highest or not stream_id & 1:
-                self._absent(stream_id, frames.HEADERS, now)
-                return
-            self._open(stream_id)
-        if flags & DEPENDS_ON_ITSELF:
-            stream_error("a stream depends on itself")  # RFC 7540 section 5.3.1
-        if too_large:
-            if stream is None:
-                self._refuse(stream_id, flags, 431, too_large, now)
-                return
-            stream_error(too_large, ErrorCode.ENHANCE_YOUR_CALM)
-        end = flags & frames.END_STREAM
-        if stream is None:
-            self._on_request(stream_id, fields, end, now)
-            return
+        if stream is not None:
+            if flags & DEPENDS_ON_ITSELF:
+                stream_error("a stream depends on itself")  # RFC 7540 section 5.3.1
+            if too_large:
+                stream_error(too_large, ErrorCode.ENHANCE_YOUR_CALM)
+            self._on_fields(stream, fields, flags & frames.END_STREAM, now)
+        elif not self._is_server or stream_id <= self._highest or not stream_id & 1:
+            self._absent(stream_id, frames.HEADERS, now)
+        else:
+            try:
+                self._open(stream_id)
+                if flags & DEPENDS_ON_ITSELF:
+                    stream_error("a stream depends on itself")
+                if too_large:
+                    self._answer_request(stream_id, flags, 431, too_large, now)
+                else:
+                    self._on_request(stream_id, fields, flags, now)
+            except RemoteProtocolError as error:
+                if error.scope is Scope.CONNECTION:
+                    raise
+                self._refuse(stream_id, error.message, error.code, now)
+
+    def _on_fields(
+        self, stream: Stream, fields: list[tuple[str, str]], end: int, now: float
+    ) -> None:
+        """Fields for a stream that is there."""
         if stream.state & HALF_CLOSED_REMOTE:
             stream_error("HEADERS after the end of the message", ErrorCode.STREAM_CLOSED)
         stream.touched = now
@@ -221,20 +231,18 @@ class MessageReceiver(HTTP2Core):
             stream_error(f"more than {self._max_streams} streams at once", ErrorCode.REFUSED_STREAM)
 
     def _on_request(
-        self, stream_id: int, fields: list[tuple[str, str]], end: int, now: float
+        self, stream_id: int, fields: list[tuple[str, str]], flags: int, now: float
     ) -> None:
         """A client opens a stream (section 8.3.1)."""
         head = self._heads.request(fields)
         if head.protocol is not None and head.protocol not in self.config.upgrade_protocols:
-            flags = frames.END_STREAM if end else 0
-            self._refuse(stream_id, flags, 501, f"the protocol {head.protocol!r}", now)
+            reason = f"the protocol {head.protocol!r} is not offered"  # RFC 8441 section 4
+            self._answer_request(stream_id, flags, 501, reason, now)
             return
+        end = flags & frames.END_STREAM
         if end and head.content_length > 0:
             stream_error("content-length, but no content")
-        if head.is_tunnel:
-            receiving = WAIT
-        else:
-            receiving = BODY
+        receiving = WAIT if head.is_tunnel else BODY
         stream = Stream(stream_id, OPEN, receiving, HEAD, head.method, now)
         stream.to_receive = head.content_length
         stream.bodiless = head.method == "HEAD"
@@ -266,18 +274,19 @@ class MessageReceiver(HTTP2Core):
         if timeout is not None and self._timers.deadline(Timer.BODY) is None:
             self._timers.set(Timer.BODY, now + timeout)
 
-    def _refuse(self, stream_id: int, flags: int, status: int, reason: str, now: float) -> None:
+    def _answer_request(
+        self, stream_id: int, flags: int, status: int, reason: str, now: float
+    ) -> None:
         """Answer a request that the application does not get to see."""
         self._charge_reset(now)
         block = self._encoder.encode(((":status", str(status)), ("content-length", "0")))
-        self._out.append(frames.encode_headers(stream_id, block, end_stream=True))
+        self._answer(frames.encode_headers(stream_id, block, end_stream=True))
         code = ErrorCode.NO_ERROR
         if not flags & frames.END_STREAM:
             # Section 8.1: the answer is complete, the rest of the request is not wanted.
             self._closed.add_reset(stream_id)
             self._answer(frames.encode_rst_stream(stream_id, code))
-        error = RemoteProtocolError(reason, status_hint=status, code=code, scope=Scope.STREAM)
-        self._report_reset(stream_id, error)
+        self._report_reset(stream_id, reason, code, status)
 
     def _on_response(
         self, stream: Stream, fields: list[tuple[str, str]], end: int, now: float
@@ -285,10 +294,8 @@ class MessageReceiver(HTTP2Core):
         """A server answers, finally or not (section 8.1)."""
         head = self._heads.response(fields)
         stream_id, status = stream.stream_id, head.status
-        stream.expects = None
-        if stream.outbound is not None and stream.outbound.is_held:
-            stream.outbound.is_held = False
-            self._scheduler.update(stream.outbound)
+        if stream.expects is not None:
+            self._let_go(stream, now)
         if status < 200:
             if end:
                 stream_error("an interim response ends the stream")

@@ -72,19 +72,17 @@ class Receiver(MessageReceiver):
                         self._table[kind](self, flags, stream_id, payload, now)
                     else:
                         self._table[_UNKNOWN](self, flags, stream_id, payload, now)
-                except RemoteProtocolError as error:
+                except (RemoteProtocolError, frames.FrameError) as error:
                     if error.scope is Scope.CONNECTION:
                         raise
-                    self._reset_for(stream_id, error, now)
+                    self._reset_for(stream_id, error.message, error.code, now)
                 if self.wants_close:
                     return
-        except RemoteProtocolError as error:
-            self._fail(error)
-        except frames.FrameError as error:
-            self._fail(RemoteProtocolError(error.message, code=error.code))
+        except (RemoteProtocolError, frames.FrameError) as error:
+            self._fail(error.message, error.code)
         except HPACKError as error:
             # Section 4.3: the table is unknown from here on.
-            self._fail(RemoteProtocolError(str(error), code=ErrorCode.COMPRESSION_ERROR))
+            self._fail(str(error), ErrorCode.COMPRESSION_ERROR)
         else:
             self._limit_reading()
 
@@ -142,17 +140,8 @@ class Receiver(MessageReceiver):
         """The priorities of RFC 7540 are read, so that errors show, and ignored."""
         if not stream_id:
             connection_error("PRIORITY on stream 0")
-        message = code = None
-        try:
-            if frames.parse_priority(payload) == stream_id:
-                message, code = "a stream depends on itself", ErrorCode.PROTOCOL_ERROR
-        except frames.FrameError as error:
-            message, code = error.message, error.code
-        if message is not None and code is not None:
-            if stream_id in self._streams:
-                stream_error(message, code)
-            if stream_id > self._highest:
-                connection_error(message, code)  # an idle stream cannot be reset
+        if frames.parse_priority(payload) == stream_id:
+            stream_error("a stream depends on itself")  # RFC 7540 section 5.3.1
         self._charge_glitch(now)
 
     def _on_priority_update(self, flags: int, stream_id: int, payload: bytes, now: float) -> None:
@@ -187,7 +176,8 @@ class Receiver(MessageReceiver):
             self._charge_reset(now)
         # Section 8.7: the server says that it has not processed the request.
         retryable = code == ErrorCode.REFUSED_STREAM
-        self._events.append(StreamReset(stream_id, code, Initiator.REMOTE, retryable))
+        if not stream.is_over:
+            self._events.append(StreamReset(stream_id, code, Initiator.REMOTE, retryable))
         self._forget(stream, now)
 
     # -- SETTINGS (section 6.5) ---------------------------------------------------------
@@ -323,9 +313,10 @@ class Receiver(MessageReceiver):
         stream = self._streams.get(stream_id)
         if stream is None:
             self._absent(stream_id, frames.WINDOW_UPDATE, now)
-            return
         if not increment:
             stream_error("WINDOW_UPDATE of 0")
+        if stream is None:
+            return
         outbound = self._outbound(stream)
         outbound.window += increment
         if outbound.window > frames.MAX_WINDOW:

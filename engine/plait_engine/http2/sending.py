@@ -290,9 +290,9 @@ class Sender(Receiver):
     def _accept_tunnel(self, stream: Stream, draft: Draft, now: float) -> None:
         """From here on, DATA is for the tunnel; what came too early comes now."""
         stream.receiving = TUNNEL
-        for data, credit in stream.held or ():
+        for data, credit in stream.held:
             self._events.append(Data(stream.stream_id, data, credit))
-        stream.held = None
+        stream.held = []
         if stream.state & HALF_CLOSED_REMOTE:
             self._events.append(EndOfMessage(stream.stream_id))
             stream.receiving = DONE
@@ -381,9 +381,11 @@ class Sender(Receiver):
         stream = self._streams.get(stream_id)
         if stream is None:
             return
-        answer_waits = stream.sending == DONE and not stream.state & HALF_CLOSED_LOCAL
-        if code == ErrorCode.NO_ERROR and answer_waits:
-            stream.receiving = DONE  # section 8.1: the reset follows the end of the answer
+        if code == ErrorCode.NO_ERROR and stream.sending == DONE and self._is_server:
+            # Section 8.1: the answer goes out first; ``_end_local`` sees to the rest.
+            stream.receiving = DONE
+            if stream.state & HALF_CLOSED_LOCAL:
+                self._stop_request(stream, now)
         else:
             self._reset(stream, code, now)
 

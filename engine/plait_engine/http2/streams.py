@@ -112,10 +112,15 @@ class Stream:
         self.inbound: ReceiveWindow | None = None
         self.outbound: Outbound | None = None
         self.priority: tuple[int, bool] | None = None
-        self.held: list[tuple[bytes, int]] | None = None
+        self.held: list[tuple[bytes, int]] = []
         self.expects: float | None = None
         self.bodiless = False
         self.informational = 0
+
+    @property
+    def is_over(self) -> bool:
+        """The application is done with it, only the peer is not (see ``_stop_request``)."""
+        return self.receiving == DONE and self.sending == DONE
 
 
 class Absent(enum.Enum):
