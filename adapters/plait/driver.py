@@ -96,6 +96,10 @@ class Exchange:
         """Hear no more events of this stream; what still arrives is acknowledged."""
         self.driver.forget(self)
 
+    def can_send(self) -> bool:
+        """Tell whether the stream takes body octets; if not, ``drain`` waits until it does."""
+        return self.driver.engine.send_capacity(self.stream_id) > 0
+
     async def drain(self) -> None:
         """Wait until the stream takes more body octets.
 
@@ -105,7 +109,7 @@ class Exchange:
         while self.exception is None:
             if driver.exchanges.get(self.stream_id) is not self:
                 return  # Complete: there is nothing left to wait for.
-            if driver.engine.send_capacity(self.stream_id) > 0:
+            if self.can_send():
                 return
             waiter = driver.loop.create_future()
             if self._waiters is None:
@@ -285,6 +289,11 @@ class Driver(asyncio.Protocol):
     def is_closing(self) -> bool:
         """True when no new exchange can begin."""
         return self.transport is None or self.engine.state is not ConnectionState.OPEN
+
+    @property
+    def can_write(self) -> bool:
+        """True while the transport takes octets."""
+        return self.transport is not None and not self._writing_paused
 
     def get_extra_info(self, name: str, default: Any = None) -> Any:
         """Return what the transport knows under ``name`` (``asyncio.BaseTransport``)."""
