@@ -125,6 +125,7 @@ class WebSocketConnection:
         "close_code",
         "close_reason",
         "deflate",
+        "lost",
         "state",
         "subprotocol",
         "wants_close",
@@ -158,6 +159,8 @@ class WebSocketConnection:
         self.close_code: int | None = None
         """The code of the ``WebSocketClose`` that was received; ``None`` before."""
         self.close_reason = ""
+        self.lost: Exception | None = None
+        """Why the connection ended abnormally (1006), known before the event is taken."""
         self.wants_close = False
         """The stream is of no more use: write what there is to send, then end it."""
 
@@ -341,6 +344,8 @@ class WebSocketConnection:
 
     def _lose(self, error: Exception) -> None:
         """The peer is gone: the abnormal end (RFC 6455 section 7.1.5)."""
+        if not self._reader.stopped:
+            self.lost = error
         self._receive_close(WebSocketClose(CloseCode.ABNORMAL_CLOSURE, "", error))
         self._close()
         self.wants_close = True
