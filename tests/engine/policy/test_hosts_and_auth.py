@@ -1,0 +1,55 @@
+"""Hosts that look like addresses, and Basic authentication."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from plait_engine.policy.auth import decode_basic_credentials, encode_basic_credentials
+from plait_engine.policy.hosts import is_canonical_ipv4, is_ip_literal, is_legacy_ipv4
+
+
+@pytest.mark.parametrize(
+    "host", ["2130706433", "017700000001", "127.1", "0x7f.1", "0x7F000001", "127.0.0.01", "1.2.3"]
+)
+def test_legacy_numeric_hosts(host: str) -> None:
+    assert is_legacy_ipv4(host)
+    assert not is_ip_literal(host)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0", "255.255.255.255"])
+def test_canonical_addresses(host: str) -> None:
+    assert is_canonical_ipv4(host)
+    assert is_ip_literal(host)
+    assert not is_legacy_ipv4(host)
+
+
+@pytest.mark.parametrize("host", ["example.org", "1.example", "x1", "a.b1", "::1", "xn--1"])
+def test_names_are_not_numbers(host: str) -> None:
+    assert not is_legacy_ipv4(host)
+
+
+def test_ipv6_literals() -> None:
+    assert is_ip_literal("::ffff:127.0.0.1")
+    assert is_ip_literal("fe80::1%eth0")
+    assert not is_ip_literal("a:b")
+
+
+@given(st.text().filter(lambda login: ":" not in login), st.text())
+def test_basic_credentials_round_trip(login: str, password: str) -> None:
+    value = encode_basic_credentials(login, password)
+    assert decode_basic_credentials(value) == (login, password)
+
+
+def test_a_login_has_no_colon() -> None:
+    with pytest.raises(ValueError, match="colon"):
+        encode_basic_credentials("a:b")
+
+
+@pytest.mark.parametrize(
+    "value", ["", "Basic", "Bearer eDp5", "Basic !!!", "Basic eA==", "Basic é"]
+)
+def test_malformed_credentials(value: str) -> None:
+    with pytest.raises(ValueError):  # noqa: PT011  # the five messages differ
+        decode_basic_credentials(value)
