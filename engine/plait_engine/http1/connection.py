@@ -221,6 +221,10 @@ class HTTP1Connection(Connection):
     def send(self, *events: Sendable, now: float) -> None:
         if not events:
             return
+        first = events[0]
+        if type(first) is StreamReset and first.stream_id <= self._stream_id:
+            if not self._open or first.stream_id != self._stream_id:
+                return  # It has ended meanwhile, which is as good.
         self._check_stream(events)
         draft = self._outgoing.copy()
         pieces: list[bytes] = []
@@ -303,7 +307,7 @@ class HTTP1Connection(Connection):
     # -- getters --------------------------------------------------------------
 
     def send_capacity(self, stream_id: int) -> int:
-        if stream_id != self._stream_id or not self._outgoing.takes_data:
+        if stream_id != self._stream_id or not (self._open and self._outgoing.takes_data):
             return 0
         capacity = self._limits.write_high_water - self._out_size
         if capacity <= 0:
