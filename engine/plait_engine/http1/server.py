@@ -166,6 +166,10 @@ class HTTP1Server(HTTP1Connection):
                 return
         end = self._scanner.find_end(buffer)
         if not end:
+            line_end = self._scanner.first_line_end
+            if line_end:
+                # A bad line is refused at once: HTTP/0.9 would wait for an answer here.
+                self._read_line(bytes(buffer[: line_end - 2]))
             return
         self._scanner.reset()
         line, _, octets = bytes(buffer[:end]).partition(b"\r\n")
@@ -407,7 +411,7 @@ class HTTP1Server(HTTP1Connection):
         draft.close = (
             fields.close
             or not self._reusable
-            or self._peer_eof
+            or (self._peer_eof and not self._buffer)
             or framing is Framing.UNTIL_CLOSE
             or self.state is not ConnectionState.OPEN
             # RFC 9110 section 10.1.1: nobody knows whether the content will come.
