@@ -219,6 +219,8 @@ def comparable(value: Any) -> object:  # Any: a field of any event
         return type(value).__name__, value.code, value.status_hint, value.scope
     if isinstance(value, Exception):
         return type(value).__name__, str(value)
+    if isinstance(value, PriorKnowledge):
+        return type(value).__name__  # what it brings is what was received until then
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         fields = dataclasses.fields(value)
         return type(value).__name__, *(comparable(getattr(value, field.name)) for field in fields)

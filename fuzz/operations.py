@@ -288,6 +288,9 @@ class Machine:
     def _finish(self) -> None:
         self._blocked = bool(self.choices.octet() & 1)
         self._drain()
+        while self._unacknowledged:  # waiting for the application, a connection waits for ever
+            self.acknowledge()
+            self._drain()
         for _ in range(MAX_TIMEOUTS):
             deadline = self.connection.next_timeout()
             if deadline is None:
