@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from email.message import Message
 from email.utils import parsedate
 from pathlib import PurePath
-from typing import Any, Final, Generic, NamedTuple, Self, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Final, Generic, NamedTuple, Self, TypeVar, overload
 from urllib.parse import quote
 from warnings import warn
 
@@ -152,7 +152,10 @@ class HeadersMixin:
 
     __slots__ = ()
 
-    _headers: MultiMapping[str]
+    if TYPE_CHECKING:
+        # An attribute or a property of the class that this is mixed into.
+        @property
+        def _headers(self) -> MultiMapping[str]: ...
 
     @property
     def content_type(self) -> str:
