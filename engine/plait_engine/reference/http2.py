@@ -32,6 +32,7 @@ from plait_engine.events import (
     Initiator,
     Request,
     Sendable,
+    StreamReset,
     Writable,
 )
 from plait_engine.timers import Timer
@@ -68,9 +69,11 @@ class ReferenceHTTP2Connection(ReadingConnection):
     def send(self, *events: Sendable, now: float) -> None:
         if not events:
             return
+        stream_id = events[0].stream_id
+        if isinstance(events[0], StreamReset) and stream_id not in self._streams:
+            return
         if self.state in STOPPED:
             raise LocalProtocolError("the connection is closed")
-        stream_id = events[0].stream_id
         stream = self._stream_for(events[0])
         for event in events:
             if event.stream_id != stream_id:
@@ -192,7 +195,7 @@ class ReferenceHTTP2Connection(ReadingConnection):
             self._progress = True
         if not self._wants_to_send():
             self._timers.stop(Timer.WRITE)
-        self._end_drained()
+        self._update(self._now)
         return data
 
     def _flush(self, budget: int) -> None:
@@ -279,6 +282,7 @@ class ReferenceHTTP2Connection(ReadingConnection):
 
     def _update(self, now: float) -> None:
         """Bring the timers in line with what is open and queued."""
+        self._now = now
         self._end_drained()
         if self.state in STOPPED:
             return

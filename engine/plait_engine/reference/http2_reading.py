@@ -53,6 +53,7 @@ class ReadingConnection(ReferenceConnection):
         "_h2",
         "_last_accepted",
         "_machine",
+        "_now",
         "_pings",
         "_streams",
     )
@@ -66,6 +67,7 @@ class ReadingConnection(ReferenceConnection):
         self._streams: dict[int, Stream] = {}
         self._pings: dict[bytes, float] = {}
         self._last_accepted = MAX_STREAM_ID
+        self._now = 0.0
 
     # -- inputs ---------------------------------------------------------------
 

@@ -66,6 +66,7 @@ class Endpoint:
         self.fragment = fragment
         self.acknowledges = True
         self.can_write = True
+        self.transport_closed = False
         self.recorder = EventRecorder(connection.role)
         self.sent = bytearray()
         self._sent_taken = 0
@@ -212,10 +213,7 @@ class Pair:
         self.server = Endpoint(
             _connect(Role.SERVER, protocol, server, server_config), self.clock, fragment
         )
-        self._links = {
-            Role.CLIENT: _Link(self.client, self.server),
-            Role.SERVER: _Link(self.server, self.client),
-        }
+        self._links = (_Link(self.client, self.server), _Link(self.server, self.client))
         self.client.start()
         self.server.start()
 
@@ -252,7 +250,7 @@ class Pair:
 
     def cut(self, error: Exception | None = None) -> None:
         """Break the link: both transports are lost, what is under way is lost with them."""
-        for link in self._links.values():
+        for link in self._links:
             link.arrivals.clear()
         self.client.lose(error)
         self.server.lose(error)
@@ -260,7 +258,7 @@ class Pair:
     def _move_to(self, time: float) -> None:
         """Set the clock to ``time``, deliver what arrives by then, fire what is due."""
         self.clock.now = max(self.clock.now, time)
-        for link in self._links.values():
+        for link in self._links:
             link.deliver(self.clock.now)
         for endpoint in (self.client, self.server):
             deadline = endpoint.connection.next_timeout()
@@ -268,9 +266,9 @@ class Pair:
                 endpoint.handle_timeout()
 
     def _next_arrival(self) -> float | None:
-        for link in self._links.values():
+        for link in self._links:
             link.collect(self.clock.now + self.latency)
-        times = [link.arrivals[0].time for link in self._links.values() if link.arrivals]
+        times = [link.arrivals[0].time for link in self._links if link.arrivals]
         return min(times, default=None)
 
     def _next_due(self) -> float | None:
@@ -309,13 +307,17 @@ class _Link:
             self.arrivals.append(_Arrival(arrival_time, ends=True))
         self._closed = action
         if action >= CloseAction.CLOSE:
+            source.transport_closed = True
             source.lose()
 
     def deliver(self, now: float) -> None:
         """Give the target what has arrived by ``now``."""
         while self.arrivals and self.arrivals[0].time <= now:
             arrival = self.arrivals.popleft()
-            if arrival.octets:
+            if arrival.octets and self.target.transport_closed:
+                # The system answers who writes to a closed socket.
+                self.source.lose(ConnectionResetError("the peer closed its transport"))
+            elif arrival.octets:
                 self.target.receive(arrival.octets)
             elif arrival.ends:
                 self.target.receive_eof()

@@ -15,8 +15,15 @@ from plait_engine import (
     Request,
     Response,
 )
-from plait_engine.testing import Pair
+from plait_engine.testing import Fragmenter, Pair, whole
 from tests.engine.contract.messages import body, get, kinds, post, request, respond, taken
+
+
+@pytest.fixture
+def fragment() -> Fragmenter:
+    """These tests are about what does not leave: how it would be cut makes no difference."""
+    return whole
+
 
 BAD_FIELDS = [
     ("", "value"),

@@ -9,7 +9,7 @@ from plait_engine.testing import Pair
 from tests.engine.contract.conftest import MakePair
 from tests.engine.contract.messages import body, get, kinds, own, post, request, respond, taken
 
-BODIES = [b"x", b"hello, world", bytes(range(256)) * 300]
+BODIES = [b"x", b"hello, world", bytes(range(256)) * 80]
 FIELDS = [
     ("X-One", "1"),
     ("x-two", 'a, b;c="d\te"'),

@@ -1,0 +1,109 @@
+"""How the reference's HTTP/1.1 engine reads a message head that h11 has parsed.
+
+h11 takes any ``HTTP/d.d``, gives a request target no meaning, and accepts a message with
+both Content-Length and Transfer-Encoding.  The functions here say what is missing, or
+raise RemoteProtocolError with the status that answers it.
+
+Rules: RFC 9112 sections 2.3, 3.2, 6.1 and 9.3; RFC 9110 section 7.8.
+"""
+
+from __future__ import annotations
+
+import re
+
+import h11
+
+from plait_engine.config import Config
+from plait_engine.errors import RemoteProtocolError
+from plait_engine.events import Request, Response
+from plait_engine.headers import Headers, decode, get_all, has_token, tokens
+
+from .fields import is_authority, to_text
+
+_is_connect_target = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[^\s:/?#@\[\]]+):[0-9]{1,5}").fullmatch
+_absolute_form = re.compile(r"(?P<scheme>https?)://(?P<authority>[^/?#]*)(?P<rest>.*)", re.I | re.S)
+
+
+def read_request(event: h11.Request, stream_id: int, config: Config, waits: bool) -> Request:
+    """Return the ``Request`` that h11 parsed; ``waits``: the client waits for 100."""
+    version = event.http_version.decode()
+    if not version.startswith("1."):  # RFC 9110 section 15.6.6
+        raise RemoteProtocolError(f"HTTP/{version} is not supported", status_hint=505)
+    headers = to_text(event.headers.raw_items())
+    method = event.method.decode()
+    coded = bool(get_all(headers, "transfer-encoding"))
+    sized = get_all(headers, "content-length")
+    if coded and (sized or version == "1.0"):  # RFC 9112 section 6.1
+        raise RemoteProtocolError("Transfer-Encoding beside Content-Length or in HTTP/1.0")
+    has_content = coded or bool(sized and int(sized[0]))
+    protocol = None
+    if version != "1.0" and not has_content and method != "CONNECT":
+        protocol = _offered_protocol(headers, config)
+    host = "".join(get_all(headers, "host"))
+    scheme, authority, target = split_target(method, event.target.decode(), config.scheme, host)
+    return Request(
+        stream_id,
+        method,
+        scheme,
+        authority,
+        target,
+        headers,
+        protocol,
+        "1.0" if version == "1.0" else "1.1",
+        has_content and waits,
+    )
+
+
+def read_response(event: h11.Response, stream_id: int) -> Response:
+    """Return the ``Response`` that h11 parsed."""
+    version = "1.0" if event.http_version == b"1.0" else "1.1"
+    headers = to_text(event.headers.raw_items())
+    return Response(stream_id, event.status_code, headers, decode(bytes(event.reason)), version)
+
+
+def is_last(message: Request | Response) -> bool:
+    """Tell whether the connection ends with this exchange (RFC 9112 section 9.3)."""
+    return message.http_version == "1.0" or has_token(message.headers, "connection", "close")
+
+
+def _offered_protocol(headers: Headers, config: Config) -> str | None:
+    """Return the first protocol of Upgrade that the application may accept (9110 7.8)."""
+    if not has_token(headers, "connection", "upgrade"):
+        return None
+    for value in get_all(headers, "upgrade"):
+        for token in tokens(value):
+            if token in config.upgrade_protocols and token != "h2c":
+                return token
+    return None
+
+
+def split_target(method: str, target: str, scheme: str, host: str) -> tuple[str, str, str]:
+    """Return ``(scheme, authority, target)`` of a received HTTP/1.1 request.
+
+    The four forms of RFC 9112 section 3.2; raises RemoteProtocolError (400) for any other.
+    """
+    if method == "CONNECT":
+        if not _is_connect_target(target):
+            raise RemoteProtocolError("the target of CONNECT is not host:port")
+        return scheme, target, target
+    if target.startswith("/"):
+        if "#" in target:
+            raise RemoteProtocolError("the request target has a fragment")
+        return scheme, check_authority(host), target
+    if target == "*" and method == "OPTIONS":
+        return scheme, check_authority(host), target
+    match = _absolute_form.fullmatch(target)
+    if not match or not match["authority"] or "#" in target:
+        raise RemoteProtocolError(f"the request target {target!r} has no valid form")
+    # RFC 9112 section 3.2.2: the Host field is ignored when the target is absolute.
+    rest = match["rest"]
+    if not rest.startswith("/"):
+        rest = "*" if method == "OPTIONS" and not rest else "/" + rest
+    return match["scheme"].lower(), check_authority(match["authority"]), rest
+
+
+def check_authority(authority: str) -> str:
+    """Return ``authority`` or raise RemoteProtocolError (RFC 9112 section 3.2)."""
+    if authority and not is_authority(authority):
+        raise RemoteProtocolError(f"{authority!r} is not a valid host")
+    return authority
