@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 
 import trio
@@ -28,7 +28,7 @@ from plait_engine import (
 )
 from plait_engine.engines import EngineName
 
-from .driver import ALPN_PROTOCOLS, Driver, Exchange, TrioStream, open_nursery
+from .driver import ALPN_PROTOCOLS, Driver, Exchange, StreamError, TrioStream, open_nursery
 from .websocket import WebSocket, connect_websocket
 
 
@@ -131,9 +131,9 @@ class ClientConnection:
 
 
 async def _send_body(exchange: Exchange, body: AsyncIterator[bytes]) -> None:
-    async for chunk in body:
-        await exchange.send(Data(exchange.stream_id, chunk))
-    await exchange.send(EndOfMessage(exchange.stream_id))
+    with suppress(StreamError):  # Whoever reads the response hears of it.
+        await exchange.send_body(body)
+        await exchange.send(EndOfMessage(exchange.stream_id))
 
 
 def _authority(url: yarl.URL) -> str:

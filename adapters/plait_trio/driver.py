@@ -12,8 +12,8 @@ from __future__ import annotations
 import math
 import os
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import replace
 from typing import TypeAlias
 
@@ -107,17 +107,25 @@ class Exchange:
                 return
 
     async def send(self, *events: Sendable) -> None:
-        """Send events of this stream, then wait until it takes more."""
+        """Send events of this stream; after Data, wait until it takes more."""
         if self._failure is not None:
             raise StreamError(self._failure)
         self.driver.send(*events)
         self.sent_end = isinstance(events[-1], EndOfMessage)
         while (
-            not self.sent_end
+            isinstance(events[-1], Data)
             and self._failure is None
             and self.driver.engine.send_capacity(self.stream_id) <= 0
         ):
             await self._change()
+
+    async def send_body(self, body: AsyncIterator[bytes]) -> None:
+        """Send what ``body`` yields as Data; close it if that is cut short."""
+        async with AsyncExitStack() as stack:
+            if isinstance(body, AsyncGenerator):
+                await stack.enter_async_context(aclosing(body))
+            async for chunk in body:
+                await self.send(Data(self.stream_id, chunk))
 
     async def _change(self) -> None:
         self._changed = trio.Event() if self._changed.is_set() else self._changed

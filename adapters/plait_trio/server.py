@@ -80,14 +80,16 @@ class ServerRequest:
     async def respond(self, response: ServerResponse) -> None:
         """Send the response (the server's call, with what the handler returned)."""
         stream_id = self._exchange.stream_id
+        if self.head.method == "CONNECT" and 200 <= response.status < 300:
+            # 2xx would open the tunnel, and the handler did not take it (RFC 8441 section 4).
+            response = ServerResponse(501)
         head = Response(stream_id, response.status, response.headers)
         end = EndOfMessage(stream_id, response.trailers)
         if isinstance(response.body, bytes):
             await self._exchange.send(head, Data(stream_id, response.body), end)
             return
         await self._exchange.send(head)
-        async for chunk in response.body:
-            await self._exchange.send(Data(stream_id, chunk))
+        await self._exchange.send_body(response.body)
         await self._exchange.send(end)
 
     @property

@@ -1,0 +1,307 @@
+"""plait_trio: its server and client against each other, and against other peers.
+
+Each test runs over both HTTP versions, both engines, and TLS or not, on real sockets.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from functools import partial
+
+import pytest
+import trio
+
+import plait_trio
+from plait_engine import LocalProtocolError, RemoteProtocolError
+from plait_engine.engines import EngineName
+from plait_trio import ServerRequest, ServerResponse
+
+BIG = 3_000_000
+
+
+async def handler(request: ServerRequest) -> ServerResponse | None:
+    """One application for all tests, by path."""
+    head = request.head
+    match head.target:
+        case "/websocket":
+            async with await request.accept_websocket(["echo"]) as websocket:
+                async for message in websocket:
+                    await websocket.send(message)
+            return None
+        case "/echo":
+            return ServerResponse(headers=[("x-version", head.http_version)], body=request.stream())
+        case "/trailers":
+            return ServerResponse(body=_pieces(3), trailers=[("x-sum", "42")])
+        case "/early":
+            return ServerResponse(413, body=b"too much")
+        case "/error":
+            raise RuntimeError("a bug in the handler")
+        case _:
+            return ServerResponse(body=await request.read() or b"hello")
+
+
+async def _pieces(count: int, size: int = 1) -> AsyncIterator[bytes]:
+    for _ in range(count):
+        yield b"x" * size
+
+
+@dataclass
+class Setup:
+    """How to reach the server under test."""
+
+    url: str
+    http2: bool
+    ssl_context: ssl.SSLContext | None
+    engine: EngineName
+
+    @property
+    def fetch(self) -> Callable[..., Awaitable[plait_trio.FetchResponse]]:
+        return partial(
+            plait_trio.fetch, http2=self.http2, ssl_context=self.ssl_context, engine=self.engine
+        )
+
+    def connect(self) -> AbstractAsyncContextManager[plait_trio.ClientConnection]:
+        return plait_trio.open_connection(
+            self.url, http2=self.http2, ssl_context=self.ssl_context, engine=self.engine
+        )
+
+
+@pytest.fixture(params=["native", "reference"])
+def engine(request: pytest.FixtureRequest) -> EngineName:
+    return request.param
+
+
+@pytest.fixture(params=["http/1.1", "h2"])
+def http2(request: pytest.FixtureRequest) -> bool:
+    return bool(request.param == "h2")
+
+
+@pytest.fixture(params=["cleartext", "tls"])
+def tls(request: pytest.FixtureRequest) -> bool:
+    return bool(request.param == "tls")
+
+
+@pytest.fixture
+def run(engine, http2, tls, authority):
+    """Return a function that runs ``async test(setup)`` beside a server."""
+
+    def run_test(test: Callable[[Setup], Awaitable[None]]) -> None:
+        async def main() -> None:
+            server_context = authority.server_context() if tls else None
+            client_context = authority.client_context() if tls else None
+            async with trio.open_nursery() as nursery:
+                serve = partial(
+                    plait_trio.serve, handler, ssl_context=server_context, engine=engine
+                )
+                listeners = await nursery.start(serve)
+                port = listeners[0].socket.getsockname()[1]
+                scheme = "https" if tls else "http"
+                url = f"{scheme}://localhost:{port}" if tls else f"{scheme}://127.0.0.1:{port}"
+                with trio.fail_after(10):
+                    await test(Setup(url, http2, client_context, engine))
+                nursery.cancel_scope.cancel()
+
+        trio.run(main)
+
+    return run_test
+
+
+def test_get(run) -> None:
+    async def test(setup: Setup) -> None:
+        response = await setup.fetch(f"{setup.url}/?a=b#fragment")
+        assert (response.status, response.body) == (200, b"hello")
+        assert response.http_version == ("2" if setup.http2 else "1.1")
+
+    run(test)
+
+
+def test_bodies_stream_both_ways_at_once(run) -> None:
+    async def test(setup: Setup) -> None:
+        body = _pieces(BIG // 50_000, 50_000)
+        response = await setup.fetch(f"{setup.url}/echo", method="POST", body=body)
+        assert response.body == b"x" * BIG
+        assert ("x-version", "2" if setup.http2 else "1.1") in list(response.headers)
+
+    run(test)
+
+
+def test_trailers(run) -> None:
+    async def test(setup: Setup) -> None:
+        response = await setup.fetch(f"{setup.url}/trailers")
+        assert response.body == b"xxx"
+        assert list(response.trailers) == [("x-sum", "42")]
+
+    run(test)
+
+
+def test_a_connection_is_kept_for_several_requests(run) -> None:
+    async def test(setup: Setup) -> None:
+        async with setup.connect() as connection:
+            for _ in range(3):
+                async with connection.request("GET", "/") as response:
+                    assert await response.read() == b"hello"
+            assert connection.usable
+
+    run(test)
+
+
+def test_requests_side_by_side(run, http2) -> None:
+    """HTTP/2 carries them; HTTP/1.1 refuses the second while the first is not complete."""
+
+    async def test(setup: Setup) -> None:
+        done = trio.Event()
+
+        async def slow_body() -> AsyncIterator[bytes]:
+            yield b"first"
+            await done.wait()
+
+        async with setup.connect() as connection:
+            upload = connection.request("POST", "/echo", body=slow_body())
+            async with upload as first:
+                if http2:
+                    async with connection.request("POST", "/", body=b"second") as second:
+                        assert await second.read() == b"second"
+                else:
+                    with pytest.raises(LocalProtocolError):
+                        async with connection.request("GET", "/"):
+                            pass
+                done.set()
+                assert await first.read() == b"first"
+
+    run(test)
+
+
+def test_an_early_answer_ends_the_upload(run) -> None:
+    async def test(setup: Setup) -> None:
+        async def endless() -> AsyncIterator[bytes]:
+            while True:
+                yield b"x" * 10_000
+
+        async with (
+            setup.connect() as connection,
+            connection.request("POST", "/early", body=endless()) as response,
+        ):
+            assert response.head.status == 413
+            assert await response.read() == b"too much"
+
+    run(test)
+
+
+def test_a_failing_handler_is_a_500(run, capsys) -> None:
+    async def test(setup: Setup) -> None:
+        response = await setup.fetch(f"{setup.url}/error")
+        assert response.status == 500
+        assert b"bug" not in response.body
+
+    run(test)
+    assert "a bug in the handler" in capsys.readouterr().err
+
+
+def test_a_connection_that_dies_is_a_stream_error() -> None:
+    """The error says what is missing."""
+
+    async def main() -> None:
+        async def cut_short(stream: trio.SocketStream) -> None:
+            await stream.receive_some(1000)
+            await stream.send_all(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n12345")
+
+        async with trio.open_nursery() as nursery:
+            serve = partial(trio.serve_tcp, cut_short, 0, host="127.0.0.1")
+            listeners = await nursery.start(serve)
+            port = listeners[0].socket.getsockname()[1]
+            with pytest.raises(plait_trio.StreamError, match=r"5.*10"):
+                await plait_trio.fetch(f"http://127.0.0.1:{port}/")
+            nursery.cancel_scope.cancel()
+
+    trio.run(main)
+
+
+def test_websocket(run) -> None:
+    async def test(setup: Setup) -> None:
+        async with (
+            setup.connect() as connection,
+            await connection.open_websocket("/websocket", ["echo"]) as websocket,
+        ):
+            assert websocket.subprotocol == "echo"
+            for message in ("text \N{SNOWMAN}", b"\0\xff", "x" * 200_000, ""):
+                await websocket.send(message)
+                assert await websocket.receive() == message
+
+    run(test)
+
+
+def test_websocket_refused(run) -> None:
+    async def test(setup: Setup) -> None:
+        async with setup.connect() as connection:
+            status = "501" if setup.http2 else "200"
+            with pytest.raises(RemoteProtocolError, match=f"status {status}"):
+                await connection.open_websocket("/")
+            async with connection.request("GET", "/") as response:
+                assert await response.read() == b"hello"
+
+    run(test)
+
+
+def test_many_websockets(run, http2) -> None:
+    if not http2:
+        pytest.skip("one tunnel takes a whole HTTP/1.1 connection")
+
+    async def test(setup: Setup) -> None:
+        async def chat(number: int) -> None:
+            async with await connection.open_websocket("/websocket") as websocket:
+                await websocket.send(f"{number}")
+                assert await websocket.receive() == f"{number}"
+
+        async with setup.connect() as connection, trio.open_nursery() as nursery:
+            for number in range(20):
+                nursery.start_soon(chat, number)
+
+    run(test)
+
+
+def test_curl_is_served(run) -> None:
+    async def test(setup: Setup) -> None:
+        version = "--http1.1"
+        if setup.http2:
+            version = "--http2" if setup.ssl_context else "--http2-prior-knowledge"
+        command = ["curl", "-sSk", version, "-w", " %{http_version}", f"{setup.url}/"]
+        done = await trio.run_process(command, capture_stdout=True)
+        assert done.stdout == (b"hello 2" if setup.http2 else b"hello 1.1")
+
+    run(test)
+
+
+def test_an_interrupted_handshake_leaves_nothing(authority) -> None:
+    """A peer that speaks no TLS to a TLS port, or goes away, ends quietly."""
+
+    async def main() -> None:
+        async with trio.open_nursery() as nursery:
+            serve = partial(plait_trio.serve, handler, ssl_context=authority.server_context())
+            listeners = await nursery.start(serve)
+            port = listeners[0].socket.getsockname()[1]
+            async with await trio.open_tcp_stream("127.0.0.1", port) as stream:
+                await stream.send_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+                with contextlib.suppress(trio.BrokenResourceError):
+                    while await stream.receive_some(1000):
+                        pass  # An alert, if OpenSSL has one for this.
+            nursery.cancel_scope.cancel()
+
+    trio.run(main)
+
+
+def test_fetch_names_what_it_could_not_reach(unused_port: int) -> None:
+    with pytest.raises(OSError, match=r"127\.0\.0\.1"):
+        trio.run(plait_trio.fetch, f"http://127.0.0.1:{unused_port}/")
+
+
+@pytest.fixture
+def unused_port() -> int:
+    """A port on which nobody listens."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
