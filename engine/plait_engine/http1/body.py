@@ -1,7 +1,8 @@
 """Body readers: octets in, content out, and they know where the body ends.
 
 A reader is fed what the peer sent and returns the content in it.  When the body ends
-inside what it was fed, ``done`` is true and ``rest`` is what came behind.  Content is
+inside what it was fed, ``done`` is true and ``rest`` is what came behind.  When it breaks
+the rules there, ``error`` says so; the content before it counts all the same.  Content is
 sliced out of what was fed, and never copied into a buffer.
 
 Rules of chunked (RFC 9112 section 7.1), the same for requests and responses: a line ends
@@ -29,9 +30,10 @@ class BodyReader(Protocol):
     done: bool
     rest: bytes
     trailers: Headers
+    error: RemoteProtocolError | None
 
     def feed(self, data: bytes) -> bytes:
-        """Take ``data`` and return the content in it.  Raises RemoteProtocolError."""
+        """Take ``data`` and return the content in it; then look at ``error``."""
 
     def end(self) -> None:
         """The peer sends nothing more.  Raises RemoteProtocolError if the body is cut short."""
@@ -43,6 +45,7 @@ class LengthReader:
     __slots__ = ("_expected", "_remaining", "done", "rest")
 
     trailers: Headers = ()
+    error: RemoteProtocolError | None = None
 
     def __init__(self, length: int) -> None:
         self._expected = length
@@ -75,6 +78,7 @@ class UntilCloseReader:
     __slots__ = ("done", "rest")
 
     trailers: Headers = ()
+    error: RemoteProtocolError | None = None
 
     def __init__(self) -> None:
         self.done = False
@@ -107,6 +111,7 @@ class ChunkedReader:
         "_state",
         "_trailer_section",
         "done",
+        "error",
         "rest",
         "trailers",
     )
@@ -120,6 +125,7 @@ class ChunkedReader:
         self._excess = 0
         self._scanner: SectionScanner | None = None
         self._trailer_section = bytearray()
+        self.error: RemoteProtocolError | None = None
         self.done = False
         self.rest = b""
         self.trailers: Headers = ()
@@ -130,6 +136,22 @@ class ChunkedReader:
             data = self._carry + data
             self._carry = b""
         pieces: list[bytes] = []
+        try:
+            self._read(data, scanned, pieces)
+        except RemoteProtocolError as error:
+            self.error = error
+        content = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        self._received += len(content)
+        return content
+
+    def end(self) -> None:
+        raise RemoteProtocolError(
+            f"the connection closed {self._state.value}, after {self._received} octets of a"
+            " chunked body"
+        )
+
+    def _read(self, data: bytes, scanned: int, pieces: list[bytes]) -> None:
+        """Add the content in ``data`` to ``pieces``.  Raises RemoteProtocolError."""
         position = 0
         while position < len(data) and not self.done:
             if self._state is _Chunk.DATA:
@@ -146,15 +168,6 @@ class ChunkedReader:
             else:
                 position = self._read_trailers(data, position)
             scanned = 0
-        content = pieces[0] if len(pieces) == 1 else b"".join(pieces)
-        self._received += len(content)
-        return content
-
-    def end(self) -> None:
-        raise RemoteProtocolError(
-            f"the connection closed {self._state.value}, after {self._received} octets of a"
-            " chunked body"
-        )
 
     def _read_data_end(self, data: bytes, position: int) -> int:
         ending = data[position : position + 2]

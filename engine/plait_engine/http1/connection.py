@@ -221,10 +221,8 @@ class HTTP1Connection(Connection):
     def send(self, *events: Sendable, now: float) -> None:
         if not events:
             return
-        first = events[0]
-        if type(first) is StreamReset and first.stream_id <= self._stream_id:
-            if not self._open or first.stream_id != self._stream_id:
-                return  # It has ended meanwhile, which is as good.
+        if type(events[0]) is StreamReset and self._has_ended(events[0].stream_id):
+            return  # The stream has ended meanwhile, which is as good.
         self._check_stream(events)
         draft = self._outgoing.copy()
         pieces: list[bytes] = []
@@ -307,7 +305,7 @@ class HTTP1Connection(Connection):
     # -- getters --------------------------------------------------------------
 
     def send_capacity(self, stream_id: int) -> int:
-        if stream_id != self._stream_id or not (self._open and self._outgoing.takes_data):
+        if stream_id != self._stream_id or not (self._open and self._outgoing.expects_data):
             return 0
         capacity = self._limits.write_high_water - self._out_size
         if capacity <= 0:
@@ -324,6 +322,9 @@ class HTTP1Connection(Connection):
     @property
     def open_streams(self) -> int:
         return 1 if self._open else 0
+
+    def _has_ended(self, stream_id: int) -> bool:
+        return stream_id < self._stream_id or (stream_id == self._stream_id and not self._open)
 
     # -- what the roles fill in -------------------------------------------------
 
@@ -393,6 +394,8 @@ class HTTP1Connection(Connection):
                 return
         elif content:
             self._emit_data(content)
+        if reader.error is not None:
+            raise reader.error
         if reader.done:
             self._buffer += reader.rest
             self._end_message(reader, now)
@@ -474,7 +477,7 @@ class HTTP1Connection(Connection):
             self._full = True
 
     def _emit_writable(self) -> None:
-        if self._open and self._outgoing.takes_data:
+        if self._open and self._outgoing.expects_data:
             self._events.append(Writable(self._stream_id))
 
     def _reset(self, event: StreamReset, now: float) -> None:
