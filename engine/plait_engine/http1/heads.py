@@ -179,6 +179,11 @@ class SectionScanner:
         """True when nothing of the section was looked at."""
         return self._scanned == 0
 
+    @property
+    def first_line_end(self) -> int:
+        """The index behind the first line of a head, or 0."""
+        return self._section_start
+
     def find_end(self, buffer: bytearray) -> int:
         """Return the index behind the empty line that ends the section, or 0."""
         while True:

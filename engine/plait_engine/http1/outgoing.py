@@ -76,6 +76,11 @@ class Outgoing:
         """True while ``Data`` may be sent."""
         return self.phase is Phase.BODY
 
+    @property
+    def expects_data(self) -> bool:
+        """True while ``Data`` may be sent, or may be once the response head is out."""
+        return self.phase is Phase.BODY or self.phase is Phase.HEAD
+
     def begin_body(self, framing: Framing, length: int = 0) -> None:
         """The head is written; the body is framed like this."""
         self.phase = Phase.BODY
