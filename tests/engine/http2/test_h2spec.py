@@ -1,0 +1,885 @@
+"""The cases of the public h2spec suite (summerwind/h2spec), as facts: input and answer.
+
+The suite's release has 146 cases for servers and 57 for clients; its source has had a few
+more since.  The server cases run here against
+two applications: one that answers when a request's head has come, one that waits for its
+end; what h2spec meets depends on the speed of both sides, so both must pass.  Where h2spec
+accepts "connection closed" for an error, these tests want the error code too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import pytest
+
+from plait_engine import EndOfMessage, ErrorCode, Request, Role, StreamReset
+from plait_engine.testing import Fragmenter, bytewise, random_cuts, whole
+from plait_engine.testing import frames as wire
+from plait_engine.testing.frames import Flag, Frame, FrameType
+from tests.engine.http2.peers import (
+    GET,
+    OK,
+    POST,
+    Application,
+    Peer,
+    answer_at_end,
+    answer_at_once,
+    assert_alive,
+    error_code,
+    of_type,
+)
+
+PROTOCOL = ErrorCode.PROTOCOL_ERROR
+FLOW = ErrorCode.FLOW_CONTROL_ERROR
+SIZE = ErrorCode.FRAME_SIZE_ERROR
+CLOSED = ErrorCode.STREAM_CLOSED
+COMPRESSION = ErrorCode.COMPRESSION_ERROR
+
+BODY = b"hello, h2spec"
+PING = b"h2spec!!"
+MAX_FRAME = 16384
+DUMMY = wire.header_block([("x-dummy0", "x" * 4000)])
+TOO_MANY_DUMMIES = wire.header_block([(f"x-dummy{i}", "x" * 4000) for i in range(5)])
+Expect = Callable[[Peer, list[Frame]], None]
+
+
+# -- what is expected -----------------------------------------------------------
+
+
+def connection_error(*codes: ErrorCode) -> Expect:
+    def check(peer: Peer, heard: list[Frame]) -> None:
+        goaways = of_type(heard, FrameType.GOAWAY)
+        assert goaways
+        assert error_code(goaways[-1]) in codes
+        assert_connection_error_state(peer)
+
+    return check
+
+
+def assert_connection_error_state(peer: Peer) -> None:
+    assert peer.endpoint.is_closed
+    assert peer.connection.wants_close
+
+
+def stream_error(*codes: ErrorCode) -> Expect:
+    """RST_STREAM on the stream, or GOAWAY, with the code."""
+
+    def check(peer: Peer, heard: list[Frame]) -> None:
+        errors = of_type(heard, FrameType.RST_STREAM) + of_type(heard, FrameType.GOAWAY)
+        assert errors
+        assert all(error_code(frame) in codes for frame in errors)
+
+    return check
+
+
+def rst_stream(code: ErrorCode) -> Expect:
+    """RST_STREAM and nothing else will do."""
+
+    def check(peer: Peer, heard: list[Frame]) -> None:
+        resets = of_type(heard, FrameType.RST_STREAM)
+        assert [error_code(frame) for frame in resets] == [code]
+        assert_alive(peer)
+
+    return check
+
+
+def answered(peer: Peer, heard: list[Frame]) -> None:
+    heads = of_type(heard, FrameType.HEADERS)
+    assert [frame.stream_id for frame in heads] == [1]
+    assert dict(peer.fields(heads[0]))[":status"] == "200"
+    assert_alive(peer)
+
+
+def ping_answered(peer: Peer, heard: list[Frame]) -> None:
+    assert Frame(FrameType.PING, Flag.ACK, 0, PING) in heard
+    assert not peer.endpoint.is_closed
+
+
+def ping_ignored(peer: Peer, heard: list[Frame]) -> None:
+    assert of_type(heard, FrameType.PING) == []
+    assert_alive(peer)
+
+
+def settings_acknowledged(peer: Peer, heard: list[Frame]) -> None:
+    assert of_type(heard, FrameType.SETTINGS) == [Frame(FrameType.SETTINGS, Flag.ACK)]
+    assert_alive(peer)
+
+
+def preface_answered(peer: Peer, heard: list[Frame]) -> None:
+    first, *others = of_type(heard, FrameType.SETTINGS)
+    assert heard[0] is first
+    assert not first.flags & Flag.ACK
+    assert others == [Frame(FrameType.SETTINGS, Flag.ACK)]
+    assert_alive(peer)
+
+
+def closed(peer: Peer, heard: list[Frame]) -> None:
+    assert_connection_error_state(peer)
+
+
+def data_lengths(*lengths: int) -> Expect:
+    def check(peer: Peer, heard: list[Frame]) -> None:
+        assert [len(frame.payload) for frame in of_type(heard, FrameType.DATA)] == [*lengths]
+        assert_alive(peer)
+
+    return check
+
+
+# -- cases ------------------------------------------------------------------------
+
+
+@dataclass
+class Case:
+    """``steps`` are sent one after the other; the other side acts in between."""
+
+    name: str
+    steps: list[bytes]
+    expect: Expect
+    handshake: bool = True
+
+
+def request(method: str = "GET", fields: list[tuple[str, str]] | None = None) -> bytes:
+    return wire.request_block(method, fields=fields or ())
+
+
+def headers(block: bytes, stream: int = 1, *, end: bool = True, end_headers: bool = True) -> bytes:
+    return wire.headers(stream, block, end_stream=end, end_headers=end_headers)
+
+
+def raw(kind: int, flags: int, stream: int, payload: bytes) -> bytes:
+    return Frame(kind, flags, stream, payload).encode()
+
+
+def pseudo(*names: str) -> bytes:
+    """A request with only these pseudo-header fields, in this order."""
+    values = {":method": "GET", ":scheme": "http", ":path": "/", ":authority": "example.org"}
+    return wire.header_block([(name, values[name]) for name in names])
+
+
+WINDOW_0 = wire.settings({4: 0})
+PRIORITY_ON = [0x0, 255]
+UNKNOWN = raw(0x16, 0, 0, bytes(8))
+HUFFMAN_AGENT = bytes.fromhex("87b505b161cc5a93849c48aca4")
+PLAIN_AGENT = b"\x0auser-agent\x06h2spec"
+HUFFMAN_TEST = bytes.fromhex("85f2b24a84ff849c48aca4")
+PLAIN_TEST = b"\x06x-test\x06h2spec"
+
+
+def hpack_case(name: str, representation: bytes) -> Case:
+    return Case(name, [headers(GET + representation)], answered)
+
+
+def padded_headers(block: bytes, pad_length: int, padding: int, flags: int) -> bytes:
+    payload = bytes((pad_length,)) + block + bytes(padding)
+    return raw(FrameType.HEADERS, Flag.PADDED | flags, 1, payload)
+
+
+ENDS = Flag.END_STREAM | Flag.END_HEADERS
+
+GENERIC = [
+    Case("1/1 preface", [wire.ping(PING)], ping_answered),
+    Case("2/1 PRIORITY on idle", [wire.priority(1), wire.ping(PING)], ping_answered),
+    Case(
+        "2/2 WINDOW_UPDATE on half-closed (remote)",
+        [WINDOW_0, headers(GET), wire.window_update(1, 1)],
+        data_lengths(1),
+    ),
+    Case(
+        "2/3 PRIORITY on half-closed (remote)",
+        [WINDOW_0, headers(GET), wire.priority(1), wire.window_update(1, 1)],
+        data_lengths(1),
+    ),
+    Case(
+        "2/4 RST_STREAM on half-closed (remote)",
+        [headers(GET), wire.rst_stream(1, ErrorCode.CANCEL), wire.ping(PING)],
+        ping_answered,
+    ),
+    Case(
+        "2/5 PRIORITY on closed", [headers(GET), wire.priority(1), wire.ping(PING)], ping_answered
+    ),
+    Case(
+        "3.1/1 DATA", [headers(POST, end=False), wire.data(1, b"test", end_stream=True)], answered
+    ),
+    Case(
+        "3.1/2 several DATA",
+        [
+            headers(POST, end=False),
+            wire.data(1, b"test"),
+            wire.data(1, b"test", end_stream=True),
+        ],
+        answered,
+    ),
+    Case(
+        "3.1/3 padded DATA",
+        [headers(POST, end=False), wire.data(1, b"test", end_stream=True, padding=8)],
+        answered,
+    ),
+    Case("3.2/1 HEADERS", [headers(GET)], answered),
+    Case("3.2/2 padded HEADERS", [padded_headers(GET, 8, 8, ENDS)], answered),
+    Case(
+        "3.2/3 HEADERS with priority",
+        [raw(FrameType.HEADERS, ENDS | Flag.PRIORITY, 1, b"\x00\x00\x00\x00\xff" + GET)],
+        answered,
+    ),
+    Case("3.3/1 PRIORITY of 1", [wire.priority(1, weight=0), headers(GET)], answered),
+    Case("3.3/2 PRIORITY of 256", [wire.priority(1, weight=255), headers(GET)], answered),
+    Case("3.3/3 PRIORITY with dependency", [wire.priority(3, 1), headers(GET)], answered),
+    Case("3.3/4 PRIORITY exclusive", [wire.priority(1, 1 << 31), headers(GET)], answered),
+    Case("3.3/5 PRIORITY for a higher idle stream", [wire.priority(3), headers(GET)], answered),
+    Case(
+        "3.4/1 RST_STREAM",
+        [headers(GET, end=False), wire.rst_stream(1, ErrorCode.CANCEL), wire.ping(PING)],
+        ping_answered,
+    ),
+    Case("3.5/1 SETTINGS", [wire.settings({3: 100})], settings_acknowledged),
+    Case("3.7/1 PING", [wire.ping(PING)], ping_answered),
+    Case("3.8/1 GOAWAY", [wire.goaway(0, 0, b"h2spec")], closed),
+    Case(
+        "3.9/1 WINDOW_UPDATE of the connection",
+        [wire.window_update(0, 1), wire.ping(PING)],
+        ping_answered,
+    ),
+    Case("3.9/2 WINDOW_UPDATE of a stream", [headers(GET), wire.window_update(1, 1)], answered),
+    Case(
+        "3.10/1 CONTINUATION",
+        [headers(GET[:5], end_headers=False), wire.continuation(1, GET[5:])],
+        answered,
+    ),
+    Case(
+        "3.10/2 several CONTINUATION",
+        [
+            headers(GET[:5], end_headers=False),
+            wire.continuation(1, GET[5:10], end_headers=False),
+            wire.continuation(1, GET[10:]),
+        ],
+        answered,
+    ),
+    Case("4/1 GET", [headers(GET)], answered),
+    Case("4/2 HEAD", [headers(request("HEAD"))], answered),
+    Case("4/3 POST", [headers(POST, end=False), wire.data(1, b"test", end_stream=True)], answered),
+    Case(
+        "4/4 POST with trailers",
+        [
+            headers(request("POST", [("trailer", "x-test")]), end=False),
+            wire.data(1, b"test"),
+            headers(wire.header_block([("x-test", "ok")])),
+        ],
+        answered,
+    ),
+    hpack_case("5/1 indexed", b"\xba"),
+    hpack_case("5/2 incremental, indexed name", b"\x7a\x06h2spec"),
+    hpack_case("5/3 incremental, indexed name, Huffman", b"\x7a\x84\x9c\x48\xac\xa4"),
+    hpack_case("5/4 incremental, new name", b"\x40" + PLAIN_TEST),
+    hpack_case("5/5 incremental, new name, Huffman", b"\x40" + HUFFMAN_TEST),
+    hpack_case("5/6 not indexed, spelt name", b"\x00" + PLAIN_AGENT),
+    hpack_case("5/7 not indexed, spelt name, Huffman", b"\x00" + HUFFMAN_AGENT),
+    hpack_case("5/8 not indexed, new name", b"\x00" + PLAIN_TEST),
+    hpack_case("5/9 not indexed, new name, Huffman", b"\x00" + HUFFMAN_TEST),
+    hpack_case("5/10 never indexed, spelt name", b"\x10" + PLAIN_AGENT),
+    hpack_case("5/11 never indexed, spelt name, Huffman", b"\x10" + HUFFMAN_AGENT),
+    hpack_case("5/12 never indexed, new name", b"\x10" + PLAIN_TEST),
+    hpack_case("5/13 never indexed, new name, Huffman", b"\x10" + HUFFMAN_TEST),
+    Case("5/14 size update", [headers(b"\x20" + GET)], answered),
+    Case("5/15 two size updates", [headers(b"\x20\x3f\xe1\x1f" + GET)], answered),
+]
+
+SETTINGS_ON_STREAM = raw(FrameType.SETTINGS, 0, 1, b"\x00\x03\x00\x00\x00\x64")
+PING_ON_STREAM = raw(FrameType.PING, 0, 3, bytes(8))
+BLOCK_AND_PRIORITY = [
+    headers(GET, end=False, end_headers=False),
+    wire.priority(1),
+    wire.continuation(1, DUMMY),
+]
+BLOCK_AND_OTHER_STREAM = [
+    headers(GET, end=False, end_headers=False),
+    headers(GET, 3),
+    wire.continuation(1, DUMMY),
+]
+
+HTTP2 = [
+    Case("3.5/1 preface", [wire.PREFACE + wire.settings()], preface_answered, False),
+    Case("3.5/2 invalid preface", [b"INVALID CONNECTION PREFACE\r\n\r\n"], closed, False),
+    Case("4.1/1 unknown type", [UNKNOWN, wire.ping(PING)], ping_answered),
+    Case("4.1/2 undefined flags", [raw(FrameType.PING, 0x16, 0, PING)], ping_answered),
+    Case("4.1/3 reserved bit", [raw(FrameType.PING, 0x16, 1 << 31, PING)], ping_answered),
+    Case(
+        "4.2/1 DATA of 2^14",
+        [headers(POST, end=False), wire.data(1, bytes(MAX_FRAME), end_stream=True)],
+        answered,
+    ),
+    Case(
+        "4.2/2 DATA too large",
+        [headers(POST, end=False), wire.data(1, bytes(MAX_FRAME + 1), end_stream=True)],
+        stream_error(SIZE),
+    ),
+    Case("4.2/3 HEADERS too large", [headers(GET + TOO_MANY_DUMMIES)], connection_error(SIZE)),
+    Case("4.3/1 bad header block", [headers(b"\x40")], connection_error(COMPRESSION)),
+    Case("4.3/2 PRIORITY in a header block", BLOCK_AND_PRIORITY, connection_error(PROTOCOL)),
+    Case("4.3/3 other stream in a block", BLOCK_AND_OTHER_STREAM, connection_error(PROTOCOL)),
+    Case("5.1/1 idle: DATA", [wire.data(1, b"test")], connection_error(PROTOCOL)),
+    Case("5.1/2 idle: RST_STREAM", [wire.rst_stream(1, 8)], connection_error(PROTOCOL)),
+    Case("5.1/3 idle: WINDOW_UPDATE", [wire.window_update(1, 100)], connection_error(PROTOCOL)),
+    Case("5.1/4 idle: CONTINUATION", [wire.continuation(1, GET)], connection_error(PROTOCOL)),
+    Case(
+        "5.1/5 half-closed (remote): DATA",
+        [headers(GET), wire.data(1, b"test", end_stream=True)],
+        stream_error(CLOSED),
+    ),
+    Case("5.1/6 half-closed (remote): HEADERS", [headers(GET), headers(GET)], stream_error(CLOSED)),
+    Case(
+        "5.1/7 half-closed (remote): CONTINUATION",
+        [headers(GET), wire.continuation(1, GET)],
+        stream_error(CLOSED, PROTOCOL),
+    ),
+    Case(
+        "5.1/8 closed: DATA after RST_STREAM",
+        [headers(GET, end=False), wire.rst_stream(1, 8), wire.data(1, b"test")],
+        stream_error(CLOSED),
+    ),
+    Case(
+        "5.1/9 closed: HEADERS after RST_STREAM",
+        [headers(GET, end=False), wire.rst_stream(1, 8), headers(GET)],
+        stream_error(CLOSED),
+    ),
+    Case(
+        "5.1/10 closed: CONTINUATION after RST_STREAM",
+        [headers(GET, end=False), wire.rst_stream(1, 8), wire.continuation(1, DUMMY)],
+        stream_error(CLOSED, PROTOCOL),
+    ),
+    Case(
+        "5.1/11 closed: DATA",
+        [headers(GET), wire.data(1, b"test", end_stream=True)],
+        connection_error(CLOSED),
+    ),
+    Case("5.1/12 closed: HEADERS", [headers(GET), headers(GET)], connection_error(CLOSED)),
+    Case(
+        "5.1/13 closed: CONTINUATION",
+        [headers(GET), wire.continuation(1, DUMMY)],
+        connection_error(CLOSED, PROTOCOL),
+    ),
+    Case("5.1.1/1 even id", [headers(GET, 2)], connection_error(PROTOCOL)),
+    Case("5.1.1/2 smaller id", [headers(GET, 5), headers(GET, 3)], connection_error(PROTOCOL)),
+    Case(
+        "5.1.1/3 HEADERS on half-closed (remote)",
+        [headers(GET, 5), headers(GET, 5)],
+        stream_error(CLOSED),
+    ),
+    Case(
+        "5.1.2/1 too many streams",
+        [WINDOW_0, *(headers(GET, stream) for stream in range(1, 203, 2))],
+        stream_error(PROTOCOL, ErrorCode.REFUSED_STREAM),
+    ),
+    Case(
+        "5.3.1/1 HEADERS depends on itself",
+        [raw(FrameType.HEADERS, ENDS | Flag.PRIORITY, 1, b"\x00\x00\x00\x01\xff" + GET)],
+        stream_error(PROTOCOL),
+    ),
+    Case("5.3.1/2 PRIORITY depends on itself", [wire.priority(1, 1)], stream_error(PROTOCOL)),
+    Case("5.4.1/1 close after an error", [PING_ON_STREAM], closed),
+    Case("5.4.1/2 GOAWAY before the close", [PING_ON_STREAM], connection_error(PROTOCOL)),
+    Case("5.5/1 unknown frame", [UNKNOWN, wire.ping(PING)], ping_answered),
+    Case(
+        "5.5/2 unknown frame in a header block",
+        [headers(GET, end_headers=False), UNKNOWN],
+        connection_error(PROTOCOL),
+    ),
+    Case("6.1/1 DATA on 0", [wire.data(0, b"test")], connection_error(PROTOCOL)),
+    Case(
+        "6.1/2 DATA on a stream that is not open",
+        [headers(POST), wire.data(1, b"test", end_stream=True)],
+        stream_error(CLOSED),
+    ),
+    Case(
+        "6.1/3 DATA with bad padding",
+        [
+            headers(request("POST", [("content-length", "4")]), end=False),
+            raw(FrameType.DATA, Flag.PADDED | Flag.END_STREAM, 1, b"\x06test"),
+        ],
+        connection_error(PROTOCOL),
+    ),
+    Case("6.2/1 HEADERS, then PRIORITY", BLOCK_AND_PRIORITY, connection_error(PROTOCOL)),
+    Case("6.2/2 HEADERS, other HEADERS", BLOCK_AND_OTHER_STREAM, connection_error(PROTOCOL)),
+    Case("6.2/3 HEADERS on 0", [headers(GET, 0)], connection_error(PROTOCOL)),
+    Case(
+        "6.2/4 HEADERS with bad padding",
+        [padded_headers(GET, len(GET) + 2, 0, ENDS)],
+        stream_error(PROTOCOL),
+    ),
+    Case("6.3/1 PRIORITY on 0", [wire.priority(0)], connection_error(PROTOCOL)),
+    Case(
+        "6.3/2 PRIORITY of 4 octets",
+        [headers(GET), raw(FrameType.PRIORITY, 0, 1, b"\x80\x00\x00\x01")],
+        stream_error(SIZE),
+    ),
+    Case("6.4/1 RST_STREAM on 0", [wire.rst_stream(0, 8)], connection_error(PROTOCOL)),
+    Case("6.4/2 RST_STREAM on idle", [wire.rst_stream(1, 8)], connection_error(PROTOCOL)),
+    Case(
+        "6.4/3 RST_STREAM of 3 octets",
+        [headers(GET), raw(FrameType.RST_STREAM, 0, 1, bytes(3))],
+        connection_error(SIZE),
+    ),
+    Case(
+        "6.5/1 ACK with payload", [raw(FrameType.SETTINGS, 1, 0, b"\x00")], connection_error(SIZE)
+    ),
+    Case("6.5/2 SETTINGS on a stream", [SETTINGS_ON_STREAM], connection_error(PROTOCOL)),
+    Case(
+        "6.5/3 SETTINGS of 8 octets",
+        [raw(FrameType.SETTINGS, 0, 0, b"\x00\x03\x00\x00\x00\x64\x00\x02")],
+        connection_error(SIZE),
+    ),
+    Case("6.5.2/1 ENABLE_PUSH of 2", [wire.settings({2: 2})], connection_error(PROTOCOL)),
+    Case("6.5.2/2 window of 2^31", [wire.settings({4: 1 << 31})], connection_error(FLOW)),
+    Case("6.5.2/3 small frame size", [wire.settings({5: 16383})], connection_error(PROTOCOL)),
+    Case("6.5.2/4 large frame size", [wire.settings({5: 1 << 24})], connection_error(PROTOCOL)),
+    Case("6.5.2/5 unknown setting", [wire.settings({0xFF: 1}), wire.ping(PING)], ping_answered),
+    Case(
+        "6.5.3/1 values in order",
+        [wire.settings([(4, 100), (4, 1)]), headers(GET)],
+        data_lengths(1),
+    ),
+    Case("6.5.3/2 acknowledgement", [wire.settings({2: 0})], settings_acknowledged),
+    Case("6.7/1 PING", [wire.ping(PING)], ping_answered),
+    Case("6.7/2 PING with ACK", [wire.ping(PING, ack=True)], ping_ignored),
+    Case("6.7/3 PING on a stream", [PING_ON_STREAM], connection_error(PROTOCOL)),
+    Case("6.7/4 PING of 6 octets", [raw(FrameType.PING, 0, 0, bytes(6))], connection_error(SIZE)),
+    Case(
+        "6.8/1 GOAWAY on a stream",
+        [raw(FrameType.GOAWAY, 0, 1, bytes(8))],
+        connection_error(PROTOCOL),
+    ),
+    Case("6.9/1 WINDOW_UPDATE of 0", [wire.window_update(0, 0)], connection_error(PROTOCOL)),
+    Case(
+        "6.9/2 WINDOW_UPDATE of 0 on a stream",
+        [headers(GET, end=False), wire.window_update(1, 0)],
+        stream_error(PROTOCOL),
+    ),
+    Case(
+        "6.9/3 WINDOW_UPDATE of 3 octets",
+        [raw(FrameType.WINDOW_UPDATE, 0, 0, bytes(3))],
+        connection_error(SIZE),
+    ),
+    Case("6.9.1/1 window of 1", [wire.settings({4: 1}), headers(GET)], data_lengths(1)),
+    Case(
+        "6.9.1/2 connection window overflows",
+        [wire.window_update(0, 2**31 - 1), wire.window_update(0, 2**31 - 1)],
+        connection_error(FLOW),
+    ),
+    Case(
+        "6.9.1/3 stream window overflows",
+        [
+            headers(GET, end=False),
+            wire.window_update(1, 2**31 - 1),
+            wire.window_update(1, 2**31 - 1),
+        ],
+        rst_stream(FLOW),
+    ),
+    Case(
+        "6.9.2/1 initial window changes",
+        [WINDOW_0, headers(GET), wire.settings({4: 1})],
+        data_lengths(1),
+    ),
+    Case(
+        "6.9.2/2 window gets negative",
+        [wire.settings({4: 3}), headers(GET), wire.settings({4: 2}), wire.window_update(1, 2)],
+        data_lengths(3, 1),
+    ),
+    Case("6.9.2/3 window of 2^31", [wire.settings({4: 1 << 31})], connection_error(FLOW)),
+    Case(
+        "6.10/1 several CONTINUATION",
+        [
+            headers(GET, end_headers=False),
+            wire.continuation(1, DUMMY, end_headers=False),
+            wire.continuation(1, DUMMY),
+        ],
+        answered,
+    ),
+    Case(
+        "6.10/2 CONTINUATION, then DATA",
+        [
+            headers(POST, end=False, end_headers=False),
+            wire.continuation(1, DUMMY, end_headers=False),
+            wire.data(1, b"test"),
+        ],
+        connection_error(PROTOCOL),
+    ),
+    Case(
+        "6.10/3 CONTINUATION on 0",
+        [headers(GET, end_headers=False), wire.continuation(0, DUMMY)],
+        connection_error(PROTOCOL),
+    ),
+    Case(
+        "6.10/4 CONTINUATION after END_HEADERS",
+        [headers(GET), wire.continuation(1, DUMMY)],
+        connection_error(PROTOCOL),
+    ),
+    Case(
+        "6.10/5 CONTINUATION after CONTINUATION with END_HEADERS",
+        [
+            headers(GET, end_headers=False),
+            wire.continuation(1, DUMMY),
+            wire.continuation(1, DUMMY),
+        ],
+        connection_error(PROTOCOL),
+    ),
+    Case(
+        "6.10/6 CONTINUATION after DATA",
+        [
+            headers(POST, end=False, end_headers=False),
+            wire.data(1, b"test"),
+            wire.continuation(1, DUMMY),
+        ],
+        connection_error(PROTOCOL),
+    ),
+    Case("7/1 GOAWAY with unknown code", [wire.goaway(0, 0xFF)], closed),
+    Case(
+        "7/2 RST_STREAM with unknown code",
+        [headers(POST, end=False), wire.rst_stream(1, 0xFF), wire.ping(PING)],
+        ping_answered,
+    ),
+    Case(
+        "8.1/1 second HEADERS without END_STREAM",
+        [
+            headers(POST, end=False),
+            wire.data(1, b"test"),
+            headers(wire.header_block([("x-test", "ok")]), end=False),
+        ],
+        stream_error(PROTOCOL),
+    ),
+    Case(
+        "8.1.2/1 upper case", [headers(request(fields=[("X-TEST", "ok")]))], stream_error(PROTOCOL)
+    ),
+    Case(
+        "8.1.2.1/1 unknown pseudo-header",
+        [headers(request(fields=[(":test", "ok")]))],
+        stream_error(PROTOCOL),
+    ),
+    Case(
+        "8.1.2.1/2 pseudo-header of responses",
+        [headers(request(fields=[(":status", "200")]))],
+        stream_error(PROTOCOL),
+    ),
+    Case(
+        "8.1.2.1/3 pseudo-header in trailers",
+        [
+            headers(POST, end=False),
+            wire.data(1, b"test"),
+            headers(wire.header_block([(":method", "POST")])),
+        ],
+        stream_error(PROTOCOL),
+    ),
+    Case(
+        "8.1.2.1/4 pseudo-header after a field",
+        [headers(wire.header_block([("x-test", "ok")]) + GET)],
+        stream_error(PROTOCOL),
+    ),
+    Case(
+        "8.1.2.2/1 connection-specific field",
+        [headers(request(fields=[("connection", "keep-alive")]))],
+        stream_error(PROTOCOL),
+    ),
+    Case(
+        "8.1.2.2/2 TE other than trailers",
+        [headers(request(fields=[("trailers", "test"), ("te", "trailers, deflate")]))],
+        stream_error(PROTOCOL),
+    ),
+    Case("8.1.2.3/1 empty :path", [headers(wire.request_block(path=""))], stream_error(PROTOCOL)),
+    Case(
+        "8.1.2.3/2 no :method",
+        [headers(pseudo(":scheme", ":path", ":authority"))],
+        stream_error(PROTOCOL),
+    ),
+    Case(
+        "8.1.2.3/3 no :scheme",
+        [headers(pseudo(":method", ":path", ":authority"))],
+        stream_error(PROTOCOL),
+    ),
+    Case(
+        "8.1.2.3/4 no :path",
+        [headers(pseudo(":method", ":scheme", ":authority"))],
+        stream_error(PROTOCOL),
+    ),
+    *(
+        Case(
+            f"8.1.2.3/{number} {name} twice",
+            [headers(request(fields=[(name, value)]))],
+            stream_error(PROTOCOL),
+        )
+        for number, name, value in [
+            (5, ":method", "GET"),
+            (6, ":scheme", "http"),
+            (7, ":path", "/"),
+        ]
+    ),
+    Case(
+        "8.1.2.6/1 content-length and DATA differ",
+        [
+            headers(request("POST", [("content-length", "1")]), end=False),
+            wire.data(1, b"test", end_stream=True),
+        ],
+        stream_error(PROTOCOL),
+    ),
+    Case(
+        "8.1.2.6/2 content-length and several DATA differ",
+        [
+            headers(request("POST", [("content-length", "1")]), end=False),
+            wire.data(1, b"test") + wire.data(1, b"test", end_stream=True),
+        ],
+        stream_error(PROTOCOL),
+    ),
+    Case(
+        "8.2/1 PUSH_PROMISE",
+        [raw(FrameType.PUSH_PROMISE, Flag.END_HEADERS, 1, b"\x00\x00\x00\x03" + GET)],
+        connection_error(PROTOCOL),
+    ),
+]
+
+HPACK = [
+    Case("2.3.3/1 index not there", [headers(GET + b"\xc6")], connection_error(COMPRESSION)),
+    Case(
+        "2.3.3/2 name index not there",
+        [headers(GET + b"\x7f\x07\x04test")],
+        connection_error(COMPRESSION),
+    ),
+    Case("4.2/1 size update at the end", [headers(GET + b"\x21")], connection_error(COMPRESSION)),
+    Case(
+        "5.2/1 padding longer than 7 bits",
+        [headers(GET + b"\x00\x85\xf2\xb2\x4a\x84\xff\x85\x9c\x48\xac\xa4\xff")],
+        connection_error(COMPRESSION),
+    ),
+    Case(
+        "5.2/2 padding of zeros",
+        [headers(GET + b"\x00\x85\xf2\xb2\x4a\x84\xff\x83\x49\x50\x90")],
+        connection_error(COMPRESSION),
+    ),
+    Case(
+        "5.2/3 EOS in a string",
+        [headers(GET + b"\x00\x85\xf2\xb2\x4a\x84\xff\x87\x49\x51\xff\xff\xff\xfa\x7f")],
+        connection_error(COMPRESSION),
+    ),
+    Case("6.1/1 index 0", [headers(GET + b"\x80")], connection_error(COMPRESSION)),
+    Case(
+        "6.3/1 size update too large",
+        [headers(b"\x3f\xe2\x1f" + GET)],
+        connection_error(COMPRESSION),
+    ),
+]
+
+SERVER = [
+    *(pytest.param(case, id=f"generic/{case.name}") for case in GENERIC),
+    *(pytest.param(case, id=f"http2/{case.name}") for case in HTTP2),
+    *(pytest.param(case, id=f"hpack/{case.name}") for case in HPACK),
+]
+
+
+@pytest.fixture(params=["whole", "bytewise", "cuts"])
+def chop(request: pytest.FixtureRequest) -> Fragmenter:
+    return {"whole": whole, "bytewise": bytewise, "cuts": random_cuts(3)}[request.param]
+
+
+@pytest.mark.parametrize("application", [answer_at_once, answer_at_end])
+@pytest.mark.parametrize("case", SERVER)
+def test_server(case: Case, application: Application, chop: Fragmenter) -> None:
+    peer = Peer(Role.SERVER, chop=chop, handshake=case.handshake)
+    heard = []
+    for step in case.steps:
+        peer.say(step)
+        heard += peer.hear()
+        application(peer, peer.events(), BODY)
+        heard += peer.hear()
+    case.expect(peer, heard)
+
+
+def test_the_server_cases_are_all_there() -> None:
+    assert len({case.id for case in SERVER}) == len(SERVER) >= 146
+
+
+# -- clients -------------------------------------------------------------------------
+
+
+def response_padded(stream: int = 1) -> bytes:
+    return raw(FrameType.HEADERS, Flag.PADDED, stream, b"\x11" + OK)
+
+
+BLOCK_OPEN = headers(OK, end=False, end_headers=False)
+
+CLIENT = [
+    Case("1/1 preface", [headers(OK)], lambda peer, heard: assert_alive(peer)),
+    Case("4.1/1 unknown type", [UNKNOWN, wire.ping(PING)], ping_answered),
+    Case("4.1/2 undefined flags", [raw(FrameType.PING, 0x16, 0, PING)], ping_answered),
+    Case("4.1/3 reserved bit", [raw(FrameType.PING, 0x16, 1 << 31, PING)], ping_answered),
+    Case(
+        "4.2/1 DATA of 2^14",
+        [headers(OK, end=False), wire.data(1, bytes(MAX_FRAME), end_stream=True), wire.ping(PING)],
+        ping_answered,
+    ),
+    Case(
+        "4.2/2 DATA too large",
+        [headers(OK, end=False), wire.data(1, bytes(MAX_FRAME + 1), end_stream=True)],
+        stream_error(SIZE),
+    ),
+    Case("4.2/3 HEADERS too large", [headers(OK + TOO_MANY_DUMMIES)], connection_error(SIZE)),
+    Case(
+        "4.3/1 bad header block on a strange stream",
+        [headers(b"\x40", 0x01000000)],
+        connection_error(COMPRESSION),
+    ),
+    Case("5.1/1 idle: DATA", [wire.data(2, b"test")], connection_error(PROTOCOL)),
+    Case("5.1/2 idle: RST_STREAM", [wire.rst_stream(2, 8)], connection_error(PROTOCOL)),
+    Case("5.1/3 idle: WINDOW_UPDATE", [wire.window_update(2, 100)], connection_error(PROTOCOL)),
+    Case("5.1/4 idle: CONTINUATION", [wire.continuation(2, OK)], connection_error(PROTOCOL)),
+    Case(
+        "5.1/5 closed: DATA after RST_STREAM",
+        [headers(OK, end=False), wire.rst_stream(1, 8), wire.data(1, b"test")],
+        stream_error(CLOSED),
+    ),
+    Case(
+        "5.1/6 closed: HEADERS after RST_STREAM",
+        [headers(OK, end=False), wire.rst_stream(1, 8), headers(OK)],
+        stream_error(CLOSED),
+    ),
+    Case(
+        "5.1/7 closed: CONTINUATION after RST_STREAM",
+        [headers(OK, end=False), wire.rst_stream(1, 8), wire.continuation(1, DUMMY)],
+        stream_error(CLOSED, PROTOCOL),
+    ),
+    Case("5.1/8 closed: DATA", [headers(OK), wire.data(1, b"test")], connection_error(CLOSED)),
+    Case("5.1/9 closed: HEADERS", [headers(OK), headers(OK)], connection_error(CLOSED)),
+    Case(
+        "5.1/10 closed: CONTINUATION",
+        [headers(OK), wire.continuation(1, DUMMY)],
+        connection_error(CLOSED, PROTOCOL),
+    ),
+    Case("5.1.1/1 unexpected id", [headers(OK, 101)], connection_error(PROTOCOL)),
+    Case("5.4.1/1 close after an error", [PING_ON_STREAM], closed),
+    Case("5.5/1 unknown frame", [UNKNOWN, wire.ping(PING)], ping_answered),
+    Case("5.5/2 unknown frame in a block", [BLOCK_OPEN, UNKNOWN], connection_error(PROTOCOL)),
+    Case("6.1/1 DATA on 0", [wire.data(0, b"test")], connection_error(PROTOCOL)),
+    Case("6.1/2 DATA on closed", [headers(OK), wire.data(1, b"test")], stream_error(CLOSED)),
+    Case(
+        "6.1/3 DATA with bad padding",
+        [
+            headers(wire.response_block(200, [("content-length", "4")]), end=False),
+            raw(FrameType.DATA, Flag.PADDED | Flag.END_STREAM, 1, b"\x06test"),
+        ],
+        stream_error(PROTOCOL),
+    ),
+    Case(
+        "6.2/1 HEADERS, then PRIORITY", [BLOCK_OPEN, wire.priority(1)], connection_error(PROTOCOL)
+    ),
+    Case("6.2/2 HEADERS on 0", [headers(OK, 0)], connection_error(PROTOCOL)),
+    Case("6.2/3 HEADERS with bad padding", [response_padded()], stream_error(PROTOCOL)),
+    Case("6.3/1 PRIORITY on 0", [wire.priority(0)], connection_error(PROTOCOL)),
+    Case(
+        "6.3/2 PRIORITY of 4 octets",
+        [headers(OK), raw(FrameType.PRIORITY, 0, 1, b"\x80\x00\x00\x01")],
+        stream_error(SIZE),
+    ),
+    Case("6.4/1 RST_STREAM on 0", [wire.rst_stream(0, 8)], connection_error(PROTOCOL)),
+    Case("6.4/2 RST_STREAM on idle", [wire.rst_stream(2, 8)], connection_error(PROTOCOL)),
+    Case(
+        "6.4/3 RST_STREAM of 3 octets",
+        [headers(OK), raw(FrameType.RST_STREAM, 0, 1, bytes(3))],
+        stream_error(SIZE),
+    ),
+    Case(
+        "6.5/1 ACK with payload", [raw(FrameType.SETTINGS, 1, 0, b"\x00")], connection_error(SIZE)
+    ),
+    Case("6.5/2 SETTINGS on a stream", [SETTINGS_ON_STREAM], connection_error(PROTOCOL)),
+    Case(
+        "6.5/3 SETTINGS of 8 octets",
+        [raw(FrameType.SETTINGS, 0, 0, b"\x00\x03\x00\x00\x00\x64\x00\x02")],
+        connection_error(SIZE),
+    ),
+    Case("6.5.2/1 ENABLE_PUSH of 2", [wire.settings({2: 2})], connection_error(PROTOCOL)),
+    Case("6.5.2/2 window of 2^31", [wire.settings({4: 1 << 31})], connection_error(FLOW)),
+    Case("6.5.2/3 small frame size", [wire.settings({5: 16383})], connection_error(PROTOCOL)),
+    Case("6.5.2/4 large frame size", [wire.settings({5: 1 << 24})], connection_error(PROTOCOL)),
+    Case("6.5.2/5 unknown setting", [wire.settings({0xFF: 1}), wire.ping(PING)], ping_answered),
+    Case("6.5.3/1 acknowledgement", [wire.settings({2: 0})], settings_acknowledged),
+    Case("6.7/1 PING", [wire.ping(PING)], ping_answered),
+    Case("6.7/2 PING with ACK", [wire.ping(PING, ack=True)], ping_ignored),
+    Case("6.7/3 PING on a stream", [PING_ON_STREAM], connection_error(PROTOCOL)),
+    Case("6.7/4 PING of 6 octets", [raw(FrameType.PING, 0, 0, bytes(6))], connection_error(SIZE)),
+    Case(
+        "6.8/1 GOAWAY on a stream",
+        [raw(FrameType.GOAWAY, 0, 1, bytes(8))],
+        connection_error(PROTOCOL),
+    ),
+    Case("6.9/1 WINDOW_UPDATE of 0", [wire.window_update(0, 0)], connection_error(PROTOCOL)),
+    Case(
+        "6.9/2 WINDOW_UPDATE of 0 on a stream",
+        [headers(OK, end=False), wire.window_update(1, 0)],
+        stream_error(PROTOCOL),
+    ),
+    Case(
+        "6.9/3 WINDOW_UPDATE of 3 octets",
+        [raw(FrameType.WINDOW_UPDATE, 0, 0, bytes(3))],
+        connection_error(SIZE),
+    ),
+    Case(
+        "6.9.1/1 connection window overflows",
+        [wire.window_update(0, 2**31 - 1), wire.window_update(0, 2**31 - 1)],
+        connection_error(FLOW),
+    ),
+    Case(
+        "6.9.1/2 stream window overflows",
+        [
+            headers(OK, end=False),
+            wire.window_update(1, 2**31 - 1),
+            wire.window_update(1, 2**31 - 1),
+        ],
+        rst_stream(FLOW),
+    ),
+    Case(
+        "6.10/1 several CONTINUATION",
+        [
+            headers(OK, end_headers=False),
+            wire.continuation(1, DUMMY, end_headers=False),
+            wire.continuation(1, DUMMY),
+            wire.ping(PING),
+        ],
+        ping_answered,
+    ),
+    Case(
+        "6.10/2 CONTINUATION, then DATA",
+        [BLOCK_OPEN, wire.continuation(1, DUMMY, end_headers=False), wire.data(1, b"test")],
+        connection_error(PROTOCOL),
+    ),
+    Case(
+        "6.10/3 CONTINUATION on 0",
+        [BLOCK_OPEN, wire.continuation(0, DUMMY)],
+        connection_error(PROTOCOL),
+    ),
+    Case(
+        "6.10/4 CONTINUATION after END_HEADERS",
+        [headers(OK), wire.continuation(1, DUMMY)],
+        connection_error(PROTOCOL),
+    ),
+    Case(
+        "6.10/5 CONTINUATION after DATA",
+        [BLOCK_OPEN, wire.data(1, b"test"), wire.continuation(1, DUMMY)],
+        connection_error(PROTOCOL),
+    ),
+]
+
+
+@pytest.mark.parametrize("case", [pytest.param(case, id=case.name) for case in CLIENT])
+def test_client(case: Case, chop: Fragmenter) -> None:
+    peer = Peer(Role.CLIENT, chop=chop)
+    assert peer.request() == 1
+    peer.hear()
+    heard = []
+    for step in case.steps:
+        peer.say(step)
+        heard += peer.hear()
+    case.expect(peer, heard)
+    # However it ended, the application knows how its request ended, and once.
+    ends = [e for e in peer.endpoint.events if isinstance(e, EndOfMessage | StreamReset)]
+    assert len(ends) == (0 if peer.connection.open_streams else 1)
+    assert not any(isinstance(event, Request) for event in peer.endpoint.events)
+
+
+def test_the_client_cases_are_all_there() -> None:
+    assert len(CLIENT) == 57
