@@ -8,6 +8,7 @@ from plait_engine import (
     Config,
     Data,
     EndOfMessage,
+    InformationalResponse,
     Limits,
     Request,
     Response,
@@ -51,6 +52,16 @@ def test_a_transport_that_takes_nothing_fills_the_stream(make_pair: MakePair) ->
     server.send(EndOfMessage(stream_id))
     pair.run()
     assert body(taken(pair.client)) == b"x" * 2999
+
+
+def test_a_stream_has_room_before_its_response_head(make_pair: MakePair) -> None:
+    pair = make_pair(client=SMALL, server=SMALL)
+    stream_id = get(pair)
+    # Whoever sent 100 Continue may wait for room; nothing would wake him (no Writable).
+    assert pair.server.connection.send_capacity(stream_id) > 0
+    pair.server.send(InformationalResponse(stream_id, 100))
+    pair.run()
+    assert pair.server.connection.send_capacity(stream_id) > 0
 
 
 def test_a_reader_that_takes_nothing_stops_the_writer(make_pair: MakePair) -> None:
