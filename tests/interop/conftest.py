@@ -94,16 +94,16 @@ Curl = Callable[..., subprocess.CompletedProcess[str]]
 
 
 @pytest.fixture
-def curl(authority: Authority) -> Curl:
+def curl(authority: Authority, monkeypatch: pytest.MonkeyPatch) -> Curl:
     """Runs curl with the given arguments, trusting the run's certificate authority."""
     program = require("curl")
+    monkeypatch.setenv("CURL_CA_BUNDLE", str(authority.ca_file))
 
     def run_curl(
         *arguments: str, stdin: bytes = b"", check: bool = True
     ) -> subprocess.CompletedProcess[str]:
         return run(
-            *(program, "--silent", "--show-error", "--max-time", "50"),
-            *("--cacert", str(authority.ca_file), *arguments),
+            *(program, "--silent", "--show-error", "--max-time", "50", *arguments),
             stdin=stdin,
             check=check,
         )

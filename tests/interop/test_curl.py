@@ -47,11 +47,13 @@ def test_get(curl: Curl, server: Server, way: Way) -> None:
 
 
 def test_head_has_the_length_and_no_body(curl: Curl, server: Server, way: Way) -> None:
-    # Two requests: a body sent by mistake would be read as the second response.
     url = server.url("/", tls=way.tls)
-    result = curl(way.option, "--head", url, url)
-    assert result.stdout.lower().count("content-length: 13") == 2
-    assert "Hello" not in result.stdout
+    # A second request: a body sent by mistake would be read as its response.  With prior
+    # knowledge curl 7.88 goes wrong on that, whatever the server (nginx too).
+    second = [] if way.option == "--http2-prior-knowledge" else ["--next", way.option, url]
+    result = curl(way.option, "--head", url, *second)
+    assert result.stdout.lower().count("content-length: 13") == 1
+    assert result.stdout.count("Hello, World!") == (1 if second else 0)
     assert server.connections == 1
 
 
