@@ -185,7 +185,7 @@ class ChunkedReader:
         newline = data.find(b"\n", position + max(scanned - 1, 0), position + limit + 2)
         if newline < 0:
             line = data[position:]
-            if len(line) > limit or b"\r" in line[:-1]:
+            if len(line.removesuffix(b"\r")) > limit or b"\r" in line[:-1]:
                 raise RemoteProtocolError("a chunk's size line is too long or has a bare CR")
             self._carry = line
             return len(data)

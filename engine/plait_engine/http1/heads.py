@@ -193,18 +193,18 @@ class SectionScanner:
             if buffer.find(b"\r", self._scanned, max(end - 1, 0)) >= 0:
                 raise RemoteProtocolError(f"bare CR in line {self._lines + 1} of the {self._what}")
             has_cr = end > self._line_start and buffer[end - 1] == 0x0D
-            self._check_size(buffer, end - self._line_start - has_cr, end)
+            line = end - self._line_start - has_cr
             if newline < 0:
+                self._check_size(buffer, line, self._line_start + line)
                 # A CR at the end may be half of a CRLF: look at it again.
                 self._scanned = end - has_cr
                 return 0
-            self._scanned = newline + 1
-            empty = newline - has_cr == self._line_start
+            self._scanned = self._line_start = newline + 1
             if self._strict and not has_cr:
                 raise RemoteProtocolError(f"line {self._lines + 1} of the {self._what} ends in LF")
-            self._line_start = newline + 1
-            if empty:
+            if line == 0:
                 return newline + 1
+            self._check_size(buffer, line, newline + 1)
             if self._lines == 0 and self._what == "head":
                 self._section_start = newline + 1
             self._lines += 1

@@ -233,11 +233,10 @@ def _parse_content_length(value: str) -> int:
 
 
 def _encode_trailers(trailers: Headers) -> bytes:
-    fields = prepare_fields(trailers)
-    forbidden = fields.names & FORBIDDEN_TRAILERS
+    forbidden = FORBIDDEN_TRAILERS.intersection(name.lower() for name, _ in trailers)
     if forbidden:
         raise LocalProtocolError(f"not allowed as a trailer: {', '.join(sorted(forbidden))}")
-    return fields.block
+    return prepare_fields(trailers).block
 
 
 def _explain_fields(headers: Headers) -> LocalProtocolError:

@@ -1,0 +1,278 @@
+"""What may not be sent: LocalProtocolError, and then nothing changed and nothing is queued.
+
+Every row is tried on a fresh connection; afterwards a good message goes out as if nothing
+had been asked.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from plait_engine import (
+    Accept,
+    Data,
+    EndOfMessage,
+    InformationalResponse,
+    LocalProtocolError,
+    Request,
+    Response,
+    StreamReset,
+)
+from plait_engine.events import Sendable
+from plait_engine.testing import Endpoint
+from tests.engine.http1.helpers import GET, answer, client, server, statuses
+
+BAD_FIELDS = [
+    *[(f"value-{octet:02x}", ("X", f"a{chr(octet)}b")) for octet in range(0x20) if octet != 9],
+    ("value-7f", ("X", "a\x7fb")),
+    ("value-injects", ("X", "a\r\nSet-Cookie: x")),
+    ("value-injects-lf", ("X", "a\nY: b")),
+    ("value-surrogate", ("X", "\ud800")),
+    *[(f"name-{name!r}", (name, "a")) for name in ("", " ", "X Y", "X:", "X\r\nY", "é", "X\x00")],
+]
+bad_fields = pytest.mark.parametrize(
+    "field", [pytest.param(field, id=name) for name, field in BAD_FIELDS]
+)
+
+
+def refused_by_server(*events: Sendable, request: bytes = GET) -> str:
+    endpoint = server()
+    endpoint.receive(request)
+    message = _refused(endpoint, *events)
+    assert statuses(answer(endpoint)) == [200]
+    return message
+
+
+def refused_by_client(*events: Sendable) -> str:
+    endpoint = client()
+    message = _refused(endpoint, *events)
+    endpoint.send(Request(1, "GET", "http", "a", "/", ()), EndOfMessage(1))
+    assert endpoint.take_sent() == GET
+    return message
+
+
+def _refused(endpoint: Endpoint, *events: Sendable) -> str:
+    endpoint.take()
+    with pytest.raises(LocalProtocolError) as caught:
+        endpoint.send(*events)
+    endpoint.drain()
+    assert endpoint.take_sent() == b""
+    assert endpoint.take() == []
+    return str(caught.value)
+
+
+def response(*fields: tuple[str, str], status: int = 200, reason: str | None = None) -> Response:
+    return Response(1, status, fields, reason)
+
+
+def request(
+    *fields: tuple[str, str], method: str = "POST", target: str = "/", authority: str = "a"
+) -> Request:
+    return Request(1, method, "http", authority, target, fields)
+
+
+# -- fields: S70, C4, C5 -------------------------------------------------------------------
+
+
+@bad_fields
+def test_bad_fields_of_a_response(field: tuple[str, str]) -> None:
+    refused_by_server(response(field), Data(1, b"x"), EndOfMessage(1))
+    refused_by_server(response(field))
+    refused_by_server(InformationalResponse(1, 103, [field]))
+
+
+@bad_fields
+def test_bad_fields_of_a_request(field: tuple[str, str]) -> None:
+    refused_by_client(request(field, method="GET"), EndOfMessage(1))
+    refused_by_client(request(field))
+
+
+@bad_fields
+def test_bad_trailers(field: tuple[str, str]) -> None:
+    """S73."""
+    refused_by_server(response(), EndOfMessage(1, [field]))
+    refused_by_client(request(), EndOfMessage(1, [field]))
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["Content-Length", "transfer-encoding", "Host", "Trailer", "Authorization", "Set-Cookie", "TE"],
+)
+def test_forbidden_trailers(name: str) -> None:
+    """RFC 9110 section 6.5.1."""
+    assert name.lower() in refused_by_server(response(), EndOfMessage(1, [(name, "1")]))
+
+
+def test_characters_are_not_truncated() -> None:
+    """S70: U+010A ends in the octet of LF; it is sent as UTF-8."""
+    endpoint = server()
+    endpoint.receive(GET)
+    endpoint.send(response(("X", "\u010a\u560d"), ("Y", "\udcff")), EndOfMessage(1))
+    assert b"X: \xc4\x8a\xe5\x98\x8d\r\nY: \xff\r\n" in endpoint.take_sent()
+
+
+@pytest.mark.parametrize("reason", ["OK\rSet-Cookie: evil=1", "a\nb", "\x00", "\x7f", "\ud800"])
+def test_bad_reason_phrases(reason: str) -> None:
+    """S71."""
+    refused_by_server(response(reason=reason), Data(1, b"x"), EndOfMessage(1))
+
+
+# -- the request line: C1, C3, C4 -----------------------------------------------------------
+
+
+@pytest.mark.parametrize("method", ["", " ", "GET / HTTP/1.1\r\nX: y", "G T", "GÉT", "GET\x00"])
+def test_bad_methods(method: str) -> None:
+    assert "method" in refused_by_client(request(method=method), EndOfMessage(1))
+
+
+@pytest.mark.parametrize(
+    "target", ["", "/a b", "/\r\nX: y", "/\n", "/\x00", "/\x7f", "/é", "/\u010a", "/a#b"]
+)
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_bad_targets(method: str, target: str) -> None:
+    assert "target" in refused_by_client(request(method=method, target=target), EndOfMessage(1))
+
+
+@pytest.mark.parametrize("authority", ["a\r\nX: y", "a b", "\x00", "é"])
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_bad_authorities(method: str, authority: str) -> None:
+    message = refused_by_client(request(method=method, authority=authority), EndOfMessage(1))
+    assert "authority" in message
+
+
+def test_bad_protocols() -> None:
+    refused_by_client(Request(1, "GET", "http", "a", "/", (), protocol="a\r\nb"))
+    refused_by_client(Request(1, "CONNECT", "http", "a:1", "a:1", (), protocol="websocket"))
+
+
+# -- framing: S72, C6 -------------------------------------------------------------------------
+
+FRAMINGS = [
+    ("two-lengths", [("Content-Length", "5"), ("content-length", "5")]),
+    ("length-and-chunked", [("Content-Length", "5"), ("Transfer-Encoding", "chunked")]),
+    ("chunked-and-length", [("transfer-encoding", "chunked"), ("Content-length", "5")]),
+    ("gzip", [("Transfer-Encoding", "gzip, chunked")]),
+    ("identity", [("Transfer-Encoding", "identity")]),
+    ("no-coding", [("Transfer-Encoding", "")]),
+    *[
+        (f"length-{value!r}", [("Content-Length", value)])
+        for value in ("", "-1", "+5", "5x", "5, 5", "\u0665", "9" * 20)
+    ],
+]
+
+
+@pytest.mark.parametrize("fields", [pytest.param(fields, id=name) for name, fields in FRAMINGS])
+def test_bad_framing(fields: list[tuple[str, str]]) -> None:
+    body = (Data(1, b"hello"), EndOfMessage(1))
+    refused_by_server(response(*fields), *body)
+    refused_by_client(request(*fields), *body)
+
+
+@pytest.mark.parametrize(
+    ("body", "message"), [(b"1234", "1 of 5"), (b"", "5 of 5"), (b"123456", "longer")]
+)
+def test_a_body_of_another_length(body: bytes, message: str) -> None:
+    events = (Data(1, body), EndOfMessage(1))
+    assert message in refused_by_server(response(("Content-Length", "5")), *events)
+    assert message in refused_by_client(request(("Content-Length", "5")), *events)
+
+
+def test_a_streamed_body_of_another_length() -> None:
+    endpoint = server()
+    endpoint.receive(GET)
+    endpoint.send(response(("Content-Length", "5")), Data(1, b"123"))
+    endpoint.take_sent()
+    assert "longer" in _refused(endpoint, Data(1, b"45"), Data(1, b"6"))
+    assert "2 of 5" in _refused(endpoint, EndOfMessage(1))
+    endpoint.send(Data(1, b"45"), EndOfMessage(1))
+    assert endpoint.take_sent() == b"45"
+
+
+@pytest.mark.parametrize("status", [204, 304])
+def test_content_where_there_is_none(status: int) -> None:
+    refused_by_server(response(status=status), Data(1, b"x"), EndOfMessage(1))
+
+
+def test_trailers_behind_a_length() -> None:
+    fields = ("Content-Length", "1")
+    refused_by_server(response(fields), Data(1, b"x"), EndOfMessage(1, [("X", "y")]))
+    refused_by_server(response(status=204), EndOfMessage(1, [("X", "y")]))
+
+
+def test_two_hosts() -> None:
+    refused_by_client(request(("Host", "a"), ("host", "b"), method="GET"), EndOfMessage(1))
+
+
+# -- order ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "events",
+    [
+        [Data(1, b"x")],
+        [EndOfMessage(1)],
+        [Response(1, 200), Response(1, 200)],
+        [Response(1, 200), EndOfMessage(1), Data(1, b"x")],
+        [Response(1, 200), EndOfMessage(1), EndOfMessage(1)],
+        [Response(1, 200), InformationalResponse(1, 103)],
+        [Response(1, 100)],
+        [Response(1, 101)],
+        [Response(1, 99)],
+        [Response(1, 1000)],
+        [InformationalResponse(1, 101)],
+        [InformationalResponse(1, 200)],
+        [Accept(1)],
+        [Request(1, "GET", "http", "a", "/", ())],
+        [Response(3, 200), EndOfMessage(3)],
+        [Response(1, 200), EndOfMessage(3)],
+        [Response(1, 200), Data(1, b"x"), EndOfMessage(3)],
+        [Response(1, 200), StreamReset(1), EndOfMessage(1)],
+    ],
+)
+def test_events_out_of_order_on_a_server(events: list[Sendable]) -> None:
+    refused_by_server(*events)
+
+
+@pytest.mark.parametrize(
+    "events",
+    [
+        [Data(1, b"x")],
+        [EndOfMessage(1)],
+        [Response(1, 200)],
+        [Accept(1)],
+        [InformationalResponse(1, 100)],
+        [request(method="GET"), request(method="GET")],
+        [request(method="GET"), EndOfMessage(1), EndOfMessage(1)],
+        [request(method="GET"), EndOfMessage(3)],
+        [request(method="GET"), Data(3, b"x")],
+        [Request(3, "GET", "http", "a", "/", ()), EndOfMessage(3)],
+        [Request(2, "GET", "http", "a", "/", ()), EndOfMessage(2)],
+        [Request(1, "GET", "http", "a", "/", (), "websocket"), EndOfMessage(1)],
+        [Request(1, "GET", "http", "a", "/", (), "websocket"), Data(1, b"x")],
+        [Request(1, "CONNECT", "http", "a:1", "a:1", (("Content-Length", "5"),))],
+        [request(method="GET"), StreamReset(1), EndOfMessage(1)],
+    ],
+)
+def test_events_out_of_order_on_a_client(events: list[Sendable]) -> None:
+    refused_by_client(*events)
+
+
+def test_sending_nothing_does_nothing() -> None:
+    for endpoint in (server(), client()):
+        endpoint.send()
+        assert endpoint.take_sent() == b""
+
+
+def test_a_reset_of_a_stream_that_has_ended_does_nothing() -> None:
+    endpoint = server()
+    endpoint.receive(GET)
+    answer(endpoint)
+    endpoint.send(StreamReset(1))
+    endpoint.receive(GET)
+    assert statuses(answer(endpoint, 3)) == [200]
+
+
+@pytest.mark.parametrize("endpoint", [server(), client()])
+def test_http1_has_no_ping(endpoint: Endpoint) -> None:
+    with pytest.raises(LocalProtocolError):
+        endpoint.ping(b"12345678")
