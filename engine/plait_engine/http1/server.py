@@ -164,12 +164,14 @@ class HTTP1Server(HTTP1Connection):
             self._skip_empty_lines(buffer)
             if self._stream_id < 0 and self._is_preface(buffer):
                 return
-        end = self._scanner.find_end(buffer)
+        try:
+            end = self._scanner.find_end(buffer)
+        except RemoteProtocolError:
+            self._check_first_line(buffer)  # Of two faults the first is answered.
+            raise
         if not end:
-            line_end = self._scanner.first_line_end
-            if line_end:
-                # A bad line is refused at once: HTTP/0.9 would wait for an answer here.
-                self._read_line(bytes(buffer[: line_end - 2]))
+            # A bad line is refused at once: HTTP/0.9 would wait for an answer here.
+            self._check_first_line(buffer)
             return
         self._scanner.reset()
         line, _, octets = bytes(buffer[:end]).partition(b"\r\n")
