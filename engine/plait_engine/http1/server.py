@@ -182,6 +182,12 @@ class HTTP1Server(HTTP1Connection):
             buffer.clear()
             self._receive_body(rest, now)
 
+    def _check_first_line(self, buffer: bytearray) -> None:
+        """Read the request line, if all of it is there.  Raises RemoteProtocolError."""
+        line_end = self._scanner.first_line_end
+        if line_end:
+            self._read_line(bytes(buffer[: line_end - 2]))
+
     def _skip_empty_lines(self, buffer: bytearray) -> None:
         """RFC 9112 section 2.2: a server ignores at least one empty line before a request."""
         while buffer.startswith(b"\r\n"):
