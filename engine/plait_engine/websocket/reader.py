@@ -30,7 +30,6 @@ Limits
 from __future__ import annotations
 
 import codecs
-import sys
 import zlib
 from collections import deque
 from collections.abc import Callable
@@ -67,7 +66,7 @@ _WHOLE_FIRST_BYTES = _PLAIN_FIRST_BYTES - {0x0, 0x1, 0x2, FIN}
 """Frames that need nothing of what came before: messages of one frame, control frames."""
 
 _OPCODES = frozenset(Opcode)
-_NO_LIMIT = sys.maxsize >> 1
+_NO_LIMIT = 1 << 62
 
 
 def fault(code: int, message: str) -> RemoteProtocolError:
