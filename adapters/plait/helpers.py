@@ -160,19 +160,19 @@ class HeadersMixin:
     @property
     def content_type(self) -> str:
         """The media type, ``application/octet-stream`` when none is given."""
-        raw = self._headers.get("Content-Type")
+        raw = self.headers.get("Content-Type")
         return "application/octet-stream" if raw is None else _content_type_and_charset(raw)[0]
 
     @property
     def charset(self) -> str | None:
         """The ``charset`` parameter of the media type."""
-        raw = self._headers.get("Content-Type")
+        raw = self.headers.get("Content-Type")
         return None if raw is None else _content_type_and_charset(raw)[1]
 
     @property
     def content_length(self) -> int | None:
         """The value of Content-Length, or ``None``."""
-        raw = self._headers.get("Content-Length")
+        raw = self.headers.get("Content-Length")
         return int(raw) if raw is not None and raw.isascii() and raw.isdigit() else None
 
 

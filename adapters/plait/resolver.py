@@ -1,0 +1,152 @@
+"""Names to addresses: through the operating system in a thread, or through aiodns."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.util
+import socket
+from collections import OrderedDict
+from itertools import cycle, islice
+from typing import Any, Final
+
+from .abc import AbstractResolver, ResolveResult
+
+__all__ = ("AsyncResolver", "DefaultResolver", "ThreadedResolver")
+
+_NUMERIC: Final = socket.AI_NUMERICHOST | socket.AI_NUMERICSERV
+
+
+class ThreadedResolver(AbstractResolver):
+    """Asks the operating system, in a thread (``loop.getaddrinfo``)."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop | None = None) -> None:
+        self._loop = loop or asyncio.get_running_loop()
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+    ) -> list[ResolveResult]:
+        """Return the addresses of ``host``.  Raises OSError."""
+        infos = await self._loop.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, family=family, flags=socket.AI_ADDRCONFIG
+        )
+        results: list[ResolveResult] = []
+        for its_family, _, proto, _, address in infos:
+            ip, its_port = str(address[0]), int(address[1])
+            if its_family is socket.AF_INET6:
+                if len(address) < 3:
+                    continue  # Python without IPv6 gives raw octets here.
+                if address[3]:
+                    # A link-local address: only getnameinfo writes its zone.
+                    ip, service = await self._loop.getnameinfo(address, _NUMERIC)
+                    its_port = int(service)
+            results.append(
+                ResolveResult(
+                    hostname=host,
+                    host=ip,
+                    port=its_port,
+                    family=its_family,
+                    proto=proto,
+                    flags=_NUMERIC,
+                )
+            )
+        return results
+
+    async def close(self) -> None:
+        """Nothing to close."""
+
+
+class AsyncResolver(AbstractResolver):
+    """Asks name servers itself, by aiodns.  Raises RuntimeError without that package."""
+
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop | None = None, *args: Any, **kwargs: Any
+    ) -> None:
+        if importlib.util.find_spec("aiodns") is None:
+            raise RuntimeError("AsyncResolver needs the package aiodns")
+        import aiodns  # type: ignore[import-not-found,unused-ignore]  # optional
+
+        # aiodns has no types that hold across its versions: Any.
+        self._resolver: Any = aiodns.DNSResolver(*args, **kwargs)
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+    ) -> list[ResolveResult]:
+        """Return the addresses of ``host``.  Raises OSError."""
+        import aiodns
+
+        try:
+            answer = await self._resolver.getaddrinfo(
+                host, port=port, type=socket.SOCK_STREAM, family=family
+            )
+        except aiodns.error.DNSError as error:
+            message = error.args[1] if len(error.args) > 1 else "DNS lookup failed"
+            raise OSError(None, message) from error
+        results = [
+            ResolveResult(
+                hostname=host,
+                host=node.addr[0].decode("ascii"),
+                port=node.addr[1],
+                family=node.family,
+                proto=0,
+                flags=_NUMERIC,
+            )
+            for node in answer.nodes
+        ]
+        if not results:
+            raise OSError(None, "DNS lookup failed")
+        return results
+
+    async def close(self) -> None:
+        """Cancel what is being asked."""
+        self._resolver.cancel()
+
+
+DefaultResolver: type[AbstractResolver] = (
+    AsyncResolver if importlib.util.find_spec("aiodns") else ThreadedResolver
+)
+
+
+class DNSCache:
+    """Addresses by host and port, for ``ttl`` seconds (``None``: for ever).
+
+    Holds ``max_size`` hosts; the one used least recently goes.  Each look-up begins with
+    another address, so that connections spread over all of them.
+    """
+
+    def __init__(self, ttl: float | None, max_size: int) -> None:
+        if max_size < 1:
+            raise ValueError("max_size must be at least 1")
+        self._ttl = ttl
+        self._max_size = max_size
+        self._entries: OrderedDict[tuple[str, int], tuple[cycle[ResolveResult], int, float]] = (
+            OrderedDict()
+        )
+
+    def add(self, key: tuple[str, int], addresses: list[ResolveResult], now: float) -> None:
+        """Remember ``addresses``."""
+        self._entries.pop(key, None)
+        if len(self._entries) >= self._max_size:
+            self._entries.popitem(last=False)
+        self._entries[key] = (cycle(addresses), len(addresses), now)
+
+    def find(self, key: tuple[str, int], now: float) -> list[ResolveResult] | None:
+        """Return the addresses of ``key``, or ``None`` when they are not known any more."""
+        entry = self._entries.get(key)
+        if entry is None:
+            return None
+        addresses, count, since = entry
+        if self._ttl is not None and now - since > self._ttl:
+            del self._entries[key]
+            return None
+        self._entries.move_to_end(key)
+        found = list(islice(addresses, count))
+        next(addresses)
+        return found
+
+    def remove(self, key: tuple[str, int]) -> None:
+        """Forget ``key``."""
+        self._entries.pop(key, None)
+
+    def clear(self) -> None:
+        """Forget everything."""
+        self._entries.clear()
