@@ -271,7 +271,9 @@ def explain_request_line(line: str) -> RemoteProtocolError:
     method, _, rest = line.partition(" ")
     version = rest.rpartition(" ")[2]
     known = grammar.match_version(version)
-    if is_token(method) and known is not None and known[1] != "1":
+    # A bare CR or LF comes before the version, so it is what is answered, at any cuts.
+    has_line_end = "\r" in line or "\n" in line
+    if is_token(method) and known is not None and known[1] != "1" and not has_line_end:
         return RemoteProtocolError("the HTTP version is not supported", status_hint=505)
     if line.startswith("\x16\x03"):
         return RemoteProtocolError("the client speaks TLS to a cleartext port")
