@@ -61,6 +61,20 @@ def test_expect_continue(server: Server, tls: bool, tmp_path: Path) -> None:
     assert "wanted" in result.stdout
 
 
+def test_early_answer_reaches_a_client_that_is_still_sending(
+    server: Server, tls: bool, tmp_path: Path
+) -> None:
+    body = tmp_path / "body"
+    body.write_bytes(payload(4_000_000))
+    result = run(
+        *(require("nghttp"), "--data", str(body), "--verbose"), server.url("/refuse", tls=tls)
+    )
+    assert ":status: 413" in result.stdout
+    # RFC 9113 section 8.1: the rest of the request is not wanted.
+    assert "error_code=NO_ERROR(0x00)" in result.stdout
+    assert "too much" in result.stdout
+
+
 def test_padding_and_continuation(server: Server, tls: bool) -> None:
     result = run(
         *(require("nghttp"), "--padding", "255", "--continuation"),
