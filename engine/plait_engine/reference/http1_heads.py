@@ -16,7 +16,7 @@ import h11
 from plait_engine.config import Config
 from plait_engine.errors import RemoteProtocolError
 from plait_engine.events import Request, Response
-from plait_engine.headers import Headers, decode, get_all, has_token, tokens
+from plait_engine.headers import Headers, decode, find_bad_value_char, get_all, has_token, tokens
 
 from .fields import is_authority, to_text
 
@@ -36,6 +36,8 @@ def read_request(event: h11.Request, stream_id: int, config: Config, waits: bool
     if coded and (sized or version == "1.0"):  # RFC 9112 section 6.1
         raise RemoteProtocolError("Transfer-Encoding beside Content-Length or in HTTP/1.0")
     has_content = coded or bool(sized and int(sized[0]))
+    if has_content and method == "CONNECT":  # RFC 9110 section 9.3.6
+        raise RemoteProtocolError("CONNECT with content")
     protocol = None
     if version != "1.0" and not has_content and method != "CONNECT":
         protocol = _offered_protocol(headers, config)
@@ -56,9 +58,14 @@ def read_request(event: h11.Request, stream_id: int, config: Config, waits: bool
 
 def read_response(event: h11.Response, stream_id: int) -> Response:
     """Return the ``Response`` that h11 parsed."""
+    if not event.http_version.startswith(b"1."):  # RFC 9112 section 2.3
+        raise RemoteProtocolError("the response is not of HTTP/1")
     version = "1.0" if event.http_version == b"1.0" else "1.1"
+    reason = decode(bytes(event.reason))
+    if find_bad_value_char(reason):  # RFC 9112 section 4
+        raise RemoteProtocolError("the reason phrase has a control character")
     headers = to_text(event.headers.raw_items())
-    return Response(stream_id, event.status_code, headers, decode(bytes(event.reason)), version)
+    return Response(stream_id, event.status_code, headers, reason, version)
 
 
 def is_last(message: Request | Response) -> bool:

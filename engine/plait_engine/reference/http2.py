@@ -10,7 +10,7 @@ the answer to what is wrong with one stream.
 the first one reaches h2.
 
 Limits: h2 has none of the guards against floods, and treats a malformed message as a
-connection error, which RFC 9113 section 5.4.2 allows.  Priorities are ignored.
+connection error, which RFC 9113 section 5.4.1 allows.  Priorities are ignored.
 
 Rules: RFC 9113; RFC 8441.
 """
