@@ -34,7 +34,7 @@ from plait_engine.events import CloseReason
 from plait_engine.timers import Timer
 
 from . import frames, settings
-from .core import GOAWAY_PING
+from .core import GOAWAY_PING, KEEP_ALIVE_PING
 from .scheduler import MIN_PROGRESS
 from .sending import Sender
 from .settings import INITIAL_WINDOW
@@ -42,8 +42,6 @@ from .streams import BODY, DONE, HALF_CLOSED_REMOTE, Stream
 
 _Deadline: TypeAlias = tuple[float, ErrorCode, str]
 """When a stream is to be reset, with which code, and why; ``""`` if nobody needs to know."""
-
-_KEEP_ALIVE_PING: Final = b"plaitliv"
 
 
 class HTTP2Connection(Sender):
@@ -97,6 +95,7 @@ class HTTP2Connection(Sender):
         data = b"".join(out)
         out.clear()
         self._control_frames = 0
+        self._first_unsent = frames.MAX_STREAM_ID
         self._stalled_since = None
         if self._is_paused:
             self._is_paused = False
@@ -158,7 +157,7 @@ class HTTP2Connection(Sender):
         elif _is_due(self._idle_deadline(), now):
             self._terminate(ErrorCode.NO_ERROR, CloseReason.KEEP_ALIVE)
         elif _is_due(self._ping_deadline(), now):
-            self.ping(_KEEP_ALIVE_PING, now)
+            self.ping(KEEP_ALIVE_PING, now)
 
     def _idle_deadline(self) -> float | None:
         keep_alive = self.config.timeouts.keep_alive

@@ -63,6 +63,9 @@ from .validity import HeadReader
 GOAWAY_PING: Final = b"plaitbye"
 """The payload of the PING between the two phases of GOAWAY."""
 
+KEEP_ALIVE_PING: Final = b"plaitliv"
+"""The payload of the PING after ``Timeouts.ping_interval`` of silence."""
+
 _MAX_DEBUG: Final = 128
 
 
@@ -85,6 +88,7 @@ class HTTP2Core(Connection):
         "_control_frames",
         "_decoder",
         "_encoder",
+        "_first_unsent",
         "_glitches",
         "_goaway_final",
         "_heads",
@@ -126,7 +130,8 @@ class HTTP2Core(Connection):
         self._closed = ClosedStreams()
         self._highest = -1  # the highest id that the client has used
         self._max_streams = min(limits.max_concurrent_streams, ASSUMED_STREAMS)
-        self._last_accepted = frames.MAX_STREAM_ID  # server: what GOAWAY said
+        self._last_accepted = frames.MAX_STREAM_ID  # what the server's GOAWAY said
+        self._first_unsent = frames.MAX_STREAM_ID  # from here on, no request has left
         self._goaway_final = False
         self._is_leaving = False  # the application has closed the connection
         self._peer_gone = False  # GOAWAY or end of input: nothing new comes from the peer
@@ -340,7 +345,8 @@ class HTTP2Core(Connection):
     ) -> None:
         for stream_id, stream in self._streams.items():
             if not stream.is_over:
-                self._events.append(StreamReset(stream_id, code, initiator, False, error))
+                retryable = stream_id >= self._first_unsent
+                self._events.append(StreamReset(stream_id, code, initiator, retryable, error))
         self._streams.clear()
         self._scheduler = Scheduler()
 
@@ -362,6 +368,8 @@ class HTTP2Core(Connection):
     def _send_last_goaway(self) -> None:
         """The second phase of GOAWAY, and the only one of a client (section 6.8)."""
         self._goaway_final = True
-        self._last_accepted = last = self._last_processed()
+        last = self._last_processed()
+        if self._is_server:
+            self._last_accepted = last
         self._out.append(frames.encode_goaway(last, ErrorCode.NO_ERROR))
         self._timers.stop(Timer.CLOSE)

@@ -52,10 +52,19 @@ _MAX_PAUSE: Final = 1024
 class ReceiveWindow:
     """The window of a stream or of the connection, as we hand it out.
 
-    ``total`` counts what the application ever took, for the tuner.
+    ``total`` counts what the application ever took, for the tuner.  ``frames`` counts DATA
+    frames since the application had taken everything.
     """
 
-    __slots__ = ("available", "limit", "released", "size", "total", "unacknowledged")
+    __slots__ = (
+        "available",
+        "frames",
+        "limit",
+        "released",
+        "size",
+        "total",
+        "unacknowledged",
+    )
 
     def __init__(self, size: int, limit: int, available: int | None = None) -> None:
         """``size``: octets; ``limit``: how far it may grow; ``available``: if not ``size``."""
@@ -65,16 +74,20 @@ class ReceiveWindow:
         self.unacknowledged = 0
         self.released = 0
         self.total = 0
+        self.frames = 0
 
     def receive(self, octets: int) -> bool:
         """Count DATA; return false when it overruns the window (case 1)."""
         self.available -= octets
         self.unacknowledged += octets
+        self.frames += 1
         return self.available >= 0
 
     def release(self, octets: int) -> int:
         """Count octets as taken; return what to announce now, or 0 (cases 2 to 4)."""
         self.unacknowledged -= octets
+        if not self.unacknowledged:
+            self.frames = 0
         self.total += octets
         self.released += octets
         if self.released * 2 < self.size:

@@ -57,12 +57,17 @@ from .streams import (
     Absent,
     Stream,
 )
+from .validity import ResponseHead
 
 DEPENDS_ON_ITSELF: Final = 0x100
 """A flag beside those of HEADERS: the stream depends on itself."""
 
 _WHOLE: Final = frames.END_HEADERS | frames.END_STREAM
 """The flags of HEADERS that are a whole message."""
+
+
+_SMALL_DATA: Final = 64
+_MANY_FRAMES: Final = 1024
 
 
 class MessageReceiver(HTTP2Core):
@@ -114,6 +119,8 @@ class MessageReceiver(HTTP2Core):
         elif receiving == WAIT:
             stream.held.append((data, size))
         else:
+            if size < _SMALL_DATA and self._window.frames > _MANY_FRAMES:
+                self._charge_glitch(now)  # each costs many times its octets while it waits
             self._events.append(Data(stream_id, data, size))
         if end:
             self._end_data(stream, now)
@@ -188,7 +195,7 @@ class MessageReceiver(HTTP2Core):
                 stream_error("a stream depends on itself")  # RFC 7540 section 5.3.1
             if too_large:
                 stream_error(too_large, ErrorCode.ENHANCE_YOUR_CALM)
-            self._on_fields(stream, fields, flags & frames.END_STREAM, now)
+            self._on_fields(stream, fields, flags, len(block), now)
         elif not self._is_server or stream_id <= self._highest or not stream_id & 1:
             self._absent(stream_id, frames.HEADERS, now)
         else:
@@ -199,21 +206,22 @@ class MessageReceiver(HTTP2Core):
                 if too_large:
                     self._answer_request(stream_id, flags, 431, too_large, now)
                 else:
-                    self._on_request(stream_id, fields, flags, now)
+                    self._on_request(stream_id, fields, flags, len(block), now)
             except RemoteProtocolError as error:
                 if error.scope is Scope.CONNECTION:
                     raise
                 self._refuse(stream_id, error.message, error.code, now)
 
     def _on_fields(
-        self, stream: Stream, fields: list[tuple[str, str]], end: int, now: float
+        self, stream: Stream, fields: list[tuple[str, str]], flags: int, size: int, now: float
     ) -> None:
-        """Fields for a stream that is there."""
+        """Fields for a stream that is there, of a header block of ``size`` octets."""
+        end = flags & frames.END_STREAM
         if stream.state & HALF_CLOSED_REMOTE:
             stream_error("HEADERS after the end of the message", ErrorCode.STREAM_CLOSED)
         stream.touched = now
         if stream.receiving == HEAD:
-            self._on_response(stream, fields, end, now)
+            self._on_response(stream, self._heads.response(fields, size), end, now)
         elif stream.receiving in (BODY, DONE):
             self._on_trailers(stream, fields, end, now)
         else:
@@ -231,10 +239,10 @@ class MessageReceiver(HTTP2Core):
             stream_error(f"more than {self._max_streams} streams at once", ErrorCode.REFUSED_STREAM)
 
     def _on_request(
-        self, stream_id: int, fields: list[tuple[str, str]], flags: int, now: float
+        self, stream_id: int, fields: list[tuple[str, str]], flags: int, size: int, now: float
     ) -> None:
         """A client opens a stream (section 8.3.1)."""
-        head = self._heads.request(fields)
+        head = self._heads.request(fields, size)
         if head.protocol is not None and head.protocol not in self.config.upgrade_protocols:
             reason = f"the protocol {head.protocol!r} is not offered"  # RFC 8441 section 4
             self._answer_request(stream_id, flags, 501, reason, now)
@@ -288,11 +296,8 @@ class MessageReceiver(HTTP2Core):
             self._answer(frames.encode_rst_stream(stream_id, code))
         self._report_reset(stream_id, reason, code, status)
 
-    def _on_response(
-        self, stream: Stream, fields: list[tuple[str, str]], end: int, now: float
-    ) -> None:
+    def _on_response(self, stream: Stream, head: ResponseHead, end: int, now: float) -> None:
         """A server answers, finally or not (section 8.1)."""
-        head = self._heads.response(fields)
         stream_id, status = stream.stream_id, head.status
         if stream.expects is not None:
             self._let_go(stream, now)

@@ -36,7 +36,7 @@ from plait_engine.headers import decode as decode_text
 from plait_engine.timers import Timer
 
 from . import frames
-from .core import GOAWAY_PING, connection_error, stream_error
+from .core import GOAWAY_PING, KEEP_ALIVE_PING, connection_error, stream_error
 from .flow import PROBE
 from .hpack import HPACKError
 from .messages import DEPENDS_ON_ITSELF, MessageReceiver
@@ -250,9 +250,12 @@ class Receiver(MessageReceiver):
             return
         sent = self._pings.pop(payload, None)
         if sent is not None:
-            if not self._pings:
-                self._timers.stop(Timer.PONG)
-            self._events.append(PingAcknowledged(payload, now - sent))
+            self._timers.stop(Timer.PONG)
+            if self._pings:  # in the order of their times
+                oldest = next(iter(self._pings.values()))
+                self._timers.set(Timer.PONG, oldest + self.config.timeouts.pong)
+            if payload != KEEP_ALIVE_PING:
+                self._events.append(PingAcknowledged(payload, now - sent))
         elif payload == PROBE:
             self._finish_probe()
         elif payload == GOAWAY_PING and self.state is ConnectionState.DRAINING:
@@ -260,10 +263,7 @@ class Receiver(MessageReceiver):
                 self._send_last_goaway()
                 self._finish_draining()
         else:
-            self._on_pong(payload, now)
-
-    def _on_pong(self, payload: bytes, now: float) -> None:
-        self._charge_glitch(now)
+            self._charge_glitch(now)
 
     def _finish_probe(self) -> None:
         """A round trip is over: grow the windows that limit the transfer (see ``flow``)."""
@@ -286,18 +286,22 @@ class Receiver(MessageReceiver):
         self._peer_gone = True
         if self.state is ConnectionState.OPEN:
             self.state = ConnectionState.DRAINING
+        if not self._is_server:
+            last = self._last_accepted = min(last, self._last_accepted)  # it never grows
         self._events.append(Draining(last, code, debug[:_MAX_DEBUG_DATA]))
         if not self._is_server:
-            for stream in list(self._streams.values()):
-                if stream.stream_id > last:
-                    # Section 6.8: the server has not processed it.
-                    self._events.append(
-                        StreamReset(
-                            stream.stream_id, ErrorCode.REFUSED_STREAM, Initiator.REMOTE, True
-                        )
-                    )
-                    self._forget(stream, now)
+            self._drop_above(last, now)
         self._finish_draining()
+
+    def _drop_above(self, last: int, now: float) -> None:
+        """The server has not processed the streams above ``last`` (section 6.8)."""
+        for stream in list(self._streams.values()):
+            if stream.stream_id > last:
+                reset = StreamReset(
+                    stream.stream_id, ErrorCode.REFUSED_STREAM, Initiator.REMOTE, True
+                )
+                self._events.append(reset)
+                self._forget(stream, now)
 
     def _on_window_update(self, flags: int, stream_id: int, payload: bytes, now: float) -> None:
         increment = frames.parse_window_update(payload)

@@ -312,6 +312,7 @@ class Sender(Receiver):
         for event in events:
             draft.add(event)
         self._highest = request.stream_id
+        self._first_unsent = min(self._first_unsent, request.stream_id)
         self._streams[request.stream_id] = stream
         if not draft.ended or draft.pieces:
             self._read_request_fields(stream, fields, now)

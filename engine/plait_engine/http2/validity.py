@@ -24,7 +24,7 @@ Rules
 * 8.6: no 101.
 * 8.1: trailers have no pseudo-header fields; those that are forbidden there are dropped.
 
-Limits: ``_KEPT`` heads and sections a connection, of at most ``Limits.max_header_list_size``.
+Limits: ``_KEPT`` heads and sections a connection, of header blocks of ``_KEPT_SIZE`` octets.
 """
 
 from __future__ import annotations
@@ -53,6 +53,7 @@ _NO_PSEUDO: Final[frozenset[str]] = frozenset()
 _DEFAULT_PORTS: Final = {"http": ":80", "https": ":443"}
 _MAX_PORT: Final = 65535
 _KEPT: Final = 64
+_KEPT_SIZE: Final = 1024
 
 
 def is_authority(text: str, *, needs_port: bool = False) -> bool:
@@ -132,23 +133,30 @@ class HeadReader:
         self._responses: dict[int, ResponseHead] = {}
         self._sections: dict[tuple[tuple[str, str], ...], Section] = {}
 
-    def request(self, fields: list[tuple[str, str]]) -> RequestHead:
-        """Return the head of a request.  Raises RemoteProtocolError when it is malformed."""
+    def request(self, fields: list[tuple[str, str]], size: int) -> RequestHead:
+        """Return the head of a request, whose header block had ``size`` octets.
+
+        Raises RemoteProtocolError when it is malformed.
+        """
         head = self.known_requests.get(id(fields))
         if head is None:
             pseudo = _read_pseudo(fields, _REQUEST_PSEUDO)
-            section = self._section(fields[len(pseudo) :])
+            section = self._section(fields[len(pseudo) :], size)
             head = RequestHead(fields, pseudo, section)
             self._check_request(head, pseudo)
             if section.host and not _same_authority(head.authority, section.host, head.scheme):
                 malformed(f"host {section.host!r} is not :authority {head.authority!r}")
-            if len(self.known_requests) >= _KEPT:
-                self.known_requests.clear()
-            self.known_requests[id(fields)] = head
+            if size <= _KEPT_SIZE:
+                if len(self.known_requests) >= _KEPT:
+                    self.known_requests.clear()
+                self.known_requests[id(fields)] = head
         return head
 
-    def response(self, fields: list[tuple[str, str]]) -> ResponseHead:
-        """Return the head of a response.  Raises RemoteProtocolError when it is malformed."""
+    def response(self, fields: list[tuple[str, str]], size: int) -> ResponseHead:
+        """Return the head of a response, whose header block had ``size`` octets.
+
+        Raises RemoteProtocolError when it is malformed.
+        """
         head = self._responses.get(id(fields))
         if head is None:
             pseudo = _read_pseudo(fields, _RESPONSE_PSEUDO)
@@ -157,19 +165,22 @@ class HeadReader:
                 malformed(f"the status is {status!r}" if status else "a response has no :status")
             if status == "101":
                 malformed("the status is 101, which HTTP/2 does not have")  # section 8.6
-            head = ResponseHead(fields, int(status), self._section(fields[1:]))
-            if len(self._responses) >= _KEPT:
-                self._responses.clear()
-            self._responses[id(fields)] = head
+            head = ResponseHead(fields, int(status), self._section(fields[1:], size))
+            if size <= _KEPT_SIZE:
+                if len(self._responses) >= _KEPT:
+                    self._responses.clear()
+                self._responses[id(fields)] = head
         return head
 
     def trailers(self, fields: list[tuple[str, str]]) -> Headers:
         """Return the trailers.  Raises RemoteProtocolError when they are malformed."""
         _read_pseudo(fields, _NO_PSEUDO)
-        headers = self._section(fields).headers
+        headers = read_section(fields).headers
         return [field for field in headers if field[0] not in FORBIDDEN_TRAILERS]
 
-    def _section(self, headers: list[tuple[str, str]]) -> Section:
+    def _section(self, headers: list[tuple[str, str]], size: int) -> Section:
+        if size > _KEPT_SIZE:
+            return read_section(headers)
         key = tuple(headers)
         section = self._sections.get(key)
         if section is None:
