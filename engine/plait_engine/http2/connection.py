@@ -35,7 +35,6 @@ from plait_engine.timers import Timer
 
 from . import frames, settings
 from .core import GOAWAY_PING, KEEP_ALIVE_PING
-from .scheduler import MIN_PROGRESS
 from .sending import Sender
 from .settings import INITIAL_WINDOW
 from .streams import BODY, DONE, HALF_CLOSED_REMOTE, Stream
@@ -227,9 +226,6 @@ class HTTP2Connection(Sender):
         outbound = stream.outbound
         if timeout is None or outbound is None or not outbound.queued or outbound.is_held:
             return None
-        if outbound.progress >= MIN_PROGRESS:
-            outbound.progress = 0
-            outbound.progress_at = now
         return outbound.progress_at + timeout, ErrorCode.CANCEL, "the window stays closed"
 
     def _check_streams(

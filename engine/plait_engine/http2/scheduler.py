@@ -71,8 +71,8 @@ class Outbound:
     ``window``: what the peer allows, may be negative.  ``queued``: octets in ``pieces``, of
     which the first begins at ``offset``.  ``ended``: the message is complete, ``trailers``
     included.  ``is_full``: the application was told to wait.  ``is_held``: nothing goes for
-    now (100-continue).  ``progress_at`` and ``progress``: since when the stream waits, and
-    what went since then.
+    now (100-continue).  ``progress_at``: when the stream last made progress, and
+    ``progress``: what went since then, less than ``MIN_PROGRESS``.
     """
 
     __slots__ = (
@@ -112,11 +112,14 @@ class Outbound:
         self.pieces.append(data)
         self.queued += len(data)
 
-    def take(self, size: int, parts: list[bytes | memoryview]) -> None:
+    def take(self, size: int, parts: list[bytes | memoryview], now: float) -> None:
         """Move ``size`` octets, which are queued, to ``parts``; whole pieces uncopied."""
         self.queued -= size
         self.window -= size
         self.progress += size
+        if self.progress >= MIN_PROGRESS:
+            self.progress = 0
+            self.progress_at = now
         pieces = self.pieces
         offset = self.offset
         while size:

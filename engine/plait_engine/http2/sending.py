@@ -417,7 +417,7 @@ class Sender(Receiver):
         end_stream = is_last and not outbound.trailers
         flags = frames.END_STREAM if end_stream else 0
         self._out.append(frames.frame_header(frames.DATA, flags, stream_id, size))
-        outbound.take(size, self._out)
+        outbound.take(size, self._out, self._now)
         self._scheduler.update(outbound)
         if is_last:
             stream = self._streams[stream_id]
