@@ -226,6 +226,11 @@ class Pool(Generic[Key, Ticket]):
         """How many tickets wait."""
         return len(self._tickets)
 
+    def is_shared(self, key: Key) -> bool:
+        """Tell whether there is an open shared connection for ``key``."""
+        host = self._hosts.get(key)
+        return host is not None and host.shared is not None
+
     # -- inputs of requests -----------------------------------------------------------
 
     def acquire(self, ticket: Ticket, key: Key, now: float, *, may_share: bool = False) -> None:
