@@ -291,6 +291,11 @@ class WebSocketConnection:
         return self._timers.next_timeout()
 
     @property
+    def has_output(self) -> bool:
+        """Whether ``data_to_send`` would return octets."""
+        return bool(self._outgoing) or self._latest_pong is not None
+
+    @property
     def has_events(self) -> bool:
         """Whether ``next_event`` would return one."""
         return bool(self._events)

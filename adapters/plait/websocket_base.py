@@ -1,0 +1,383 @@
+"""What a server's and a client's WebSocket have in common for the application.
+
+``WebSocketBase`` has the methods; ``WebSocketResponse`` and ``ClientWebSocketResponse`` add
+the handshake of their side and the few differences.  Below is ``websocket_exchange``.
+
+Rules
+-----
+* One task receives at a time; any task may send or close meanwhile.  ``close()`` makes a
+  ``receive()`` that waits return CLOSING.
+* ``receive()`` returns messages in order, then CLOSE once if the peer closed, ERROR if it
+  broke the protocol or did not answer a ping, and CLOSED from then on.
+* ``close_code`` is the peer's close code (0 when it gave none), or that of a failure, 1006
+  when the connection just ended.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable
+from typing import Any, Final, Generic, Literal, NoReturn, Self, TypeVar, overload
+
+from plait_engine.websocket import (
+    BytesMessage,
+    CloseCode,
+    Ping,
+    Pong,
+    PongTimeout,
+    TextMessage,
+    WebSocketClose,
+    WebSocketEvent,
+    WebSocketState,
+)
+
+from .client_exceptions import ClientConnectionResetError, WSMessageTypeError
+from .http_websocket import (
+    WS_CLOSED_MESSAGE,
+    WS_CLOSING_MESSAGE,
+    WebSocketError,
+    WSCloseCode,
+    WSMessage,
+    WSMessageDecodeText,
+    WSMessageNoDecodeText,
+    WSMessageTextBytes,
+    WSMsgType,
+)
+from .websocket_exchange import WebSocketExchange
+
+DecodeText = TypeVar("DecodeText", bound=bool, covariant=True)
+"""``Literal[True]`` where TEXT comes as ``str``, ``Literal[False]`` where as ``bytes``."""
+
+_TEXT: Final = WSMsgType.TEXT
+_BINARY: Final = WSMsgType.BINARY
+_OPEN: Final = WebSocketState.OPEN
+_new: Final = tuple.__new__  # a named tuple's own ``__new__`` takes twice the time
+
+
+class WebSocketBase(Generic[DecodeText]):
+    """The methods of a WebSocket.  Subclasses set ``_stream`` when the handshake is done."""
+
+    _stream: WebSocketExchange | None = None
+    _closed = False
+    """No more is sent or received by this side."""
+    _closing = False
+    """The peer has sent its Close frame."""
+    _waiting = False
+    """A task is in ``receive``."""
+    _close_code: int | None = None
+    _exception: BaseException | None = None
+    _text_type: type[WSMessage | WSMessageTextBytes] = WSMessage
+
+    def __init__(
+        self, *, receive_timeout: float | None, autoclose: bool, autoping: bool, decode_text: bool
+    ) -> None:
+        self._receive_timeout = receive_timeout
+        self._autoclose = autoclose
+        self._autoping = autoping
+        if not decode_text:
+            self._text_type = WSMessageTextBytes
+
+    def _open_stream(self, stream: WebSocketExchange) -> None:
+        """The handshake is done: from now on there is something to send to."""
+        self._stream = stream
+        stream.on_timed_out = self._timed_out
+        stream.start()
+
+    def _opened(self) -> WebSocketExchange:
+        if self._stream is None:
+            raise RuntimeError("Call .prepare() first")
+        return self._stream
+
+    # -- state -------------------------------------------------------------------------
+
+    @property
+    def closed(self) -> bool:
+        """True when this side is done: it closed, answered a close, or lost the peer."""
+        return self._closed
+
+    @property
+    def close_code(self) -> int | None:
+        """Why the WebSocket ended; ``None`` while it has not."""
+        return self._close_code
+
+    def exception(self) -> BaseException | None:
+        """Return what went wrong, or ``None``."""
+        return self._exception
+
+    def get_extra_info(self, name: str, default: Any = None) -> Any:
+        """Return what the transport knows under ``name`` (``asyncio.BaseTransport``)."""
+        if self._stream is None:
+            return default
+        return self._stream.driver.get_extra_info(name, default)
+
+    # -- sending -----------------------------------------------------------------------
+
+    async def send_str(self, data: str, compress: int | None = None) -> None:
+        """Send a TEXT message.
+
+        ``compress``: 0 sends it as it is, another number compresses it where the handshake
+        agreed on compression; ``None`` (default): what was agreed.  Raises TypeError if
+        ``data`` is no ``str``, ClientConnectionResetError when the WebSocket is closing.
+        """
+        if not isinstance(data, str):
+            raise TypeError(f"data argument must be str ({type(data)!r})")
+        if self._transmit(TextMessage(data, True, compress if compress is None else compress > 0)):
+            await self._drain()
+
+    async def send_bytes(self, data: bytes, compress: int | None = None) -> None:
+        """Send a BINARY message: ``bytes``, ``bytearray`` or ``memoryview``; see ``send_str``."""
+        if type(data) is not bytes:
+            data = _octets(data)
+        if self._transmit(BytesMessage(data, True, compress if compress is None else compress > 0)):
+            await self._drain()
+
+    async def send_json(
+        self,
+        data: Any,
+        compress: int | None = None,
+        *,
+        dumps: Callable[[Any], str] = json.dumps,
+    ) -> None:
+        """Send ``data`` as JSON in a TEXT message."""
+        await self.send_str(dumps(data), compress)
+
+    async def send_json_bytes(
+        self, data: Any, compress: int | None = None, *, dumps: Callable[[Any], bytes]
+    ) -> None:
+        """Send ``data`` as JSON, made as ``bytes`` by ``dumps``, in a BINARY message."""
+        await self.send_bytes(dumps(data), compress)
+
+    async def send_frame(
+        self, message: bytes, opcode: WSMsgType, compress: int | None = None
+    ) -> None:
+        """Send a whole frame of ``opcode``: TEXT, BINARY, PING or PONG.
+
+        Raises ValueError for another opcode, LocalProtocolError for TEXT that is not UTF-8.
+        """
+        make = _FRAMES.get(opcode)
+        if make is None:
+            raise ValueError(f"a frame of {opcode!r} cannot be sent by itself")
+        wanted = compress if compress is None else compress > 0
+        if self._transmit(make(_octets(message), wanted)):
+            await self._drain()
+
+    async def ping(self, message: bytes | str = b"") -> None:
+        """Send a ping, at most 125 octets."""
+        await self.send_frame(_encoded(message), WSMsgType.PING)
+
+    async def pong(self, message: bytes | str = b"") -> None:
+        """Send a pong that nobody asked for, at most 125 octets."""
+        await self.send_frame(_encoded(message), WSMsgType.PONG)
+
+    def _transmit(self, event: WebSocketEvent) -> bool:
+        stream = self._stream or self._opened()
+        if self._closed or stream.machine.state is not _OPEN:
+            raise ClientConnectionResetError("Cannot write to closing transport")
+        return stream.transmit(event)
+
+    async def _drain(self) -> None:
+        try:
+            await self._opened().drain()
+        except ConnectionResetError as error:
+            raise ClientConnectionResetError("Cannot write to closing transport") from error
+
+    # -- receiving ---------------------------------------------------------------------
+
+    @overload
+    async def receive(
+        self: WebSocketBase[Literal[True]], timeout: float | None = None
+    ) -> WSMessageDecodeText: ...
+    @overload
+    async def receive(
+        self: WebSocketBase[Literal[False]], timeout: float | None = None
+    ) -> WSMessageNoDecodeText: ...
+    @overload
+    async def receive(
+        self: WebSocketBase[bool], timeout: float | None = None
+    ) -> WSMessage | WSMessageTextBytes: ...
+    async def receive(self, timeout: float | None = None) -> WSMessage | WSMessageTextBytes:
+        """Wait for the next message.
+
+        ``timeout`` in seconds, by default the ``receive_timeout`` of the constructor.
+        Raises TimeoutError, and RuntimeError while another task receives.
+        """
+        stream = self._stream or self._opened()
+        if self._waiting:
+            raise RuntimeError("Concurrent call to receive() is not allowed")
+        timeout = timeout or self._receive_timeout
+        while True:
+            if self._closed or self._closing:
+                return await self._receive_after_end()
+            event = stream.next_event()
+            if event is None:
+                self._waiting = True
+                try:
+                    if timeout is None:
+                        came = await stream.wait()
+                    else:
+                        async with asyncio.timeout(timeout):
+                            came = await stream.wait()
+                finally:
+                    self._waiting = False
+                if not came:
+                    return WS_CLOSING_MESSAGE
+                continue
+            if isinstance(event, TextMessage):
+                return _new(self._text_type, (_TEXT, event.data, ""))
+            if isinstance(event, BytesMessage):
+                return _new(WSMessage, (_BINARY, event.data, ""))
+            if isinstance(event, WebSocketClose):
+                return self._take_close(event)
+            if not self._autoping:
+                opcode = WSMsgType.PING if isinstance(event, Ping) else WSMsgType.PONG
+                return WSMessage(opcode, event.payload, "")
+
+    async def _receive_after_end(self) -> WSMessage:
+        raise NotImplementedError
+
+    def _take_close(self, event: WebSocketClose) -> WSMessage:
+        """The last event: say what it means."""
+        self._closing = True
+        error = event.error
+        if error is None:
+            self._close_code = _peer_code(event)
+            self._closed = self._closed or self._autoclose  # the machine has answered
+            return WSMessage(WSMsgType.CLOSE, self._close_code, event.reason)
+        self._closed = True
+        self._close_code = event.code
+        if isinstance(error, PongTimeout):
+            return WSMessage(WSMsgType.ERROR, self._exception, None)
+        if event.code == CloseCode.ABNORMAL_CLOSURE:
+            self._exception = self._lost_error(error)
+            return WS_CLOSED_MESSAGE
+        self._exception = WebSocketError(event.code, event.reason)
+        return WSMessage(WSMsgType.ERROR, self._exception, None)
+
+    def _timed_out(self, error: Exception) -> None:
+        """The heartbeat found no peer, whether or not somebody receives."""
+        if not self._closed:
+            self._closed = True
+            self._close_code = WSCloseCode.ABNORMAL_CLOSURE
+            self._exception = self._timeout_error(error)
+
+    def _lost_error(self, error: Exception) -> Exception | None:
+        """Return what ``exception()`` says after the connection just ended."""
+        raise NotImplementedError
+
+    def _timeout_error(self, error: Exception) -> Exception:
+        raise NotImplementedError
+
+    @overload
+    async def receive_str(
+        self: WebSocketBase[Literal[True]], *, timeout: float | None = None
+    ) -> str: ...
+    @overload
+    async def receive_str(
+        self: WebSocketBase[Literal[False]], *, timeout: float | None = None
+    ) -> bytes: ...
+    @overload
+    async def receive_str(
+        self: WebSocketBase[bool], *, timeout: float | None = None
+    ) -> str | bytes: ...
+    async def receive_str(self, *, timeout: float | None = None) -> str | bytes:
+        """Return the next message, which must be TEXT; else WSMessageTypeError is raised."""
+        message = await self.receive(timeout)
+        if message.type is not _TEXT:
+            _raise_type_error(message, _TEXT)
+        data: str | bytes = message.data
+        return data
+
+    async def receive_bytes(self, *, timeout: float | None = None) -> bytes:
+        """Return the next message, which must be BINARY; else WSMessageTypeError is raised."""
+        message = await self.receive(timeout)
+        if message.type is not _BINARY:
+            _raise_type_error(message, _BINARY)
+        data: bytes = message.data
+        return data
+
+    async def receive_json(
+        self, *, loads: Callable[[Any], Any] = json.loads, timeout: float | None = None
+    ) -> Any:
+        """Return the next message, which must be TEXT, decoded as JSON."""
+        return loads(await self.receive_str(timeout=timeout))
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> WSMessage | WSMessageTextBytes:
+        message = await self.receive()
+        if message.type in _ENDS:
+            raise StopAsyncIteration
+        return message
+
+    # -- closing -----------------------------------------------------------------------
+
+    async def _close(self, code: int, message: bytes | str, drain: bool) -> bool:
+        """Close, and wait for the peer's Close frame; false when it was closed before."""
+        stream = self._opened()
+        if self._closed:
+            return False
+        if stream.machine.state is WebSocketState.CLOSED:  # lost, and nobody has looked yet
+            self._closed = True
+            self._take_rest(stream)
+            return True
+        reason = message if isinstance(message, str) else message.decode("utf-8", "replace")
+        stream.transmit(WebSocketClose(code, reason))
+        self._closed = True
+        stream.interrupt()
+        try:
+            if drain:
+                await self._drain()
+            while not self._take_rest(stream):
+                await stream.wait()
+        except ConnectionResetError:
+            self._take_rest(stream)
+        except BaseException:
+            self._close_code = WSCloseCode.ABNORMAL_CLOSURE
+            stream.abort()
+            raise
+        return True
+
+    def _take_rest(self, stream: WebSocketExchange) -> bool:
+        """Drop messages up to the last event; tell whether that has come."""
+        if self._closing:
+            return True  # ``receive`` has had it
+        while (event := stream.next_event()) is not None:
+            if isinstance(event, WebSocketClose):
+                self._closing = True
+                self._close_code = _peer_code(event)
+                if event.error is not None:
+                    self._exception = self._timeout_error(event.error)
+                return True
+        return False
+
+
+_ENDS: Final = frozenset({WSMsgType.CLOSE, WSMsgType.CLOSING, WSMsgType.CLOSED})
+
+_FRAMES: Final[dict[WSMsgType, Callable[[bytes, bool | None], WebSocketEvent]]] = {
+    WSMsgType.TEXT: lambda data, compress: TextMessage(data, True, compress),
+    WSMsgType.BINARY: lambda data, compress: BytesMessage(data, True, compress),
+    WSMsgType.PING: lambda data, compress: Ping(data),
+    WSMsgType.PONG: lambda data, compress: Pong(data),
+}
+
+
+def _peer_code(event: WebSocketClose) -> int:
+    return 0 if event.code == CloseCode.NO_STATUS else int(event.code)
+
+
+def _encoded(data: bytes | str) -> bytes:
+    return data.encode() if isinstance(data, str) else data
+
+
+def _octets(data: bytes | bytearray | memoryview) -> bytes:
+    if not isinstance(data, (bytes, bytearray, memoryview)):
+        raise TypeError(f"data argument must be byte-ish ({type(data)!r})")
+    return bytes(data)
+
+
+def _raise_type_error(message: WSMessage | WSMessageTextBytes, wanted: WSMsgType) -> NoReturn:
+    raise WSMessageTypeError(
+        f"Received message {message.type}:{message.data!r} is not WSMsgType.{wanted.name}"
+    )

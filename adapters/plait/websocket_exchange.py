@@ -1,0 +1,311 @@
+"""A WebSocket on a stream of a driver: where octets and awaits meet the engine's machine.
+
+Strategy
+--------
+``WebSocketExchange`` takes the place of whatever exchange made the handshake.  It gives
+the machine (``plait_engine.websocket``) the octets of the tunnel and the time, writes what
+the machine has to send, and lets one task at a time wait for the next event.  Events stay
+in the machine until the application takes them, since the machine answers a Close frame
+only then.
+
+On HTTP/2 the octets go through the connection's engine, as for every stream.  An HTTP/1.1
+connection carries nothing else once it is a tunnel, so there they take the short way:
+``_Tunnel`` is put in the driver's place as the transport's protocol, and octets go
+straight between transport and machine.  The end of the connection is the driver's again.
+
+Backpressure
+------------
+*Inbound:* octets are acknowledged (HTTP/2), or reading goes on (HTTP/1.1), when no event
+waits to be taken, or while few octets do.  *Outbound:* the machine is asked for octets only
+while the transport or the stream takes them; ``drain`` waits for that.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Callable
+
+from plait_engine import Data, EndOfMessage, ErrorCode, StreamReset
+from plait_engine.websocket import WebSocketClose, WebSocketConnection, WebSocketEvent
+
+from .doorbell import Doorbell
+from .driver import Driver, Exchange
+
+_ACKNOWLEDGE_AT = 32768
+"""Octets that are acknowledged together; far below the smallest useful window."""
+
+
+class WebSocketExchange(Exchange):
+    """A WebSocket's stream.  Make it when the tunnel is accepted; then ``start`` it.
+
+    ``on_timed_out`` is called with the error when the machine declared the peer dead.
+    """
+
+    __slots__ = (
+        "_end_received",
+        "_end_sent",
+        "_linger_timer",
+        "_timer",
+        "_timer_at",
+        "_tunnel",
+        "bell",
+        "credit",
+        "loop",
+        "machine",
+        "on_timed_out",
+    )
+
+    def __init__(self, driver: Driver, stream_id: int, machine: WebSocketConnection) -> None:
+        super().__init__(driver, stream_id)
+        self.loop = driver.loop
+        self.machine = machine
+        self.on_timed_out: Callable[[Exception], None] | None = None
+        self.credit = 0  # octets received and not acknowledged
+        self.bell = Doorbell(driver.loop)
+        self._end_sent = False
+        self._end_received = False
+        self._timer: asyncio.TimerHandle | None = None
+        self._timer_at = math.inf
+        self._linger_timer: asyncio.TimerHandle | None = None
+        self._tunnel: _Tunnel | None = None
+        driver.exchanges[stream_id] = self
+
+    def start(self) -> None:
+        """Begin to keep the machine's time; on HTTP/1.1, take the short way."""
+        driver = self.driver
+        transport = driver.transport
+        if driver.engine.protocol == "http/1.1" and transport is not None and driver.can_write:
+            self._tunnel = _Tunnel(self, transport)
+            transport.set_protocol(self._tunnel)
+        self._arm()
+
+    # -- for one task at a time ---------------------------------------------------
+
+    def next_event(self) -> WebSocketEvent | None:
+        """Take the next event, if there is one."""
+        machine = self.machine
+        event = machine.next_event()
+        if self.credit >= _ACKNOWLEDGE_AT and not machine.has_events:
+            self._acknowledge_all()
+        if type(event) is WebSocketClose:
+            self.flush()
+            self._arm()
+        return event
+
+    def wait(self) -> Doorbell:
+        """Return what to await for an event; it gives false when ``interrupt`` came first."""
+        return self.bell
+
+    def interrupt(self) -> None:
+        """Make what ``wait`` returned give false."""
+        self.bell.ring(False)
+
+    def transmit(self, event: WebSocketEvent) -> bool:
+        """Send ``event``; tell whether to wait in ``drain`` before the next.
+
+        Raises LocalProtocolError (see ``WebSocketConnection.send``).
+        """
+        self.machine.send(event, now=self.loop.time())
+        self.flush()
+        if type(event) is WebSocketClose:
+            self._arm()
+        tunnel = self._tunnel
+        return tunnel.paused if tunnel is not None else not self.can_send()
+
+    def can_send(self) -> bool:
+        return super().can_send() if self._tunnel is None else not self._tunnel.paused
+
+    def abort(self) -> None:
+        """Give up the stream, and on HTTP/1.1 the connection with it."""
+        self._stop_timers()
+        if self.exception is None:
+            self.exception = ConnectionResetError("the WebSocket was given up")
+        self.machine.connection_lost(self.exception, self.loop.time())
+        self.reset(ErrorCode.CANCEL)
+        self.forget()
+        self.wake()
+
+    # -- between transport and machine ----------------------------------------------
+
+    def receive(self, data: bytes, credit: int) -> None:
+        """Octets came."""
+        machine = self.machine
+        machine.receive_data(data, self.loop.time())
+        self.credit += credit
+        if machine.has_output or machine.wants_close:
+            self.flush()
+        if not machine.has_events and self.credit >= _ACKNOWLEDGE_AT:
+            self._acknowledge_all()
+
+    def flush(self) -> None:
+        """Write what the machine has, while it is taken; end the stream when it says so."""
+        machine = self.machine
+        tunnel = self._tunnel
+        while not tunnel.paused if tunnel is not None else self.can_send():
+            data = machine.data_to_send()
+            if not data:
+                if machine.wants_close:
+                    self._end()
+                return
+            if tunnel is not None:
+                tunnel.transport.write(data)
+            else:
+                self.send(Data(self.stream_id, data))
+
+    def _acknowledge_all(self) -> None:
+        credit, self.credit = self.credit, 0
+        if self._tunnel is None:
+            self.acknowledge(credit)
+        else:
+            self._tunnel.resume_reading()
+
+    def _end(self) -> None:
+        """End our direction, and see that the peer's ends soon."""
+        if self._end_sent or self.driver.exchanges.get(self.stream_id) is not self:
+            return
+        self._end_sent = True
+        self._stop_timers()
+        if self._end_received:
+            self.forget()
+        else:
+            self._linger_timer = self.loop.call_later(self.driver.config.timeouts.close, self.abort)
+        driver = self.driver
+        driver.send(EndOfMessage(self.stream_id))
+        if driver.tls and driver.engine.protocol == "http/1.1" and driver.transport is not None:
+            driver.transport.close()  # TLS cannot half-close: what was the end of the stream?
+
+    # -- hooks --------------------------------------------------------------------------
+
+    def on_data(self, event: Data) -> None:
+        self.receive(event.data, event.credit)
+        if self.machine.has_events:
+            self.bell.ring(True)
+
+    def on_end(self, event: EndOfMessage) -> None:
+        self._end_received = True
+        self.machine.receive_eof(self.loop.time())
+        if self._end_sent:
+            self._stop_timers()
+            self.forget()
+        self._tell()
+
+    def on_reset(self, event: StreamReset) -> None:
+        error = event.error or ConnectionResetError("the WebSocket's stream was reset")
+        self.exception = ConnectionResetError(str(error))
+        self._stop_timers()
+        self.machine.connection_lost(error, self.loop.time())
+        self._tell()
+
+    def wake(self) -> None:
+        self.flush()
+        super().wake()
+
+    def _tell(self) -> None:
+        """Something else than octets happened."""
+        self.flush()
+        if self.machine.has_events:
+            self.bell.ring(True)
+
+    # -- time ---------------------------------------------------------------------------
+
+    def _arm(self) -> None:
+        deadline = self.machine.next_timeout()
+        if deadline is None or deadline >= self._timer_at or deadline == math.inf:
+            return
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer_at = deadline
+        self._timer = self.loop.call_at(deadline, self._on_timer)
+
+    def _on_timer(self) -> None:
+        self._timer = None
+        self._timer_at = math.inf
+        machine = self.machine
+        machine.handle_timeout(self.loop.time())
+        if machine.lost is None:
+            self._tell()
+            self._arm()
+            return
+        if self.on_timed_out is not None:
+            self.on_timed_out(machine.lost)
+        self._tell()
+        self.abort()
+
+    def _stop_timers(self) -> None:
+        for timer in (self._timer, self._linger_timer):
+            if timer is not None:
+                timer.cancel()
+        self._timer = self._linger_timer = None
+        self._timer_at = math.inf
+
+
+class _Tunnel(asyncio.Protocol):
+    """Stand in for the driver of an HTTP/1.1 connection that has become a WebSocket."""
+
+    def __init__(self, exchange: WebSocketExchange, transport: asyncio.Transport) -> None:
+        self.transport = transport
+        self.paused = False
+        """The transport takes no more octets for now."""
+        self.high_water = exchange.driver.config.limits.read_high_water
+        self._exchange = exchange
+        self._driver = exchange.driver
+        self._reading = True
+        self._stall_timer: asyncio.TimerHandle | None = None
+        self._unsent = 0
+
+    def data_received(self, data: bytes) -> None:
+        exchange = self._exchange
+        exchange.receive(data, len(data))
+        if exchange.machine.has_events:
+            if exchange.credit >= self.high_water:
+                self.pause_reading()
+            exchange.bell.ring_now(True)
+
+    def eof_received(self) -> bool | None:
+        return self._driver.eof_received()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._stop_stall_timer()
+        self._driver.connection_lost(exc)
+
+    # -- backpressure ---------------------------------------------------------------------
+
+    def pause_reading(self) -> None:
+        if self._reading and not self.transport.is_closing():
+            self._reading = False
+            self.transport.pause_reading()
+
+    def resume_reading(self) -> None:
+        if not self._reading and not self.transport.is_closing():
+            self._reading = True
+            self.transport.resume_reading()
+
+    def pause_writing(self) -> None:
+        self.paused = True
+        self._driver.pause_writing()
+        self._watch_for_stall()
+
+    def resume_writing(self) -> None:
+        self.paused = False
+        self._stop_stall_timer()
+        self._driver.resume_writing()
+        self._exchange.wake()
+
+    def _watch_for_stall(self) -> None:
+        """As the engine does for what it has queued: ``Timeouts.write``."""
+        timeout = self._driver.config.timeouts.write
+        if timeout is not None:
+            self._unsent = self.transport.get_write_buffer_size()
+            self._stall_timer = self._driver.loop.call_later(timeout, self._check_stall)
+
+    def _check_stall(self) -> None:
+        if self.transport.get_write_buffer_size() >= self._unsent:
+            self._exchange.abort()
+        else:
+            self._watch_for_stall()
+
+    def _stop_stall_timer(self) -> None:
+        if self._stall_timer is not None:
+            self._stall_timer.cancel()
+            self._stall_timer = None
