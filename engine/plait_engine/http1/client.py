@@ -378,9 +378,10 @@ class HTTP1Client(HTTP1Connection):
             self._drain()
         if self._outgoing.phase is Phase.SWITCHING:
             self._outgoing.phase = Phase.DONE  # The server declined.
-        self._events.append(
-            Response(self._stream_id, line.status, fields.headers, line.reason, line.version)
-        )
+        if not self._unwanted:
+            self._events.append(
+                Response(self._stream_id, line.status, fields.headers, line.reason, line.version)
+            )
         if self._hold is Hold.WAIT:
             self._hold = Hold.DROP
             self._held = []
