@@ -337,7 +337,8 @@ class HTTP1Client(HTTP1Connection):
             raise RemoteProtocolError(
                 f"more than {self._limits.max_informational} informational responses"
             )
-        self._events.append(InformationalResponse(self._stream_id, status, fields.headers))
+        if not self._unwanted:
+            self._events.append(InformationalResponse(self._stream_id, status, fields.headers))
         if self._hold is not Hold.WAIT:
             self._deadline = NEVER
         elif status == 100:
