@@ -268,22 +268,12 @@ class HTTP1Client(HTTP1Connection):
         held, self._held = self._held, []
         if held:
             self._enqueue(held, now)
-        if not self._full:
+        if not self._out.is_full:
             self._emit_writable()
 
     # -- the response -----------------------------------------------------------------
 
-    def receive_data(self, data: bytes, now: float) -> None:
-        try:
-            if self._read is _READ_HEAD and not self._buffer:
-                self._receive_fresh(data, now)
-            else:
-                self._receive(data, now)
-        except RemoteProtocolError as error:
-            self._refuse(error, now)
-
     def _receive_fresh(self, data: bytes, now: float) -> None:
-        """Take octets that begin a response: usually all of its head."""
         if data.startswith(self._head_octets):
             head = self._head_octets
         else:
@@ -457,9 +447,14 @@ class HTTP1Client(HTTP1Connection):
     def _close_unread(self, now: float) -> None:
         self._close_now(CloseReason.LOCAL)
 
-    def _refuse(self, error: RemoteProtocolError, now: float, *, at_eof: bool = False) -> None:
-        self._end_stream(error.code, Initiator.REMOTE if at_eof else Initiator.LOCAL, error)
-        self._close_now(CloseReason.PEER if at_eof else CloseReason.PROTOCOL_ERROR, error)
+    def _refuse(
+        self,
+        error: RemoteProtocolError,
+        now: float,
+        reason: CloseReason = CloseReason.PROTOCOL_ERROR,
+    ) -> None:
+        self._end_stream(error.code, self._culprit(), error)
+        self._close_now(reason, error)
 
     # -- time --------------------------------------------------------------------------
 

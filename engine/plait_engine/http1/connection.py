@@ -37,7 +37,6 @@ from __future__ import annotations
 
 import enum
 import math
-from collections import deque
 from collections.abc import Callable
 from typing import Any, ClassVar, Final, TypeAlias
 
@@ -60,6 +59,7 @@ from .body import BodyReader
 from .framing import Framing
 from .heads import SectionScanner
 from .outgoing import Outgoing, Phase, PreparedFields, complete_length, prepare_fields
+from .output import WriteQueue
 
 NEVER: Final = math.inf
 
@@ -78,6 +78,10 @@ class Read(enum.Enum):
     DISCARD = 5
 
 
+# On CPython 3.11 a member of an Enum costs several times a global.
+_READ_HEAD: Final = Read.HEAD
+
+
 class HTTP1Connection(Connection):
     """An HTTP/1.1 connection (RFC 9112) in either role.
 
@@ -89,16 +93,13 @@ class HTTP1Connection(Connection):
         "_deadline",
         "_discarded",
         "_error",
-        "_full",
         "_keep_alive_time",
         "_limits",
         "_method",
         "_open",
         "_out",
-        "_out_size",
         "_outgoing",
         "_peer_eof",
-        "_progress",
         "_read",
         "_reader",
         "_reason",
@@ -110,8 +111,6 @@ class HTTP1Connection(Connection):
         "_timer",
         "_unread",
         "_unwanted",
-        "_write_deadline",
-        "_write_time",
     )
 
     protocol = "http/1.1"
@@ -146,7 +145,7 @@ class HTTP1Connection(Connection):
         """The rest of the peer's message is read and dropped."""
         self._discarded = 0
         self._peer_eof = False
-        limits = config.limits
+        limits = self._limits
         self._short_head = min(
             limits.max_line_size, limits.max_field_size, limits.max_header_list_size
         )
@@ -154,18 +153,11 @@ class HTTP1Connection(Connection):
         # Output
         self._sent: PreparedFields | None = None
         """The last field section sent: applications repeat themselves."""
-        self._out: deque[bytes] = deque()
-        self._out_size = 0
-        self._full = False
-        """The application was told to wait for Writable."""
-        self._progress = False
-        """Octets left the engine since the write timer was armed."""
+        self._out = WriteQueue(config)
         # Time
         self._timer = Timer.KEEP_ALIVE
         self._deadline = NEVER
-        self._write_deadline = NEVER
         self._keep_alive_time = seconds(config.timeouts.keep_alive)
-        self._write_time = seconds(config.timeouts.write)
         # The end
         self._reason = CloseReason.LOCAL
         self._error: RemoteProtocolError | None = None
@@ -174,7 +166,10 @@ class HTTP1Connection(Connection):
 
     def receive_data(self, data: bytes, now: float) -> None:
         try:
-            self._receive(data, now)
+            if self._read is _READ_HEAD and not self._buffer:
+                self._receive_fresh(data, now)
+            else:
+                self._receive(data, now)
         except RemoteProtocolError as error:
             self._refuse(error, now)
 
@@ -186,14 +181,13 @@ class HTTP1Connection(Connection):
         try:
             self._receive_eof(now)
         except RemoteProtocolError as error:
-            self._refuse(error, now, at_eof=True)
+            self._refuse(error, now, CloseReason.PEER)
 
     def connection_lost(self, error: Exception | None, now: float) -> None:
         if self.state is ConnectionState.CLOSED:
             return
         self._peer_eof = True
         self._out.clear()
-        self._out_size = 0
         if self.state is ConnectionState.CLOSING:
             self._close_now(self._reason, self._error)
             return
@@ -204,13 +198,9 @@ class HTTP1Connection(Connection):
         self._close_now(CloseReason.PEER if error is None else CloseReason.LOST, error)
 
     def handle_timeout(self, now: float) -> None:
-        if self._out and now >= self._write_deadline:
-            if self._progress:
-                self._progress = False
-                self._write_deadline = now + self._write_time
-            else:
-                self._fail_timeout("the peer takes nothing of what there is to send")
-                return
+        if now >= self._out.deadline and self._out.has_stalled(now):
+            self._fail_timeout("the peer takes nothing of what there is to send")
+            return
         if now >= self._deadline:
             timer = self._timer
             self._deadline = NEVER
@@ -257,7 +247,7 @@ class HTTP1Connection(Connection):
 
     def reserve(self, stream_id: int, size: int, now: float) -> None:
         outgoing = self._outgoing
-        if stream_id != self._stream_id or not outgoing.takes_data:
+        if stream_id != self._stream_id or not (self._open and outgoing.takes_data):
             raise LocalProtocolError("no body is being sent on this stream")
         if outgoing.framing is not Framing.LENGTH or outgoing.silent:
             raise LocalProtocolError("only a body with Content-Length can be reserved")
@@ -277,29 +267,18 @@ class HTTP1Connection(Connection):
 
     def data_to_send(self) -> bytes:
         out = self._out
-        if not out:
+        if not out.size:
             return b""
-        self._progress = True
-        piece = out.popleft()
-        if out and len(piece) < self._limits.write_quantum:
-            # Small pieces leave together, a large one alone and uncopied.
-            pieces = [piece]
-            size = len(piece)
-            while out and size + len(out[0]) <= self._limits.write_quantum:
-                piece = out.popleft()
-                pieces.append(piece)
-                size += len(piece)
-            piece = b"".join(pieces)
-        self._out_size -= len(piece)
-        if self._full and self._out_size <= self._limits.write_low_water:
-            self._full = False
+        was_full = out.is_full
+        octets = out.take()
+        if was_full and not out.is_full:
             self._emit_writable()
-        return piece
+        return octets
 
     def next_timeout(self) -> float | None:
         deadline = self._deadline
-        if self._out and self._write_deadline < deadline:
-            deadline = self._write_deadline
+        if self._out.deadline < deadline:
+            deadline = self._out.deadline
         return None if deadline == NEVER else deadline
 
     # -- getters --------------------------------------------------------------
@@ -307,10 +286,7 @@ class HTTP1Connection(Connection):
     def send_capacity(self, stream_id: int) -> int:
         if stream_id != self._stream_id or not (self._open and self._outgoing.expects_data):
             return 0
-        capacity = self._limits.write_high_water - self._out_size
-        if capacity <= 0:
-            self._full = True
-        return capacity
+        return self._limits.write_high_water - self._out.size
 
     def next_stream_id(self) -> int:
         raise LocalProtocolError("a server sends no requests")
@@ -333,8 +309,16 @@ class HTTP1Connection(Connection):
     def connection_made(self, now: float) -> None:
         raise NotImplementedError
 
+    def _receive_fresh(self, data: bytes, now: float) -> None:
+        """Take octets that begin a head; usually all of it is there."""
+        raise NotImplementedError
+
     def _receive_head(self, now: float) -> None:
         """Look for a head in ``_buffer`` and take it."""
+        raise NotImplementedError
+
+    def _eof_in_head(self, now: float) -> None:
+        """The peer sends no more, and the head is not complete or not begun."""
         raise NotImplementedError
 
     def _check_stream(self, events: tuple[Sendable, ...]) -> None:
@@ -359,8 +343,13 @@ class HTTP1Connection(Connection):
         """Close although the peer's message is not read to its end."""
         raise NotImplementedError
 
-    def _refuse(self, error: RemoteProtocolError, now: float, *, at_eof: bool = False) -> None:
-        """The peer broke the protocol: answer it if possible, and close."""
+    def _refuse(
+        self,
+        error: RemoteProtocolError,
+        now: float,
+        reason: CloseReason = CloseReason.PROTOCOL_ERROR,
+    ) -> None:
+        """The peer broke the protocol, or was too slow: answer it if possible, and close."""
         raise NotImplementedError
 
     # -- receiving ----------------------------------------------------------------
@@ -434,9 +423,6 @@ class HTTP1Connection(Connection):
             self._close_now(CloseReason.PEER)
         # HELD: the peer waits for the rest of our message, and gets it.
 
-    def _eof_in_head(self, now: float) -> None:
-        raise NotImplementedError
-
     def _emit_data(self, data: bytes) -> None:
         size = len(data)
         self._unread += size
@@ -468,13 +454,8 @@ class HTTP1Connection(Connection):
         return sent
 
     def _enqueue(self, pieces: list[bytes], now: float) -> None:
-        if not self._out:
-            self._progress = False
-            self._write_deadline = now + self._write_time
-        self._out.extend(pieces)
-        self._out_size += sum(map(len, pieces))
-        if self._out_size >= self._limits.write_high_water:
-            self._full = True
+        for piece in pieces:
+            self._out.put(piece, now)
 
     def _emit_writable(self) -> None:
         if self._open and self._outgoing.expects_data:
@@ -495,6 +476,10 @@ class HTTP1Connection(Connection):
                 self._close_unread(now)
 
     # -- the end ----------------------------------------------------------------------
+
+    def _culprit(self) -> Initiator:
+        """Who ends a stream that goes wrong now: the peer by its end, or this engine."""
+        return Initiator.REMOTE if self._peer_eof else Initiator.LOCAL
 
     def _end_stream(
         self, code: int, initiator: Initiator, error: RemoteProtocolError | None
@@ -532,7 +517,7 @@ class HTTP1Connection(Connection):
         self._buffer.clear()
         self._unread = 0
         self._deadline = NEVER
-        self._write_deadline = NEVER
+        self._out.deadline = NEVER
         if self.wants_close is not CloseAction.ABORT:
             self.wants_close = CloseAction.CLOSE
         self._emit_closed(reason, error)
@@ -547,7 +532,6 @@ class HTTP1Connection(Connection):
         if code is not None:
             self._end_stream(code, Initiator.LOCAL, error)
         self._out.clear()
-        self._out_size = 0
         self.wants_close = CloseAction.ABORT
         self._close_now(reason, error)
 
@@ -565,7 +549,7 @@ class HTTP1Connection(Connection):
         self._close_now(CloseReason.KEEP_ALIVE)
 
     def _on_close_timeout(self, now: float) -> None:
-        if self._out:
+        if self._out.size:
             # The peer still takes the answer; the write timer watches over it.
             self._set_timer(Timer.CLOSE, now + self.config.timeouts.close)
         else:

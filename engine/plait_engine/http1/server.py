@@ -31,7 +31,6 @@ from plait_engine.events import (
     Data,
     EndOfMessage,
     InformationalResponse,
-    Initiator,
     PriorKnowledge,
     Request,
     Response,
@@ -123,17 +122,7 @@ class HTTP1Server(HTTP1Connection):
 
     # -- the request head ---------------------------------------------------------
 
-    def receive_data(self, data: bytes, now: float) -> None:
-        try:
-            if self._read is _READ_HEAD and not self._buffer:
-                self._receive_fresh(data, now)
-            else:
-                self._receive(data, now)
-        except RemoteProtocolError as error:
-            self._refuse(error, now)
-
     def _receive_fresh(self, data: bytes, now: float) -> None:
-        """Take octets that begin a request: usually all of its head, and nothing else."""
         line_end = data.find(b"\r\n")
         if 0 < line_end <= self._limits.max_line_size and data.startswith(
             self._fields_octets, line_end + 2
@@ -352,11 +341,7 @@ class HTTP1Server(HTTP1Connection):
             piece = b"%b%b\r\n%b" % (line, fields.block, data)
         else:
             return False
-        if not self._out:
-            self._progress = False
-            self._write_deadline = now + self._write_time
-        self._out.append(piece)
-        self._out_size += len(piece)
+        self._out.put(piece, now)
         self._outgoing.close = False
         self._finish(now)
         return True
@@ -533,17 +518,22 @@ class HTTP1Server(HTTP1Connection):
     def _close_unread(self, now: float) -> None:
         self._begin_close(CloseReason.LOCAL, now)
 
-    def _refuse(self, error: RemoteProtocolError, now: float, *, at_eof: bool = False) -> None:
-        self._end_stream(error.code, Initiator.REMOTE if at_eof else Initiator.LOCAL, error)
+    def _refuse(
+        self,
+        error: RemoteProtocolError,
+        now: float,
+        reason: CloseReason = CloseReason.PROTOCOL_ERROR,
+    ) -> None:
+        self._end_stream(error.code, self._culprit(), error)
         outgoing = self._outgoing
         if outgoing.phase in (Phase.IDLE, Phase.HEAD):
-            self._enqueue([refusal(error.status_hint, with_body=self._method != "HEAD")], now)
+            self._out.put(refusal(error.status_hint, with_body=self._method != "HEAD"), now)
         elif outgoing.phase is Phase.BODY and outgoing.framing is Framing.UNTIL_CLOSE:
             # An orderly close would say that the response is complete.
-            self._abort(None, CloseReason.PROTOCOL_ERROR, error)
+            self._abort(None, reason, error)
             return
         outgoing.phase = Phase.DONE
-        self._begin_close(CloseReason.PROTOCOL_ERROR, now, error)
+        self._begin_close(reason, now, error)
 
     # -- time -------------------------------------------------------------------------
 
@@ -554,8 +544,7 @@ class HTTP1Server(HTTP1Connection):
         if not self._buffer:
             self._close_now(CloseReason.TIMEOUT, error)  # Nothing came: nothing to answer.
             return
-        self._refuse(error, now)
-        self._reason = CloseReason.TIMEOUT
+        self._refuse(error, now, CloseReason.TIMEOUT)
 
     def _on_body_timeout(self, now: float) -> None:
         error = RemoteProtocolError(
@@ -563,8 +552,7 @@ class HTTP1Server(HTTP1Connection):
             status_hint=408,
             code=ErrorCode.CANCEL,
         )
-        self._refuse(error, now)
-        self._reason = CloseReason.TIMEOUT
+        self._refuse(error, now, CloseReason.TIMEOUT)
 
     _TIMEOUTS: ClassVar[dict[Timer, TimeoutHandler]] = {
         Timer.HEAD: _on_head_timeout,
