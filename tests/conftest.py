@@ -15,6 +15,8 @@ from hypothesis import HealthCheck, settings
 settings.register_profile("default", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 # The same examples in each run of CI: a failure there can be repeated here.
 settings.register_profile("ci", settings.get_profile("default"), derandomize=True)
+# Many more examples, for the differential tests above all: --hypothesis-profile=thorough.
+settings.register_profile("thorough", settings.get_profile("default"), max_examples=4000)
 settings.load_profile("ci" if os.environ.get("CI") else "default")
 
 
