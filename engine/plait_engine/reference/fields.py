@@ -17,11 +17,16 @@ from plait_engine.headers import Headers, decode, encode, find_bad_value_char, i
 
 RawHeaders = list[tuple[bytes, bytes]]
 
-# RFC 9112 section 3.2.3 and RFC 9110 section 4.2: uri-host [ ":" port ], no user information.
-is_authority = re.compile(
-    r"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9\-._~!$&'()*+,;=%]+)(?::[0-9]{0,5})?", re.ASCII
+# RFC 9112 section 3.2 and RFC 9110 section 4.2: uri-host [ ":" port ], no user information.
+_match_authority = re.compile(
+    r"(?:\[[0-9A-Fa-f:.]+\]|(?:[A-Za-z0-9\-._~!$&'()*+,;=]|%[0-9A-Fa-f]{2})+)(?::([0-9]{0,5}))?"
 ).fullmatch
-"""Match if the whole string is a host with an optional port."""
+
+
+def is_authority(text: str) -> bool:
+    """Tell whether ``text`` is a host with an optional port."""
+    match = _match_authority(text)
+    return match is not None and int(match[1] or 0) <= 65535
 
 
 def to_text(raw: Iterable[tuple[bytes, bytes]]) -> list[tuple[str, str]]:

@@ -20,7 +20,6 @@ from plait_engine.headers import Headers, decode, find_bad_value_char, get_all, 
 
 from .fields import is_authority, to_text
 
-_is_connect_target = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[^\s:/?#@\[\]]+):[0-9]{1,5}").fullmatch
 _absolute_form = re.compile(r"(?P<scheme>https?)://(?P<authority>[^/?#]*)(?P<rest>.*)", re.I | re.S)
 
 
@@ -41,7 +40,10 @@ def read_request(event: h11.Request, stream_id: int, config: Config, waits: bool
     protocol = None
     if version != "1.0" and not has_content and method != "CONNECT":
         protocol = _offered_protocol(headers, config)
-    host = "".join(get_all(headers, "host"))
+    hosts = get_all(headers, "host")
+    if hosts and not is_authority(hosts[0]):  # RFC 9112 section 3.2, RFC 9110 section 4.2.1
+        raise RemoteProtocolError(f"{hosts[0]!r} is not a valid host")
+    host = "".join(hosts)
     scheme, authority, target = split_target(method, event.target.decode(), config.scheme, host)
     return Request(
         stream_id,
@@ -90,27 +92,20 @@ def split_target(method: str, target: str, scheme: str, host: str) -> tuple[str,
     The four forms of RFC 9112 section 3.2; raises RemoteProtocolError (400) for any other.
     """
     if method == "CONNECT":
-        if not _is_connect_target(target):
+        if not is_authority(target) or target.rpartition(":")[2] in ("", target):
             raise RemoteProtocolError("the target of CONNECT is not host:port")
         return scheme, target, target
     if target.startswith("/"):
         if "#" in target:
             raise RemoteProtocolError("the request target has a fragment")
-        return scheme, check_authority(host), target
+        return scheme, host, target
     if target == "*" and method == "OPTIONS":
-        return scheme, check_authority(host), target
+        return scheme, host, target
     match = _absolute_form.fullmatch(target)
-    if not match or not match["authority"] or "#" in target:
+    if not match or not is_authority(match["authority"]) or "#" in target:
         raise RemoteProtocolError(f"the request target {target!r} has no valid form")
     # RFC 9112 section 3.2.2: the Host field is ignored when the target is absolute.
     rest = match["rest"]
     if not rest.startswith("/"):
         rest = "*" if method == "OPTIONS" and not rest else "/" + rest
-    return match["scheme"].lower(), check_authority(match["authority"]), rest
-
-
-def check_authority(authority: str) -> str:
-    """Return ``authority`` or raise RemoteProtocolError (RFC 9112 section 3.2)."""
-    if authority and not is_authority(authority):
-        raise RemoteProtocolError(f"{authority!r} is not a valid host")
-    return authority
+    return match["scheme"].lower(), match["authority"], rest

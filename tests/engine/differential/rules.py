@@ -1,0 +1,264 @@
+"""The known differences between the native and the reference engine, each with its reason.
+
+A rule explains a difference when its condition holds for the octets and the two outcomes.
+Conditions are as narrow as they can be, for what a rule explains too generously is a bug
+that nobody will see.  A difference that no rule explains fails the test.
+
+``docs/reference.md`` lists the rules; ``test_rules.py`` holds the list and this table equal.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from tests.engine.differential.harness import Message, Outcome
+
+Condition = Callable[[bytes, Outcome, Outcome], bool]
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A difference with a name, the text that decides, and why the two differ."""
+
+    name: str
+    section: str
+    reason: str
+    explains: Condition
+
+
+def explanation(
+    rules: Iterable[Rule], octets: bytes, native: Outcome, reference: Outcome
+) -> Rule | None:
+    """Return the first rule that explains how the outcomes differ, or ``None``."""
+    for rule in rules:
+        if rule.explains(octets, native, reference):
+            return rule
+    return None
+
+
+# -- what conditions are made of ----------------------------------------------------------
+
+_bare_lf = re.compile(rb"(?<!\r)\n").search
+_fold = re.compile(rb"\n[ \t]+").search
+_chunk_extension = re.compile(rb"[0-9A-Fa-f][ \t]*(;|[ \t]\r\n)").search
+_long_chunk_size = re.compile(rb"[0-9A-Fa-f]{16,20}").search
+_long_length = re.compile(rb"[0-9]{19,}").search
+
+SINGLETONS = (
+    "host",
+    "content-length",
+    "content-type",
+    "content-location",
+    "content-range",
+    "etag",
+    "expect",
+    "if-modified-since",
+    "if-unmodified-since",
+    "last-modified",
+    "max-forwards",
+    "authorization",
+    "proxy-authorization",
+    "referer",
+    "from",
+    "user-agent",
+    "transfer-encoding",
+)
+
+
+def strict(native: Outcome, reference: Outcome) -> bool:
+    """Native refused, and until then both saw the same messages."""
+    if not native.failed:
+        return False
+    shared = native.messages.keys() & reference.messages.keys()
+    return native.messages.keys() == shared and all(
+        is_prefix(native.messages[key], reference.messages[key]) for key in shared
+    )
+
+
+def is_prefix(shorter: Message, longer: Message) -> bool:
+    """``shorter`` is the same message, cut short or whole."""
+    if shorter.end == "complete":
+        return shorter.comparable() == longer.comparable()
+    return (shorter.head, shorter.headers) == (longer.head, longer.headers)
+
+
+def repeats_a_singleton(reference: Outcome) -> bool:
+    """A message that the reference took has two lines of a field that is no list."""
+    for message in reference.messages.values():
+        names = [name for name, _ in message.headers]
+        if any(names.count(name) > 1 for name in SINGLETONS):
+            return True
+    return False
+
+
+# h11 merges these before it says what it saw.
+_two_lengths = re.compile(rb"content-length[ \t]*:.*\ncontent-length[ \t]*:", re.I | re.S).search
+_listed_length = re.compile(rb"content-length[ \t]*:[^\n]*,", re.I).search
+
+
+def forbidden_trailer(name: str) -> bool:
+    return name in FORBIDDEN_TRAILERS
+
+
+FORBIDDEN_TRAILERS = frozenset(
+    [
+        "transfer-encoding",
+        "content-length",
+        "host",
+        "connection",
+        "keep-alive",
+        "proxy-connection",
+        "upgrade",
+        "te",
+        "trailer",
+        "expect",
+        "max-forwards",
+        "cache-control",
+        "pragma",
+        "range",
+        "if-match",
+        "if-none-match",
+        "if-modified-since",
+        "if-unmodified-since",
+        "if-range",
+        "authorization",
+        "proxy-authorization",
+        "www-authenticate",
+        "proxy-authenticate",
+        "cookie",
+        "set-cookie",
+        "content-encoding",
+        "content-type",
+        "content-range",
+        "age",
+        "expires",
+        "date",
+        "location",
+        "retry-after",
+        "vary",
+        "warning",
+    ]
+)
+
+
+def trailers_filtered(octets: bytes, native: Outcome, reference: Outcome) -> bool:
+    """The same, but for trailers that must not be there."""
+    for message in reference.messages.values():
+        message.trailers = [pair for pair in message.trailers if pair[0] not in FORBIDDEN_TRAILERS]
+    return native.same_as(reference)
+
+
+def asks_to_keep_http10(octets: bytes, native: Outcome, reference: Outcome) -> bool:
+    """Native went on behind an HTTP/1.0 message where the reference stopped."""
+    if b"HTTP/1.0" not in octets or b"keep-alive" not in octets.lower():
+        return False
+    keys = sorted(reference.messages)
+    return (
+        all(
+            native.messages[key].comparable() == reference.messages[key].comparable()
+            for key in keys
+            if key in native.messages
+        )
+        and keys == sorted(native.messages)[: len(keys)]
+    )
+
+
+def only_the_status_differs(octets: bytes, native: Outcome, reference: Outcome) -> bool:
+    reference.refused = native.refused
+    return native.same_as(reference)
+
+
+# -- HTTP/1.1: what a server receives ---------------------------------------------------------
+
+REQUEST_RULES = (
+    Rule(
+        "bare-lf",
+        "RFC 9112 section 2.2",
+        "A recipient may take LF alone as the end of a line.  h11 does; native refuses it in"
+        " requests, where two readings of the same octets are an attack.",
+        lambda octets, native, reference: strict(native, reference) and bool(_bare_lf(octets)),
+    ),
+    Rule(
+        "obs-fold",
+        "RFC 9112 section 5.2",
+        "A server must refuse a folded field line or replace the fold by spaces.  h11"
+        " replaces, native refuses.",
+        lambda octets, native, reference: strict(native, reference) and bool(_fold(octets)),
+    ),
+    Rule(
+        "empty-line",
+        "RFC 9112 section 2.2",
+        "A server should ignore at least one empty line before a request.  Native ignores as"
+        " many as ``max_empty_lines``, h11 none.",
+        lambda octets, native, reference: (
+            reference.failed and strict(reference, native) and has_empty_line(octets)
+        ),
+    ),
+    Rule(
+        "repeated-singleton",
+        "RFC 9110 section 5.3",
+        "A field that is no list must not have two lines.  Native refuses the request (400);"
+        " h11 checks Host and Transfer-Encoding alone and merges equal Content-Lengths, which"
+        " RFC 9112 section 6.3 allows.",
+        lambda octets, native, reference: (
+            strict(native, reference)
+            and (
+                repeats_a_singleton(reference)
+                or bool(_two_lengths(octets))
+                or bool(_listed_length(octets))
+            )
+        ),
+    ),
+    Rule(
+        "chunk-extension",
+        "RFC 9112 section 7.1.1",
+        "h11 takes anything behind the semicolon of a chunk's size line, and white space before"
+        " its end.  Native holds the grammar.",
+        lambda octets, native, reference: (
+            strict(native, reference) and bool(_chunk_extension(octets))
+        ),
+    ),
+    Rule(
+        "size-limits",
+        "RFC 9112 section 7.1, RFC 9110 section 8.6",
+        "A size must not overflow.  Native takes 16 hexadecimal digits below 2**63 and 18"
+        " decimal ones, h11 20 of each.",
+        lambda octets, native, reference: (
+            strict(native, reference) and bool(_long_chunk_size(octets) or _long_length(octets))
+        ),
+    ),
+    Rule(
+        "trailer-fields",
+        "RFC 9110 section 6.5.1",
+        "Fields that must not be trailers are dropped by native; h11 hands them over.",
+        trailers_filtered,
+    ),
+    Rule(
+        "http10-keep-alive",
+        "RFC 9112 section 9.3",
+        "An HTTP/1.0 client may ask to keep the connection.  Native does, h11 never.",
+        asks_to_keep_http10,
+    ),
+    Rule(
+        "refusal-status",
+        "RFC 9112 section 6.1",
+        "Both refuse, with another status: h11 says 501 for every Transfer-Encoding that it"
+        " does not take, native 400 for those that are broken.",
+        lambda octets, native, reference: (
+            {native.refused, reference.refused} == {400, 501}
+            and b"transfer-encoding" in octets.lower()
+            and only_the_status_differs(octets, native, reference)
+        ),
+    ),
+)
+
+
+def has_empty_line(octets: bytes) -> bool:
+    """An empty line stands where a request line should: at the start, or behind a body."""
+    return (
+        octets.startswith((b"\r\n", b"\n"))
+        or b"\r\n\r\n\r\n" in octets
+        or bool(re.search(rb"\n\r\n[A-Z]", octets))
+    )

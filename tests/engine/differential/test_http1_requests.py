@@ -1,0 +1,66 @@
+"""The same requests, whole and damaged, into the native and the reference server."""
+
+from __future__ import annotations
+
+import re
+
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from plait_engine import Config, Role, create_connection
+from plait_engine.testing import Fragmenter, counting_random, whole
+from plait_engine.testing.strategies import fragmenters, http1_request_streams, mutated
+from tests.engine.differential.conftest import budget
+from tests.engine.differential.harness import Outcome, Run, differences
+from tests.engine.differential.rules import REQUEST_RULES, explanation
+
+CONFIG = Config(random=counting_random, upgrade_protocols=frozenset({"websocket", "foo/2"}))
+_statuses = re.compile(rb"HTTP/1\.1 ([0-9]{3}) ").findall
+
+
+def serve(engine: str, octets: bytes, fragment: Fragmenter) -> Outcome:
+    run = Run(create_connection(Role.SERVER, "http/1.1", CONFIG, engine=engine), fragment)
+    run.receive(octets)
+    outcome = run.finish()
+    statuses = [int(status) for status in _statuses(bytes(run.endpoint.sent))]
+    refusals = [status for status in statuses if status not in (200, 404)]
+    outcome.refused = refusals[-1] if refusals else None
+    assert len(refusals) <= 1, statuses
+    return outcome
+
+
+def compare(octets: bytes, fragment: Fragmenter) -> None:
+    native = serve("native", octets, fragment)
+    reference = serve("reference", octets, whole)
+    if not native.same_as(reference):
+        message = differences(native, reference)
+        assert explanation(REQUEST_RULES, octets, native, reference), message
+
+
+@budget(150)
+@given(http1_request_streams(), fragmenters())
+def test_valid_requests(octets: bytes, fragment: Fragmenter) -> None:
+    compare(octets, fragment)
+
+
+@budget(400)
+@given(mutated(http1_request_streams()), fragmenters())
+def test_damaged_requests(octets: bytes, fragment: Fragmenter) -> None:
+    compare(octets, fragment)
+
+
+@budget(100)
+@given(st.binary(max_size=60), fragmenters())
+@example(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", whole)
+def test_any_octets(octets: bytes, fragment: Fragmenter) -> None:
+    compare(octets, fragment)
+
+
+@budget(150)
+@given(mutated(http1_request_streams()), fragmenters(), fragmenters())
+def test_how_octets_are_cut_makes_no_difference(
+    octets: bytes, one: Fragmenter, other: Fragmenter
+) -> None:
+    for engine in ("native", "reference"):
+        first, second = serve(engine, octets, one), serve(engine, octets, other)
+        assert first.same_as(second), differences(first, second)
