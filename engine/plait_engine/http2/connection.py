@@ -132,7 +132,8 @@ class HTTP2Connection(Sender):
         """How many more requests this client may send now (section 5.1.2)."""
         if self._is_server or self.state is not ConnectionState.OPEN:
             return 0
-        return max(0, self._peer.max_concurrent_streams - len(self._streams))
+        ids_left = (frames.MAX_STREAM_ID - self._highest) // 2
+        return min(ids_left, max(0, self._peer.max_concurrent_streams - len(self._streams)))
 
     @property
     def open_streams(self) -> int:

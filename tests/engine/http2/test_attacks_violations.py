@@ -1,0 +1,650 @@
+"""Violations of the protocol, by the ids of the project's list of attacks (T40-T58)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from plait_engine import (
+    CloseReason,
+    ConnectionClosed,
+    ConnectionState,
+    Data,
+    Draining,
+    EndOfMessage,
+    ErrorCode,
+    Initiator,
+    LocalProtocolError,
+    Request,
+    Response,
+    Role,
+    StreamReset,
+    Timeouts,
+)
+from plait_engine.testing import Fragmenter
+from plait_engine.testing import frames as wire
+from plait_engine.testing.frames import Flag, Frame, FrameType
+from tests.engine.http2.peers import (
+    GET,
+    OK,
+    POST,
+    Peer,
+    assert_alive,
+    assert_connection_error,
+    assert_stream_error,
+    error_code,
+    kinds,
+    make_config,
+    of_type,
+)
+
+PROTOCOL = ErrorCode.PROTOCOL_ERROR
+FLOW = ErrorCode.FLOW_CONTROL_ERROR
+SIZE = ErrorCode.FRAME_SIZE_ERROR
+CLOSED = ErrorCode.STREAM_CLOSED
+BOTH = pytest.mark.parametrize("role", list(Role))
+Open = Callable[..., Peer]
+
+
+@pytest.fixture
+def open_peer(chop: Fragmenter) -> Open:
+    """Make a peer of either role with stream 1 open in both directions."""
+
+    def make(role: Role, **options) -> Peer:
+        peer = Peer(role, chop=chop, **options)
+        if role is Role.SERVER:
+            peer.say(wire.headers(1, POST))
+        else:
+            peer.request(end_stream=False, method="POST")
+            peer.say(wire.headers(1, OK))
+        peer.hear()
+        peer.events()
+        return peer
+
+    return make
+
+
+def raw(kind: int, flags: int, stream: int, payload: bytes) -> bytes:
+    return Frame(kind, flags, stream, payload).encode()
+
+
+# -- T40 prefaces ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "octets",
+    [
+        b"GET / HTTP/1.1\r\nHost: a\r\n\r\n",
+        b"PRI * HTTP/2.0\r\n\r\nXX\r\n\r\n",
+        b"pri * http/2.0\r\n\r\nsm\r\n\r\n",
+        wire.settings(),
+        wire.PREFACE + wire.ping(),
+        wire.PREFACE + wire.headers(1, GET, end_stream=True),
+        wire.PREFACE + wire.settings_ack(),
+        wire.PREFACE + wire.PREFACE + wire.settings(),
+        wire.PREFACE + raw(0xFF, 0, 0, b""),
+    ],
+)
+def test_t40_server(chop: Fragmenter, octets: bytes) -> None:
+    peer = Peer(Role.SERVER, chop=chop, handshake=False)
+    peer.say(octets)
+    assert_connection_error(peer, PROTOCOL, SIZE)
+    assert not peer.endpoint.recorder.of_type(Request)
+
+
+@pytest.mark.parametrize(
+    "octets",
+    [
+        b"HTTP/1.1 400 Bad Request\r\n\r\n",
+        wire.settings_ack(),
+        wire.ping(),
+        wire.headers(1, OK),
+        raw(0xFF, 0, 0, b""),
+    ],
+)
+def test_t40_client(chop: Fragmenter, octets: bytes) -> None:
+    peer = Peer(Role.CLIENT, chop=chop, handshake=False)
+    peer.request()
+    peer.say(octets)
+    assert_connection_error(peer, PROTOCOL, SIZE)
+
+
+def test_t40_a_preface_that_never_ends() -> None:
+    config = make_config(Timeouts(head=30.0, settings=100.0))
+    peer = Peer(Role.SERVER, config=config, handshake=False)
+    peer.say(wire.PREFACE[:-1])
+    peer.wait(29)
+    assert not peer.endpoint.is_closed
+    peer.wait(2)
+    closed = peer.endpoint.events[-1]
+    assert isinstance(closed, ConnectionClosed)
+    assert closed.reason is CloseReason.TIMEOUT
+
+
+# -- T41 to T44 the layout of frames ------------------------------------------------------
+
+
+@BOTH
+@pytest.mark.parametrize("kind", [FrameType.DATA, FrameType.HEADERS, FrameType.SETTINGS])
+def test_t41_frames_that_are_too_large(open_peer: Open, role: Role, kind: int) -> None:
+    peer = open_peer(role)
+    stream = 0 if kind == FrameType.SETTINGS else 1
+    peer.say(raw(kind, 0, stream, bytes(16385)))
+    assert_connection_error(peer, SIZE)
+
+
+@BOTH
+@pytest.mark.parametrize(
+    "octets",
+    [
+        wire.data(0, b"x"),
+        wire.headers(0, OK),
+        wire.priority(0),
+        wire.rst_stream(0, 8),
+        wire.continuation(0, OK),
+        raw(FrameType.SETTINGS, 0, 1, b""),
+        raw(FrameType.SETTINGS, Flag.ACK, 1, b""),
+        raw(FrameType.PING, 0, 1, bytes(8)),
+        raw(FrameType.GOAWAY, 0, 1, bytes(8)),
+    ],
+)
+def test_t42_the_wrong_kind_of_stream(open_peer: Open, role: Role, octets: bytes) -> None:
+    peer = open_peer(role)
+    peer.say(octets)
+    assert_connection_error(peer, PROTOCOL)
+
+
+@BOTH
+@pytest.mark.parametrize(
+    "octets",
+    [
+        *(raw(FrameType.PING, 0, 0, bytes(size)) for size in (0, 7, 9)),
+        *(raw(FrameType.RST_STREAM, 0, 1, bytes(size)) for size in (0, 3, 5)),
+        *(raw(FrameType.WINDOW_UPDATE, 0, 1, bytes(size)) for size in (0, 3, 5)),
+        *(raw(FrameType.SETTINGS, 0, 0, bytes(size)) for size in (1, 5, 7)),
+        raw(FrameType.SETTINGS, Flag.ACK, 0, bytes(6)),
+        raw(FrameType.GOAWAY, 0, 0, bytes(7)),
+    ],
+)
+def test_t43_frames_of_the_wrong_size(open_peer: Open, role: Role, octets: bytes) -> None:
+    peer = open_peer(role)
+    peer.say(octets)
+    assert_connection_error(peer, SIZE)
+
+
+@BOTH
+@pytest.mark.parametrize("size", [0, 4, 6])
+def test_t43_priority_of_the_wrong_size(open_peer: Open, role: Role, size: int) -> None:
+    peer = open_peer(role)
+    peer.say(raw(FrameType.PRIORITY, 0, 1, bytes(size)))
+    assert_stream_error(peer, 1, SIZE)
+
+
+@BOTH
+@pytest.mark.parametrize("kind", [FrameType.DATA, FrameType.HEADERS])
+@pytest.mark.parametrize("payload", [b"\x05OKOK", b"\xffx", b"\x01"])
+def test_t44_padding_as_long_as_the_frame(
+    open_peer: Open, role: Role, kind: int, payload: bytes
+) -> None:
+    peer = open_peer(role)
+    peer.say(raw(kind, Flag.PADDED | Flag.END_HEADERS, 1, payload))
+    assert_connection_error(peer, PROTOCOL)
+
+
+@BOTH
+def test_t44_padding_counts_for_the_windows(open_peer: Open, role: Role) -> None:
+    peer = open_peer(role, config=make_config(stream_window=65535), acknowledges=False)
+    for _ in range(65535 // 256):
+        peer.say(wire.data(1, b"", padding=255))  # credit of its own accord
+    peer.say(wire.data(1, b"x", padding=200))
+    (data,) = [event for event in peer.events() if isinstance(event, Data)]
+    assert (data.data, data.credit) == (b"x", 202)
+    assert_alive(peer)
+
+
+# -- T45, T46 stream ids ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "streams", [[2], [1, 3, 3], [5, 3], [7, 1], [1, 2**31 - 2], [9, 5, 7]], ids=str
+)
+def test_t45_ids_that_a_client_must_not_use(server: Peer, streams: list[int]) -> None:
+    for stream in streams:
+        server.say(wire.headers(stream, GET, end_stream=True))
+        for event in server.events():
+            if isinstance(event, EndOfMessage):
+                server.endpoint.send(Response(stream, 200), EndOfMessage(stream))
+    assert_connection_error(server, PROTOCOL, CLOSED)
+
+
+def test_t45_the_last_id(server: Peer) -> None:
+    server.say(wire.headers(2**31 - 1, GET, end_stream=True))
+    assert kinds(server.events()) == [Request, EndOfMessage]
+    server.endpoint.send(Response(2**31 - 1, 200), EndOfMessage(2**31 - 1))
+    assert_alive(server)
+
+
+def test_t45_a_client_runs_out_of_ids() -> None:
+    peer = Peer(Role.CLIENT)
+    peer.connection._highest = 2**31 - 5
+    assert peer.request() == 2**31 - 3
+    assert peer.connection.available_streams == 1
+    assert peer.request() == 2**31 - 1
+    assert peer.connection.available_streams == 0
+    assert peer.connection.state is ConnectionState.DRAINING
+    assert [event.last_stream_id for event in peer.events() if isinstance(event, Draining)]
+    with pytest.raises(LocalProtocolError):
+        peer.connection.next_stream_id()
+    for stream in (2**31 - 3, 2**31 - 1):  # what is open goes on
+        peer.say(wire.headers(stream, OK, end_stream=True))
+    assert kinds(peer.events()) == [Response, EndOfMessage] * 2 + [ConnectionClosed]
+
+
+@BOTH
+@pytest.mark.parametrize("stream", [2, 5, 101, 2**31 - 1])
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda s: wire.data(s, b"x"),
+        lambda s: wire.rst_stream(s, 8),
+        lambda s: wire.window_update(s, 1),
+        lambda s: wire.continuation(s, OK),
+    ],
+    ids=["data", "rst", "window", "continuation"],
+)
+def test_t46_idle_streams(open_peer: Open, role: Role, stream: int, make) -> None:
+    peer = open_peer(role)
+    peer.say(make(stream))
+    assert_connection_error(peer, PROTOCOL)
+
+
+@pytest.mark.parametrize("stream", [2, 5, 2**31 - 1])
+def test_t46_a_server_opens_no_stream(open_peer: Open, stream: int) -> None:
+    peer = open_peer(Role.CLIENT)
+    peer.say(wire.headers(stream, OK))
+    assert_connection_error(peer, PROTOCOL)
+
+
+# -- T47 streams that have ended ---------------------------------------------------------------
+
+
+@BOTH
+@pytest.mark.parametrize(
+    "late", [wire.data(1, b"x"), wire.headers(1, wire.header_block([("x", "y")]))]
+)
+def test_t47_after_the_end_of_the_message(open_peer: Open, role: Role, late: bytes) -> None:
+    peer = open_peer(role)
+    peer.say(wire.data(1, b"", end_stream=True), late)
+    assert_stream_error(peer, 1, CLOSED)
+    events = peer.events()
+    assert kinds(events) == [EndOfMessage, StreamReset]
+    assert events[-1].initiator is Initiator.LOCAL
+
+
+@BOTH
+@pytest.mark.parametrize(
+    "late", [wire.data(1, b"x"), wire.headers(1, wire.header_block([("x", "y")]))]
+)
+def test_t47_after_both_messages(open_peer: Open, role: Role, late: bytes) -> None:
+    peer = open_peer(role)
+    peer.say(wire.data(1, b"", end_stream=True))
+    if role is Role.SERVER:
+        peer.endpoint.send(Response(1, 200), EndOfMessage(1))
+    else:
+        peer.endpoint.send(EndOfMessage(1))
+    assert peer.connection.open_streams == 0
+    peer.say(late)
+    assert_connection_error(peer, CLOSED)
+
+
+@BOTH
+@pytest.mark.parametrize("frame", [wire.window_update(1, 5), wire.rst_stream(1, 8)])
+def test_t47_window_update_and_reset_may_cross_our_end(
+    open_peer: Open, role: Role, frame: bytes
+) -> None:
+    peer = open_peer(role)
+    peer.say(wire.data(1, b"", end_stream=True))
+    if role is Role.SERVER:
+        peer.endpoint.send(Response(1, 200), EndOfMessage(1))
+    else:
+        peer.endpoint.send(EndOfMessage(1))
+    peer.say(frame)
+    assert_alive(peer)
+
+
+@BOTH
+def test_t47_after_our_reset_late_frames_are_ignored_and_counted(
+    open_peer: Open, role: Role
+) -> None:
+    peer = open_peer(role)
+    peer.endpoint.send(StreamReset(1))
+    peer.hear()
+    late = wire.header_block([("x-late", "1")])
+    peer.say(wire.headers(1, b"\x40\x01k\x01v"), wire.headers(1, late, end_stream=True))
+    for _ in range(100):  # 1.6 MB, more than the connection's window
+        peer.say(wire.data(1, bytes(16000)))
+    updates = [f for f in of_type(peer.hear(), FrameType.WINDOW_UPDATE) if f.stream_id == 0]
+    assert updates
+    assert all(frame.stream_id == 0 for frame in updates)
+    assert peer.events() == []
+    # The late header block has changed the table, as the peer thinks.
+    if role is Role.SERVER:
+        peer.say(wire.headers(3, GET + b"\xbe", end_stream=True))
+        assert ("k", "v") in peer.events()[0].headers
+
+
+# -- T48 header blocks ------------------------------------------------------------------------------
+
+
+@BOTH
+@pytest.mark.parametrize(
+    "inside",
+    [
+        wire.headers(1, OK),
+        wire.headers(3, OK),
+        wire.priority(1),
+        wire.data(1, b"x"),
+        wire.ping(),
+        wire.settings(),
+        wire.window_update(0, 1),
+        wire.rst_stream(1, 8),
+        wire.goaway(0),
+        wire.continuation(3, b""),
+        raw(0xFF, 0, 1, b""),
+    ],
+)
+def test_t48_other_frames_inside_a_header_block(open_peer: Open, role: Role, inside: bytes) -> None:
+    peer = open_peer(role)
+    peer.say(wire.headers(1, wire.header_block([("x", "y")]), end_headers=False), inside)
+    assert_connection_error(peer, PROTOCOL)
+
+
+# -- T49 to T51 flow control ---------------------------------------------------------------------------
+
+
+@BOTH
+def test_t49_increments_of_zero(open_peer: Open, role: Role) -> None:
+    peer = open_peer(role)
+    peer.say(wire.window_update(1, 0))
+    assert_stream_error(peer, 1, PROTOCOL)
+    peer.say(wire.window_update(0, 0))
+    assert_connection_error(peer, PROTOCOL)
+
+
+@BOTH
+def test_t49_windows_that_overflow(open_peer: Open, role: Role) -> None:
+    peer = open_peer(role)
+    peer.say(wire.window_update(1, 2**31 - 1 - 65535))
+    assert_alive(peer)
+    peer.say(wire.window_update(1, 1))
+    assert_stream_error(peer, 1, FLOW)
+    peer.say(wire.window_update(0, 2**31 - 1 - 65535))
+    assert_alive(peer)
+    peer.say(wire.window_update(0, 1))
+    assert_connection_error(peer, FLOW)
+
+
+@BOTH
+def test_t50_an_initial_window_that_is_too_large(open_peer: Open, role: Role) -> None:
+    peer = open_peer(role)
+    peer.say(wire.settings({4: 2**31}))
+    assert_connection_error(peer, FLOW)
+
+
+@BOTH
+def test_t50_an_increase_that_overflows_a_stream(open_peer: Open, role: Role) -> None:
+    peer = open_peer(role)
+    peer.say(wire.window_update(1, 2**31 - 1 - 65535))
+    peer.say(wire.settings({4: 65536}))
+    assert_connection_error(peer, FLOW)
+
+
+@BOTH
+def test_t50_a_negative_window_still_lets_the_end_go(open_peer: Open, role: Role) -> None:
+    peer = open_peer(role)
+    head = [Response(1, 200)] if role is Role.SERVER else []
+    peer.endpoint.send(*head, Data(1, b"x" * 1000))
+    peer.say(wire.settings({4: 100}))  # the window is now 100 - 1000
+    peer.hear()
+    peer.endpoint.send(EndOfMessage(1))
+    (data,) = of_type(peer.hear(), FrameType.DATA)
+    assert (data.payload, data.flags) == (b"", Flag.END_STREAM)
+
+
+@BOTH
+def test_t50_a_negative_window_stops_data_until_it_is_positive(open_peer: Open, role: Role) -> None:
+    peer = open_peer(role)
+    head = [Response(1, 200)] if role is Role.SERVER else []
+    peer.endpoint.send(*head, Data(1, b"x" * 1000))
+    peer.say(wire.settings({4: 100}))
+    peer.hear()
+    peer.endpoint.send(Data(1, b"y" * 10), EndOfMessage(1))
+    for increment in (899, 1):
+        peer.say(wire.window_update(1, increment))
+        assert of_type(peer.hear(), FrameType.DATA) == []
+    peer.say(wire.window_update(1, 4))
+    assert [frame.payload for frame in of_type(peer.hear(), FrameType.DATA)] == [b"yyyy"]
+    peer.say(wire.window_update(1, 100))
+    (data,) = of_type(peer.hear(), FrameType.DATA)
+    assert (data.payload, data.flags) == (b"y" * 6, Flag.END_STREAM)
+
+
+@BOTH
+def test_t51_data_beyond_the_stream_window(open_peer: Open, role: Role) -> None:
+    peer = open_peer(role, config=make_config(stream_window=65535), acknowledges=False)
+    for _ in range(4):
+        peer.say(wire.data(1, bytes(16383)))
+    assert_alive(peer)
+    peer.say(wire.data(1, b"abc", padding=0))  # 4 octets with the pad length
+    assert_stream_error(peer, 1, FLOW)
+    assert peer.events()[-1].error.code == FLOW
+
+
+@BOTH
+def test_t51_data_beyond_the_connection_window(open_peer: Open, role: Role) -> None:
+    peer = open_peer(role, config=make_config(connection_window=65535), acknowledges=False)
+    for _ in range(4):
+        peer.say(wire.data(1, bytes(16383)))
+    assert_alive(peer)
+    peer.say(wire.data(1, b"abcd"))
+    assert_connection_error(peer, FLOW)
+
+
+def test_t51_before_the_acknowledgement_the_old_window_holds(chop: Fragmenter) -> None:
+    config = make_config(stream_window=10)
+    peer = Peer(Role.SERVER, chop=chop, config=config, handshake=False, acknowledges=False)
+    peer.say(wire.PREFACE, wire.settings(), wire.headers(1, POST), wire.data(1, bytes(1000)))
+    assert peer.connection.open_streams == 1
+    peer.say(wire.settings_ack())  # now the window is 10 - 1000
+    peer.hear()
+    peer.say(wire.data(1, b"x"))
+    assert_stream_error(peer, 1, FLOW)
+
+
+# -- T52 push ----------------------------------------------------------------------------------------
+
+
+@BOTH
+def test_t52_push_promise(open_peer: Open, role: Role) -> None:
+    peer = open_peer(role)
+    peer.say(raw(FrameType.PUSH_PROMISE, Flag.END_HEADERS, 1, b"\x00\x00\x00\x02" + GET))
+    assert_connection_error(peer, PROTOCOL)
+
+
+@pytest.mark.parametrize(("role", "value"), [(Role.CLIENT, 1), (Role.CLIENT, 2), (Role.SERVER, 2)])
+def test_t52_enable_push(open_peer: Open, role: Role, value: int) -> None:
+    peer = open_peer(role)
+    peer.say(wire.settings({2: value}))
+    assert_connection_error(peer, PROTOCOL)
+
+
+@BOTH
+def test_t52_push_may_be_switched_off(open_peer: Open, role: Role) -> None:
+    peer = open_peer(role)
+    peer.say(wire.settings({2: 0}))
+    assert_alive(peer)
+
+
+# -- T53 concurrency ------------------------------------------------------------------------------------
+
+
+def test_t53_the_limit_is_lowered_below_what_is_open(client: Peer) -> None:
+    for _ in range(5):
+        client.request()
+    client.say(wire.settings({3: 2}))
+    assert client.connection.available_streams == 0
+    assert client.connection.open_streams == 5
+    assert client.connection.state is ConnectionState.OPEN
+    with pytest.raises(LocalProtocolError):
+        client.connection.next_stream_id()
+    client.events()
+    for stream in (1, 3, 5):
+        client.say(wire.headers(stream, OK, end_stream=True))
+        assert client.connection.available_streams == 0
+    client.say(wire.headers(7, OK, end_stream=True))
+    assert client.connection.available_streams == 1
+    assert client.request() == 11
+    assert StreamReset not in kinds(client.events())
+
+
+def test_t53_no_stream_at_all_and_then_some(client: Peer) -> None:
+    client.say(wire.settings({3: 0}))
+    assert client.connection.available_streams == 0
+    with pytest.raises(LocalProtocolError):
+        client.request()
+    client.say(wire.settings({3: 7}))
+    assert client.connection.available_streams == 7
+    assert client.request() == 1
+
+
+# -- T54 GOAWAY --------------------------------------------------------------------------------------------
+
+
+def test_t54_streams_above_the_last_were_not_processed(client: Peer) -> None:
+    for _ in range(3):
+        client.request()
+    client.say(wire.goaway(3))
+    events = client.events()
+    assert kinds(events) == [Draining, StreamReset]
+    assert events[0].last_stream_id == 3
+    reset = events[1]
+    assert (reset.stream_id, reset.retryable, reset.initiator) == (5, True, Initiator.REMOTE)
+    assert client.connection.state is ConnectionState.DRAINING
+    assert client.connection.available_streams == 0
+    for stream in (1, 3):
+        client.say(wire.headers(stream, OK, end_stream=True))
+    events = client.events()
+    assert kinds(events) == [Response, EndOfMessage] * 2 + [ConnectionClosed]
+    assert events[-1].reason is CloseReason.PEER
+
+
+def test_t54_the_two_phases(client: Peer) -> None:
+    for _ in range(2):
+        client.request()
+    client.say(wire.goaway(2**31 - 1), wire.ping())
+    assert kinds(client.events()) == [Draining]
+    client.say(wire.goaway(1))
+    assert kinds(client.events()) == [Draining, StreamReset]
+    client.say(wire.headers(1, OK, end_stream=True))
+    assert client.endpoint.is_closed
+
+
+def test_t54_the_last_id_never_grows(client: Peer) -> None:
+    for _ in range(2):
+        client.request()
+    client.say(wire.goaway(1), wire.goaway(2**31 - 1))
+    drainings = [event for event in client.events() if isinstance(event, Draining)]
+    assert [event.last_stream_id for event in drainings] == [1, 1]
+    assert client.connection.open_streams == 1
+
+
+def test_t54_unknown_codes_and_long_debug_data(client: Peer) -> None:
+    client.request()
+    client.say(wire.goaway(1, 0xFFFF, b"why " * 4000))
+    (draining,) = client.events()
+    assert draining.code == 0xFFFF
+    assert draining.debug_data == b"why " * 256
+    client.say(wire.headers(1, OK, end_stream=True))
+    assert client.endpoint.is_closed
+
+
+# -- T55 settings that are fixed ---------------------------------------------------------------------------
+
+
+@BOTH
+@pytest.mark.parametrize("values", [[{9: 1}], [{9: 2}], [{8: 2}], [{8: 1}, {8: 0}]], ids=str)
+def test_t55_settings_that_must_not_change(open_peer: Open, role: Role, values: list) -> None:
+    peer = open_peer(role)
+    for value in values:
+        peer.say(wire.settings(value))
+    assert_connection_error(peer, PROTOCOL)
+
+
+@BOTH
+def test_t55_the_same_again_is_no_change(open_peer: Open, role: Role) -> None:
+    peer = open_peer(role, settings=[(9, 1), (8, 1)])
+    peer.say(wire.settings({9: 1, 8: 1}))
+    assert_alive(peer)
+
+
+# -- T56 to T58 ------------------------------------------------------------------------------------------------
+
+
+def test_t56_headers_that_depend_on_themselves(server: Peer) -> None:
+    flags = Flag.PRIORITY | Flag.END_HEADERS | Flag.END_STREAM
+    server.say(raw(FrameType.HEADERS, flags, 1, b"\x00\x00\x00\x01\x10" + GET))
+    assert_stream_error(server, 1, PROTOCOL)
+    assert kinds(server.events()) == [StreamReset]
+
+
+@BOTH
+def test_t57_what_is_unknown_is_ignored(open_peer: Open, role: Role) -> None:
+    peer = open_peer(role)
+    peer.say(
+        raw(FrameType.PING, 0xF0, 1 << 31, b"reserved"),
+        wire.settings({0xABCD: 2**32 - 1}),
+        raw(FrameType.DATA, 0xF6, 1 | 1 << 31, b"flags"),
+    )
+    assert Frame(FrameType.PING, Flag.ACK, 0, b"reserved") in peer.hear()
+    assert [event.data for event in peer.events() if isinstance(event, Data)] == [b"flags"]
+    peer.say(wire.rst_stream(1, 0xDEADBEEF))
+    (reset,) = peer.events()
+    assert (reset.code, reset.retryable) == (0xDEADBEEF, False)
+
+
+@BOTH
+def test_t57_http_1_1_required_passes_through(open_peer: Open, role: Role) -> None:
+    peer = open_peer(role)
+    peer.say(wire.rst_stream(1, ErrorCode.HTTP_1_1_REQUIRED))
+    assert peer.events()[0].code == ErrorCode.HTTP_1_1_REQUIRED
+
+
+def test_refused_streams_may_be_sent_again(client: Peer) -> None:
+    client.request()
+    client.say(wire.rst_stream(1, ErrorCode.REFUSED_STREAM))
+    (reset,) = client.events()
+    assert reset.retryable
+
+
+@BOTH
+@pytest.mark.parametrize("code", [None, ErrorCode.INTERNAL_ERROR])
+def test_t58_frames_after_the_end_are_dropped(open_peer: Open, role: Role, code) -> None:
+    peer = open_peer(role)
+    peer.endpoint.close(ErrorCode.NO_ERROR if code is None else code)
+    peer.hear()
+    before = list(peer.endpoint.events)
+    assert isinstance(before[-1], ConnectionClosed)
+    peer.say(wire.data(1, b"x"), wire.headers(3, GET), wire.ping(), b"\x00" * 100)
+    peer.endpoint.receive_eof()
+    peer.endpoint.handle_timeout()
+    peer.endpoint.lose()
+    assert peer.hear() == []
+    assert peer.endpoint.events == before
+
+
+def test_t58_what_comes_with_the_error_is_dropped(server: Peer) -> None:
+    server.say(wire.ping(b"before!!"), raw(FrameType.PING, 0, 1, bytes(8)), wire.ping(b"after!!!"))
+    heard = server.hear()
+    assert [frame.type for frame in heard] == [FrameType.PING, FrameType.GOAWAY]
+    assert error_code(heard[-1]) == PROTOCOL
