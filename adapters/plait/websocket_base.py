@@ -67,16 +67,10 @@ class WebSocketBase(Generic[DecodeText]):
     """A task is in ``receive``."""
     _close_code: int | None = None
     _exception: BaseException | None = None
-    _text_type: type[WSMessage | WSMessageTextBytes] = WSMessage
 
-    def __init__(
-        self, *, receive_timeout: float | None, autoclose: bool, autoping: bool, decode_text: bool
-    ) -> None:
-        self._receive_timeout = receive_timeout
-        self._autoclose = autoclose
-        self._autoping = autoping
-        if not decode_text:
-            self._text_type = WSMessageTextBytes
+    _receive_timeout: float | None
+    _autoclose: bool
+    _autoping: bool
 
     def _open_stream(self, stream: WebSocketExchange) -> None:
         """The handshake is done: from now on there is something to send to."""
@@ -224,7 +218,9 @@ class WebSocketBase(Generic[DecodeText]):
                     return WS_CLOSING_MESSAGE
                 continue
             if isinstance(event, TextMessage):
-                return _new(self._text_type, (_TEXT, event.data, ""))
+                data = event.data
+                kind = WSMessage if type(data) is str else WSMessageTextBytes
+                return _new(kind, (_TEXT, data, ""))
             if isinstance(event, BytesMessage):
                 return _new(WSMessage, (_BINARY, event.data, ""))
             if isinstance(event, WebSocketClose):

@@ -116,13 +116,18 @@ class WebSocketExchange(Exchange):
     def can_send(self) -> bool:
         return super().can_send() if self._tunnel is None else not self._tunnel.paused
 
+    def reset(self, code: int = ErrorCode.CANCEL) -> None:
+        """Give up the stream, unless it is ending by itself."""
+        if not self._end_sent:
+            self.abort()
+
     def abort(self) -> None:
         """Give up the stream, and on HTTP/1.1 the connection with it."""
         self._stop_timers()
         if self.exception is None:
             self.exception = ConnectionResetError("the WebSocket was given up")
         self.machine.connection_lost(self.exception, self.loop.time())
-        self.reset(ErrorCode.CANCEL)
+        super().reset()
         self.forget()
         self.wake()
 
