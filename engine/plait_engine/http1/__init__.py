@@ -6,6 +6,7 @@
 ``framing``      where a body ends (RFC 9112 section 6.3), as pure functions
 ``body``         body readers: length, chunked, until close
 ``outgoing``     the message on its way out: what may be sent, how it is written
+``responses``    how a server writes its heads
 ``output``       the octets on their way to the transport
 ``status``       status lines, and the engine's own answers to bad requests
 ``connection``   what both roles share: buffers, bodies, timers, the end

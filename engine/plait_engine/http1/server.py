@@ -52,14 +52,9 @@ from .heads import (
     parse_field_section,
     parse_request_line,
 )
-from .outgoing import (
-    FRAMING_FIELDS,
-    Outgoing,
-    Phase,
-    prepare_fields,
-    without_fields,
-)
-from .status import STATUS_LINES, refusal, status_line
+from .outgoing import Outgoing, Phase
+from .responses import write_accept, write_informational, write_response
+from .status import STATUS_LINES, refusal
 
 PREFACE: Final = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 """RFC 9113 section 3.4."""
@@ -79,8 +74,6 @@ _PHASE_HEAD: Final = Phase.HEAD
 _NO_BODY: Final = Framing.NONE
 _OPEN: Final = ConnectionState.OPEN
 _KEEP_ALIVE: Final = Timer.KEEP_ALIVE
-
-SWITCH_FIELDS: Final = frozenset({"upgrade", "connection"}) | FRAMING_FIELDS
 
 
 class HTTP1Server(HTTP1Connection):
@@ -216,12 +209,12 @@ class HTTP1Server(HTTP1Connection):
         if line is None or octets != self._line_octets:
             line = self._line = parse_request_line(decode(octets))
             self._line_octets = octets
+        self._method = line.method
         return line
 
     def _begin_exchange(self, line: RequestLine, fields: FieldFacts, now: float) -> None:
         method, scheme, authority, target, version, plain = line
         self._empty_lines = 0
-        self._method = method
         self._version = version
         self._plain = plain = plain and fields.plain
         framing = _NO_BODY if plain else self._judge(line, fields)
@@ -359,89 +352,36 @@ class HTTP1Server(HTTP1Connection):
                 f"{type(event).__name__} cannot be sent now: {draft.phase.value}"
             )
         if type(event) is Response:
-            self._add_response(event, draft, pieces, length)
-        elif type(event) is InformationalResponse:
-            self._add_informational(event, pieces)
-        elif type(event) is Accept:
-            self._add_accept(event, draft, pieces)
-        else:
-            raise LocalProtocolError(f"a server does not send {type(event).__name__}")
-
-    def _add_response(
-        self, event: Response, draft: Outgoing, pieces: list[bytes], length: int | None
-    ) -> None:
-        status = event.status
-        if not 200 <= status <= 999:
-            raise LocalProtocolError(f"not the status of a final response: {status}")
-        if self._method == "CONNECT" and status < 300:
-            raise LocalProtocolError("2xx to CONNECT opens a tunnel: send Accept")
-        fields = self._prepare(event.headers)
-        framing = Framing.LENGTH
-        size = 0
-        extra = b""
-        draft.silent = self._method == "HEAD"
-        if status in BODILESS_STATUSES:
-            fields = without_fields(fields, FRAMING_FIELDS)
-            framing = Framing.NONE
-        elif draft.silent:
-            framing = Framing.NONE
-            if length and fields.content_length is None and not fields.chunked:
-                extra = b"Content-Length: %d\r\n" % length
-        elif fields.content_length is not None:
-            size = fields.content_length
-        elif length is not None and not fields.chunked:
-            size = length
-            extra = b"Content-Length: %d\r\n" % length
-        elif self._version == "1.0":
-            # RFC 9112 section 6.1: HTTP/1.0 knows no chunks, the close ends the body.
-            fields = without_fields(fields, FRAMING_FIELDS)
-            framing = Framing.UNTIL_CLOSE
-        else:
-            framing = Framing.CHUNKED
-            if not fields.chunked:
-                extra = b"Transfer-Encoding: chunked\r\n"
-        draft.begin_body(framing, size)
-        draft.close = (
-            fields.close
-            or not self._reusable
-            or (self._peer_eof and not self._buffer)
-            or framing is Framing.UNTIL_CLOSE
-            or self.state is not ConnectionState.OPEN
-            # RFC 9110 section 10.1.1: nobody knows whether the content will come.
-            or self._expecting
-        )
-        if draft.close and not fields.close:
-            extra += b"Connection: close\r\n"
-        elif not draft.close and self._version == "1.0" and not fields.keep_alive:
-            extra += b"Connection: keep-alive\r\n"  # RFC 9112 appendix C.2.2
-        pieces.append(status_line(status, event.reason) + fields.block + extra + b"\r\n")
-
-    def _add_informational(self, event: InformationalResponse, pieces: list[bytes]) -> None:
-        status = event.status
-        if not 100 <= status < 200 or status == 101:
-            raise LocalProtocolError(f"not the status of an informational response: {status}")
-        fields = without_fields(prepare_fields(event.headers), FRAMING_FIELDS)
-        # RFC 9110 section 15.2: never to an HTTP/1.0 client.  Section 10.1.1: 100 may be
-        # left out when content came already, and means nothing to who did not ask.
-        if self._version == "1.0" or (status == 100 and not self._expecting):
-            return
-        pieces.append(status_line(status, None) + fields.block + b"\r\n")
-
-    def _add_accept(self, event: Accept, draft: Outgoing, pieces: list[bytes]) -> None:
-        if self._switch is None:
-            raise LocalProtocolError("this request does not ask for a tunnel")
-        # RFC 9110 sections 7.8 and 9.3.6: the engine writes the switch; no framing fields.
-        fields = without_fields(prepare_fields(event.headers), SWITCH_FIELDS)
-        if self._switch == "CONNECT":
-            line = b"HTTP/1.1 200 OK\r\n"
-        else:
-            line = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: %b\r\nConnection: Upgrade\r\n" % (
-                self._switch.encode()
+            closing = (
+                not self._reusable
+                or (self._peer_eof and not self._buffer)
+                or self.state is not ConnectionState.OPEN
+                # RFC 9110 section 10.1.1: nobody knows whether the content will come.
+                or self._expecting
             )
-        pieces.append(line + fields.block + b"\r\n")
-        draft.begin_body(Framing.TUNNEL)
-        draft.silent = False
-        draft.close = True
+            pieces.append(
+                write_response(
+                    event,
+                    self._prepare(event.headers),
+                    draft,
+                    length=length,
+                    method=self._method,
+                    version=self._version,
+                    closing=closing,
+                )
+            )
+        elif type(event) is InformationalResponse:
+            octets = write_informational(event)
+            # RFC 9110 section 15.2: never to an HTTP/1.0 client.  Section 10.1.1: 100 may be
+            # left out when content came already, and means nothing to who did not ask.
+            if self._version != "1.0" and (event.status != 100 or self._expecting):
+                pieces.append(octets)
+        elif type(event) is not Accept:
+            raise LocalProtocolError(f"a server does not send {type(event).__name__}")
+        elif self._switch is None:
+            raise LocalProtocolError("this request does not ask for a tunnel")
+        else:
+            pieces.append(write_accept(event, draft, self._switch))
 
     def _commit(self, first: Sendable, before: Outgoing, pieces: list[bytes], now: float) -> None:
         if pieces:
@@ -490,6 +430,7 @@ class HTTP1Server(HTTP1Connection):
             self._unwanted = False
         self._plain = False
         self._open = False
+        self._method = ""
         self._read = _READ_HEAD
         self._outgoing.phase = _PHASE_IDLE
         if self._buffer or self._peer_eof or not self.wants_read:

@@ -348,6 +348,18 @@ def test_a_refusal_to_head_has_no_body() -> None:
     endpoint = server()
     endpoint.receive(head("Transfer-Encoding: chunked", line="HEAD / HTTP/1.1") + b"x\r\n")
     assert endpoint.take_sent().endswith(b"\r\n\r\n")
+    endpoint = server()
+    endpoint.receive(head("X : y", line="HEAD / HTTP/1.1"))
+    assert endpoint.take_sent().endswith(b"\r\n\r\n")
+
+
+def test_a_refusal_behind_head_has_its_body() -> None:
+    """The method of the last request says nothing about this one."""
+    for octets in (b"BAD\r\n\r\n", b"x" * 9000, b"GET / HTTP/1.1\r\n\r\n"):
+        endpoint = server()
+        endpoint.receive(b"HEAD / HTTP/1.1\r\nHost: a\r\n\r\n" + octets)
+        assert answer(endpoint).endswith(b"\n")
+        assert not endpoint.sent.endswith(b"\r\n")
 
 
 def test_a_bad_body_behind_a_begun_response_cuts_it_short() -> None:

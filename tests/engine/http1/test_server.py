@@ -240,6 +240,17 @@ def test_a_streamed_answer_is_framed_for_its_reader(
     assert endpoint.take_sent() == sent
 
 
+def test_an_http10_client_never_sees_transfer_encoding() -> None:
+    for line in ("GET / HTTP/1.0", "HEAD / HTTP/1.0"):
+        endpoint = server()
+        endpoint.receive(head(line))
+        fields = [("Transfer-Encoding", "chunked")]
+        endpoint.send(Response(1, 200, fields), Data(1, b"x"), EndOfMessage(1))
+        sent = endpoint.take_sent()
+        assert b"Transfer-Encoding" not in sent
+        assert b"\r\nContent-Length: 1\r\n" in sent
+
+
 def test_trailers_make_an_answer_chunked() -> None:
     endpoint = server()
     endpoint.receive(GET)

@@ -1,0 +1,107 @@
+"""How a server writes its heads: status line, fields, and what the engine adds to them.
+
+Framing of a final response, the first row that applies (RFC 9112 sections 6.1 and 6.3):
+
+==================================  ===================================================
+204, 304                            no body; framing fields are removed
+to HEAD                             no body is written; the fields stay, and a length
+                                    that is known is said
+Content-Length is given             so many octets
+all of the body is there            Content-Length is added
+HTTP/1.0                            until close: it knows no chunks
+else                                chunks; Transfer-Encoding is added
+==================================  ===================================================
+
+Transfer-Encoding never goes to an HTTP/1.0 client.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from plait_engine.errors import LocalProtocolError
+from plait_engine.events import Accept, InformationalResponse, Response
+
+from .framing import BODILESS_STATUSES, Framing
+from .outgoing import FRAMING_FIELDS, Outgoing, PreparedFields, prepare_fields, without_fields
+from .status import status_line
+
+TRANSFER_ENCODING: Final = frozenset({"transfer-encoding"})
+SWITCH_FIELDS: Final = frozenset({"upgrade", "connection"}) | FRAMING_FIELDS
+
+
+def write_response(
+    event: Response,
+    fields: PreparedFields,
+    draft: Outgoing,
+    *,
+    length: int | None,
+    method: str,
+    version: str,
+    closing: bool,
+) -> bytes:
+    """Frame a final response in ``draft`` and return its head.
+
+    ``length``: of the body, if all of it is there.  ``method`` and ``version``: of the
+    request.  ``closing``: the connection ends after this exchange, whatever is said.
+    Raises LocalProtocolError.
+    """
+    status = event.status
+    if not 200 <= status <= 999:
+        raise LocalProtocolError(f"not the status of a final response: {status}")
+    if method == "CONNECT" and status < 300:
+        raise LocalProtocolError("2xx to CONNECT opens a tunnel: send Accept")
+    if fields.chunked and version == "1.0":
+        fields = without_fields(fields, TRANSFER_ENCODING)
+    extra = b""
+    draft.silent = method == "HEAD"
+    if status in BODILESS_STATUSES:
+        fields = without_fields(fields, FRAMING_FIELDS)
+        draft.begin_body(Framing.NONE)
+    elif draft.silent:
+        draft.begin_body(Framing.NONE)
+        if length and fields.content_length is None and not fields.chunked:
+            extra = b"Content-Length: %d\r\n" % length
+    elif fields.content_length is not None:
+        draft.begin_body(Framing.LENGTH, fields.content_length)
+    elif length is not None and not fields.chunked:
+        draft.begin_body(Framing.LENGTH, length)
+        extra = b"Content-Length: %d\r\n" % length
+    elif version == "1.0":
+        draft.begin_body(Framing.UNTIL_CLOSE)
+    else:
+        draft.begin_body(Framing.CHUNKED)
+        if not fields.chunked:
+            extra = b"Transfer-Encoding: chunked\r\n"
+    draft.close = closing or fields.close or draft.framing is Framing.UNTIL_CLOSE
+    if draft.close and not fields.close:
+        extra += b"Connection: close\r\n"
+    elif not draft.close and version == "1.0" and not fields.keep_alive:
+        extra += b"Connection: keep-alive\r\n"  # RFC 9112 appendix C.2.2
+    return status_line(status, event.reason) + fields.block + extra + b"\r\n"
+
+
+def write_informational(event: InformationalResponse) -> bytes:
+    """Return an informational response.  Raises LocalProtocolError."""
+    status = event.status
+    if not 100 <= status < 200 or status == 101:
+        raise LocalProtocolError(f"not the status of an informational response: {status}")
+    # RFC 9110 section 8.6: no Content-Length in a 1xx response.
+    fields = without_fields(prepare_fields(event.headers), FRAMING_FIELDS)
+    return status_line(status, None) + fields.block + b"\r\n"
+
+
+def write_accept(event: Accept, draft: Outgoing, switch: str) -> bytes:
+    """Begin a tunnel in ``draft`` and return the head that says so.
+
+    ``switch``: "CONNECT" or the protocol.  Raises LocalProtocolError.
+    """
+    # RFC 9110 sections 7.8 and 9.3.6: the engine says the switch; no framing fields.
+    fields = without_fields(prepare_fields(event.headers), SWITCH_FIELDS)
+    draft.begin_body(Framing.TUNNEL)
+    draft.silent = False
+    draft.close = True
+    if switch == "CONNECT":
+        return status_line(200, None) + fields.block + b"\r\n"
+    upgrade = b"Upgrade: %b\r\nConnection: Upgrade\r\n" % switch.encode()
+    return status_line(101, None) + upgrade + fields.block + b"\r\n"
