@@ -52,13 +52,14 @@ class ServerRequest:
         self.head = head
         self._exchange = exchange
         self._continued = not head.expect_continue
+        self._responding = False
         self._websocket: WebSocket | None = None
 
     async def stream(self) -> AsyncIterator[bytes]:
         """Yield the body as it comes; sends 100 Continue first if the client waits for it."""
         if self.head.protocol is not None or self.head.method == "CONNECT":
             return  # A request for a tunnel has no content.
-        if not self._continued:
+        if not self._continued and not self._responding:
             self._continued = True
             await self._exchange.send(InformationalResponse(self._exchange.stream_id, 100))
         async for chunk in self._exchange.receive():
@@ -83,6 +84,7 @@ class ServerRequest:
         if self.head.method == "CONNECT" and 200 <= response.status < 300:
             # 2xx would open the tunnel, and the handler did not take it (RFC 8441 section 4).
             response = ServerResponse(501)
+        self._responding = True  # Who waited for 100 Continue has a better answer now.
         head = Response(stream_id, response.status, response.headers)
         end = EndOfMessage(stream_id, response.trailers)
         if isinstance(response.body, bytes):
@@ -154,11 +156,14 @@ async def _handle(handler: Handler, exchange: Exchange, head: Request) -> None:
             await request.respond(response)
     except StreamError:
         pass  # The client is gone; nobody is left to tell.
+    except Exception:
+        traceback.print_exc(file=sys.stderr)  # In the body, so the stream is cut short.
     finally:
         exchange.driver.finish(exchange)
 
 
 async def _answer(handler: Handler, request: ServerRequest) -> ServerResponse | None:
+    """Return what the handler returned; its failures become responses."""
     try:
         response = await handler(request)
     except StreamError:

@@ -39,6 +39,8 @@ async def handler(request: ServerRequest) -> ServerResponse | None:
             return ServerResponse(body=_pieces(3), trailers=[("x-sum", "42")])
         case "/early":
             return ServerResponse(413, body=b"too much")
+        case "/broken-body":
+            return ServerResponse(body=_broken())
         case "/error":
             raise RuntimeError("a bug in the handler")
         case _:
@@ -48,6 +50,11 @@ async def handler(request: ServerRequest) -> ServerResponse | None:
 async def _pieces(count: int, size: int = 1) -> AsyncIterator[bytes]:
     for _ in range(count):
         yield b"x" * size
+
+
+async def _broken() -> AsyncIterator[bytes]:
+    yield b"some"
+    raise RuntimeError("a bug in the body")
 
 
 @dataclass
@@ -200,6 +207,33 @@ def test_a_failing_handler_is_a_500(run, capsys) -> None:
 
     run(test)
     assert "a bug in the handler" in capsys.readouterr().err
+
+
+def test_a_failing_body_cuts_its_stream_and_no_other(run, capsys) -> None:
+    async def test(setup: Setup) -> None:
+        with pytest.raises(plait_trio.StreamError):
+            await setup.fetch(f"{setup.url}/broken-body")
+        assert (await setup.fetch(setup.url)).body == b"hello"
+
+    run(test)
+    assert "a bug in the body" in capsys.readouterr().err
+
+
+def test_no_100_continue_behind_the_response(run) -> None:
+    """curl expects 100 Continue for large bodies; the response says as much."""
+
+    async def test(setup: Setup) -> None:
+        version = "--http1.1"
+        if setup.http2:
+            version = "--http2" if setup.ssl_context else "--http2-prior-knowledge"
+        command = ["curl", "-sSk", version, "-H", "Expect: 100-continue", "--data-binary", "@-"]
+        for path in ("/", "/echo"):
+            done = await trio.run_process(
+                [*command, setup.url + path], stdin=b"x" * BIG, capture_stdout=True
+            )
+            assert done.stdout == b"x" * BIG
+
+    run(test)
 
 
 def test_a_connection_that_dies_is_a_stream_error() -> None:
