@@ -19,8 +19,8 @@ neither                                   no body (section 6.3, item 7)
 ========================================  =============================================
 received response                         framing
 ========================================  =============================================
-to HEAD, or 1xx, 204, 304                 no body, whatever the fields say (item 1)
 2xx to CONNECT                            tunnel, the fields are ignored (item 2)
+to HEAD, or 1xx, 204, 304                 no body, whatever the fields say (item 1)
 Transfer-Encoding, the last is chunked    chunks; with Content-Length or in HTTP/1.0 the
                                           connection is not used again (item 3, section 6.1)
 Transfer-Encoding, the last is another    until close (item 4)
@@ -86,10 +86,11 @@ def _check_request_codings(codings: tuple[str, ...], version: str, fields: Field
 
 def frame_response(method: str, status: int, fields: FieldFacts) -> Framing:
     """Return the framing of a received final response to ``method``."""
-    if method == "HEAD" or status in BODILESS_STATUSES:
-        return Framing.NONE
+    # RFC 9110 section 9.3.6: any 2xx, so 204 too.
     if method == "CONNECT" and 200 <= status < 300:
         return Framing.TUNNEL
+    if method == "HEAD" or status in BODILESS_STATUSES:
+        return Framing.NONE
     codings = fields.codings
     if codings is not None:
         if not codings or codings[-1] != "chunked":
