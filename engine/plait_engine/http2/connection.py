@@ -11,7 +11,8 @@ KEEP_ALIVE  no stream is open: GOAWAY(NO_ERROR) and close
 PING, PONG  silence on a connection with open streams: PING; no answer: the peer is gone
 BODY        a request's body does not come, though the application has taken all there is:
             the stream is reset.  Also: the end of a request that is not wanted
-WRITE       a stream has octets queued and sends none (or next to none): it is reset.
+WRITE       a response has octets queued and its windows let none (or next to none) go:
+            the stream is reset.  A server may take its time for a request's content.
             The transport takes nothing: the connection is dropped
 CONTINUE    a client has waited long enough for 100 Continue
 CLOSE       the PING between the two phases of GOAWAY is not answered

@@ -133,7 +133,7 @@ class HTTP2Core(Connection):
         self._last_accepted = frames.MAX_STREAM_ID  # what the server's GOAWAY said
         self._first_unsent = frames.MAX_STREAM_ID  # from here on, no request has left
         self._goaway_final = False
-        self._is_leaving = False  # the application has closed the connection
+        self._is_leaving = False  # this side drains: closed, or out of stream ids
         self._peer_gone = False  # GOAWAY or end of input: nothing new comes from the peer
         # receiving
         self._reader = frames.FrameReader(
@@ -360,7 +360,7 @@ class HTTP2Core(Connection):
         if self._streams or self.state is not ConnectionState.DRAINING:
             return
         reason = CloseReason.LOCAL if self._is_leaving else CloseReason.PEER
-        if self._peer_gone and not self._goaway_final:
+        if not self._goaway_final and (self._peer_gone or not self._is_server):
             self._send_last_goaway()
         if self._goaway_final:
             self._close(reason, None, CloseAction.CLOSE)

@@ -318,6 +318,7 @@ class Sender(Receiver):
             self._read_request_fields(stream, fields, now)
         self._carry_out(stream, draft, now)
         if request.stream_id + 2 > frames.MAX_STREAM_ID and self.state is ConnectionState.OPEN:
+            self._is_leaving = True
             self.state = ConnectionState.DRAINING
             self._events.append(Draining(request.stream_id))
 
@@ -364,7 +365,7 @@ class Sender(Receiver):
         outbound.is_full = outbound.queued >= self.config.limits.write_high_water
         self._scheduler.update(outbound)
         timeout = self.config.timeouts.write
-        if timeout is not None and self._timers.deadline(Timer.WRITE) is None:
+        if self._is_server and timeout is not None and self._timers.deadline(Timer.WRITE) is None:
             self._timers.set(Timer.WRITE, now + timeout)
 
     def _send_head(self, stream: Stream, fields: Headers, end_stream: bool) -> None:
