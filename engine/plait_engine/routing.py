@@ -28,6 +28,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Final, Generic, NamedTuple, TypeAlias, TypeVar
 from urllib.parse import quote, unquote_to_bytes
 
@@ -148,14 +149,12 @@ class Subtree(Template):
         self.literal = None
 
 
-class Match(NamedTuple, Generic[R]):
-    """A route, and the values of its template's variables."""
-
-    route: R
-    params: Params
+Match: TypeAlias = tuple[R, Params]
+"""A route, and the values of its template's variables."""
 
 
-class NoMatch(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class NoMatch:
     """No route.  ``allowed``: the methods that the path has, if there is such a path."""
 
     allowed: frozenset[str]
@@ -214,7 +213,7 @@ class RouteTable(Generic[R]):
         for routes, params in candidates:
             route = routes.get(method) or routes.get(ANY_METHOD)
             if route is not None:
-                return Match(route, params.copy())
+                return route, params.copy()
             allowed.update(routes)
         return NoMatch(frozenset(allowed)) if allowed else NOT_FOUND
 

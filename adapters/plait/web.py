@@ -1,0 +1,185 @@
+"""The web server: ``from plait import web``.
+
+``python -m plait.web -H HOST -P PORT module:function`` runs what ``function(argv)``
+returns, an ``Application``.
+"""
+
+from __future__ import annotations
+
+import sys
+from argparse import ArgumentParser
+from collections.abc import Sequence
+from importlib import import_module
+from warnings import filterwarnings
+
+from .abc import AbstractAccessLogger
+from .helpers import AppKey, RequestKey, ResponseKey
+from .typedefs import Handler, Middleware
+from .web_app import Application, CleanupError
+from .web_exceptions import *  # noqa: F403  # the classes of __all__, one for each status
+from .web_exceptions import __all__ as _exceptions
+from .web_log import AccessLogger
+from .web_middlewares import middleware, normalize_path_middleware
+from .web_protocol import PayloadAccessError, RequestHandler, RequestPayloadError
+from .web_request import BaseRequest, Request
+from .web_response import (
+    ContentCoding,
+    Response,
+    StreamResponse,
+    json_bytes_response,
+    json_response,
+)
+from .web_routedef import (
+    AbstractRouteDef,
+    RouteDef,
+    RouteTableDef,
+    delete,
+    get,
+    head,
+    options,
+    patch,
+    post,
+    put,
+    route,
+    view,
+)
+from .web_run import run_app
+from .web_runner import (
+    AppRunner,
+    BaseRunner,
+    BaseSite,
+    GracefulExit,
+    ServerRunner,
+    SockSite,
+    TCPSite,
+    UnixSite,
+)
+from .web_server import Server
+from .web_urldispatcher import (
+    AbstractResource,
+    AbstractRoute,
+    DynamicResource,
+    PlainResource,
+    PrefixedSubAppResource,
+    Resource,
+    ResourceRoute,
+    UrlDispatcher,
+    UrlMappingMatchInfo,
+    View,
+)
+from .web_ws import WebSocketReady, WebSocketResponse
+
+__all__ = (
+    "AbstractAccessLogger",
+    "AbstractResource",
+    "AbstractRoute",
+    "AbstractRouteDef",
+    "AccessLogger",
+    "AppKey",
+    "AppRunner",
+    "Application",
+    "BaseRequest",
+    "BaseRunner",
+    "BaseSite",
+    "CleanupError",
+    "ContentCoding",
+    "DynamicResource",
+    "GracefulExit",
+    "Handler",
+    "Middleware",
+    "PayloadAccessError",
+    "PlainResource",
+    "PrefixedSubAppResource",
+    "Request",
+    "RequestHandler",
+    "RequestKey",
+    "RequestPayloadError",
+    "Resource",
+    "ResourceRoute",
+    "Response",
+    "ResponseKey",
+    "RouteDef",
+    "RouteTableDef",
+    "Server",
+    "ServerRunner",
+    "SockSite",
+    "StreamResponse",
+    "TCPSite",
+    "UnixSite",
+    "UrlDispatcher",
+    "UrlMappingMatchInfo",
+    "View",
+    "WebSocketReady",
+    "WebSocketResponse",
+    "delete",
+    "get",
+    "head",
+    "json_bytes_response",
+    "json_response",
+    "middleware",
+    "normalize_path_middleware",
+    "options",
+    "patch",
+    "post",
+    "put",
+    "route",
+    "run_app",
+    "view",
+    *_exceptions,
+)
+
+# String keys of applications are no mistake, only less safe than an AppKey.
+filterwarnings("ignore", category=NotAppKeyWarning, append=True)  # noqa: F405  # of web_exceptions
+
+
+def main(argv: Sequence[str]) -> None:
+    """Run an application from the command line."""
+    parser = ArgumentParser(description="plait.web server", prog="python -m plait.web")
+    parser.add_argument(
+        "entry_func",
+        metavar="module:function",
+        help="what makes the application; it gets the arguments that are left over",
+    )
+    parser.add_argument(
+        "-H", "--hostname", default=None, help="address to listen on (default: localhost)"
+    )
+    parser.add_argument(
+        "-P", "--port", type=int, default=8080, help="TCP port to listen on (default: 8080)"
+    )
+    parser.add_argument("-U", "--path", default=None, help="Unix socket to listen on")
+    parser.add_argument(
+        "--engine",
+        choices=("native", "reference"),
+        default="native",
+        help="the protocol engine (default: native)",
+    )
+    arguments, rest = parser.parse_known_args(argv)
+
+    module_name, _, function_name = arguments.entry_func.partition(":")
+    if not module_name or not function_name:
+        parser.error("'entry_func' not in 'module:function' syntax")
+    if module_name.startswith("."):
+        parser.error("relative module names not supported")
+    sys.path.insert(0, "")
+    try:
+        module = import_module(module_name)
+    except ImportError as error:
+        parser.error(f"unable to import {module_name}: {error}")
+    try:
+        function = getattr(module, function_name)
+    except AttributeError:
+        parser.error(f"module {module_name!r} has no attribute {function_name!r}")
+    if arguments.path is not None and arguments.hostname is None and "-P" not in argv:
+        run_app(function(rest), path=arguments.path, engine=arguments.engine)
+    else:
+        run_app(
+            function(rest),
+            host=arguments.hostname or "localhost",
+            port=arguments.port,
+            path=arguments.path,
+            engine=arguments.engine,
+        )
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

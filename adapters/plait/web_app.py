@@ -1,0 +1,406 @@
+"""The application: routes, middlewares, signals and shared state."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import warnings
+from collections.abc import (
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Iterable,
+    Iterator,
+    Mapping,
+    MutableMapping,
+)
+from contextlib import AbstractAsyncContextManager
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar, cast, overload
+
+from aiosignal import Signal
+from frozenlist import FrozenList
+
+from plait_engine.routing import NoMatch, decode_path
+
+from . import hdrs
+from .helpers import AppKey
+from .typedefs import Handler, Middleware
+from .web_exceptions import NotAppKeyWarning
+from .web_log import web_logger
+from .web_middlewares import compose
+from .web_request import Request
+from .web_response import StreamResponse
+from .web_routedef import AbstractRouteDef
+from .web_urldispatcher import (
+    AbstractRoute,
+    PrefixedSubAppResource,
+    ResourceRoute,
+    UrlDispatcher,
+)
+
+if TYPE_CHECKING:
+    from plait_engine import Request as RequestEvent
+
+    from .web_protocol import ServerExchange
+
+__all__ = ("Application", "CleanupError")
+
+_T = TypeVar("_T")
+
+AppSignal: TypeAlias = "Signal[Application]"
+PrepareSignal: TypeAlias = "Signal[Request, StreamResponse]"
+
+
+class Application(MutableMapping[str | AppKey[Any], Any]):
+    """A web application.
+
+    Args:
+        logger: for what the application says about itself.
+        router: deprecated; a router of one's own.
+        middlewares: functions around every handler, the outermost first.
+        handler_args: arguments for the ``Server`` that ``AppRunner`` makes.
+        client_max_size: octets of content that ``Request.read`` and its like accept
+            before they answer 413; 0: any.
+        client_max_fields: fields of a form that ``Request.post`` accepts.
+    """
+
+    def __init__(
+        self,
+        *,
+        logger: logging.Logger = web_logger,
+        router: UrlDispatcher | None = None,
+        middlewares: Iterable[Middleware] = (),
+        handler_args: Mapping[str, Any] | None = None,
+        client_max_size: int = 1024**2,
+        client_max_fields: int = 1000,
+    ) -> None:
+        if router is not None:
+            warnings.warn("router argument is deprecated", DeprecationWarning, stacklevel=2)
+        self.logger = logger
+        self._router = UrlDispatcher() if router is None else router
+        self._middlewares: FrozenList[Middleware] = FrozenList(middlewares)
+        self._handler_args = handler_args
+        self._client_max_size = client_max_size
+        self._client_max_fields = client_max_fields
+        self._state: dict[str | AppKey[Any], Any] = {}
+        self._frozen = False
+        self._pre_frozen = False
+        self._subapps: list[Application] = []
+        self._on_response_prepare: PrepareSignal = Signal(self)
+        self._on_startup: AppSignal = Signal(self)
+        self._on_shutdown: AppSignal = Signal(self)
+        self._on_cleanup: AppSignal = Signal(self)
+        self._cleanup_ctx = CleanupContext()
+        self._on_startup.append(self._cleanup_ctx._on_startup)
+        self._on_cleanup.append(self._cleanup_ctx._on_cleanup)
+
+    # -- state ----------------------------------------------------------------------------
+
+    @overload
+    def __getitem__(self, key: AppKey[_T]) -> _T: ...
+    @overload
+    def __getitem__(self, key: str) -> Any: ...
+    def __getitem__(self, key: str | AppKey[_T]) -> Any:
+        return self._state[key]
+
+    @overload
+    def __setitem__(self, key: AppKey[_T], value: _T) -> None: ...
+    @overload
+    def __setitem__(self, key: str, value: Any) -> None: ...
+    def __setitem__(self, key: str | AppKey[_T], value: Any) -> None:
+        self._check_frozen()
+        if not isinstance(key, AppKey):
+            warnings.warn(
+                "It is recommended to use web.AppKey instances for keys.",
+                NotAppKeyWarning,
+                stacklevel=2,
+            )
+        self._state[key] = value
+
+    def __delitem__(self, key: str | AppKey[Any]) -> None:
+        self._check_frozen()
+        del self._state[key]
+
+    def __len__(self) -> int:
+        return len(self._state)
+
+    def __iter__(self) -> Iterator[str | AppKey[Any]]:
+        return iter(self._state)
+
+    @overload  # type: ignore[override]  # a default may be of another type, as dict's
+    def get(self, key: AppKey[_T], default: None = ...) -> _T | None: ...
+    @overload
+    def get(self, key: AppKey[_T], default: _T) -> _T: ...
+    @overload
+    def get(self, key: str, default: Any = ...) -> Any: ...
+    def get(self, key: str | AppKey[_T], default: Any = None) -> Any:
+        """Return the value of ``key``, or ``default``."""
+        return self._state.get(key, default)
+
+    # An application equals only itself, empty or not, and is true.
+    def __hash__(self) -> int:
+        return id(self)
+
+    def __eq__(self, other: object) -> bool:
+        return self is other
+
+    def __bool__(self) -> bool:
+        return True
+
+    def __call__(self) -> Application:
+        """Return itself, for servers that take a factory."""
+        return self
+
+    def __repr__(self) -> str:
+        return f"<Application 0x{id(self):x}>"
+
+    def _check_frozen(self) -> None:
+        if self._frozen:
+            warnings.warn(
+                "Changing state of started or joined application is deprecated",
+                DeprecationWarning,
+                stacklevel=3,
+            )
+
+    # -- parts ------------------------------------------------------------------------------
+
+    @property
+    def router(self) -> UrlDispatcher:
+        """The router."""
+        return self._router
+
+    @property
+    def middlewares(self) -> FrozenList[Middleware]:
+        """The middlewares, the outermost first."""
+        return self._middlewares
+
+    @property
+    def on_response_prepare(self) -> PrepareSignal:
+        """Sent with request and response when a head is made, before it is sent."""
+        return self._on_response_prepare
+
+    @property
+    def on_startup(self) -> AppSignal:
+        """Sent before the server listens."""
+        return self._on_startup
+
+    @property
+    def on_shutdown(self) -> AppSignal:
+        """Sent when the server no longer listens and requests may still run."""
+        return self._on_shutdown
+
+    @property
+    def on_cleanup(self) -> AppSignal:
+        """Sent at the end, when no request runs."""
+        return self._on_cleanup
+
+    @property
+    def cleanup_ctx(self) -> CleanupContext:
+        """Async generators or context managers around the life of the application."""
+        return self._cleanup_ctx
+
+    def add_routes(self, routes: Iterable[AbstractRouteDef]) -> list[AbstractRoute]:
+        """Add what ``web.get`` and its like made, or a ``RouteTableDef``."""
+        return self._router.add_routes(routes)
+
+    def add_subapp(self, prefix: str, subapp: Application) -> PrefixedSubAppResource:
+        """Add an application for everything below ``prefix``.
+
+        Raises RuntimeError when one of them is frozen, ValueError for an empty prefix.
+        """
+        if not isinstance(prefix, str):
+            raise TypeError("Prefix must be str")
+        prefix = prefix.rstrip("/")
+        if not prefix:
+            raise ValueError("Prefix cannot be empty")
+        if self.frozen:
+            raise RuntimeError("Cannot add sub application to frozen application")
+        if subapp.frozen:
+            raise RuntimeError("Cannot add frozen application")
+        resource = PrefixedSubAppResource(prefix, subapp)
+        self._router.register_resource(resource)
+        self._subapps.append(subapp)
+        for name in ("on_startup", "on_shutdown", "on_cleanup"):
+            _chain(getattr(self, name), subapp, name)
+        subapp.pre_freeze()
+        return resource
+
+    # -- life -------------------------------------------------------------------------------
+
+    @property
+    def pre_frozen(self) -> bool:
+        """True when routes and middlewares can change no more."""
+        return self._pre_frozen
+
+    @property
+    def frozen(self) -> bool:
+        """True when nothing can change any more."""
+        return self._frozen
+
+    def pre_freeze(self) -> None:
+        """Freeze routes, middlewares and signals, of sub-applications too."""
+        if self._pre_frozen:
+            return
+        self._pre_frozen = True
+        self._middlewares.freeze()
+        self._router.freeze()
+        self._on_response_prepare.freeze()
+        self._cleanup_ctx.freeze()
+        self._on_startup.freeze()
+        self._on_shutdown.freeze()
+        self._on_cleanup.freeze()
+        for subapp in self._subapps:
+            subapp.pre_freeze()
+
+    def freeze(self) -> None:
+        """Freeze all, of sub-applications too."""
+        if self._frozen:
+            return
+        self.pre_freeze()
+        self._frozen = True
+        for subapp in self._subapps:
+            subapp.freeze()
+
+    async def startup(self) -> None:
+        """Send ``on_startup``."""
+        await self._on_startup.send(self)
+
+    async def shutdown(self) -> None:
+        """Send ``on_shutdown``."""
+        await self._on_shutdown.send(self)
+
+    async def cleanup(self) -> None:
+        """Leave the cleanup contexts and send ``on_cleanup``."""
+        if self._on_cleanup.frozen:
+            await self._on_cleanup.send(self)
+        else:
+            # Startup failed: only what was entered is left.
+            await self._cleanup_ctx._on_cleanup(self)
+
+    # -- requests -----------------------------------------------------------------------------
+
+    def _make_request(self, event: RequestEvent, exchange: ServerExchange) -> Request:
+        return Request(
+            event,
+            exchange,
+            client_max_size=self._client_max_size,
+            client_max_fields=self._client_max_fields,
+        )
+
+    def _handle(self, request: Request) -> Awaitable[StreamResponse]:
+        """Return what runs the handler of ``request``, inside the middlewares."""
+        router = self._router
+        event = request._event
+        if type(router) is not UrlDispatcher or request._exchange.expects:
+            return self._resolve_and_handle(request)
+        path = event.target
+        if "?" in path or "%" in path:
+            path = decode_path(path.partition("?")[0])
+        method = event.method if event.protocol is None else request.method
+        found = router.find(method, path)
+        if found is None or isinstance(found, NoMatch):
+            return self._resolve_and_handle(request)
+        route, request._params, apps = found
+        request._route = route
+        request._apps = apps = (self, *apps) if apps else self._only_self
+        chain = route._chain or self._compose(route, apps)
+        if route._prepare_apps:
+            request._prepare_apps = route._prepare_apps
+        return chain(request)
+
+    @property
+    def _only_self(self) -> tuple[Application, ...]:
+        return (self,)
+
+    @staticmethod
+    def _compose(route: ResourceRoute, apps: tuple[Application, ...]) -> Handler:
+        """Put the middlewares around the handler of ``route``, once for all requests."""
+        chain = compose(route.handler, apps)
+        if all(app.frozen for app in apps):
+            route._chain = chain
+            route._prepare_apps = tuple(app for app in apps if app.on_response_prepare)
+        return chain
+
+    async def _resolve_and_handle(self, request: Request) -> StreamResponse:
+        """Do the same where the router must be asked, or something is not as usual."""
+        match_info = await self._router.resolve(request)
+        match_info.add_app(self)
+        match_info.freeze()
+        request._match_info = match_info
+        request._prepare_apps = tuple(app for app in match_info.apps if app.on_response_prepare)
+        if hdrs.EXPECT in request.headers:
+            response = await match_info.expect_handler(request)
+            if response is not None:
+                return response
+        return await compose(match_info.handler, match_info.apps)(request)
+
+
+def _chain(signal: AppSignal, subapp: Application, name: str) -> None:
+    """Send the signal ``name`` of ``subapp`` when ``signal`` is sent."""
+
+    async def handler(app: Application) -> None:
+        await getattr(subapp, name).send(subapp)
+
+    signal.append(handler)
+
+
+class CleanupError(RuntimeError):
+    """Several cleanup contexts failed; ``exceptions`` has what they raised."""
+
+    @property
+    def exceptions(self) -> list[BaseException]:
+        """What the contexts raised."""
+        return cast("list[BaseException]", self.args[1])
+
+
+_Context: TypeAlias = Callable[
+    [Application], AsyncIterator[None] | AbstractAsyncContextManager[None]
+]
+
+
+class CleanupContext(FrozenList[_Context]):
+    """Functions that make a context around the life of an application.
+
+    They are entered in order on startup and left in reverse order on cleanup.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._exits: list[AbstractAsyncContextManager[None]] = []
+
+    async def _on_startup(self, app: Application) -> None:
+        for function in self:
+            context = function(app)
+            if isinstance(context, AsyncIterator):
+                manager: AbstractAsyncContextManager[None] = _GeneratorContext(context)
+            else:
+                manager = context
+            await manager.__aenter__()
+            self._exits.append(manager)
+
+    async def _on_cleanup(self, app: Application) -> None:
+        errors: list[BaseException] = []
+        while self._exits:
+            try:
+                await self._exits.pop().__aexit__(None, None, None)
+            except Exception as error:
+                errors.append(error)
+        if len(errors) == 1:
+            raise errors[0]
+        if errors:
+            raise CleanupError("Multiple errors on cleanup stage", errors)
+
+
+class _GeneratorContext(AbstractAsyncContextManager[None]):
+    """An async generator with one yield, as a context manager."""
+
+    def __init__(self, generator: AsyncIterator[None]) -> None:
+        self._generator: Final = generator
+
+    async def __aenter__(self) -> None:
+        await anext(self._generator)
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        with contextlib.suppress(StopAsyncIteration):
+            await anext(self._generator)
+            raise RuntimeError(f"{self._generator!r} has more than one 'yield'")

@@ -1,0 +1,159 @@
+"""The loggers of the server, and the access log.
+
+The format is a text with atoms such as ``%a``; it is compiled once, into the functions that
+its atoms need.
+"""
+
+from __future__ import annotations
+
+import datetime
+import functools
+import logging
+import os
+import re
+import time as time_module
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, ClassVar, Final, NamedTuple, TypeAlias
+
+from .abc import AbstractAccessLogger
+
+if TYPE_CHECKING:
+    from .web_request import BaseRequest
+    from .web_response import StreamResponse
+
+access_logger: Final = logging.getLogger("plait.access")
+server_logger: Final = logging.getLogger("plait.server")
+web_logger: Final = logging.getLogger("plait.web")
+
+
+class KeyMethod(NamedTuple):
+    """The key of an atom in the record's ``extra``, and what makes its value."""
+
+    key: str | tuple[str, str]
+    method: Callable[[BaseRequest, StreamResponse, float], str | int]
+
+
+_Format: TypeAlias = Callable[["BaseRequest", "StreamResponse", float], str | int]
+
+
+def _remote_address(request: BaseRequest, response: StreamResponse, time: float) -> str:
+    return request.remote or "-"
+
+
+def _start_time(request: BaseRequest, response: StreamResponse, time: float) -> str:
+    zone = datetime.timezone(datetime.timedelta(seconds=-time_module.timezone))
+    start = datetime.datetime.now(zone) - datetime.timedelta(seconds=time)
+    return start.strftime("[%d/%b/%Y:%H:%M:%S %z]")
+
+
+def _request_line(request: BaseRequest, response: StreamResponse, time: float) -> str:
+    version = request.version
+    return f"{request.method} {request.path_qs} HTTP/{version.major}.{version.minor}"
+
+
+_FORMATS: Final[Mapping[str, _Format]] = {
+    "a": _remote_address,
+    "t": _start_time,
+    "P": lambda request, response, time: f"<{os.getpid()}>",
+    "r": _request_line,
+    "s": lambda request, response, time: response.status,
+    "b": lambda request, response, time: response.body_length,
+    "T": lambda request, response, time: str(round(time)),
+    "Tf": lambda request, response, time: f"{time:06f}",
+    "D": lambda request, response, time: str(round(time * 1000000)),
+}
+
+
+def _request_header(name: str, request: BaseRequest, response: StreamResponse, time: float) -> str:
+    return request.headers.get(name, "-")
+
+
+def _response_header(name: str, request: BaseRequest, response: StreamResponse, time: float) -> str:
+    return response.headers.get(name, "-")
+
+
+def _environment(name: str, request: BaseRequest, response: StreamResponse, time: float) -> str:
+    return os.environ.get(name, "-")
+
+
+_NAMED_FORMATS: Final = {"i": _request_header, "o": _response_header, "e": _environment}
+
+
+class AccessLogger(AbstractAccessLogger):
+    """Logs a line for each request, at level INFO.
+
+    Atoms: ``%%``, ``%a`` remote address, ``%t`` time of the request, ``%P`` process id,
+    ``%r`` request line, ``%s`` status, ``%b`` octets of body, ``%T`` ``%Tf`` ``%D`` the
+    duration in seconds, with fraction, in microseconds, ``%{X}i`` ``%{X}o`` ``%{X}e`` the
+    request header, response header or environment variable X.
+
+    Raises ValueError for a format with another atom.
+    """
+
+    LOG_FORMAT: ClassVar[str] = '%a %t "%r" %s %b "%{Referer}i" "%{User-Agent}i"'
+    LOG_FORMAT_MAP: ClassVar[Mapping[str, str]] = {
+        "a": "remote_address",
+        "t": "request_start_time",
+        "P": "process_id",
+        "r": "first_request_line",
+        "s": "response_status",
+        "b": "response_size",
+        "T": "request_time",
+        "Tf": "request_time_frac",
+        "D": "request_time_micro",
+        "i": "request_header",
+        "o": "response_header",
+        "e": "environ",
+    }
+    FORMAT_RE: ClassVar[re.Pattern[str]] = re.compile(
+        r"%(?:\{([A-Za-z0-9\-_]+)\}([ioe])|(%|Tf?|[A-Za-z]))"
+    )
+
+    def __init__(self, logger: logging.Logger, log_format: str = LOG_FORMAT) -> None:
+        super().__init__(logger, log_format)
+        self._format, self._methods = self.compile_format(log_format)
+
+    @property
+    def enabled(self) -> bool:
+        """False when the logger drops what would be logged."""
+        return self.logger.isEnabledFor(logging.INFO)
+
+    @classmethod
+    def compile_format(cls, log_format: str) -> tuple[str, list[KeyMethod]]:
+        """Return a format for ``%``, and what makes its values.  Raises ValueError."""
+        methods: list[KeyMethod] = []
+
+        def replace(match: re.Match[str]) -> str:
+            name, kind, atom = match.groups()
+            if atom == "%":
+                return "%%"
+            if name is not None:
+                methods.append(
+                    KeyMethod(
+                        (cls.LOG_FORMAT_MAP[kind], name),
+                        functools.partial(_NAMED_FORMATS[kind], name),
+                    )
+                )
+            elif atom in _FORMATS:
+                methods.append(KeyMethod(cls.LOG_FORMAT_MAP[atom], _FORMATS[atom]))
+            else:
+                raise ValueError(f"unknown atom %{atom} in the access log format")
+            return "%s"
+
+        return cls.FORMAT_RE.sub(replace, log_format), methods
+
+    def log(self, request: BaseRequest, response: StreamResponse, time: float) -> None:
+        """Log one request; ``time`` is its duration in seconds."""
+        values: list[str | int] = []
+        extra: dict[str, object] = {}
+        for key, method in self._methods:
+            value = method(request, response, time)
+            values.append(value)
+            if isinstance(key, str):
+                extra[key] = value
+            else:
+                group, name = key
+                named = extra.setdefault(group, {})
+                assert isinstance(named, dict)
+                named[name] = value
+        self.logger.info(self._format % tuple(values), extra=extra)

@@ -1,0 +1,131 @@
+"""Middlewares: functions around a handler.
+
+A middleware takes the request and the next handler, and returns a response.  The first
+of an application's list is the outermost; they also wrap the handlers that answer 404 and
+405.
+"""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TYPE_CHECKING, TypeVar, cast
+
+from .typedefs import Handler, Middleware
+from .web_exceptions import HTTPMove, HTTPPermanentRedirect
+from .web_response import StreamResponse
+
+if TYPE_CHECKING:
+    from .web_app import Application
+    from .web_request import Request
+
+__all__ = ("middleware", "normalize_path_middleware")
+
+_F = TypeVar("_F")
+
+
+def middleware(f: _F) -> _F:
+    """Mark ``f`` as a middleware: ``async (request, handler) -> response``."""
+    f.__middleware_version__ = 1  # type: ignore[attr-defined]  # functions take attributes
+    return f
+
+
+def compose(handler: Handler, apps: Sequence[Application]) -> Handler:
+    """Return ``handler`` inside the middlewares of ``apps``, the outermost first.
+
+    ``request.app`` is each application in turn while its middlewares run.
+    """
+    for app in reversed(apps):
+        for function in reversed(app.middlewares):
+            if getattr(function, "__middleware_version__", 0):
+                handler = _wrap(function, handler)
+            else:
+                handler = _wrap_old_style(function, app, handler)
+        if len(apps) > 1:
+            handler = _enter(app, handler)
+    return handler
+
+
+def _wrap(function: Middleware, handler: Handler) -> Handler:
+    def wrapped(request: Request) -> Awaitable[StreamResponse]:
+        return function(request, handler)
+
+    return wrapped
+
+
+def _wrap_old_style(function: Middleware, app: Application, handler: Handler) -> Handler:
+    """aiohttp 1's middlewares are factories: ``async (app, handler) -> handler``."""
+    warnings.warn(
+        f"old-style middleware {function!r} deprecated, see @web.middleware",
+        DeprecationWarning,
+        stacklevel=2,
+    )
+    factory = cast("Callable[[Application, Handler], Awaitable[Handler]]", function)
+
+    async def wrapped(request: Request) -> StreamResponse:
+        made = await factory(app, handler)
+        return await made(request)
+
+    return wrapped
+
+
+def _enter(app: Application, handler: Handler) -> Handler:
+    async def wrapped(request: Request) -> StreamResponse:
+        match_info = request.match_info
+        before = match_info.current_app
+        match_info.current_app = app
+        try:
+            return await handler(request)
+        finally:
+            match_info.current_app = before
+
+    return wrapped
+
+
+def normalize_path_middleware(
+    *,
+    append_slash: bool = True,
+    remove_slash: bool = False,
+    merge_slashes: bool = True,
+    redirect_class: type[HTTPMove] = HTTPPermanentRedirect,
+) -> Middleware:
+    """Return a middleware that redirects a path with no route to one that has one.
+
+    It tries, in this order: one slash for several, and a slash more or less at the end.
+    The query is kept; the redirection never leads to another host.
+    """
+    if append_slash and remove_slash:
+        raise AssertionError("Cannot both remove and append slash")
+
+    def variants(path: str) -> list[str]:
+        merged = re.sub("//+", "/", path)
+        toggled: Callable[[str], str] | None = None
+        if append_slash and not path.endswith("/"):
+            toggled = "{}/".format
+        elif remove_slash and path.endswith("/"):
+            toggled = lambda text: text[:-1]  # noqa: E731  # the other half of a choice
+        found = [merged] if merge_slashes else []
+        if toggled is not None:
+            found.append(toggled(path))
+            if merge_slashes:
+                found.append(toggled(merged))
+        return found
+
+    @middleware
+    async def normalize(request: Request, handler: Handler) -> StreamResponse:
+        if request.match_info.http_exception is not None:
+            path, mark, query = request.raw_path.partition("?")
+            for variant in variants(path):
+                # Two slashes at the beginning would name a host.
+                variant = re.sub("^//+", "/", variant)
+                if variant != path and await _resolves(request, variant):
+                    raise redirect_class(variant + mark + query)
+        return await handler(request)
+
+    return cast("Middleware", normalize)
+
+
+async def _resolves(request: Request, path: str) -> bool:
+    match_info = await request.app.router.resolve(request.clone(rel_url=path))
+    return match_info.http_exception is None

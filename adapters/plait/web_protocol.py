@@ -1,0 +1,434 @@
+"""A connection of the server: from the engine's events to handlers, and back.
+
+Strategy
+--------
+``RequestHandler`` is the server's ``Driver``: one for each connection, whatever the HTTP
+version.  A request becomes a ``ServerExchange``; when all events of a batch were seen, a
+task is started for each exchange that is still alive, and the task runs handler, response
+and access log (``_serve``).  On Python 3.12 the task's first step runs at once.
+
+Rules
+-----
+* A request that was reset in the batch in which it came never reaches a handler, and no
+  more handlers run than ``Limits.max_concurrent_streams``: what counts is handlers, not
+  open streams, since a reset stream's handler goes on (CVE-2023-44487).
+* A client that goes away, or resets a stream, does not cancel the handler unless
+  ``handler_cancellation`` says so.  Reading the content and writing the response then
+  raise; what the handler raises because of that is nobody's error.
+* A request that the engine refuses is answered by the engine and seen by no handler.
+* When the response is complete and the content is not, the rest is not wanted (RFC 9113
+  section 8.1, RFC 9112 section 9.6).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import html
+import logging
+import socket
+import sys
+import traceback
+import warnings
+from collections import deque
+from typing import TYPE_CHECKING, Any, Final
+
+from plait_engine import (
+    ConnectionClosed,
+    Data,
+    EndOfMessage,
+    ErrorCode,
+    Headers,
+    InformationalResponse,
+    LocalProtocolError,
+    RemoteProtocolError,
+    Role,
+    StreamReset,
+    create_connection,
+)
+from plait_engine import Request as RequestEvent
+from plait_engine.events import Sendable
+
+from .client_exceptions import ClientConnectionResetError
+from .driver import Driver, Exchange
+from .streams import EMPTY_PAYLOAD, BodyReader, StreamReader
+from .web_exceptions import HTTPException, HTTPInternalServerError
+from .web_request import BaseRequest
+from .web_response import Response, StreamResponse
+
+if TYPE_CHECKING:
+    from .web_server import Server
+
+__all__ = ("PayloadAccessError", "RequestHandler", "RequestPayloadError", "ServerExchange")
+
+_EAGER: Final = sys.version_info >= (3, 12)
+
+
+class RequestPayloadError(Exception):
+    """The content of a request breaks the protocol, or did not come in time."""
+
+
+class PayloadAccessError(Exception):
+    """The content is read when the request is over."""
+
+
+class ServerExchange(Exchange):
+    """A request and its response.
+
+    ``event``: the engine's request.  ``task``: what runs the handler.  ``content``: the
+    content as a stream.  ``trailers``: the trailer fields that came behind it.  ``expects``:
+    the request has an Expect field.
+    """
+
+    __slots__ = ("_reader", "_received", "event", "expects", "head_sent", "task", "trailers")
+
+    driver: RequestHandler
+
+    def __init__(self, driver: RequestHandler, event: RequestEvent) -> None:
+        super().__init__(driver, event.stream_id)
+        self.event = event
+        self.expects = event.expect_continue
+        self.task: asyncio.Task[None] | None = None
+        self.trailers: Headers = ()
+        self.head_sent = False
+        self._reader: BodyReader | None = None
+        # A request for a tunnel has no content (see the events of the engine).
+        self._received = event.protocol is not None or event.method == "CONNECT"
+
+    @property
+    def content(self) -> StreamReader:
+        """The content; ``EMPTY_PAYLOAD`` if there is none."""
+        if self._reader is None:
+            if self._received:
+                return EMPTY_PAYLOAD
+            self._make_reader()
+        assert self._reader is not None
+        return self._reader
+
+    def _make_reader(self) -> BodyReader:
+        reader = self._reader = BodyReader(
+            self,
+            loop=self.driver.loop,
+            want=self._send_continue if self.event.expect_continue else None,
+        )
+        if self.exception is not None:
+            reader.set_exception(self.exception)
+        return reader
+
+    def _send_continue(self) -> None:
+        """The handler wants the content that the client holds back (RFC 9110 10.1.1)."""
+        if not (self.head_sent or self._received or self.exception):
+            self.driver.send(InformationalResponse(self.stream_id, 100))
+
+    def send(self, *events: Sendable) -> None:
+        """Send ``events``.
+
+        Raises ClientConnectionResetError when the client is gone, LocalProtocolError when
+        the protocol forbids it.
+        """
+        if self.exception is not None:
+            raise ClientConnectionResetError("Cannot write to closing transport")
+        self.driver.send(*events)
+        self.head_sent = True
+
+    def hand_over(self, successor: Exchange) -> None:
+        """Give the stream to ``successor``: from now on its hooks hear the events.
+
+        For a tunnel (a WebSocket): send ``Accept``, then hand over.  When the handler ends
+        and the stream still lives, it is reset.
+        """
+        self.driver.exchanges[self.stream_id] = successor
+
+    def finish(self) -> None:
+        """The handler is done: let go of the stream, whatever is left of it."""
+        driver = self.driver
+        current = driver.exchanges.pop(self.stream_id, None)
+        if current is None:
+            return
+        if current is not self or not self.head_sent:
+            driver.exchanges[self.stream_id] = current
+            current.reset(ErrorCode.INTERNAL_ERROR if current is self else ErrorCode.CANCEL)
+            return
+        reader = self._reader
+        if reader is not None:
+            reader.discard()
+        if not self._received:
+            driver.send(StreamReset(self.stream_id, ErrorCode.NO_ERROR))
+
+    # -- hooks of the driver ----------------------------------------------------------------
+
+    def on_data(self, event: Data) -> None:
+        (self._reader or self._make_reader()).feed_data(event.data, event.credit)
+
+    def on_end(self, event: EndOfMessage) -> None:
+        self._received = True
+        self.trailers = event.trailers
+        if self._reader is not None:
+            self._reader.feed_eof()
+
+    def on_reset(self, event: StreamReset) -> None:
+        error = event.error
+        gone = ClientConnectionResetError("Connection lost" if error is None else str(error))
+        gone.__cause__ = error
+        self.exception = gone
+        if self._reader is not None and not self._received:
+            if error is None:
+                self._reader.set_exception(gone)
+            else:
+                self._reader.set_exception(RequestPayloadError(str(error)), error)
+        if self.task is not None and self.driver.manager.handler_cancellation:
+            self.task.cancel()
+
+
+class RequestHandler(Driver):
+    """A connection of ``Server``; aiohttp's name for it.
+
+    ``manager`` is the server, which has the configuration.
+    """
+
+    def __init__(self, manager: Server, *, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__(Role.SERVER, manager.config, loop=loop, engine=manager.engine)
+        self.manager = manager
+        self.logger = manager.logger
+        self.access_logger = manager.access_logger if manager.access_log_enabled else None
+        self.debug = manager.debug
+        self._starting: deque[ServerExchange] = deque()
+        """Requests whose handler is not started yet."""
+        self._running: set[ServerExchange] = set()
+        self._max_running = self.config.limits.max_concurrent_streams
+        self._seen_headers: Headers | None = None
+        """Header fields without Expect, as the last request had them."""
+
+    # -- the connection -----------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        if self.manager.tcp_keepalive:
+            sock = transport.get_extra_info("socket")
+            if sock is not None and sock.family in (socket.AF_INET, socket.AF_INET6):
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        if transport.get_extra_info("ssl_object") is not None:
+            self.config = self.manager.tls_config
+            self.engine = create_connection(
+                Role.SERVER, "http/1.1", self.config, engine=self.engine_name
+            )
+        self.manager.connection_made(self)
+        super().connection_made(transport)
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        self.manager.connection_lost(self, exc)
+        super().connection_lost(exc if isinstance(exc, Exception) else None)
+
+    @property
+    def connected(self) -> bool:
+        """True while there is a transport."""
+        return self.transport is not None
+
+    @property
+    def peername(self) -> str | tuple[Any, ...] | None:
+        """The address of the client, as the socket module has it."""
+        return self.get_extra_info("peername")  # type: ignore[no-any-return]  # asyncio says Any
+
+    @property
+    def sockname(self) -> str | tuple[Any, ...] | None:
+        """The address on which the connection came in."""
+        return self.get_extra_info("sockname")  # type: ignore[no-any-return]  # asyncio says Any
+
+    def force_close(self) -> None:
+        """Drop the connection now."""
+        self.abort()
+
+    async def shutdown(self, timeout: float | None = 15.0) -> None:
+        """Wait for the handlers, cancel what is left, and close.
+
+        After ``timeout`` seconds the handlers' reads of content are cancelled, after as
+        long again the handlers.
+        """
+        self.close()
+        for exchange in self._starting:
+            exchange.reset(ErrorCode.REFUSED_STREAM)
+        self._starting.clear()
+        if not await self._wait_for_handlers(timeout):
+            for exchange in self._running:
+                exchange.content.set_exception(asyncio.CancelledError())
+            if not await self._wait_for_handlers(timeout):
+                for exchange in self._running:
+                    assert exchange.task is not None
+                    exchange.task.cancel()
+                await self._wait_for_handlers(timeout)
+        if self.transport is not None:
+            try:
+                await asyncio.wait_for(self.wait_closed(), self.config.timeouts.close)
+            except TimeoutError:
+                self.abort()
+                await self.wait_closed()
+
+    async def _wait_for_handlers(self, timeout: float | None) -> bool:
+        current = asyncio.current_task()
+        tasks = [e.task for e in self._running if e.task is not None and e.task is not current]
+        if not tasks:
+            return True
+        _, pending = await asyncio.wait(tasks, timeout=timeout)
+        return not pending
+
+    # -- requests -------------------------------------------------------------------------------
+
+    def on_request(self, event: RequestEvent) -> None:
+        exchange = ServerExchange(self, event)
+        headers = event.headers
+        if headers is not self._seen_headers:
+            if any(name.lower() == "expect" for name, _ in headers):
+                exchange.expects = True
+            else:
+                self._seen_headers = headers
+        self.exchanges[event.stream_id] = exchange
+        self._starting.append(exchange)
+
+    def on_batch_end(self) -> None:
+        starting = self._starting
+        while starting and len(self._running) < self._max_running:
+            exchange = starting.popleft()
+            if exchange.exception is None:
+                self._start(exchange)
+
+    def _start(self, exchange: ServerExchange) -> None:
+        self.manager.requests_count += 1
+        self._running.add(exchange)
+        if _EAGER:
+            asyncio.Task(self._serve(exchange), loop=self.loop, eager_start=True)  # type: ignore[call-arg]  # since 3.12
+        else:
+            exchange.task = self.loop.create_task(self._serve(exchange))
+
+    async def _serve(self, exchange: ServerExchange) -> None:
+        """Run the handler, send the response, log."""
+        if _EAGER:
+            exchange.task = asyncio.current_task()
+        manager = self.manager
+        request = manager.make_request(exchange.event, exchange)
+        start = self.loop.time() if self.access_logger is not None else 0.0
+        try:
+            try:
+                response = await manager.request_handler(request)
+            except HTTPException as error:
+                response = error
+            except Exception as error:
+                response = self._answer_error(request, exchange, error)
+            else:
+                if type(response) is not Response:
+                    response = self._check_response(response, request)
+            if not response._send_plainly(request, exchange):
+                response = await self._send(request, exchange, response)
+        except ConnectionResetError:
+            self.log_debug("Ignored premature client disconnection")
+        except Exception as error:
+            # The response began: there is nothing that the client could be told.
+            self.log_exception("Error in the middle of a response", exc_info=error)
+        else:
+            if self.access_logger is not None:
+                self.log_access(request, response, start)
+        finally:
+            self._running.discard(exchange)
+            exchange.finish()
+            if self._starting:
+                self.on_batch_end()
+
+    async def _send(
+        self, request: BaseRequest, exchange: ServerExchange, response: StreamResponse
+    ) -> StreamResponse:
+        """Send what is not sent yet of ``response``; return what was sent at last."""
+        try:
+            await response.prepare(request)
+            await response.write_eof()
+        except (LocalProtocolError, RuntimeError, ValueError) as error:
+            if exchange.head_sent or exchange.exception is not None:
+                raise
+            response = self.handle_error(request, 500, error)
+            await response.prepare(request)
+            await response.write_eof()
+        return response
+
+    def _check_response(self, response: object, request: BaseRequest) -> StreamResponse:
+        if isinstance(response, HTTPException):
+            warnings.warn(
+                "returning HTTPException object is deprecated and will be removed,"
+                " please raise the exception instead",
+                DeprecationWarning,
+                stacklevel=2,
+            )
+        if isinstance(response, StreamResponse):
+            return response
+        if response is None:
+            problem = "Missing return statement on request handler"
+        else:
+            problem = f"Web-handler should return a response instance, got {response!r}"
+        self.log_exception("Unhandled runtime exception", exc_info=RuntimeError(problem))
+        return HTTPInternalServerError()
+
+    def _answer_error(
+        self, request: BaseRequest, exchange: ServerExchange, error: Exception
+    ) -> StreamResponse:
+        """Return the response to what a handler raised; raise if it is too late for one."""
+        if exchange.exception is not None or exchange.head_sent:
+            raise error
+        if isinstance(error, TimeoutError):
+            self.log_debug("Request handler timed out.", exc_info=error)
+            return self.handle_error(request, 504)
+        return self.handle_error(request, 500, error)
+
+    def handle_error(
+        self,
+        request: BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,
+    ) -> StreamResponse:
+        """Log an error and return the response that tells of it; the connection closes.
+
+        With ``debug`` the response has the traceback.
+        """
+        if status >= 500 and exc is not None:
+            self.log_exception(f"Error handling request from {request.remote}", exc_info=exc)
+        content_type = "text/plain"
+        if status == 500:
+            title = f"{status} Internal Server Error"
+            details = "Server got itself in trouble"
+            trace = "".join(traceback.format_exception(exc)) if self.debug and exc else ""
+            if "text/html" in request.headers.get("Accept", ""):
+                content_type = "text/html"
+                if trace:
+                    details = f"<h2>Traceback:</h2>\n<pre>{html.escape(trace)}</pre>"
+                message = (
+                    f"<html><head><title>{title}</title></head><body>\n<h1>{title}</h1>"
+                    f"\n{details}\n</body></html>\n"
+                )
+            else:
+                message = f"{title}\n\n{trace or details}"
+        response = Response(status=status, text=message or "", content_type=content_type)
+        response.force_close()
+        return response
+
+    # -- logs -------------------------------------------------------------------------------------
+
+    def on_closed(self, event: ConnectionClosed) -> None:
+        error = event.error
+        if error is None:
+            return
+        self.log_debug("Connection closed: %s: %s", event.reason.explain(), error)
+        if isinstance(error, RemoteProtocolError) and self.access_logger and not self._running:
+            refused = RequestEvent(0, "UNKNOWN", self.config.scheme, "", "/", (), None, "1.0")
+            request = BaseRequest(refused, ServerExchange(self, refused))
+            self.log_access(request, Response(status=error.status_hint), self.loop.time())
+
+    def log_access(
+        self, request: BaseRequest, response: StreamResponse, start: float | None
+    ) -> None:
+        """Give a request to the access logger; ``start``: the loop's time when it began."""
+        if self.access_logger is not None and self.access_logger.enabled:
+            self.access_logger.log(request, response, self.loop.time() - (start or 0.0))
+
+    def log_debug(self, *args: Any, **kw: Any) -> None:  # those of logging
+        """Log for who looks for an error."""
+        if self.logger.isEnabledFor(logging.DEBUG):
+            self.logger.debug(*args, **kw)
+
+    def log_exception(self, *args: Any, **kw: Any) -> None:  # those of logging
+        """Log an error with its traceback."""
+        self.logger.exception(*args, **kw)

@@ -1,0 +1,527 @@
+"""Requests as a handler sees them.
+
+Strategy
+--------
+A request is a view of the engine's ``Request`` event and of its exchange: the header
+multidict, the URL, the query, the cookies are made when somebody asks, because a handler
+looks at few of them.  What most requests do not have is a default of the class.
+
+Rules
+-----
+* ``headers`` has Host on every version; on HTTP/2 it comes from ``:authority`` (RFC 9113
+  section 8.3.1), so that handlers need not know.
+* A WebSocket over HTTP/2 (extended CONNECT, RFC 8441) reads as the GET that it is over
+  HTTP/1.1, in ``method`` and for the router.
+* The client is asked for the content (100 Continue) when the handler first waits for it.
+
+For the other classes of the server, not for applications: ``_event`` is the engine's
+event, ``_exchange`` the exchange.  A ``WebSocketResponse`` sends ``Accept`` on the exchange
+and puts its own exchange in its place with ``ServerExchange.hand_over``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Iterator, Mapping, MutableMapping
+from dataclasses import replace
+from datetime import datetime
+from http.cookies import SimpleCookie
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Final, TypeVar, cast, overload
+from urllib.parse import parse_qsl
+
+from multidict import CIMultiDict, CIMultiDictProxy, MultiDict, MultiDictProxy
+from yarl import URL
+
+from plait_engine import Headers, InformationalResponse
+from plait_engine import Request as RequestEvent
+from plait_engine.headers import encode
+from plait_engine.routing import Params
+
+from . import hdrs
+from .helpers import (
+    _SENTINEL,
+    ChainMapProxy,
+    HeadersMixin,
+    RequestKey,
+    parse_http_date,
+    reify,
+    sentinel,
+)
+from .http_writer import VERSIONS, HttpVersion, HttpVersion10
+from .streams import EMPTY_PAYLOAD, StreamReader
+from .typedefs import JSONDecoder, LooseHeaders, RawHeaders, StrOrURL
+from .web_exceptions import HTTPRequestEntityTooLarge, HTTPUnsupportedMediaType
+
+if TYPE_CHECKING:
+    from .web_app import Application
+    from .web_protocol import RequestHandler, ServerExchange
+    from .web_response import StreamResponse
+    from .web_urldispatcher import ResourceRoute, UrlMappingMatchInfo
+
+__all__ = ("BaseRequest", "Request")
+
+_T = TypeVar("_T")
+
+_FORM_TYPES: Final = frozenset({"", "application/x-www-form-urlencoded"})
+
+
+class BaseRequest(MutableMapping[str | RequestKey[Any], Any], HeadersMixin):
+    """A request; the server makes it.
+
+    Args:
+        event: the engine's event.
+        exchange: where the content comes from and the response goes to.
+        client_max_size: octets of content that ``read`` and its like accept; 0: any.
+        client_max_fields: fields of a form that ``post`` accepts.
+    """
+
+    POST_METHODS: Final = frozenset(
+        {hdrs.METH_PATCH, hdrs.METH_POST, hdrs.METH_PUT, hdrs.METH_TRACE, hdrs.METH_DELETE}
+    )
+
+    _client_max_size = 1048576
+    _client_max_fields = 1000
+    _state: dict[str | RequestKey[Any], Any] | None = None
+    _read_bytes: bytes | None = None
+    _post: MultiDictProxy[str] | None = None
+    _prepare_apps: tuple[Application, ...] = ()
+    """The applications with ``on_response_prepare`` on the way to the handler."""
+
+    def __init__(
+        self,
+        event: RequestEvent,
+        exchange: ServerExchange,
+        *,
+        client_max_size: int = 1048576,
+        client_max_fields: int = 1000,
+    ) -> None:
+        self._event = event
+        self._exchange = exchange
+        self._cache: dict[str, Any] = {}
+        if client_max_size != 1048576:
+            self._client_max_size = client_max_size
+        if client_max_fields != 1000:
+            self._client_max_fields = client_max_fields
+
+    def clone(
+        self,
+        *,
+        method: str | _SENTINEL = sentinel,
+        rel_url: StrOrURL | _SENTINEL = sentinel,
+        headers: LooseHeaders | _SENTINEL = sentinel,
+        scheme: str | _SENTINEL = sentinel,
+        host: str | _SENTINEL = sentinel,
+        remote: str | _SENTINEL = sentinel,
+        client_max_size: int | _SENTINEL = sentinel,
+        client_max_fields: int | _SENTINEL = sentinel,
+    ) -> BaseRequest:
+        """Return a request like this one, but for what is given.
+
+        Raises RuntimeError once the content was read.
+        """
+        if self._read_bytes is not None:
+            raise RuntimeError("Cannot clone request after reading its content")
+        event = replace(self._event)
+        if method is not sentinel:
+            event.method, event.protocol = method, None
+        if rel_url is not sentinel:
+            event.target = str(URL(rel_url))
+        if headers is not sentinel:
+            event.headers = tuple(CIMultiDict(headers).items())
+        made = type(self)(
+            event,
+            self._exchange,
+            client_max_size=self._client_max_size
+            if client_max_size is sentinel
+            else client_max_size,
+            client_max_fields=(
+                self._client_max_fields if client_max_fields is sentinel else client_max_fields
+            ),
+        )
+        made._state = dict(self._storage)
+        given = {"scheme": scheme, "host": host, "remote": remote}
+        made._cache.update(
+            {name: self._cache[name] for name in given if name in self._cache},
+            **{name: value for name, value in given.items() if value is not sentinel},
+        )
+        return made
+
+    # -- the connection -------------------------------------------------------------------
+
+    @property
+    def task(self) -> asyncio.Task[None]:
+        """The task of the handler."""
+        task = self._exchange.task
+        assert task is not None
+        return task
+
+    @property
+    def protocol(self) -> RequestHandler:
+        """The connection."""
+        return self._exchange.driver
+
+    @property
+    def transport(self) -> asyncio.Transport | None:
+        """The transport, or ``None`` when the client is gone."""
+        return self._exchange.driver.transport
+
+    def get_extra_info(self, name: str, default: Any = None) -> Any:  # as asyncio types it
+        """Return what the transport knows under ``name``."""
+        return self._exchange.driver.get_extra_info(name, default)
+
+    @reify
+    def remote(self) -> str | None:
+        """The address of the client, without port; ``None`` on a Unix socket."""
+        peername = self._exchange.driver.peername
+        return str(peername[0]) if isinstance(peername, tuple) else None
+
+    @reify
+    def scheme(self) -> str:
+        """``http`` or ``https``, what the transport is."""
+        return self._exchange.driver.config.scheme
+
+    @property
+    def secure(self) -> bool:
+        """Whether the scheme is https."""
+        return self.scheme == "https"
+
+    @reify
+    def host(self) -> str:
+        """The Host field; without one the address on which the connection came in."""
+        if self._event.authority:
+            return self._event.authority
+        sockname = self.get_extra_info("sockname")
+        return str(sockname[0]) if isinstance(sockname, tuple) else "localhost"
+
+    @reify
+    def keep_alive(self) -> bool:
+        """Whether the client wants the connection to live on (RFC 9112 section 9.3)."""
+        version = self._event.http_version
+        if version == "2":
+            return True
+        options = ",".join(self.headers.getall(hdrs.CONNECTION, ())).lower().split(",")
+        tokens = {option.strip(" \t") for option in options}
+        return "close" not in tokens and (version != "1.0" or "keep-alive" in tokens)
+
+    # -- the head ---------------------------------------------------------------------------
+
+    @property
+    def version(self) -> HttpVersion:
+        """The HTTP version of the request."""
+        return VERSIONS[self._event.http_version]
+
+    @property
+    def method(self) -> str:
+        """The method; ``GET`` for a WebSocket over HTTP/2 (see the module)."""
+        event = self._event
+        if event.protocol is not None and event.method == hdrs.METH_CONNECT:
+            return hdrs.METH_GET
+        return event.method
+
+    @reify
+    def headers(self) -> CIMultiDictProxy[str]:
+        """The header fields."""
+        event = self._event
+        headers = CIMultiDict(event.headers)
+        if event.http_version == "2" and event.authority and hdrs.HOST not in headers:
+            headers = CIMultiDict([("Host", event.authority), *event.headers])
+        return CIMultiDictProxy(headers)
+
+    @property
+    def _headers(self) -> CIMultiDictProxy[str]:
+        """The header fields, for ``HeadersMixin``."""
+        return self.headers
+
+    @reify
+    def raw_headers(self) -> RawHeaders:
+        """The header fields as octets."""
+        return tuple((encode(name), encode(value)) for name, value in self.headers.items())
+
+    @reify
+    def rel_url(self) -> URL:
+        """Path and query."""
+        path, mark, query = self._event.target.partition("?")
+        return URL.build(path=path, query_string=query if mark else "", encoded=True)
+
+    @reify
+    def url(self) -> URL:
+        """The whole URL, by scheme and Host."""
+        return URL(f"{self.scheme}://{self.host}").join(self.rel_url)
+
+    @property
+    def path(self) -> str:
+        """The path, percent-decoded."""
+        return self.rel_url.path
+
+    @property
+    def path_qs(self) -> str:
+        """Path and query, encoded."""
+        return str(self.rel_url)
+
+    @property
+    def raw_path(self) -> str:
+        """The target as it came."""
+        return self._event.target
+
+    @property
+    def query(self) -> MultiDictProxy[str]:
+        """The parameters of the query."""
+        return self.rel_url.query
+
+    @property
+    def query_string(self) -> str:
+        """The query, percent-decoded."""
+        return self.rel_url.query_string
+
+    @reify
+    def cookies(self) -> Mapping[str, str]:
+        """The cookies; pairs that cannot be read are left out."""
+        # RFC 9113 section 8.2.3: HTTP/2 may send them in several fields.
+        raw = "; ".join(self.headers.getall(hdrs.COOKIE, ()))
+        return MappingProxyType(_parse_cookies(raw))
+
+    @reify
+    def if_modified_since(self) -> datetime | None:
+        """If-Modified-Since, or ``None``."""
+        return parse_http_date(self.headers.get(hdrs.IF_MODIFIED_SINCE))
+
+    @reify
+    def if_unmodified_since(self) -> datetime | None:
+        """If-Unmodified-Since, or ``None``."""
+        return parse_http_date(self.headers.get(hdrs.IF_UNMODIFIED_SINCE))
+
+    @reify
+    def if_range(self) -> datetime | None:
+        """If-Range, if it is a date."""
+        return parse_http_date(self.headers.get(hdrs.IF_RANGE))
+
+    def _accepts_trailers(self) -> bool:
+        """RFC 9110 section 10.1.4."""
+        members = ",".join(self.headers.getall(hdrs.TE, ())).lower().split(",")
+        return any(member.strip(" \t") == "trailers" for member in members)
+
+    # -- the content ------------------------------------------------------------------------
+
+    @property
+    def client_max_size(self) -> int:
+        """Octets of content that ``read`` and its like accept; 0: any."""
+        return self._client_max_size
+
+    @property
+    def client_max_fields(self) -> int:
+        """Fields of a form that ``post`` accepts."""
+        return self._client_max_fields
+
+    @property
+    def content(self) -> StreamReader:
+        """The content as a stream."""
+        return self._exchange.content
+
+    @property
+    def body_exists(self) -> bool:
+        """Whether the request has content, read or not."""
+        return self.content is not EMPTY_PAYLOAD
+
+    @property
+    def can_read_body(self) -> bool:
+        """Whether there is content left to read."""
+        return not self.content.at_eof()
+
+    @property
+    def trailers(self) -> CIMultiDictProxy[str]:
+        """The trailer fields, once the content was read to its end."""
+        return CIMultiDictProxy(CIMultiDict(self._exchange.trailers))
+
+    async def read(self) -> bytes:
+        """Return the content; it is kept for the next call.
+
+        Raises HTTPRequestEntityTooLarge above ``client_max_size``, RequestPayloadError
+        for content that breaks the protocol, ClientConnectionResetError when the client
+        is gone.
+        """
+        if self._read_bytes is None:
+            limit = self._client_max_size
+            announced = self.content_length
+            if limit and announced is not None and announced > limit:
+                # Before the client sends it, if it waits for 100 Continue.
+                raise HTTPRequestEntityTooLarge(max_size=limit, actual_size=announced)
+            content = self.content
+            pieces = []
+            size = 0
+            while piece := await content.readany():
+                pieces.append(piece)
+                size += len(piece)
+                if limit and size > limit:
+                    raise HTTPRequestEntityTooLarge(max_size=limit, actual_size=size)
+            self._read_bytes = b"".join(pieces)
+        return self._read_bytes
+
+    async def text(self) -> str:
+        """Return the content as text, by its charset or UTF-8.
+
+        Raises HTTPUnsupportedMediaType for an unknown charset, and what ``read`` raises.
+        """
+        octets = await self.read()
+        charset = self.charset or "utf-8"
+        try:
+            return octets.decode(charset)
+        except LookupError:
+            raise HTTPUnsupportedMediaType(text=f"unknown charset: {charset}") from None
+
+    async def json(self, *, loads: JSONDecoder = json.loads) -> Any:
+        """Return the content, decoded by ``loads``."""
+        return loads(await self.text())
+
+    async def post(self) -> MultiDictProxy[str]:
+        """Return the fields of an urlencoded form; empty for other methods and types.
+
+        Raises ValueError for more than ``client_max_fields`` fields, and what ``read``
+        raises.
+        """
+        if self._post is None:
+            fields: MultiDict[str] = MultiDict()
+            if self.method in self.POST_METHODS:
+                content_type = self.content_type
+                if content_type in _FORM_TYPES or hdrs.CONTENT_TYPE not in self.headers:
+                    fields.extend(await self._read_form())
+                elif content_type == "multipart/form-data":
+                    raise HTTPUnsupportedMediaType(text="multipart/form-data is not supported")
+            self._post = MultiDictProxy(fields)
+        return self._post
+
+    async def _read_form(self) -> list[tuple[str, str]]:
+        charset = self.charset or "utf-8"
+        text = (await self.read()).rstrip().decode(charset)
+        return parse_qsl(
+            text,
+            keep_blank_values=True,
+            encoding=charset,
+            max_num_fields=self._client_max_fields or None,
+        )
+
+    async def release(self) -> None:
+        """Read what is left of the content and drop it."""
+        content = self.content
+        while await content.readany():
+            pass
+
+    # -- answering ----------------------------------------------------------------------------
+
+    async def send_informational(self, status: int, headers: LooseHeaders = ()) -> None:
+        """Send a 1xx response ahead of the response, such as 103 Early Hints (RFC 8297).
+
+        Nothing is sent to an HTTP/1.0 client, which knows no 1xx (RFC 9110 section 15.2).
+        Raises LocalProtocolError for another status, or after the response began.
+        """
+        if self.version != HttpVersion10:
+            fields: Headers = tuple(CIMultiDict(headers).items())
+            exchange = self._exchange
+            exchange.send(InformationalResponse(exchange.stream_id, status, fields))
+
+    async def _prepare_hook(self, response: StreamResponse) -> None:
+        """Called when the head of ``response`` is made, before it is sent."""
+
+    # -- mapping ------------------------------------------------------------------------------
+
+    @overload
+    def __getitem__(self, key: RequestKey[_T]) -> _T: ...
+    @overload
+    def __getitem__(self, key: str) -> Any: ...
+    def __getitem__(self, key: str | RequestKey[_T]) -> Any:
+        return self._storage[key]
+
+    @overload
+    def __setitem__(self, key: RequestKey[_T], value: _T) -> None: ...
+    @overload
+    def __setitem__(self, key: str, value: Any) -> None: ...
+    def __setitem__(self, key: str | RequestKey[_T], value: Any) -> None:
+        self._storage[key] = value
+
+    def __delitem__(self, key: str | RequestKey[Any]) -> None:
+        del self._storage[key]
+
+    def __len__(self) -> int:
+        return len(self._storage)
+
+    def __iter__(self) -> Iterator[str | RequestKey[Any]]:
+        return iter(self._storage)
+
+    @property
+    def _storage(self) -> dict[str | RequestKey[Any], Any]:
+        state = self._state
+        if state is None:
+            state = self._state = {}
+        return state
+
+    # A request equals only itself, empty or not, and is true.
+    def __hash__(self) -> int:
+        return id(self)
+
+    def __eq__(self, other: object) -> bool:
+        return self is other
+
+    def __bool__(self) -> bool:
+        return True
+
+    def __repr__(self) -> str:
+        path = self.path.encode("ascii", "backslashreplace").decode("ascii")
+        return f"<{type(self).__name__} {self.method} {path} >"
+
+
+class Request(BaseRequest):
+    """A request to an ``Application``."""
+
+    _match_info: UrlMappingMatchInfo | None = None
+    # What the router found, until somebody asks for ``match_info``.
+    _route: ResourceRoute
+    _params: Params
+    _apps: tuple[Application, ...] = ()
+
+    @property
+    def match_info(self) -> UrlMappingMatchInfo:
+        """What the router found; a mapping of the path's variables."""
+        match_info = self._match_info
+        if match_info is None:
+            match_info = self._match_info = self._route.match_info(self._params, self._apps)
+        return match_info
+
+    @property
+    def app(self) -> Application:
+        """The application whose handler or middleware runs."""
+        match_info = self._match_info
+        if match_info is None:
+            return self._apps[-1]
+        return match_info.current_app
+
+    @property
+    def config_dict(self) -> ChainMapProxy:
+        """The keys of the application and of those around it, the innermost first."""
+        apps = self.match_info.apps
+        return ChainMapProxy(reversed(apps[: apps.index(self.app) + 1]))
+
+    def clone(self, **changes: Any) -> Request:
+        """Return a request like this one, but for ``changes`` (see ``BaseRequest``)."""
+        made = cast("Request", super().clone(**changes))
+        made._match_info = self.match_info
+        made._prepare_apps = self._prepare_apps
+        return made
+
+    async def _prepare_hook(self, response: StreamResponse) -> None:
+        for app in self._prepare_apps:
+            await app.on_response_prepare.send(self, response)
+
+
+def _parse_cookies(raw: str) -> dict[str, str]:
+    cookies: dict[str, str] = {}
+    for pair in raw.split(";"):
+        name, mark, value = pair.partition("=")
+        name = name.strip(" \t")
+        if mark and name:
+            cookies.setdefault(name, _unquote_cookie(value.strip(" \t")))
+    return cookies
+
+
+def _unquote_cookie(value: str) -> str:
+    return SimpleCookie().value_decode(value)[0] if value.startswith('"') else value

@@ -1,0 +1,829 @@
+"""Responses of the server: complete ones, and those written piece by piece.
+
+Strategy
+--------
+A ``StreamResponse`` sends its head in ``prepare``, its body in ``write``, its end in
+``write_eof``.  A ``Response`` knows its body beforehand and waits with the head, so that
+all of it leaves as one command; the engine then frames it by its length.
+
+Most responses are *plain*: a status, a body and a type, nothing else.  Their header
+multidict is made only if somebody looks at it, and what goes onto the wire is one of a few
+tuples that are made once a second (``_plain_headers``).  Whatever makes a response special
+(a header, a cookie, compression ...) clears ``_plain``, and it takes the longer way
+through ``_start``.
+
+Rules
+-----
+* Framing belongs to the engine: no body after HEAD, with 204 and 304 (RFC 9110 section
+  6.4.1), chunks or the close of the connection where there is no length, and no
+  connection-specific fields on HTTP/2 (RFC 9113 section 8.2.2).
+* A body that is not as long as its Content-Length, or a field that would split the
+  message, raises LocalProtocolError.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import enum
+import json
+import time
+import warnings
+import zlib
+from collections.abc import Iterator, MutableMapping
+from concurrent.futures import Executor
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, Final, TypeVar, overload
+
+from multidict import CIMultiDict
+
+from plait_engine import Data, EndOfMessage, Headers
+from plait_engine import Response as Head
+
+from . import hdrs
+from .helpers import (
+    ETag,
+    HeadersMixin,
+    ResponseKey,
+    parse_http_date,
+    rfc822_formatted_time,
+    sentinel,
+    validate_etag_value,
+)
+from .http import SERVER_SOFTWARE
+from .http_writer import HttpVersion10, HttpVersion11
+from .typedefs import JSONBytesEncoder, JSONEncoder, LooseHeaders
+from .web_cookies import CookieMixin
+
+if TYPE_CHECKING:
+    from .web_protocol import ServerExchange
+    from .web_request import BaseRequest
+
+__all__ = (
+    "ContentCoding",
+    "Response",
+    "StreamResponse",
+    "json_bytes_response",
+    "json_response",
+)
+
+_T = TypeVar("_T")
+
+LARGE_BODY: Final = 65536
+"""A longer body is sent in pieces, waiting for the peer (asyncio's high-water mark)."""
+
+_REASONS: Final = {int(status): status.phrase for status in HTTPStatus}
+_NO_BODY_STATUSES: Final = frozenset({204, 304})
+_TEXT_PLAIN: Final = "text/plain; charset=utf-8"
+_JSON: Final = "application/json; charset=utf-8"
+_OCTETS: Final = "application/octet-stream"
+
+
+class ContentCoding(enum.Enum):
+    """The codings that a response can be compressed with, in the order of preference."""
+
+    deflate = "deflate"
+    gzip = "gzip"
+    identity = "identity"
+
+
+_WBITS: Final = {ContentCoding.deflate: zlib.MAX_WBITS, ContentCoding.gzip: 16 + zlib.MAX_WBITS}
+
+
+class _PlainHeaders:
+    """The header sections of plain responses, made once a second for each type."""
+
+    def __init__(self) -> None:
+        self._second = 0
+        self._by_type: dict[str | None, Headers] = {}
+
+    def get(self, content_type: str | None) -> Headers:
+        second = int(time.time())
+        if second != self._second:
+            self._second = second
+            self._by_type = {}
+        headers = self._by_type.get(content_type)
+        if headers is None:
+            pairs = [("Date", rfc822_formatted_time()), ("Server", SERVER_SOFTWARE)]
+            if content_type is not None:
+                pairs.insert(0, ("Content-Type", content_type))
+            headers = self._by_type[content_type] = tuple(pairs)
+        return headers
+
+
+_plain_headers: Final = _PlainHeaders()
+
+
+class StreamResponse(MutableMapping[str | ResponseKey[Any], Any], HeadersMixin, CookieMixin):
+    """A response whose body is written piece by piece.
+
+    Args:
+        status: the status code.
+        reason: the reason phrase of HTTP/1.1; the standard one by default.  Raises
+            ValueError when it has a CR or LF.
+        headers: header fields.
+    """
+
+    _status: int
+    # What most responses do not have is a default of the class, not of each instance.
+    _reason: str | None = None
+    _multidict: CIMultiDict[str] | None = None
+    _type: str | None = None
+    """Content-Type, while there is no ``_multidict``."""
+    _state: dict[str | ResponseKey[Any], Any] | None = None
+    _plain = False
+    _keep_alive: bool | None = None
+    _chunked = False
+    _compression = False
+    _compression_force: ContentCoding | None = None
+    _compression_strategy: int | None = None
+    _compressor: zlib._Compress | None = None
+    _trailers: Headers = ()
+    _request: BaseRequest | None = None
+    _exchange: ServerExchange | None = None
+    """Where the response goes, once it is prepared."""
+    _head: Head | None = None
+    """The head that is ready and not yet sent."""
+    _eof_sent = False
+    _body_length = 0
+
+    def __init__(
+        self,
+        *,
+        status: int = 200,
+        reason: str | None = None,
+        headers: LooseHeaders | None = None,
+        _real_headers: CIMultiDict[str] | None = None,
+    ) -> None:
+        if _real_headers is not None:
+            self._multidict = _real_headers
+        elif headers is not None:
+            self._multidict = CIMultiDict(headers)
+        self.set_status(status, reason)
+
+    # -- status -------------------------------------------------------------------------
+
+    @property
+    def prepared(self) -> bool:
+        """True once the head is made."""
+        return self._eof_sent or self._exchange is not None
+
+    @property
+    def task(self) -> asyncio.Task[None] | None:
+        """The task of the request, once the response is prepared."""
+        return None if self._request is None else self._request.task
+
+    @property
+    def status(self) -> int:
+        """The status code."""
+        return self._status
+
+    @property
+    def reason(self) -> str:
+        """The reason phrase."""
+        return _REASONS.get(self._status, "") if self._reason is None else self._reason
+
+    def set_status(self, status: int, reason: str | None = None) -> None:
+        """Set status and reason; not after the head was made."""
+        self._check_unprepared("change the response status code")
+        self._status = int(status)
+        if reason is not None:
+            if "\r" in reason or "\n" in reason:
+                raise ValueError("Reason cannot contain \\r or \\n")
+            self._plain = False
+        self._reason = reason
+
+    def _check_unprepared(self, what: str) -> None:
+        if self._exchange is not None:
+            raise RuntimeError(f"Cannot {what} after the headers have been sent")
+
+    # -- framing and persistence ----------------------------------------------------------
+
+    @property
+    def keep_alive(self) -> bool | None:
+        """Whether the connection lives on; ``None``: not decided yet."""
+        return self._keep_alive
+
+    def force_close(self) -> None:
+        """Close an HTTP/1.1 connection after this response.  HTTP/2 has no such thing."""
+        self._plain = False
+        self._keep_alive = False
+
+    @property
+    def chunked(self) -> bool:
+        """Whether chunked coding was asked for."""
+        return self._chunked
+
+    def enable_chunked_encoding(self, chunk_size: int | None = None) -> None:
+        """Send the body without its length.
+
+        Raises RuntimeError when a Content-Length is set.  ``chunk_size`` is deprecated.
+        """
+        if chunk_size is not None:
+            warnings.warn("Chunk size is deprecated", DeprecationWarning, stacklevel=2)
+        if hdrs.CONTENT_LENGTH in self.headers:
+            raise RuntimeError("You can't enable chunked encoding when a content length is set")
+        self._chunked = True
+
+    @property
+    def compression(self) -> bool:
+        """Whether compression was asked for."""
+        return self._compression
+
+    def enable_compression(
+        self, force: bool | ContentCoding | None = None, strategy: int | None = None
+    ) -> None:
+        """Compress the body, with ``force`` or what the client accepts.
+
+        ``strategy`` is zlib's.  A boolean ``force`` is deprecated.
+        """
+        if isinstance(force, bool):
+            warnings.warn("Using boolean for force is deprecated", DeprecationWarning, stacklevel=2)
+            force = ContentCoding.deflate if force else None
+        elif force is not None and not isinstance(force, ContentCoding):
+            raise TypeError("force should be one of ContentCoding")
+        self._plain = False
+        self._compression = True
+        self._compression_force = force
+        self._compression_strategy = strategy
+
+    def set_trailers(self, trailers: LooseHeaders) -> None:
+        """Send ``trailers`` behind the body (RFC 9110 section 6.5).
+
+        They may be set until ``write_eof``.  On HTTP/1.1 they need a body without length
+        and a client that says ``TE: trailers``; to others they are not sent.
+        """
+        if self._eof_sent:
+            raise RuntimeError("Cannot set trailers after the end was sent")
+        self._plain = False
+        self._trailers = tuple(CIMultiDict(trailers).items())
+
+    # -- header fields ----------------------------------------------------------------------
+
+    @property
+    def headers(self) -> CIMultiDict[str]:
+        """The header fields."""
+        headers = self._multidict
+        if headers is None:
+            headers = self._multidict = CIMultiDict()
+            if self._type is not None:
+                headers["Content-Type"] = self._type
+        self._plain = False
+        return headers
+
+    @property
+    def _headers(self) -> CIMultiDict[str]:
+        """The header fields, for ``HeadersMixin``."""
+        return self.headers
+
+    @property
+    def body_length(self) -> int:
+        """Octets of body that were sent, after compression."""
+        return self._body_length
+
+    @property
+    def content_length(self) -> int | None:
+        """Content-Length, or ``None``; ``None`` removes it."""
+        return HeadersMixin.content_length.fget(self)  # type: ignore[attr-defined,no-any-return]  # mypy takes the property for its value
+
+    @content_length.setter
+    def content_length(self, value: int | None) -> None:
+        if value is None:
+            self.headers.pop(hdrs.CONTENT_LENGTH, None)
+            return
+        if self._chunked:
+            raise RuntimeError("You can't set content length when chunked encoding is enable")
+        self.headers[hdrs.CONTENT_LENGTH] = str(int(value))
+
+    @property
+    def content_type(self) -> str:
+        """The media type, ``application/octet-stream`` when none is set."""
+        return HeadersMixin.content_type.fget(self)  # type: ignore[attr-defined,no-any-return]  # likewise
+
+    @content_type.setter
+    def content_type(self, value: str) -> None:
+        self.headers[hdrs.CONTENT_TYPE] = _join_type(str(value), self.charset)
+
+    @property
+    def charset(self) -> str | None:
+        """The ``charset`` parameter of the media type; needs a media type to be set."""
+        return HeadersMixin.charset.fget(self)  # type: ignore[attr-defined,no-any-return]  # likewise
+
+    @charset.setter
+    def charset(self, value: str | None) -> None:
+        if hdrs.CONTENT_TYPE not in self.headers:
+            raise RuntimeError("Setting charset for no content type doesn't make sense")
+        charset = None if value is None else str(value).lower()
+        self.headers[hdrs.CONTENT_TYPE] = _join_type(self.content_type, charset)
+
+    @property
+    def last_modified(self) -> datetime | None:
+        """Last-Modified; takes a datetime, a timestamp, or a string as it stands."""
+        return parse_http_date(self.headers.get(hdrs.LAST_MODIFIED))
+
+    @last_modified.setter
+    def last_modified(self, value: float | datetime | str | None) -> None:
+        if value is None:
+            self.headers.pop(hdrs.LAST_MODIFIED, None)
+            return
+        if isinstance(value, int | float):
+            value = datetime.fromtimestamp(-(-value // 1), UTC)
+        elif isinstance(value, datetime):
+            value = value.astimezone(UTC) if value.tzinfo else value.replace(tzinfo=UTC)
+            if value.microsecond:
+                value = value.replace(microsecond=0) + timedelta(seconds=1)
+        elif not isinstance(value, str):
+            raise TypeError(f"Unsupported type for last_modified: {type(value).__name__}")
+        self.headers[hdrs.LAST_MODIFIED] = (
+            value if isinstance(value, str) else format_datetime(value, usegmt=True)
+        )
+
+    @property
+    def etag(self) -> ETag | None:
+        """The entity tag; takes an ``ETag`` or the text of a strong one."""
+        value = self.headers.get(hdrs.ETAG)
+        if not value:
+            return None
+        if value == "*":
+            return ETag(value="*")
+        return ETag(value=value.removeprefix("W/")[1:-1], is_weak=value.startswith("W/"))
+
+    @etag.setter
+    def etag(self, value: ETag | str | None) -> None:
+        if value is None:
+            self.headers.pop(hdrs.ETAG, None)
+            return
+        tag = ETag(value) if isinstance(value, str) else value
+        if not isinstance(tag, ETag):
+            raise ValueError(
+                f"Unsupported etag type: {type(value)}. etag must be str, ETag or None"
+            )
+        validate_etag_value(tag.value)
+        weak = "W/" if tag.is_weak else ""
+        self.headers[hdrs.ETAG] = "*" if tag.value == "*" else f'{weak}"{tag.value}"'
+
+    # -- sending ----------------------------------------------------------------------------
+
+    async def prepare(self, request: BaseRequest) -> None:
+        """Make the head for ``request`` and send it.
+
+        Later calls do nothing.  Raises ClientConnectionResetError when the client is gone.
+        """
+        if self._eof_sent or self._exchange is not None:
+            return
+        await self._start(request)
+        self._send_head()
+
+    async def write(self, data: bytes | bytearray | memoryview) -> None:
+        """Send a piece of the body, then wait until the client takes more.
+
+        Raises ClientConnectionResetError when the client is gone.
+        """
+        if not isinstance(data, bytes | bytearray | memoryview):
+            raise TypeError(f"data argument must be byte-ish ({type(data)!r})")
+        exchange = self._exchange
+        if self._eof_sent:
+            raise RuntimeError("Cannot call write() after write_eof()")
+        if exchange is None:
+            raise RuntimeError("Cannot call write() before prepare()")
+        piece = data if isinstance(data, bytes) else bytes(data)
+        if self._compressor is not None:
+            piece = self._compressor.compress(piece)
+        if not piece:
+            return
+        self._send_head()
+        self._body_length += len(piece)
+        exchange.send(Data(exchange.stream_id, piece))
+        await exchange.drain()
+
+    async def write_eof(self, data: bytes = b"") -> None:
+        """Send a last piece and end the body.  Later calls do nothing."""
+        if self._eof_sent:
+            return
+        if self._exchange is None:
+            raise RuntimeError("Response has not been started")
+        if self._compressor is not None:
+            data = self._compressor.compress(data) + self._compressor.flush()
+        await self._finish(data)
+
+    async def drain(self) -> None:
+        """Wait until the client takes more.  Deprecated: ``write`` does."""
+        warnings.warn("drain method is deprecated, use await resp.write()", DeprecationWarning, 2)
+        if self._exchange is not None and not self._eof_sent:
+            await self._exchange.drain()
+
+    def _send_head(self) -> None:
+        head, self._head = self._head, None
+        if head is not None:
+            assert self._exchange is not None
+            self._exchange.send(head)
+
+    async def _finish(self, data: bytes) -> None:
+        """Send the head if it waits, ``data``, and the end."""
+        exchange = self._exchange
+        assert exchange is not None
+        stream_id = exchange.stream_id
+        if len(data) > LARGE_BODY:
+            self._send_head()
+            exchange.send(Data(stream_id, data))
+            self._body_length += len(data)
+            data = b""
+            await exchange.drain()
+        head, self._head = self._head, None
+        body, end = Data(stream_id, data), EndOfMessage(stream_id, self._sendable_trailers())
+        if head is None:
+            exchange.send(body, end)
+        else:
+            exchange.send(head, body, end)
+        self._body_length += len(data)
+        self._eof_sent = True
+        self._compressor = None
+
+    def _send_plainly(self, request: BaseRequest, exchange: ServerExchange) -> bool:
+        """Send all of the response in one command, if it is plain; else do nothing."""
+        return False
+
+    async def _start(self, request: BaseRequest) -> None:
+        """Make the head."""
+        if self._keep_alive is None:
+            self._keep_alive = request.keep_alive
+        await self._start_compression(request)
+        self._complete_headers(request)
+        await request._prepare_hook(self)
+        self._request = request
+        self._exchange = exchange = request._exchange
+        self._head = Head(
+            exchange.stream_id, self._status, tuple(self.headers.items()), self._reason
+        )
+
+    async def _start_compression(self, request: BaseRequest) -> None:
+        """Choose the coding."""
+        coding = self._negotiate(request)
+        if coding is not None:
+            self.headers.pop(hdrs.CONTENT_LENGTH, None)
+            self._compressor = self._make_compressor(coding)
+
+    def _negotiate(self, request: BaseRequest) -> ContentCoding | None:
+        """Return the coding to compress with, and say it in the headers; ``None``: none."""
+        if not self._compression:
+            return None
+        coding = self._compression_force
+        if coding is None:
+            accepted = request.headers.get(hdrs.ACCEPT_ENCODING, "").lower()
+            coding = next((c for c in ContentCoding if c.value in accepted), None)
+        if coding is None or coding is ContentCoding.identity:
+            return None
+        self.headers[hdrs.CONTENT_ENCODING] = coding.value
+        return coding
+
+    def _make_compressor(self, coding: ContentCoding) -> zlib._Compress:
+        strategy = self._compression_strategy
+        return zlib.compressobj(
+            wbits=_WBITS[coding],
+            strategy=zlib.Z_DEFAULT_STRATEGY if strategy is None else strategy,
+        )
+
+    def _complete_headers(self, request: BaseRequest) -> None:
+        """Add what the server says itself to the header fields."""
+        headers = self.headers
+        version = request.version
+        has_body = self._status not in _NO_BODY_STATUSES
+        if self._chunked:
+            if version == HttpVersion10:
+                raise RuntimeError("Using chunked encoding is forbidden for HTTP/1.0")
+            headers.pop(hdrs.CONTENT_LENGTH, None)
+        elif has_body and self._trailers and version == HttpVersion11:
+            headers.pop(hdrs.CONTENT_LENGTH, None)
+        if not has_body:
+            headers.pop(hdrs.CONTENT_LENGTH, None)
+            headers.pop(hdrs.TRANSFER_ENCODING, None)
+        elif version == HttpVersion11 and hdrs.CONTENT_LENGTH not in headers:
+            headers[hdrs.TRANSFER_ENCODING] = "chunked"
+        if has_body and self._wants_type():
+            headers.setdefault(hdrs.CONTENT_TYPE, _OCTETS)
+        for cookie in self._cookie_fields():
+            headers.add(hdrs.SET_COOKIE, cookie)
+        headers.setdefault(hdrs.DATE, rfc822_formatted_time())
+        headers.setdefault(hdrs.SERVER, SERVER_SOFTWARE)
+        if not self._keep_alive and version == HttpVersion11:
+            headers.setdefault(hdrs.CONNECTION, "close")
+        elif self._keep_alive and version == HttpVersion10:
+            headers.setdefault(hdrs.CONNECTION, "keep-alive")
+
+    def _wants_type(self) -> bool:
+        return True
+
+    def _sendable_trailers(self) -> Headers:
+        """RFC 9110 section 6.5.1: trailers may get lost unless the client wants them."""
+        if not self._trailers or self._request is None:
+            return ()
+        request = self._request
+        if request.version == HttpVersion11 and not request._accepts_trailers():
+            return ()
+        return self._trailers
+
+    # -- mapping ------------------------------------------------------------------------------
+
+    @overload
+    def __getitem__(self, key: ResponseKey[_T]) -> _T: ...
+    @overload
+    def __getitem__(self, key: str) -> Any: ...
+    def __getitem__(self, key: str | ResponseKey[_T]) -> Any:
+        return self._storage[key]
+
+    @overload
+    def __setitem__(self, key: ResponseKey[_T], value: _T) -> None: ...
+    @overload
+    def __setitem__(self, key: str, value: Any) -> None: ...
+    def __setitem__(self, key: str | ResponseKey[_T], value: Any) -> None:
+        self._storage[key] = value
+
+    def __delitem__(self, key: str | ResponseKey[Any]) -> None:
+        del self._storage[key]
+
+    def __len__(self) -> int:
+        return len(self._storage)
+
+    def __iter__(self) -> Iterator[str | ResponseKey[Any]]:
+        return iter(self._storage)
+
+    @property
+    def _storage(self) -> dict[str | ResponseKey[Any], Any]:
+        state = self._state
+        if state is None:
+            state = self._state = {}
+        return state
+
+    # A response equals only itself, empty or not, and is true.
+    def __hash__(self) -> int:
+        return id(self)
+
+    def __eq__(self, other: object) -> bool:
+        return self is other
+
+    def __bool__(self) -> bool:
+        return True
+
+    def __repr__(self) -> str:
+        if self._eof_sent:
+            info = "eof"
+        elif self._request is not None:
+            info = f"{self._request.method} {self._request.path} "
+        else:
+            info = "not prepared"
+        return f"<{type(self).__name__} {self.reason} {info}>"
+
+
+class Response(StreamResponse):
+    """A response with a body that is known beforehand.
+
+    Args:
+        body: octets.
+        status, reason, headers: see ``StreamResponse``.
+        text: the body as text, in place of ``body``.
+        content_type: the media type, without charset; ``text/plain`` for ``text``.
+        charset: how ``text`` is encoded, UTF-8 by default.
+        zlib_executor_size: a longer body is compressed in an executor.
+        zlib_executor: that executor, the loop's by default.
+
+    Raises ValueError for arguments that contradict each other.
+    """
+
+    _plain = True
+    _body: bytes | None = None
+    _zlib_executor_size = 4096
+    _zlib_executor: Executor | None = None
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        cls._plain = (
+            cls.prepare is StreamResponse.prepare
+            and cls.write_eof is Response.write_eof
+            and cls._start is Response._start
+        )
+
+    def __init__(
+        self,
+        *,
+        body: Any = None,  # aiohttp's signature; see the setter of ``body``
+        status: int = 200,
+        reason: str | None = None,
+        text: str | None = None,
+        headers: LooseHeaders | None = None,
+        content_type: str | None = None,
+        charset: str | None = None,
+        zlib_executor_size: int = 4096,
+        zlib_executor: Executor | None = None,
+    ) -> None:
+        self._status = status
+        if reason is not None or type(status) is not int:
+            self.set_status(status, reason)
+        if headers is not None:
+            self._multidict = CIMultiDict(headers)
+            self._plain = False
+        if zlib_executor_size != 4096:
+            self._zlib_executor_size = zlib_executor_size
+        if zlib_executor is not None:
+            self._zlib_executor = zlib_executor
+        if text is not None:
+            if body is not None:
+                raise ValueError("body and text are not allowed together")
+            self._set_text(text, content_type, charset)
+        else:
+            if content_type is not None or charset is not None:
+                self._set_type(content_type or _OCTETS, charset)
+            if body is not None:
+                self.body = body
+
+    def _set_type(self, content_type: str, charset: str | None) -> None:
+        if "charset" in content_type:
+            raise ValueError("charset must not be in content_type argument")
+        if self._multidict is not None:
+            if hdrs.CONTENT_TYPE in self._multidict:
+                raise ValueError(
+                    "passing both Content-Type header and content_type or charset params"
+                    " is forbidden"
+                )
+            self._multidict[hdrs.CONTENT_TYPE] = _join_type(content_type, charset)
+        else:
+            self._type = _join_type(content_type, charset)
+
+    def _set_text(self, text: str, content_type: str | None, charset: str | None) -> None:
+        if not isinstance(text, str):
+            raise TypeError(f"text argument must be str ({type(text)!r})")
+        if content_type is None and charset is None:
+            if self._multidict is None:
+                self._type = _TEXT_PLAIN
+            elif hdrs.CONTENT_TYPE in self._multidict:
+                charset = self.charset
+            else:
+                # First, so that it is where one looks for it.
+                self._multidict = CIMultiDict(
+                    [("Content-Type", _TEXT_PLAIN), *self._multidict.items()]
+                )
+        else:
+            self._set_type(content_type or "text/plain", charset or "utf-8")
+        self._body = text.encode(charset or "utf-8")
+
+    @property
+    def body(self) -> bytes | None:
+        """The body.  Raises ValueError for what is no octets."""
+        return self._body
+
+    @body.setter
+    def body(self, body: bytes | bytearray | memoryview | None) -> None:
+        if body is None or type(body) is bytes:
+            self._body = body
+        elif isinstance(body, bytes | bytearray | memoryview):
+            self._body = bytes(body)
+        else:
+            raise ValueError(f"Unsupported body type {type(body)!r}")
+
+    @property
+    def text(self) -> str | None:
+        """The body as text, by its charset or UTF-8."""
+        return None if self._body is None else self._body.decode(self.charset or "utf-8")
+
+    @text.setter
+    def text(self, text: str) -> None:
+        if not isinstance(text, str):
+            raise TypeError(f"text argument must be str ({type(text)!r})")
+        if self._multidict is None and self._type is None:
+            self._type = _TEXT_PLAIN
+            self._body = text.encode()
+            return
+        if self.content_type == _OCTETS:
+            self.content_type = "text/plain"
+        if self.charset is None:
+            self.charset = "utf-8"
+        self._body = text.encode(self.charset or "utf-8")
+
+    @property
+    def content_length(self) -> int | None:
+        """The length of the body as it is, unless it is chunked or a header says another."""
+        if self._chunked:
+            return None
+        if self._multidict is not None and hdrs.CONTENT_LENGTH in self._multidict:
+            return super().content_length
+        return None if self._body is None else len(self._body)
+
+    @content_length.setter
+    def content_length(self, value: int | None) -> None:
+        raise RuntimeError("Content length is set automatically")
+
+    async def prepare(self, request: BaseRequest) -> None:
+        """Make the head for ``request``; it is sent with the first octets of the body."""
+        if not self._eof_sent and self._exchange is None:
+            await self._start(request)
+
+    async def write_eof(self, data: bytes = b"") -> None:
+        """Send the body, ``data``, and the end.  Later calls do nothing."""
+        if self._eof_sent:
+            return
+        if self._exchange is None:
+            raise RuntimeError("Response has not been started")
+        await self._finish((self._body or b"") + data)
+
+    def _send_plainly(self, request: BaseRequest, exchange: ServerExchange) -> bool:
+        body = self._body or b""
+        if (
+            not self._plain
+            or self._cookies is not None
+            or self._exchange is not None
+            or request._prepare_apps
+            or len(body) > LARGE_BODY
+        ):
+            return False
+        content_type = self._type
+        if content_type is None and body:
+            content_type = _OCTETS
+        stream_id = exchange.stream_id
+        self._eof_sent = True
+        exchange.send(
+            Head(stream_id, self._status, _plain_headers.get(content_type)),
+            Data(stream_id, body),
+            EndOfMessage(stream_id),
+        )
+        self._body_length = len(body)
+        return True
+
+    async def _start_compression(self, request: BaseRequest) -> None:
+        coding = self._negotiate(request) if self._body else None
+        if coding is None:
+            return
+        body = self._body
+        assert body is not None
+        compressor = self._make_compressor(coding)
+        if len(body) > self._zlib_executor_size:
+            loop = asyncio.get_running_loop()
+            self._body = await loop.run_in_executor(
+                self._zlib_executor, lambda: compressor.compress(body) + compressor.flush()
+            )
+        else:
+            self._body = compressor.compress(body) + compressor.flush()
+        self.headers.pop(hdrs.CONTENT_LENGTH, None)
+
+    def _complete_headers(self, request: BaseRequest) -> None:
+        if not self._chunked and hdrs.CONTENT_LENGTH not in self.headers:
+            self.headers[hdrs.CONTENT_LENGTH] = str(len(self._body or b""))
+        super()._complete_headers(request)
+
+    def _wants_type(self) -> bool:
+        return bool(self._body)
+
+
+def _join_type(content_type: str, charset: str | None) -> str:
+    return content_type if charset is None else f"{content_type}; charset={charset}"
+
+
+def json_response(
+    data: Any = sentinel,  # whatever ``dumps`` takes
+    *,
+    text: str | None = None,
+    body: bytes | None = None,
+    status: int = 200,
+    reason: str | None = None,
+    headers: LooseHeaders | None = None,
+    content_type: str = "application/json",
+    dumps: JSONEncoder = json.dumps,
+) -> Response:
+    """Return a response with ``data`` as JSON.
+
+    Raises ValueError when ``text`` or ``body`` is given too.
+    """
+    if data is not sentinel:
+        if text or body:
+            raise ValueError("only one of data, text, or body should be specified")
+        text = dumps(data)
+    return Response(
+        text=text,
+        body=body,
+        status=status,
+        reason=reason,
+        headers=headers,
+        content_type=content_type,
+    )
+
+
+def json_bytes_response(
+    data: Any = sentinel,  # whatever ``dumps`` takes
+    *,
+    dumps: JSONBytesEncoder,
+    body: bytes | None = None,
+    status: int = 200,
+    reason: str | None = None,
+    headers: LooseHeaders | None = None,
+    content_type: str = "application/json",
+) -> Response:
+    """Return a response with ``data`` as JSON, from an encoder that makes octets.
+
+    Raises ValueError when ``body`` is given too.
+    """
+    if data is not sentinel:
+        if body is not None:
+            raise ValueError("only one of data or body should be specified")
+        body = dumps(data)
+    return Response(
+        body=body, status=status, reason=reason, headers=headers, content_type=content_type
+    )

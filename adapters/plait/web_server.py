@@ -1,0 +1,148 @@
+"""The server: what all its connections have in common, and what runs a request.
+
+A ``Server`` is the protocol factory that asyncio calls for each connection.  It makes the
+engine's configuration once, from aiohttp's arguments and from the engine's own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from typing import Any, TypeAlias, TypeVar
+
+from plait_engine import Config, Limits, Timeouts
+from plait_engine import Request as RequestEvent
+from plait_engine.engines import EngineName
+
+from .abc import AbstractAccessLogger
+from .web_log import AccessLogger, access_logger, server_logger
+from .web_protocol import RequestHandler, ServerExchange
+from .web_request import BaseRequest
+from .web_response import StreamResponse
+
+__all__ = ("Server",)
+
+# A request factory makes requests of a class that the handler knows: Any.
+RequestFactory: TypeAlias = Callable[[RequestEvent, ServerExchange], Any]
+_S = TypeVar("_S", Limits, Timeouts)
+RequestCallback: TypeAlias = Callable[[Any], Awaitable[StreamResponse]]
+
+
+class Server:
+    """Serves requests with ``handler``, on any number of connections.
+
+    Args:
+        handler: takes a request, returns a response.
+        request_factory: makes the request; ``BaseRequest`` by default.
+        handler_cancellation: cancel a handler when its client goes away.
+        keepalive_timeout: seconds between requests of a connection; 0 or ``None``: any.
+        tcp_keepalive: set SO_KEEPALIVE.
+        logger: for errors.
+        access_log, access_log_class, access_log_format: the access log; ``access_log=None``
+            switches it off.
+        debug: show tracebacks to clients.
+        max_line_size, max_headers, max_field_size, lingering_time, read_bufsize: the
+            engine's ``max_line_size``, ``max_fields``, ``max_field_size``, ``close`` time
+            and ``read_high_water``, by aiohttp's names.
+        limits, timeouts: the engine's, for the others.
+        engine: ``"native"`` or ``"reference"``.
+        http2: speak HTTP/2 to clients that do.
+    """
+
+    def __init__(
+        self,
+        handler: RequestCallback,
+        *,
+        request_factory: RequestFactory | None = None,
+        handler_cancellation: bool = False,
+        loop: asyncio.AbstractEventLoop | None = None,
+        keepalive_timeout: float | None = 3630.0,
+        tcp_keepalive: bool = True,
+        logger: logging.Logger = server_logger,
+        access_log_class: type[AbstractAccessLogger] = AccessLogger,
+        access_log: logging.Logger | None = access_logger,
+        access_log_format: str = AccessLogger.LOG_FORMAT,
+        debug: bool = False,
+        max_line_size: int | None = None,
+        max_headers: int | None = None,
+        max_field_size: int | None = None,
+        lingering_time: float | None = None,
+        read_bufsize: int | None = None,
+        limits: Limits | None = None,
+        timeouts: Timeouts | None = None,
+        engine: EngineName = "native",
+        http2: bool = True,
+    ) -> None:
+        self.request_handler = handler
+        self.make_request: RequestFactory = request_factory or BaseRequest
+        self.handler_cancellation = handler_cancellation
+        self.requests_count = 0
+        self.logger = logger
+        self.debug = debug
+        self.tcp_keepalive = tcp_keepalive
+        self.engine: EngineName = engine
+        self.http2 = http2
+        self.access_logger = access_log_class(access_log, access_log_format) if access_log else None
+        self.config = Config(
+            limits=_override(
+                limits or Limits(),
+                max_line_size=max_line_size,
+                max_fields=max_headers,
+                max_field_size=max_field_size,
+                read_high_water=read_bufsize,
+            ),
+            timeouts=_override(
+                replace(timeouts or Timeouts(), keep_alive=keepalive_timeout or None),
+                close=lingering_time,
+            ),
+            detect_http2=http2,
+            random=os.urandom,
+        )
+        self.tls_config = replace(self.config, scheme="https", detect_http2=False)
+        self._loop = loop
+        self._connections: dict[RequestHandler, None] = {}
+
+    @property
+    def request_factory(self) -> RequestFactory:
+        """What makes requests."""
+        return self.make_request
+
+    @property
+    def access_log_enabled(self) -> bool:
+        """Whether the access logger writes anything now."""
+        return self.access_logger is not None and self.access_logger.enabled
+
+    @property
+    def connections(self) -> list[RequestHandler]:
+        """The open connections."""
+        return list(self._connections)
+
+    def __call__(self) -> RequestHandler:
+        """Make the protocol of a new connection."""
+        return RequestHandler(self, loop=self._loop or asyncio.get_running_loop())
+
+    def connection_made(self, handler: RequestHandler) -> None:
+        """A connection began."""
+        self._connections[handler] = None
+
+    def connection_lost(self, handler: RequestHandler, exc: BaseException | None = None) -> None:
+        """A connection ended."""
+        self._connections.pop(handler, None)
+
+    def pre_shutdown(self) -> None:
+        """Close idle connections, and the others when their requests are done."""
+        for handler in self.connections:
+            handler.close()
+
+    async def shutdown(self, timeout: float | None = None) -> None:
+        """Wait for the handlers up to ``timeout`` seconds, then end every connection."""
+        await asyncio.gather(*(handler.shutdown(timeout) for handler in self.connections))
+        self._connections.clear()
+
+
+def _override(settings: _S, **given: Any) -> _S:  # values of the fields' types
+    """Return ``settings`` with what is ``given`` and not ``None``."""
+    return replace(settings, **{k: v for k, v in given.items() if v is not None})

@@ -1,0 +1,830 @@
+"""The router: resources, their routes, and which of them answers a request.
+
+A resource is a path, perhaps with variables; a route is one of its methods and a handler.
+Which resource matches is decided by ``plait_engine.routing``; this module gives it
+aiohttp's classes, names and errors.  A sub-application is a resource that matches all
+below its prefix; its own router decides on.
+"""
+
+from __future__ import annotations
+
+import abc
+import inspect
+import re
+import warnings
+from collections.abc import (
+    Awaitable,
+    Callable,
+    Generator,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sized,
+)
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeAlias
+
+from yarl import URL
+
+from plait_engine.routing import (
+    SEGMENT,
+    NoMatch,
+    Params,
+    RouteTable,
+    Subtree,
+    Template,
+    decode_path,
+)
+
+from . import hdrs
+from .abc import AbstractMatchInfo, AbstractRouter, AbstractView
+from .http_writer import HttpVersion10
+from .typedefs import Handler
+from .web_exceptions import (
+    HTTPException,
+    HTTPExpectationFailed,
+    HTTPMethodNotAllowed,
+    HTTPNotFound,
+)
+from .web_response import StreamResponse
+
+if TYPE_CHECKING:
+    from .web_app import Application
+    from .web_request import Request
+    from .web_routedef import AbstractRouteDef
+
+__all__ = (
+    "AbstractResource",
+    "AbstractRoute",
+    "DynamicResource",
+    "PlainResource",
+    "PrefixedSubAppResource",
+    "Resource",
+    "ResourceRoute",
+    "UrlDispatcher",
+    "UrlMappingMatchInfo",
+    "View",
+)
+
+ExpectHandler: TypeAlias = Callable[["Request"], Awaitable[StreamResponse | None]]
+Found: TypeAlias = tuple["ResourceRoute", Params, tuple["Application", ...]]
+"""A route, the variables of its path, and the sub-applications on the way to it."""
+
+
+class AbstractRoute(abc.ABC):
+    """A method and its handler.
+
+    Raises TypeError for a handler that cannot be called; one that is no coroutine function
+    is deprecated.
+    """
+
+    def __init__(
+        self,
+        method: str,
+        handler: Handler | type[AbstractView],
+        *,
+        expect_handler: ExpectHandler | None = None,
+        resource: AbstractResource | None = None,
+    ) -> None:
+        self._method = method
+        self._handler = _as_handler(handler)
+        self._expect_handler = expect_handler
+        self._resource = resource
+
+    @property
+    def method(self) -> str:
+        """The method, ``*`` for any."""
+        return self._method
+
+    @property
+    def handler(self) -> Handler:
+        """The handler."""
+        return self._handler
+
+    @property
+    @abc.abstractmethod
+    def name(self) -> str | None:
+        """The name of the resource."""
+
+    @property
+    def resource(self) -> AbstractResource | None:
+        """The resource that the route belongs to."""
+        return self._resource
+
+    @abc.abstractmethod
+    def get_info(self) -> dict[str, Any]:
+        """Return a description of the path, of any shape."""
+
+    @abc.abstractmethod
+    def url_for(self, *args: str, **kwargs: str) -> URL:
+        """Return the URL for these variables."""
+
+    async def handle_expect_header(self, request: Request) -> StreamResponse | None:
+        """Answer to ``Expect``: with a response, or ``None`` to go on."""
+        if self._expect_handler is None:
+            return None
+        return await self._expect_handler(request)
+
+
+def check_expectation(request: Request) -> None:
+    """Refuse any expectation but 100-continue (RFC 9110 section 10.1.1).
+
+    Raises HTTPExpectationFailed.
+    """
+    expect = request.headers.get(hdrs.EXPECT, "100-continue")
+    if request.version != HttpVersion10 and expect.lower() != "100-continue":
+        raise HTTPExpectationFailed(text=f"Unknown Expect: {expect}")
+
+
+def _as_handler(handler: Handler | type[AbstractView]) -> Handler:
+    """Return a function that takes a request and returns an awaitable."""
+    if inspect.iscoroutinefunction(handler):
+        return handler
+    if isinstance(handler, type) and issubclass(handler, AbstractView):
+        return _view_handler(handler)
+    if not callable(handler):
+        raise TypeError(f"Only async functions are allowed as web-handlers, got {handler!r}")
+    if not inspect.iscoroutinefunction(getattr(handler, "__call__", None)):  # noqa: B004  # the method, not whether there is one
+        warnings.warn(
+            "Bare functions are deprecated, use async ones", DeprecationWarning, stacklevel=5
+        )
+    return _bare_handler(handler)
+
+
+def _view_handler(view: type[AbstractView]) -> Handler:
+    async def handler(request: Request) -> StreamResponse:
+        return await view(request)
+
+    return handler
+
+
+def _bare_handler(function: Callable[[Request], Any]) -> Handler:
+    async def handler(request: Request) -> StreamResponse:
+        result = function(request)
+        if inspect.isawaitable(result):
+            result = await result
+        assert isinstance(result, StreamResponse)
+        return result
+
+    return handler
+
+
+class UrlMappingMatchInfo(dict[str, str], AbstractMatchInfo):
+    """What the router found: the path's variables, the route, and the applications."""
+
+    __slots__ = ("_apps", "_current_app", "_frozen", "_route")
+
+    def __init__(self, match_dict: dict[str, str], route: AbstractRoute) -> None:
+        super().__init__(match_dict)
+        self._route = route
+        self._apps: list[Application] = []
+        self._current_app: Application | None = None
+        self._frozen = False
+
+    @property
+    def handler(self) -> Handler:
+        """The handler of the route."""
+        return self._route.handler
+
+    @property
+    def route(self) -> AbstractRoute:
+        """The route."""
+        return self._route
+
+    @property
+    def expect_handler(self) -> ExpectHandler:
+        """What answers to ``Expect``."""
+        return self._route.handle_expect_header
+
+    @property
+    def http_exception(self) -> HTTPException | None:
+        """The error to answer with, when nothing matches."""
+        return None
+
+    def get_info(self) -> dict[str, Any]:
+        """Return a description of the route's path."""
+        return self._route.get_info()
+
+    @property
+    def apps(self) -> tuple[Application, ...]:
+        """The applications on the way to the handler, the outermost first."""
+        return tuple(self._apps)
+
+    def add_app(self, app: Application) -> None:
+        """Put ``app`` around the others.  Raises RuntimeError when frozen."""
+        if self._frozen:
+            raise RuntimeError("Cannot change apps stack after .freeze() call")
+        if self._current_app is None:
+            self._current_app = app
+        self._apps.insert(0, app)
+
+    @property
+    def current_app(self) -> Application:
+        """The application whose code runs now."""
+        assert self._current_app is not None
+        return self._current_app
+
+    @current_app.setter
+    def current_app(self, app: Application) -> None:
+        if app not in self._apps:
+            raise RuntimeError(f"Expected one of the following apps {self._apps!r}, got {app!r}")
+        self._current_app = app
+
+    def freeze(self) -> None:
+        """Take no more applications."""
+        self._frozen = True
+
+    def __repr__(self) -> str:
+        return f"<MatchInfo {super().__repr__()}: {self._route}>"
+
+
+class MatchInfoError(UrlMappingMatchInfo):
+    """What the router found is an error."""
+
+    __slots__ = ("_exception",)
+
+    def __init__(self, http_exception: HTTPException) -> None:
+        self._exception = http_exception
+        super().__init__({}, SystemRoute(http_exception))
+
+    @property
+    def http_exception(self) -> HTTPException | None:
+        """The error to answer with."""
+        return self._exception
+
+    def __repr__(self) -> str:
+        return f"<MatchInfoError {self._exception.status}: {self._exception.reason}>"
+
+
+class SystemRoute(AbstractRoute):
+    """Answers with an error."""
+
+    def __init__(self, http_exception: HTTPException) -> None:
+        super().__init__(hdrs.METH_ANY, self._handle)
+        self._http_exception = http_exception
+
+    async def _handle(self, request: Request) -> NoReturn:
+        raise self._http_exception
+
+    @property
+    def name(self) -> str | None:
+        """It has none."""
+        return None
+
+    @property
+    def status(self) -> int:
+        """The status of the error."""
+        return self._http_exception.status
+
+    @property
+    def reason(self) -> str:
+        """The reason phrase of the error."""
+        return self._http_exception.reason
+
+    def url_for(self, *args: str, **kwargs: str) -> URL:
+        """It has none: raises RuntimeError."""
+        raise RuntimeError(".url_for() is not allowed for SystemRoute")
+
+    def get_info(self) -> dict[str, Any]:
+        """Return the error."""
+        return {"http_exception": self._http_exception}
+
+    def __repr__(self) -> str:
+        return f"<SystemRoute {self.status}: {self.reason}>"
+
+
+class AbstractResource(Sized, Iterable["AbstractRoute"]):
+    """A place in the URL space."""
+
+    def __init__(self, *, name: str | None = None) -> None:
+        self._name = name
+
+    @property
+    def name(self) -> str | None:
+        """The name, for ``router[name]``."""
+        return self._name
+
+    @property
+    @abc.abstractmethod
+    def canonical(self) -> str:
+        """The path with plain ``{name}`` for its variables."""
+
+    @abc.abstractmethod
+    def url_for(self, **kwargs: str) -> URL:
+        """Return the URL for these variables."""
+
+    @abc.abstractmethod
+    async def resolve(self, request: Request) -> tuple[UrlMappingMatchInfo | None, set[str]]:
+        """Return what matches ``request``, and the methods that the path has."""
+
+    @abc.abstractmethod
+    def add_prefix(self, prefix: str) -> None:
+        """Put ``prefix`` in front of the path, for a sub-application."""
+
+    @abc.abstractmethod
+    def get_info(self) -> dict[str, Any]:
+        """Return a description of the path, of any shape."""
+
+    def freeze(self) -> None:  # optional to override
+        """Take no more changes."""
+
+    @abc.abstractmethod
+    def raw_match(self, path: str) -> bool:
+        """Tell whether ``path`` is literally the path that was added."""
+
+
+class Resource(AbstractResource):
+    """A path with routes by method."""
+
+    def __init__(self, path: str, *, name: str | None = None) -> None:
+        super().__init__(name=name)
+        self._template = Template(path)
+        self._routes: dict[str, ResourceRoute] = {}
+
+    @property
+    def canonical(self) -> str:
+        """The path with plain ``{name}`` for its variables."""
+        return self._template.canonical
+
+    def add_route(
+        self,
+        method: str,
+        handler: type[AbstractView] | Handler,
+        *,
+        expect_handler: ExpectHandler | None = None,
+    ) -> ResourceRoute:
+        """Add a handler.  Raises RuntimeError when there is one for this method."""
+        for known in self._routes.values():
+            if known.method in (method, hdrs.METH_ANY):
+                raise RuntimeError(
+                    "Added route will never be executed, "
+                    f"method {known.method} is already registered"
+                )
+        route = ResourceRoute(method, handler, self, expect_handler=expect_handler)
+        self.register_route(route)
+        return route
+
+    def register_route(self, route: ResourceRoute) -> None:
+        """Add a route."""
+        assert isinstance(route, ResourceRoute), f"Instance of Route class is required, got {route}"
+        self._routes[route.method] = route
+
+    async def resolve(self, request: Request) -> tuple[UrlMappingMatchInfo | None, set[str]]:
+        """Return what matches ``request``, and the methods that the path has."""
+        params = self._template.match(_path_of(request))
+        if params is None:
+            return None, set()
+        route = self._routes.get(request.method) or self._routes.get(hdrs.METH_ANY)
+        found = None if route is None else UrlMappingMatchInfo(params, route)
+        return found, set(self._routes)
+
+    def add_prefix(self, prefix: str) -> None:
+        """Put ``prefix`` in front of the path."""
+        self._template = Template(prefix + self._template.path)
+
+    def raw_match(self, path: str) -> bool:
+        """Tell whether ``path`` is literally the path that was added."""
+        return self._template.path == path
+
+    def __len__(self) -> int:
+        return len(self._routes)
+
+    def __iter__(self) -> Iterator[ResourceRoute]:
+        return iter(self._routes.values())
+
+    def __repr__(self) -> str:
+        name = f"'{self.name}' " if self.name is not None else ""
+        return f"<{type(self).__name__} {name} {self.canonical}>"
+
+
+class PlainResource(Resource):
+    """A path without variables."""
+
+    def url_for(self) -> URL:  # type: ignore[override]  # it has no variables
+        """Return the URL."""
+        return URL.build(path=self._template.build({}), encoded=True)
+
+    def get_info(self) -> dict[str, Any]:
+        """Return the path."""
+        return {"path": self._template.literal}
+
+
+class DynamicResource(Resource):
+    """A path with variables."""
+
+    DYN: Final = re.compile(r"\{(?P<var>[_a-zA-Z][_a-zA-Z0-9]*)\}")
+    DYN_WITH_RE: Final = re.compile(r"\{(?P<var>[_a-zA-Z][_a-zA-Z0-9]*):(?P<re>.+)\}")
+    GOOD: Final = SEGMENT
+
+    def url_for(self, **parts: str) -> URL:
+        """Return the URL for these variables.  Raises KeyError when one is missing."""
+        return URL.build(path=self._template.build(parts), encoded=True)
+
+    def get_info(self) -> dict[str, Any]:
+        """Return the path and its regular expression."""
+        return {"formatter": self.canonical, "pattern": self._template.pattern}
+
+
+class PrefixResource(AbstractResource):
+    """All paths below a prefix."""
+
+    def __init__(self, prefix: str, *, name: str | None = None) -> None:
+        if prefix and not prefix.startswith("/"):
+            raise ValueError(f"a prefix must start with '/': {prefix!r}")
+        if prefix == "/":
+            raise ValueError("the prefix must be more than '/'")
+        super().__init__(name=name)
+        self._subtree = Subtree(prefix)
+
+    @property
+    def canonical(self) -> str:
+        """The prefix."""
+        return self._subtree.canonical
+
+    def add_prefix(self, prefix: str) -> None:
+        """Put ``prefix`` in front of the prefix."""
+        self._subtree = Subtree(prefix + self._subtree.path)
+
+    def raw_match(self, prefix: str) -> bool:
+        """Never: two sub-applications may have one prefix."""
+        return False
+
+
+class PrefixedSubAppResource(PrefixResource):
+    """A sub-application."""
+
+    def __init__(self, prefix: str, app: Application) -> None:
+        super().__init__(prefix)
+        self._app = app
+        _add_prefix_to_resources(app.router, prefix)
+
+    def add_prefix(self, prefix: str) -> None:
+        """Put ``prefix`` in front of the prefix, and of the resources of the application."""
+        super().add_prefix(prefix)
+        _add_prefix_to_resources(self._app.router, prefix)
+
+    def url_for(self, *args: str, **kwargs: str) -> URL:
+        """It has none: raises RuntimeError."""
+        raise RuntimeError(".url_for() is not supported by sub-application root")
+
+    def get_info(self) -> dict[str, Any]:
+        """Return application and prefix."""
+        return {"app": self._app, "prefix": self.canonical}
+
+    async def resolve(self, request: Request) -> tuple[UrlMappingMatchInfo | None, set[str]]:
+        """Return what the application's router finds, and the methods of the path."""
+        if self._subtree.match(_path_of(request)) is None:
+            return None, set()
+        match_info = await self._app.router.resolve(request)
+        match_info.add_app(self._app)
+        error = match_info.http_exception
+        allowed = error.allowed_methods if isinstance(error, HTTPMethodNotAllowed) else set()
+        return match_info, allowed
+
+    def __len__(self) -> int:
+        return len(self._app.router.routes())
+
+    def __iter__(self) -> Iterator[AbstractRoute]:
+        return iter(self._app.router.routes())
+
+    def __repr__(self) -> str:
+        return f"<PrefixedSubAppResource {self.canonical} -> {self._app!r}>"
+
+
+def _add_prefix_to_resources(router: UrlDispatcher, prefix: str) -> None:
+    for resource in router.resources():
+        resource.add_prefix(prefix)
+    router._table = None
+
+
+def _path_of(request: Request) -> str:
+    return decode_path(request.raw_path.partition("?")[0])
+
+
+class ResourceRoute(AbstractRoute):
+    """A route of a resource."""
+
+    _chain: Callable[[Request], Awaitable[StreamResponse]] | None = None
+    """The handler inside the middlewares of the applications, once it was composed."""
+    _prepare_apps: tuple[Application, ...] = ()
+    """Of those applications the ones with ``on_response_prepare``."""
+
+    def __init__(
+        self,
+        method: str,
+        handler: Handler | type[AbstractView],
+        resource: AbstractResource,
+        *,
+        expect_handler: ExpectHandler | None = None,
+    ) -> None:
+        super().__init__(method, handler, expect_handler=expect_handler, resource=resource)
+
+    @property
+    def name(self) -> str | None:
+        """The name of the resource."""
+        return None if self._resource is None else self._resource.name
+
+    def url_for(self, *args: str, **kwargs: str) -> URL:
+        """Return the URL for these variables."""
+        assert self._resource is not None
+        return self._resource.url_for(*args, **kwargs)
+
+    def get_info(self) -> dict[str, Any]:
+        """Return a description of the resource."""
+        assert self._resource is not None
+        return self._resource.get_info()
+
+    def match_info(self, params: Params, apps: tuple[Application, ...]) -> UrlMappingMatchInfo:
+        """Return the match of this route inside ``apps``."""
+        match_info = UrlMappingMatchInfo(params, self)
+        for app in reversed(apps):
+            match_info.add_app(app)
+        match_info.freeze()
+        return match_info
+
+    def __repr__(self) -> str:
+        return f"<ResourceRoute [{self.method}] {self._resource} -> {self.handler!r}"
+
+
+class View(AbstractView):
+    """A class with a method for each HTTP method: ``async def get(self)``.
+
+    Raises HTTPMethodNotAllowed for a method that it does not have.
+    """
+
+    def __await__(self) -> Generator[Any, None, StreamResponse]:
+        return self._dispatch().__await__()
+
+    async def _dispatch(self) -> StreamResponse:
+        method = self.request.method
+        handler = getattr(self, method.lower(), None) if method in hdrs.METH_ALL else None
+        if handler is None:
+            allowed = {name for name in hdrs.METH_ALL if hasattr(self, name.lower())}
+            raise HTTPMethodNotAllowed(method, allowed)
+        response = await handler()
+        assert isinstance(response, StreamResponse)
+        return response
+
+
+class ResourcesView(Sized, Iterable[AbstractResource]):
+    """The resources of a router, in the order in which they were added."""
+
+    def __init__(self, resources: list[AbstractResource]) -> None:
+        self._resources = resources
+
+    def __len__(self) -> int:
+        return len(self._resources)
+
+    def __iter__(self) -> Iterator[AbstractResource]:
+        return iter(self._resources)
+
+    def __contains__(self, resource: object) -> bool:
+        return resource in self._resources
+
+
+class RoutesView(Sized, Iterable[AbstractRoute]):
+    """The routes of all resources of a router."""
+
+    def __init__(self, resources: list[AbstractResource]) -> None:
+        self._routes = [route for resource in resources for route in resource]
+
+    def __len__(self) -> int:
+        return len(self._routes)
+
+    def __iter__(self) -> Iterator[AbstractRoute]:
+        return iter(self._routes)
+
+    def __contains__(self, route: object) -> bool:
+        return route in self._routes
+
+
+class UrlDispatcher(AbstractRouter, Mapping[str, AbstractResource]):
+    """The router of an application.  As a mapping it has the named resources."""
+
+    NAME_SPLIT_RE: Final = re.compile(r"[.:-]")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._resources: list[AbstractResource] = []
+        self._named_resources: dict[str, AbstractResource] = {}
+        self._table: RouteTable[ResourceRoute | AbstractResource] | None = None
+        """Made when it is needed, and again after a change."""
+        self._custom = False
+        """Some resource decides itself what it matches."""
+
+    # -- finding ------------------------------------------------------------------------------
+
+    def find(self, method: str, path: str) -> Found | NoMatch | None:
+        """Return what answers ``method`` at the decoded ``path``.
+
+        ``None``: only ``resolve`` can tell, because resources or routers of the
+        application's own are to be asked.
+        """
+        table = self._table or self._make_table()
+        if self._custom:
+            return None
+        found = table.match(method, path)
+        if isinstance(found, NoMatch):
+            return found
+        route, params = found
+        if type(route) is ResourceRoute:
+            return route, params, ()
+        assert isinstance(route, PrefixedSubAppResource)
+        app = route._app
+        router = app.router
+        if type(router) is not UrlDispatcher:
+            return None
+        inner = router.find(method, path)
+        if inner is None or isinstance(inner, NoMatch):
+            return None  # The error belongs to that application: resolve gives it.
+        return inner[0], inner[1], (app, *inner[2])
+
+    async def resolve(self, request: Request) -> UrlMappingMatchInfo:
+        """Return what answers ``request``; an error is a match too."""
+        table = self._table or self._make_table()
+        method = request.method
+        allowed: set[str] = set()
+        for routes, params in table.candidates(_path_of(request)):
+            route = routes.get(method) or routes.get(hdrs.METH_ANY)
+            if isinstance(route, ResourceRoute):
+                return UrlMappingMatchInfo(params, route)
+            if route is None:
+                allowed.update(routes)
+                continue
+            match_info, methods = await route.resolve(request)
+            if match_info is not None:
+                return match_info
+            allowed |= methods
+        if allowed:
+            return MatchInfoError(HTTPMethodNotAllowed(method, allowed))
+        return MatchInfoError(HTTPNotFound())
+
+    def _make_table(self) -> RouteTable[ResourceRoute | AbstractResource]:
+        table: RouteTable[ResourceRoute | AbstractResource] = RouteTable()
+        self._custom = False
+        for resource in self._resources:
+            if isinstance(resource, Resource) and type(resource).resolve is Resource.resolve:
+                table.add(resource._template, resource._routes)
+                continue
+            if not isinstance(resource, PrefixedSubAppResource):
+                self._custom = True
+            prefix = resource.canonical.partition("{")[0]
+            table.add(
+                Subtree(prefix.rpartition("/")[0] if "{" in resource.canonical else prefix),
+                {hdrs.METH_ANY: resource},
+            )
+        self._table = table
+        return table
+
+    # -- adding -------------------------------------------------------------------------------
+
+    def register_resource(self, resource: AbstractResource) -> None:
+        """Add a resource.
+
+        Raises RuntimeError when frozen, ValueError for a name that is taken or no name.
+        """
+        assert isinstance(resource, AbstractResource), (
+            f"Instance of AbstractResource class is required, got {resource!r}"
+        )
+        if self.frozen:
+            raise RuntimeError("Cannot register a resource into frozen router.")
+        name = resource.name
+        if name is not None:
+            for part in self.NAME_SPLIT_RE.split(name):
+                if not part.isidentifier() and not part.isdigit():
+                    raise ValueError(
+                        f"Incorrect route name {name!r}, the name should be a sequence of"
+                        " python identifiers separated by dash, dot or column"
+                    )
+            if name in self._named_resources:
+                raise ValueError(
+                    f"Duplicate {name!r}, already handled by {self._named_resources[name]!r}"
+                )
+            self._named_resources[name] = resource
+        self._resources.append(resource)
+        self._table = None
+
+    def index_resource(self, resource: AbstractResource) -> None:
+        """Take ``resource`` into account again, after its path changed."""
+        self._table = None
+
+    def unindex_resource(self, resource: AbstractResource) -> None:
+        """Forget where ``resource`` was, before its path changes."""
+        self._table = None
+
+    def add_resource(self, path: str, *, name: str | None = None) -> Resource:
+        """Return the resource of ``path``, a new one unless it was the last one added."""
+        if path and not path.startswith("/"):
+            raise ValueError("path should be started with / or be empty")
+        if self._resources:
+            last = self._resources[-1]
+            if last.name == name and last.raw_match(path):
+                assert isinstance(last, Resource)
+                return last
+        kind = DynamicResource if "{" in path or "}" in path else PlainResource
+        resource = kind(path, name=name)
+        self.register_resource(resource)
+        return resource
+
+    def add_route(
+        self,
+        method: str,
+        path: str,
+        handler: Handler | type[AbstractView],
+        *,
+        name: str | None = None,
+        expect_handler: ExpectHandler | None = None,
+    ) -> AbstractRoute:
+        """Add a handler for a method (``*``: any) and path."""
+        resource = self.add_resource(path, name=name)
+        return resource.add_route(_check_method(method), handler, expect_handler=expect_handler)
+
+    def add_head(self, path: str, handler: Handler, **kwargs: Any) -> AbstractRoute:
+        """Add a handler for HEAD."""
+        return self.add_route(hdrs.METH_HEAD, path, handler, **kwargs)
+
+    def add_options(self, path: str, handler: Handler, **kwargs: Any) -> AbstractRoute:
+        """Add a handler for OPTIONS."""
+        return self.add_route(hdrs.METH_OPTIONS, path, handler, **kwargs)
+
+    def add_get(
+        self,
+        path: str,
+        handler: Handler,
+        *,
+        name: str | None = None,
+        allow_head: bool = True,
+        **kwargs: Any,
+    ) -> AbstractRoute:
+        """Add a handler for GET, and for HEAD unless ``allow_head`` is false."""
+        resource = self.add_resource(path, name=name)
+        if allow_head:
+            resource.add_route(hdrs.METH_HEAD, handler, **kwargs)
+        return resource.add_route(hdrs.METH_GET, handler, **kwargs)
+
+    def add_post(self, path: str, handler: Handler, **kwargs: Any) -> AbstractRoute:
+        """Add a handler for POST."""
+        return self.add_route(hdrs.METH_POST, path, handler, **kwargs)
+
+    def add_put(self, path: str, handler: Handler, **kwargs: Any) -> AbstractRoute:
+        """Add a handler for PUT."""
+        return self.add_route(hdrs.METH_PUT, path, handler, **kwargs)
+
+    def add_patch(self, path: str, handler: Handler, **kwargs: Any) -> AbstractRoute:
+        """Add a handler for PATCH."""
+        return self.add_route(hdrs.METH_PATCH, path, handler, **kwargs)
+
+    def add_delete(self, path: str, handler: Handler, **kwargs: Any) -> AbstractRoute:
+        """Add a handler for DELETE."""
+        return self.add_route(hdrs.METH_DELETE, path, handler, **kwargs)
+
+    def add_view(self, path: str, handler: type[AbstractView], **kwargs: Any) -> AbstractRoute:
+        """Add a class for every method."""
+        return self.add_route(hdrs.METH_ANY, path, handler, **kwargs)
+
+    def add_routes(self, routes: Iterable[AbstractRouteDef]) -> list[AbstractRoute]:
+        """Add what ``web.get`` and its like made."""
+        return [route for definition in routes for route in definition.register(self)]
+
+    def freeze(self) -> None:
+        """Take no more resources."""
+        super().freeze()
+        for resource in self._resources:
+            resource.freeze()
+
+    # -- looking ------------------------------------------------------------------------------
+
+    def resources(self) -> ResourcesView:
+        """Return all resources."""
+        return ResourcesView(self._resources)
+
+    def routes(self) -> RoutesView:
+        """Return all routes."""
+        return RoutesView(self._resources)
+
+    def named_resources(self) -> Mapping[str, AbstractResource]:
+        """Return the resources that have a name."""
+        return MappingProxyType(self._named_resources)
+
+    def __getitem__(self, name: str) -> AbstractResource:
+        return self._named_resources[name]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._named_resources
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._named_resources)
+
+    def __len__(self) -> int:
+        return len(self._named_resources)
+
+
+_find_method = re.compile(r"[0-9A-Za-z!#\$%&'\*\+\-\.\^_`\|~]+").fullmatch
+
+
+def _check_method(method: str) -> str:
+    """Return ``method`` in upper case.  Raises ValueError if it is no token."""
+    upper = method.upper()
+    if not _find_method(upper):
+        raise ValueError(f"{upper} is not allowed HTTP method")
+    return upper
