@@ -39,7 +39,8 @@ _ACKNOWLEDGE_AT = 32768
 class WebSocketExchange(Exchange):
     """A WebSocket's stream.  Make it when the tunnel is accepted; then ``start`` it.
 
-    ``on_timed_out`` is called with the error when the machine declared the peer dead.
+    ``on_timed_out`` is called with the error when the machine declared the peer dead,
+    ``on_finished`` once, when nothing more happens on the stream.
     """
 
     __slots__ = (
@@ -53,6 +54,7 @@ class WebSocketExchange(Exchange):
         "credit",
         "loop",
         "machine",
+        "on_finished",
         "on_timed_out",
     )
 
@@ -61,6 +63,7 @@ class WebSocketExchange(Exchange):
         self.loop = driver.loop
         self.machine = machine
         self.on_timed_out: Callable[[Exception], None] | None = None
+        self.on_finished: Callable[[], None] | None = None
         self.credit = 0  # octets received and not acknowledged
         self.bell = Doorbell(driver.loop)
         self._end_sent = False
@@ -123,12 +126,11 @@ class WebSocketExchange(Exchange):
 
     def abort(self) -> None:
         """Give up the stream, and on HTTP/1.1 the connection with it."""
-        self._stop_timers()
         if self.exception is None:
             self.exception = ConnectionResetError("the WebSocket was given up")
         self.machine.connection_lost(self.exception, self.loop.time())
         super().reset()
-        self.forget()
+        self._finish()
         self.wake()
 
     # -- between transport and machine ----------------------------------------------
@@ -170,15 +172,23 @@ class WebSocketExchange(Exchange):
         if self._end_sent or self.driver.exchanges.get(self.stream_id) is not self:
             return
         self._end_sent = True
-        self._stop_timers()
-        if self._end_received:
-            self.forget()
-        else:
-            self._linger_timer = self.loop.call_later(self.driver.config.timeouts.close, self.abort)
         driver = self.driver
         driver.send(EndOfMessage(self.stream_id))
+        if self._end_received:
+            self._finish()
+            return
+        self._stop_timers()
+        self._linger_timer = self.loop.call_later(driver.config.timeouts.close, self.abort)
         if driver.tls and driver.engine.protocol == "http/1.1" and driver.transport is not None:
             driver.transport.close()  # TLS cannot half-close: what was the end of the stream?
+
+    def _finish(self) -> None:
+        """Nothing more happens on the stream."""
+        self._stop_timers()
+        self.forget()
+        finished, self.on_finished = self.on_finished, None
+        if finished is not None:
+            finished()
 
     # -- hooks --------------------------------------------------------------------------
 
@@ -191,15 +201,14 @@ class WebSocketExchange(Exchange):
         self._end_received = True
         self.machine.receive_eof(self.loop.time())
         if self._end_sent:
-            self._stop_timers()
-            self.forget()
+            self._finish()
         self._tell()
 
     def on_reset(self, event: StreamReset) -> None:
         error = event.error or ConnectionResetError("the WebSocket's stream was reset")
         self.exception = ConnectionResetError(str(error))
-        self._stop_timers()
         self.machine.connection_lost(error, self.loop.time())
+        self._finish()
         self._tell()
 
     def wake(self) -> None:
