@@ -38,6 +38,18 @@ def explanation(
     return None
 
 
+def compare(rules: Iterable[Rule], octets: bytes, native: Outcome, reference: Outcome) -> None:
+    """Fail unless the outcomes are the same, or differ as a rule explains."""
+    if native.same_as(reference):
+        return
+    message = (
+        f"nothing explains this difference\nnative:    {native.comparable()}"
+        f"\nreference: {reference.comparable()}"
+    )
+    if explanation(rules, octets, native, reference) is None:
+        raise AssertionError(message)
+
+
 # -- what conditions are made of ----------------------------------------------------------
 
 _bare_lf = re.compile(rb"(?<!\r)\n").search
@@ -262,3 +274,54 @@ def has_empty_line(octets: bytes) -> bool:
         or b"\r\n\r\n\r\n" in octets
         or bool(re.search(rb"\n\r\n[A-Z]", octets))
     )
+
+
+# -- HTTP/1.1: what a client receives ---------------------------------------------------------
+
+
+def http10_is_reused(octets: bytes, native: Outcome, reference: Outcome) -> bool:
+    """Native keeps the connection, as the HTTP/1.0 response says, and may use it again, or
+    find octets on it that nobody asked for.  The messages are the same."""
+    if not (b"HTTP/1.0" in octets and b"keep-alive" in octets.lower()):
+        return False
+    reference.refused, reference.failed = native.refused, native.failed
+    return native.same_as(reference)
+
+
+def folded_the_same(octets: bytes, native: Outcome, reference: Outcome) -> bool:
+    """The same, but for the white space where field lines were folded."""
+    if not _fold(octets):
+        return False
+    for outcome in (native, reference):
+        for message in outcome.messages.values():
+            message.headers = [(name, " ".join(value.split())) for name, value in message.headers]
+    return native.same_as(reference)
+
+
+def unknown_coding(octets: bytes, native: Outcome, reference: Outcome) -> bool:
+    """The last coding is not chunked: native reads to the end, the reference gives up."""
+    return b"transfer-encoding" in octets.lower() and reference.failed and not reference.messages
+
+
+RESPONSE_RULES = (
+    Rule(
+        "http10-keep-alive",
+        "RFC 9112 section 9.3",
+        "An HTTP/1.0 server may keep the connection.  Native uses it again, h11 never.",
+        http10_is_reused,
+    ),
+    Rule(
+        "obs-fold-space",
+        "RFC 9112 section 5.2",
+        "A client replaces a fold, with the white space around it, by spaces.  h11 keeps the"
+        " white space in front of the line end.",
+        folded_the_same,
+    ),
+    Rule(
+        "unknown-coding",
+        "RFC 9112 section 6.3, item 4",
+        "A response whose last transfer coding is not chunked ends with the connection.  h11"
+        " refuses every coding but chunked.",
+        unknown_coding,
+    ),
+)

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from plait_engine import Config, Role, create_connection
 from plait_engine.testing import Fragmenter, counting_random, whole
 from plait_engine.testing.strategies import fragmenters, http1_request_streams, mutated
+from tests.engine.differential import rules
 from tests.engine.differential.conftest import budget
 from tests.engine.differential.harness import Outcome, Run, differences
-from tests.engine.differential.rules import REQUEST_RULES, explanation
 
 CONFIG = Config(random=counting_random, upgrade_protocols=frozenset({"websocket", "foo/2"}))
 _statuses = re.compile(rb"HTTP/1\.1 ([0-9]{3}) ").findall
@@ -32,9 +32,7 @@ def serve(engine: str, octets: bytes, fragment: Fragmenter) -> Outcome:
 def compare(octets: bytes, fragment: Fragmenter) -> None:
     native = serve("native", octets, fragment)
     reference = serve("reference", octets, whole)
-    if not native.same_as(reference):
-        message = differences(native, reference)
-        assert explanation(REQUEST_RULES, octets, native, reference), message
+    rules.compare(rules.REQUEST_RULES, octets, native, reference)
 
 
 @budget(150)
