@@ -7,6 +7,7 @@
 * a command that was refused changed nothing: no output, no event, the getters say the same;
 * a timeout with nothing due is a no-op; one that was handled is over; all come to an end;
 * the state moves one way; after CLOSED every input is ignored and ``send`` refused;
+* a stream that the application gave up is silent;
 * the order of events holds, ``ConnectionClosed`` comes once and last.
 """
 
@@ -86,8 +87,9 @@ class Machine:
         self._state = connection.state
         self._last_event: Event | None = None
         self._unacknowledged: list[Data] = []
+        self._given_up: set[int] = set()
         connection.connection_made(self._now)
-        self._drain()
+        self.drain()
 
     def run(self) -> None:
         """Make the calls, then end the connection."""
@@ -95,7 +97,7 @@ class Machine:
             if self.choices.exhausted:
                 break
             self.choices.pick(OPERATIONS)(self)
-            self._drain()
+            self.drain()
         self._finish()
 
     # -- inputs -------------------------------------------------------------------
@@ -125,7 +127,7 @@ class Machine:
             self._now = max(self._now, deadline)
             self._handle_timeout()
             return
-        self._drain()
+        self.drain()
         before = self._look()
         self.connection.handle_timeout(self._now)
         self._check_unchanged(before, "a timeout with nothing due is a no-op")
@@ -139,7 +141,7 @@ class Machine:
 
     def _handle_timeout(self) -> None:
         self.connection.handle_timeout(self._now)
-        self._drain()
+        self.drain()
         following = self.connection.next_timeout()
         check(
             following is None or following > self._now,
@@ -152,8 +154,16 @@ class Machine:
 
     def send(self) -> None:
         stream_id = self._stream_id()
-        events = [self._event(stream_id) for _ in range(1 + self.choices.octet() % 4)]
-        self._command(lambda: self.connection.send(*events, now=self._now), events)
+        events = [self.make_event(stream_id) for _ in range(1 + self.choices.octet() % 4)]
+        self.command_send(*events)
+
+    def command_send(self, *events: Sendable) -> bool:
+        """Send as one command; return whether that was allowed."""
+        allowed = self._command(lambda: self.connection.send(*events, now=self._now), events)
+        if allowed:
+            self.drain()
+            self._given_up |= {e.stream_id for e in events if isinstance(e, StreamReset)}
+        return allowed
 
     def send_message(self) -> None:
         """Send what is right, so that the rare step is not always lost on a refusal."""
@@ -164,8 +174,7 @@ class Machine:
             else Response(stream_id, 200)
         )
         events = (head, Data(stream_id, self.choices.pick(BODIES)), EndOfMessage(stream_id))
-        sent = events[: 1 + self.choices.octet() % 3]
-        self._command(lambda: self.connection.send(*sent, now=self._now), sent)
+        self.command_send(*events[: 1 + self.choices.octet() % 3])
 
     def acknowledge(self) -> None:
         if self._unacknowledged:
@@ -189,18 +198,19 @@ class Machine:
         stream_id, size = self._stream_id(), self.choices.pick((0, 1, 5, 100))
         self._command(lambda: self.connection.reserve(stream_id, size, self._now), stream_id, size)
 
-    def _command(self, command: Callable[[], object], *details: object) -> None:
-        """Make a call that may be refused; then nothing must have changed."""
-        self._drain()
+    def _command(self, command: Callable[[], object], *details: object) -> bool:
+        """Make a call and return true; or it is refused, and nothing must have changed."""
+        self.drain()
         before = self._look()
         was_closed = self.connection.state is ConnectionState.CLOSED
         try:
             command()
         except LocalProtocolError:
             self._check_unchanged(before, "a refused command changes nothing", *details)
-        else:
-            if was_closed:
-                self._check_unchanged(before, "after CLOSED a command does nothing", *details)
+            return False
+        if was_closed:
+            self._check_unchanged(before, "after CLOSED a command does nothing", *details)
+        return True
 
     # -- outputs ------------------------------------------------------------------
 
@@ -208,15 +218,14 @@ class Machine:
         """The transport takes nothing from here on, or takes octets again."""
         self._blocked = not self._blocked
 
-    def _drain(self) -> None:
+    def drain(self) -> None:
         """Take the outputs, as after each call."""
         connection = self.connection
         while (event := connection.next_event()) is not None or self._take_output():
             if event is not None:
                 self._order.check(event)
                 self._last_event = event
-                if isinstance(event, Data):
-                    self._unacknowledged.append(event)
+                self.on_event(event)
         check(
             STATES.index(connection.state) >= STATES.index(self._state),
             "the state moves one way",
@@ -225,8 +234,22 @@ class Machine:
         )
         self._state = connection.state
 
+    def on_event(self, event: Event) -> None:
+        """Note what an event asks of the application."""
+        stream_id = getattr(event, "stream_id", None)
+        check(stream_id not in self._given_up, "a stream that was given up is silent", event)
+        if isinstance(event, Data):
+            self._unacknowledged.append(event)
+
+    def on_output(self, octets: bytes) -> None:
+        """The transport took ``octets``."""
+
     def _take_output(self) -> bool:
-        return not self._blocked and bool(self.connection.data_to_send())
+        if self._blocked:
+            return False
+        octets = self.connection.data_to_send()
+        self.on_output(octets)
+        return bool(octets)
 
     def _look(self) -> tuple[object, ...]:
         """Return what the getters say."""
@@ -258,7 +281,8 @@ class Machine:
         except LocalProtocolError:
             return self.choices.pick(STREAM_IDS)
 
-    def _event(self, stream_id: int) -> Sendable:
+    def make_event(self, stream_id: int) -> Sendable:
+        """Return an event to send, right or wrong."""
         pick = self.choices.pick
         kind = self.choices.octet() % 8
         if kind == 0:
@@ -287,10 +311,10 @@ class Machine:
 
     def _finish(self) -> None:
         self._blocked = bool(self.choices.octet() & 1)
-        self._drain()
+        self.drain()
         while self._unacknowledged:  # waiting for the application, a connection waits for ever
             self.acknowledge()
-            self._drain()
+            self.drain()
         for _ in range(MAX_TIMEOUTS):
             deadline = self.connection.next_timeout()
             if deadline is None:
@@ -300,7 +324,7 @@ class Machine:
             raise InvariantError("timeouts come to an end")
         self._blocked = False
         self.connection.connection_lost(None, self._now)
-        self._drain()
+        self.drain()
         check(
             isinstance(self._last_event, ConnectionClosed | PriorKnowledge),
             "ConnectionClosed is the last event of a lost connection",
@@ -311,7 +335,7 @@ class Machine:
         self.connection.receive_eof(self._now)
         self.connection.connection_lost(OSError("late"), self._now)
         self.connection.handle_timeout(self._now + 1e6)
-        self._drain()
+        self.drain()
         check(self.connection.next_timeout() is None, "a closed connection has no deadline")
         try:
             self.connection.send(Response(1, 200), now=self._now)

@@ -16,4 +16,6 @@ TARGETS = (
     "websocket_client",
     "operations_http1",
     "operations_http2",
+    "pair_http1",
+    "pair_http2",
 )
