@@ -76,7 +76,6 @@ class HTTP1Client(HTTP1Connection):
 
     __slots__ = (
         "_authority",
-        "_expects",
         "_head",
         "_head_octets",
         "_held",
@@ -90,7 +89,6 @@ class HTTP1Client(HTTP1Connection):
         self._protocol: str | None = None
         """The protocol of the Upgrade that was asked for."""
         self._informational = 0
-        self._expects = False
         self._hold = Hold.NO
         self._held: list[bytes] = []
         # A server repeats itself on a connection: keep what its last head meant.
@@ -154,7 +152,6 @@ class HTTP1Client(HTTP1Connection):
         outgoing.phase = _PHASE_DONE
         outgoing.framing = _NO_BODY
         outgoing.close = False
-        self._expects = False
         self._begin_exchange(request, [line.encode() + fields.block + b"\r\n"], now)
         return True
 
@@ -199,15 +196,18 @@ class HTTP1Client(HTTP1Connection):
         else:
             line += self._frame_content(event, fields, draft, length)
         draft.close = fields.close or self.state is not ConnectionState.OPEN
-        self._expects = fields.expects_continue and draft.framing is not Framing.NONE
         pieces.append(encode(line) + fields.block + b"\r\n")
 
     def _frame_tunnel(self, event: Request, fields: PreparedFields, draft: Outgoing) -> None:
         if fields.content_length or fields.chunked:
             raise LocalProtocolError("a request for a tunnel has no content")
-        if event.method == "CONNECT" and event.protocol is not None:
-            raise LocalProtocolError("HTTP/1.1 has no extended CONNECT: send GET")
-        draft.framing = Framing.NONE
+        if event.method == "CONNECT":
+            if event.protocol is not None:
+                raise LocalProtocolError("HTTP/1.1 has no extended CONNECT: send GET")
+            host = grammar.match_host(event.target)
+            if host is None or not host[1]:
+                raise LocalProtocolError(f"not a host and port to connect to: {event.target!r}")
+        draft.begin_body(Framing.NONE)
         draft.phase = Phase.SWITCHING
 
     def _frame_content(
@@ -255,12 +255,21 @@ class HTTP1Client(HTTP1Connection):
         self._read = Read.HEAD
         self._deadline = NEVER
         self._hold = Hold.NO
-        if self._expects:
+        if self._expects_continue():
             self._hold = Hold.WAIT
             self._held = pieces[1:]
             del pieces[1:]
             self._set_timer(Timer.CONTINUE, now + self.config.timeouts.expect_continue)
         self._enqueue(pieces, now)
+
+    def _expects_continue(self) -> bool:
+        """Tell whether the request just written asks for 100 Continue, and has content."""
+        outgoing = self._outgoing
+        return (
+            self._sent is not None
+            and self._sent.expects_continue
+            and (outgoing.framing is Framing.CHUNKED or outgoing.expected > 0)
+        )
 
     def _release(self, now: float) -> None:
         """Send the content that was held."""

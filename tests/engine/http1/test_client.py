@@ -645,9 +645,10 @@ def test_a_final_response_instead_of_100_drops_the_content() -> None:
     assert resets(endpoint) == []
 
 
-def test_expect_without_content_waits_for_nothing() -> None:
+@pytest.mark.parametrize("more", [[], [("Content-Length", "0")]])
+def test_expect_without_content_waits_for_nothing(more: list[tuple[str, str]]) -> None:
     endpoint = client()
-    endpoint.send(request(headers=[("Expect", "100-continue")]), EndOfMessage(1))
+    endpoint.send(request(headers=[("Expect", "100-continue"), *more]), EndOfMessage(1))
     assert endpoint.connection.next_timeout() is None
     endpoint.receive(OK)
     assert endpoint.connection.available_streams == 1

@@ -140,6 +140,11 @@ def test_bad_authorities(method: str, authority: str) -> None:
     assert "authority" in message
 
 
+@pytest.mark.parametrize("target", ["/", "*", "a", "a:", "http://a/"])
+def test_bad_targets_of_connect(target: str) -> None:
+    refused_by_client(Request(1, "CONNECT", "http", "a:1", target, ()))
+
+
 def test_bad_protocols() -> None:
     refused_by_client(Request(1, "GET", "http", "a", "/", (), protocol="a\r\nb"))
     refused_by_client(Request(1, "CONNECT", "http", "a:1", "a:1", (), protocol="websocket"))
