@@ -89,6 +89,7 @@ class HTTP2Core(Connection):
         "_decoder",
         "_encoder",
         "_first_unsent",
+        "_first_window",
         "_glitches",
         "_goaway_final",
         "_heads",
@@ -149,6 +150,7 @@ class HTTP2Core(Connection):
         self._window = ReceiveWindow(
             max(limits.connection_window, INITIAL_WINDOW), limits.max_connection_window
         )
+        self._first_window = limits.stream_window
         self._tuner = WindowTuner(self._window)
         self._resets = TokenBucket(limits.reset_burst, limits.reset_rate)
         self._glitches = TokenBucket(limits.glitch_burst, limits.glitch_rate)
@@ -195,7 +197,7 @@ class HTTP2Core(Connection):
         inbound = stream.inbound
         if inbound is None:
             limits = self.config.limits
-            size = limits.stream_window
+            size = self._first_window
             # Section 6.9.2: before the acknowledgement the peer may not know our size yet.
             available = size if self._is_settled else max(size, INITIAL_WINDOW)
             inbound = ReceiveWindow(size, max(size, limits.max_stream_window), available)

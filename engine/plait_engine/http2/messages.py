@@ -130,7 +130,9 @@ class MessageReceiver(HTTP2Core):
     def _check_data(self, stream: Stream, length: int, size: int, end: int) -> None:
         if stream.state & HALF_CLOSED_REMOTE:
             stream_error("DATA after the end of the message", ErrorCode.STREAM_CLOSED)
-        if size and not self._inbound(stream).receive(size):
+        # The only DATA of a message needs no window of its own if it fits into any.
+        is_only = end and stream.inbound is None and size <= self._first_window
+        if size and not is_only and not self._inbound(stream).receive(size):
             stream_error("DATA exceeds the stream's window", ErrorCode.FLOW_CONTROL_ERROR)
         if stream.receiving == HEAD:
             stream_error("DATA before the response")

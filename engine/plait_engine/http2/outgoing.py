@@ -44,6 +44,8 @@ from .validity import is_authority, is_path
 Fields: TypeAlias = tuple[tuple[str, str], ...]
 
 _KEPT: Final = 64
+_CONNECT_FIELDS: Final = 2
+"""Pseudo-header fields of a CONNECT without protocol, which has no ``:path`` (section 8.5)."""
 
 _is_scheme = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*").fullmatch  # RFC 3986 section 3.1
 
@@ -51,41 +53,35 @@ _is_scheme = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*").fullmatch  # RFC 3986 sectio
 class HeadWriter:
     """Makes header blocks' fields, with a memory of the last ones."""
 
-    __slots__ = ("_responses", "_sections")
+    __slots__ = ("_requests", "_responses")
 
     def __init__(self) -> None:
+        self._requests: dict[tuple[object, ...], tuple[Fields, Fields, int]] = {}
         self._responses: dict[tuple[object, ...], tuple[Fields, int]] = {}
-        self._sections: dict[tuple[tuple[str, str], ...], tuple[Fields, int, str | None]] = {}
 
     def request(self, request: Request) -> tuple[Fields, int]:
         """Return the fields of a request and its Content-Length, or ``NO_LENGTH``."""
-        fields, content_length, host = self._section(request.headers)
-        authority = request.authority if host is None else host
-        if request.method == "CONNECT" and request.protocol is None:
-            if not is_authority(authority, needs_port=True):
-                raise LocalProtocolError(f"CONNECT to {authority!r}, which is no host and port")
-            return ((":method", "CONNECT"), (":authority", authority), *fields), NO_LENGTH
-        if not is_authority(authority):
-            raise LocalProtocolError(f"the authority is {authority!r}")
-        if not is_token(request.method):
-            raise LocalProtocolError(f"the method is {request.method!r}")
-        if not _is_scheme(request.scheme):
-            raise LocalProtocolError(f"the scheme is {request.scheme!r}")
+        # All but the target is kept, which is what differs from request to request.
+        key = (
+            request.method,
+            request.scheme,
+            request.authority,
+            request.protocol,
+            *request.headers,
+        )
+        kept = self._requests.get(key)
+        if kept is None:
+            kept = _write_request(request)
+            if len(self._requests) >= _KEPT:
+                self._requests.clear()
+            self._requests[key] = kept
+        pseudo, fields, content_length = kept
+        if len(pseudo) == _CONNECT_FIELDS:
+            return pseudo + fields, content_length
         target = request.target
         if not is_path(target) and (target != "*" or request.method != "OPTIONS"):
             raise LocalProtocolError(f"the target is {target!r}, which is not in origin form")
-        pseudo = (
-            (":method", request.method),
-            (":scheme", request.scheme.lower()),
-            (":authority", authority),
-            (":path", target),
-        )
-        protocol = request.protocol
-        if protocol is None:
-            return pseudo + fields, content_length
-        if request.method != "CONNECT" or not is_token(protocol):
-            raise LocalProtocolError("only CONNECT takes a protocol, which is a token")
-        return (*pseudo, (":protocol", protocol), *fields), NO_LENGTH
+        return (*pseudo, (":path", target), *fields), content_length
 
     def response(self, status: int, headers: Headers) -> tuple[Fields, int]:
         """Return the fields of a response and its Content-Length, or ``NO_LENGTH``."""
@@ -100,7 +96,7 @@ class HeadWriter:
 
     def trailers(self, headers: Headers) -> Fields:
         """Return the fields of a trailer section."""
-        fields, _, host = self._section(headers)
+        fields, _, host = _write_section(headers)
         for name, _ in fields:
             if name in FORBIDDEN_TRAILERS:
                 raise LocalProtocolError(f"{name} is not allowed in trailers")
@@ -108,15 +104,32 @@ class HeadWriter:
             raise LocalProtocolError("host is not allowed in trailers")
         return fields
 
-    def _section(self, headers: Headers) -> tuple[Fields, int, str | None]:
-        key = tuple(headers)
-        section = self._sections.get(key)
-        if section is None:
-            section = _write_section(headers)
-            if len(self._sections) >= _KEPT:
-                self._sections.clear()
-            self._sections[key] = section
-        return section
+
+def _write_request(request: Request) -> tuple[Fields, Fields, int]:
+    """Return the pseudo-header fields but ``:path``, the others, and the Content-Length."""
+    fields, content_length, host = _write_section(request.headers)
+    authority = request.authority if host is None else host
+    if request.method == "CONNECT" and request.protocol is None:
+        if not is_authority(authority, needs_port=True):
+            raise LocalProtocolError(f"CONNECT to {authority!r}, which is no host and port")
+        return ((":method", "CONNECT"), (":authority", authority)), fields, NO_LENGTH
+    if not is_authority(authority):
+        raise LocalProtocolError(f"the authority is {authority!r}")
+    if not is_token(request.method):
+        raise LocalProtocolError(f"the method is {request.method!r}")
+    if not _is_scheme(request.scheme):
+        raise LocalProtocolError(f"the scheme is {request.scheme!r}")
+    pseudo = (
+        (":method", request.method),
+        (":scheme", request.scheme.lower()),
+        (":authority", authority),
+    )
+    protocol = request.protocol
+    if protocol is None:
+        return pseudo, fields, content_length
+    if request.method != "CONNECT" or not is_token(protocol):
+        raise LocalProtocolError("only CONNECT takes a protocol, which is a token")
+    return (*pseudo, (":protocol", protocol)), fields, NO_LENGTH
 
 
 def _write_response(status: int, headers: Headers) -> tuple[Fields, int]:

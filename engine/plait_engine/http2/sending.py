@@ -67,6 +67,7 @@ from .streams import (
 
 _WITHOUT_CONTENT: Final = frozenset({204, 304})
 _METHODS_WITH_CONTENT: Final = frozenset({"POST", "PUT", "PATCH"})
+_WITH_CONTENT: Final = _METHODS_WITH_CONTENT | {"CONNECT"}
 
 
 class Draft:
@@ -299,28 +300,41 @@ class Sender(Receiver):
 
     def _send_request(self, request: Request, events: tuple[Sendable, ...], now: float) -> None:
         """Open a stream (section 5.1.1)."""
-        if request.stream_id != self.next_stream_id():
-            raise LocalProtocolError(f"the next stream is {self.next_stream_id()}")
+        stream_id = self.next_stream_id()
+        if request.stream_id != stream_id:
+            raise LocalProtocolError(f"the next stream is {stream_id}")
         if request.protocol is not None and not self._peer.enable_connect_protocol:
             raise LocalProtocolError("the server has not offered extended CONNECT (RFC 8441)")
         fields, content_length = self._writer.request(request)
         sending = WAIT if request.method == "CONNECT" else BODY
-        stream = Stream(request.stream_id, OPEN, HEAD, sending, request.method, now)
-        stream.to_send = content_length
-        draft = Draft(stream, self._writer)
-        draft.heads.append(fields)
-        for event in events:
-            draft.add(event)
-        self._highest = request.stream_id
-        self._first_unsent = min(self._first_unsent, request.stream_id)
-        self._streams[request.stream_id] = stream
-        if not draft.ended or draft.pieces:
-            self._read_request_fields(stream, fields, now)
-        self._carry_out(stream, draft, now)
-        if request.stream_id + 2 > frames.MAX_STREAM_ID and self.state is ConnectionState.OPEN:
+        stream = Stream(stream_id, OPEN, HEAD, sending, request.method, now)
+        end = events[0] if len(events) == 1 else None
+        if (
+            type(end) is EndOfMessage
+            and not end.trailers
+            and content_length == NO_LENGTH
+            and request.method not in _WITH_CONTENT
+        ):
+            # The short cut for a request without content.
+            self._streams[stream_id] = stream
+            self._send_head(stream, fields, True)
+            self._end_local(stream, now)
+        else:
+            stream.to_send = content_length
+            draft = Draft(stream, self._writer)
+            draft.heads.append(fields)
+            for event in events:
+                draft.add(event)
+            self._streams[stream_id] = stream
+            if not draft.ended or draft.pieces:
+                self._read_request_fields(stream, fields, now)
+            self._carry_out(stream, draft, now)
+        self._highest = stream_id
+        self._first_unsent = min(self._first_unsent, stream_id)
+        if stream_id + 2 > frames.MAX_STREAM_ID and self.state is ConnectionState.OPEN:
             self._is_leaving = True
             self.state = ConnectionState.DRAINING
-            self._events.append(Draining(request.stream_id))
+            self._events.append(Draining(stream_id))
 
     def _read_request_fields(self, stream: Stream, fields: Fields, now: float) -> None:
         """Obey what the application asks of its own content."""
@@ -465,6 +479,10 @@ class Sender(Receiver):
 
     def next_stream_id(self) -> int:
         """Return the id for the next request (section 5.1.1)."""
-        if self.available_streams <= 0:
+        if (
+            self._is_server
+            or self.state is not ConnectionState.OPEN
+            or len(self._streams) >= self._peer.max_concurrent_streams
+        ):
             raise LocalProtocolError("no stream can be opened now")
         return self._highest + 2
