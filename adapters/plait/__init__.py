@@ -1,3 +1,158 @@
-"""plait: aiohttp's API with HTTP/2 everywhere, on a sans-IO engine."""
+"""plait: aiohttp's API with HTTP/2 everywhere, on a sans-IO engine.
+
+The client's names are here; the server's are in ``plait.web``.
+"""
 
 __version__ = "0.1.0"
+
+from . import hdrs as hdrs
+from .client import ClientSession, request
+from .client_exceptions import (
+    ClientConnectionError,
+    ClientConnectionResetError,
+    ClientConnectorCertificateError,
+    ClientConnectorDNSError,
+    ClientConnectorError,
+    ClientConnectorSSLError,
+    ClientError,
+    ClientHttpProxyError,
+    ClientOSError,
+    ClientPayloadError,
+    ClientProxyConnectionError,
+    ClientResponseError,
+    ClientSSLError,
+    ConnectionTimeoutError,
+    ContentTypeError,
+    InvalidURL,
+    InvalidUrlClientError,
+    InvalidUrlRedirectClientError,
+    NonHttpUrlClientError,
+    NonHttpUrlRedirectClientError,
+    RedirectClientError,
+    ServerConnectionError,
+    ServerDisconnectedError,
+    ServerFingerprintMismatch,
+    ServerTimeoutError,
+    SocketTimeoutError,
+    TooManyRedirects,
+    UnixClientConnectorError,
+    UploadAbortedError,
+    WSMessageTypeError,
+    WSServerHandshakeError,
+)
+from .client_reqrep import ClientRequest
+from .client_response import ClientResponse, RequestInfo
+from .client_tls import Fingerprint
+from .client_ws import ClientWebSocketResponse, ClientWSTimeout
+from .connector import (
+    AddrInfoType,
+    BaseConnector,
+    SocketFactoryType,
+    TCPConnector,
+    UnixConnector,
+)
+from .cookiejar import CookieJar, DummyCookieJar
+from .deadlines import ClientTimeout
+from .formdata import FormData
+from .helpers import BasicAuth, ChainMapProxy, ETag, encode_basic_auth
+from .http import HttpVersion, HttpVersion10, HttpVersion11
+from .http_websocket import WebSocketError, WSCloseCode, WSMessage, WSMsgType
+from .payload import (
+    PAYLOAD_REGISTRY,
+    AsyncIterablePayload,
+    BufferedReaderPayload,
+    BytesIOPayload,
+    BytesPayload,
+    IOBasePayload,
+    JsonPayload,
+    Payload,
+    StringIOPayload,
+    StringPayload,
+    TextIOPayload,
+    get_payload,
+    payload_type,
+)
+from .resolver import AsyncResolver, DefaultResolver, ThreadedResolver
+from .streams import EMPTY_PAYLOAD, EofStream, StreamReader
+
+__all__ = [
+    "EMPTY_PAYLOAD",
+    "PAYLOAD_REGISTRY",
+    "AddrInfoType",
+    "AsyncIterablePayload",
+    "AsyncResolver",
+    "BaseConnector",
+    "BasicAuth",
+    "BufferedReaderPayload",
+    "BytesIOPayload",
+    "BytesPayload",
+    "ChainMapProxy",
+    "ClientConnectionError",
+    "ClientConnectionResetError",
+    "ClientConnectorCertificateError",
+    "ClientConnectorDNSError",
+    "ClientConnectorError",
+    "ClientConnectorSSLError",
+    "ClientError",
+    "ClientHttpProxyError",
+    "ClientOSError",
+    "ClientPayloadError",
+    "ClientProxyConnectionError",
+    "ClientRequest",
+    "ClientResponse",
+    "ClientResponseError",
+    "ClientSSLError",
+    "ClientSession",
+    "ClientTimeout",
+    "ClientWSTimeout",
+    "ClientWebSocketResponse",
+    "ConnectionTimeoutError",
+    "ContentTypeError",
+    "CookieJar",
+    "DefaultResolver",
+    "DummyCookieJar",
+    "ETag",
+    "EofStream",
+    "Fingerprint",
+    "FormData",
+    "HttpVersion",
+    "HttpVersion10",
+    "HttpVersion11",
+    "IOBasePayload",
+    "InvalidURL",
+    "InvalidUrlClientError",
+    "InvalidUrlRedirectClientError",
+    "JsonPayload",
+    "NonHttpUrlClientError",
+    "NonHttpUrlRedirectClientError",
+    "Payload",
+    "RedirectClientError",
+    "RequestInfo",
+    "ServerConnectionError",
+    "ServerDisconnectedError",
+    "ServerFingerprintMismatch",
+    "ServerTimeoutError",
+    "SocketFactoryType",
+    "SocketTimeoutError",
+    "StreamReader",
+    "StringIOPayload",
+    "StringPayload",
+    "TCPConnector",
+    "TextIOPayload",
+    "ThreadedResolver",
+    "TooManyRedirects",
+    "UnixClientConnectorError",
+    "UnixConnector",
+    "UploadAbortedError",
+    "WSCloseCode",
+    "WSMessage",
+    "WSMessageTypeError",
+    "WSMsgType",
+    "WSServerHandshakeError",
+    "WebSocketError",
+    "encode_basic_auth",
+    "get_payload",
+    "hdrs",
+    "payload_type",
+    "request",
+]

@@ -1,0 +1,855 @@
+"""The client: sessions, and what one call of ``ClientSession.request`` does.
+
+Strategy
+--------
+A call runs in the caller's task, and what it waits for are futures: a place on a connection
+(``connector``), the head of the response (``client_driver``).  Its life::
+
+    URL and headers -> [request -> connection -> send -> head] -> response
+                       ^---- again, after a redirect or a retry ----'
+
+What to do after a redirect and whether to retry are decisions of ``plait_engine.policy``.
+
+Cancelling a call at any point gives back what it holds: its place in the pool, the stream
+or connection, the task that sends its body.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+import traceback
+import warnings
+from collections.abc import Awaitable, Callable, Coroutine, Generator, Iterable, Mapping, Sequence
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Final, Generic, Self, TypeVar
+
+from multidict import CIMultiDict, MultiDict, MultiDictProxy, istr
+from yarl import URL
+
+from plait_engine import ErrorCode
+from plait_engine.engines import EngineName
+from plait_engine.policy.redirect import REDIRECTS, Origin, follow_redirect
+from plait_engine.policy.retry import Failure, RetryPolicy
+
+from .abc import AbstractCookieJar
+from .client_driver import RequestClock
+from .client_exceptions import (
+    ClientConnectionError,
+    ClientPayloadError,
+    InvalidUrlClientError,
+    InvalidUrlRedirectClientError,
+    NonHttpUrlClientError,
+    NonHttpUrlRedirectClientError,
+    ServerTimeoutError,
+    TooManyRedirects,
+)
+from .client_reqrep import ClientRequest
+from .client_response import ClientResponse
+from .client_tls import Fingerprint, merge_ssl_params
+from .connector import BaseConnector, Connection, TCPConnector
+from .cookiejar import CookieJar
+from .deadlines import DEFAULT_TIMEOUT, ClientTimeout, Deadlines
+from .helpers import _SENTINEL, BasicAuth, sentinel
+from .http_writer import HttpVersion, HttpVersion11
+from .payload import JsonBytesPayload, JsonPayload
+from .typedefs import JSONBytesEncoder, JSONEncoder, LooseCookies, LooseHeaders, Query, StrOrURL
+
+if TYPE_CHECKING:
+    import ssl as ssl_module
+
+__all__ = ("ClientSession", "ClientTimeout", "request")
+
+DEFAULT_RETRY_POLICY: Final = RetryPolicy()
+
+_HTTP_SCHEMES: Final = frozenset({"http", "https", ""})
+_LIMITS: Final = (8190, 8190, 128)
+"""The defaults of max_line_size, max_field_size and max_headers."""
+
+_Result = TypeVar("_Result")
+RaiseForStatus = bool | Callable[[ClientResponse], Awaitable[None]]
+
+
+class _Pending(Coroutine[Any, Any, _Result], Generic[_Result]):
+    """What a method that makes a request returns: await it, or use it with ``async with``."""
+
+    __slots__ = ("_coro", "_result")
+
+    def __init__(self, coro: Coroutine[Any, Any, _Result]) -> None:
+        self._coro = coro
+
+    def send(self, arg: None) -> Any:
+        return self._coro.send(arg)
+
+    def throw(self, *args: Any, **kwargs: Any) -> Any:
+        return self._coro.throw(*args, **kwargs)
+
+    def close(self) -> None:
+        self._coro.close()
+
+    def __await__(self) -> Generator[Any, Any, _Result]:
+        return self._coro.__await__()
+
+
+class _RequestContextManager(_Pending[ClientResponse]):
+    """Leaving the context releases the response."""
+
+    __slots__ = ()
+
+    async def __aenter__(self) -> ClientResponse:
+        self._result = await self._coro
+        return await self._result.__aenter__()
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc_value: BaseException | None,
+        tb: TracebackType | None,
+    ) -> None:
+        await self._result.__aexit__(exc_type, exc_value, tb)
+
+
+class _SessionRequestContextManager:
+    """A request with a session of its own, which ends with the context."""
+
+    __slots__ = ("_coro", "_response", "_session")
+
+    def __init__(self, coro: Coroutine[Any, Any, ClientResponse], session: ClientSession) -> None:
+        self._coro = coro
+        self._session = session
+        self._response: ClientResponse | None = None
+
+    async def __aenter__(self) -> ClientResponse:
+        try:
+            self._response = await self._coro
+        except BaseException:
+            await self._session.close()
+            raise
+        return self._response
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc_value: BaseException | None,
+        tb: TracebackType | None,
+    ) -> None:
+        if self._response is not None:
+            self._response.close()
+        await self._session.close()
+
+
+class ClientSession:
+    """Makes requests, and keeps what they share: connections, cookies, headers.
+
+    Use it with ``async with``, or call ``close()``.  Needs a running event loop.
+
+    Args:
+        base_url: what relative URLs are joined to; its path ends with ``/``.
+        connector: where connections come from; a ``TCPConnector`` by default.
+        cookies: put into the cookie jar.
+        headers: sent with each request.
+        skip_auto_headers: names of fields that are not added.
+        auth: sent with each request; deprecated: set an Authorization header.
+        json_serialize: makes ``str`` of ``json=``; ``json_serialize_bytes`` makes bytes.
+        cookie_jar: keeps the cookies; a ``CookieJar`` by default.
+        connector_owner: close the connector with the session.
+        raise_for_status: raise ClientResponseError for a status of 400 or above; or a
+            coroutine function that checks each response.
+        timeout: the deadlines of each request.
+        auto_decompress: decode bodies.
+        requote_redirect_url: quote the URLs of redirects again.
+        read_bufsize: the low-water mark of a response's stream, in octets.
+        max_line_size, max_field_size, max_headers: limits of a response's head.
+        fallback_charset_resolver: names the encoding of a text that does not say it.
+        retry_policy: when to send a request again (plait's own).
+        http2, engine: for the default connector (plait's own, see ``BaseConnector``).
+
+    Not supported yet, and refused with NotImplementedError: proxy, proxy_auth, trust_env,
+    trace_configs, middlewares.
+    """
+
+    def __init__(
+        self,
+        base_url: StrOrURL | None = None,
+        *,
+        connector: BaseConnector | None = None,
+        loop: asyncio.AbstractEventLoop | None = None,
+        cookies: LooseCookies | None = None,
+        headers: LooseHeaders | None = None,
+        proxy: StrOrURL | None = None,
+        proxy_auth: BasicAuth | None = None,
+        skip_auto_headers: Iterable[str] | None = None,
+        auth: BasicAuth | None = None,
+        json_serialize: JSONEncoder = json.dumps,
+        json_serialize_bytes: JSONBytesEncoder | None = None,
+        request_class: type[ClientRequest] = ClientRequest,
+        response_class: type[ClientResponse] = ClientResponse,
+        version: HttpVersion = HttpVersion11,
+        cookie_jar: AbstractCookieJar | None = None,
+        connector_owner: bool = True,
+        raise_for_status: RaiseForStatus = False,
+        timeout: ClientTimeout | _SENTINEL | None = sentinel,
+        auto_decompress: bool = True,
+        trust_env: bool = False,
+        requote_redirect_url: bool = True,
+        trace_configs: list[Any] | None = None,
+        read_bufsize: int = 2**18,
+        max_line_size: int = 8190,
+        max_field_size: int = 8190,
+        max_headers: int = 128,
+        fallback_charset_resolver: Callable[[ClientResponse, bytes], str] = (
+            lambda response, body: "utf-8"
+        ),
+        middlewares: Sequence[Any] = (),
+        retry_policy: RetryPolicy = DEFAULT_RETRY_POLICY,
+        http2: bool | None = None,
+        engine: EngineName | None = None,
+    ) -> None:
+        # For __del__, should the rest fail.
+        self._connector: BaseConnector | None = None
+        _refuse(
+            proxy=proxy,
+            proxy_auth=proxy_auth,
+            trust_env=trust_env,
+            trace_configs=trace_configs,
+            middlewares=middlewares,
+        )
+        if base_url is None or isinstance(base_url, URL):
+            self._base_url = base_url
+        else:
+            self._base_url = URL(base_url)
+        if self._base_url is not None:
+            if not self._base_url.absolute:
+                raise ValueError("base_url must be absolute")
+            if not self._base_url.path.endswith("/"):
+                raise ValueError("base_url must have a trailing slash")
+        loop = loop or (asyncio.get_running_loop() if connector is None else connector._loop)
+        self._loop = loop
+        if connector is None:
+            connector = TCPConnector(loop=loop, http2=http2, engine=engine or "native")
+        elif connector._loop is not loop:
+            raise RuntimeError("Session and connector has to use same event loop")
+        elif http2 is not None or (engine is not None and engine != connector.engine):
+            raise ValueError("http2 and engine are the connector's: give them to the connector")
+        if timeout is sentinel or timeout is None:
+            timeout = DEFAULT_TIMEOUT
+        if not isinstance(timeout, ClientTimeout):
+            raise ValueError(f"timeout parameter cannot be of {type(timeout)} type")
+        self._timeout = timeout
+        self._cookie_jar: AbstractCookieJar = CookieJar() if cookie_jar is None else cookie_jar
+        if cookies:
+            self._cookie_jar.update_cookies(cookies)
+        self._connector_owner = connector_owner
+        self._default_auth = auth
+        self._version = version
+        self._json_serialize = json_serialize
+        self._json_serialize_bytes = json_serialize_bytes
+        self._raise_for_status = raise_for_status
+        self._auto_decompress = auto_decompress
+        self._requote_redirect_url = requote_redirect_url
+        self._read_bufsize = read_bufsize
+        self._limits = _limits(max_line_size, max_field_size, max_headers)
+        self._default_headers: CIMultiDict[str] = CIMultiDict(_pairs(headers))
+        self._skip_auto_headers = frozenset(istr(name) for name in skip_auto_headers or ())
+        self._request_class = request_class
+        self._response_class = response_class
+        self._retry_policy = retry_policy
+        self.fallback_charset_resolver = fallback_charset_resolver
+        self._deadlines = Deadlines(loop)
+        self._source_traceback = (
+            traceback.extract_stack(sys._getframe(1)) if loop.get_debug() else None
+        )
+        self._connector = connector
+
+    def __del__(self, _warn: Any = warnings.warn) -> None:
+        if self.closed:
+            return
+        _warn(f"Unclosed client session {self!r}", ResourceWarning, source=self)
+        context: dict[str, Any] = {"client_session": self, "message": "Unclosed client session"}
+        if self._source_traceback is not None:
+            context["source_traceback"] = self._source_traceback
+        self._loop.call_exception_handler(context)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc_val: BaseException | None,
+        exc_tb: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    def __enter__(self) -> None:
+        raise TypeError("Use async with instead")
+
+    def __exit__(self, *args: object) -> None:
+        """Never called; ``with`` looks for it before ``__enter__`` raises."""
+
+    # -- requests -----------------------------------------------------------------
+
+    def request(self, method: str, url: StrOrURL, **kwargs: Any) -> _RequestContextManager:
+        """Make a request; await it or use it with ``async with``.
+
+        Keywords, as for aiohttp: params, data, json, cookies, headers, skip_auto_headers,
+        auth, allow_redirects=True, max_redirects=10, compress, chunked, expect100=False,
+        raise_for_status, read_until_eof=True, timeout, ssl=True, server_hostname,
+        read_bufsize, auto_decompress, max_line_size, max_field_size, max_headers.
+
+        Raises ClientError and its subclasses, TimeoutError, and ValueError for arguments
+        that contradict each other.
+        """
+        return _RequestContextManager(self._request(method, url, **kwargs))
+
+    def get(
+        self, url: StrOrURL, *, allow_redirects: bool = True, **kwargs: Any
+    ) -> _RequestContextManager:
+        """Make a GET request."""
+        return _RequestContextManager(
+            self._request("GET", url, allow_redirects=allow_redirects, **kwargs)
+        )
+
+    def options(
+        self, url: StrOrURL, *, allow_redirects: bool = True, **kwargs: Any
+    ) -> _RequestContextManager:
+        """Make an OPTIONS request."""
+        return _RequestContextManager(
+            self._request("OPTIONS", url, allow_redirects=allow_redirects, **kwargs)
+        )
+
+    def head(
+        self, url: StrOrURL, *, allow_redirects: bool = False, **kwargs: Any
+    ) -> _RequestContextManager:
+        """Make a HEAD request."""
+        return _RequestContextManager(
+            self._request("HEAD", url, allow_redirects=allow_redirects, **kwargs)
+        )
+
+    def post(self, url: StrOrURL, *, data: Any = None, **kwargs: Any) -> _RequestContextManager:
+        """Make a POST request."""
+        return _RequestContextManager(self._request("POST", url, data=data, **kwargs))
+
+    def put(self, url: StrOrURL, *, data: Any = None, **kwargs: Any) -> _RequestContextManager:
+        """Make a PUT request."""
+        return _RequestContextManager(self._request("PUT", url, data=data, **kwargs))
+
+    def patch(self, url: StrOrURL, *, data: Any = None, **kwargs: Any) -> _RequestContextManager:
+        """Make a PATCH request."""
+        return _RequestContextManager(self._request("PATCH", url, data=data, **kwargs))
+
+    def delete(self, url: StrOrURL, **kwargs: Any) -> _RequestContextManager:
+        """Make a DELETE request."""
+        return _RequestContextManager(self._request("DELETE", url, **kwargs))
+
+    # -- properties ------------------------------------------------------------------
+
+    @property
+    def closed(self) -> bool:
+        """True after ``close`` or ``detach``."""
+        return self._connector is None or self._connector.closed
+
+    @property
+    def connector(self) -> BaseConnector | None:
+        """Where connections come from."""
+        return self._connector
+
+    @property
+    def connector_owner(self) -> bool:
+        """True when the connector is closed with the session."""
+        return self._connector_owner
+
+    @property
+    def cookie_jar(self) -> AbstractCookieJar:
+        """The cookies."""
+        return self._cookie_jar
+
+    @property
+    def version(self) -> HttpVersion:
+        """The version that requests on HTTP/1.1 connections say."""
+        return self._version
+
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop:
+        """The event loop.  Deprecated."""
+        warnings.warn("client.loop property is deprecated", DeprecationWarning, stacklevel=2)
+        return self._loop
+
+    @property
+    def timeout(self) -> ClientTimeout:
+        """The deadlines of each request."""
+        return self._timeout
+
+    @property
+    def headers(self) -> CIMultiDict[str]:
+        """The fields that each request has."""
+        return self._default_headers
+
+    @property
+    def skip_auto_headers(self) -> frozenset[istr]:
+        """Names of fields that are not added."""
+        return self._skip_auto_headers
+
+    @property
+    def auth(self) -> BasicAuth | None:
+        """The credentials that each request has."""
+        return self._default_auth
+
+    @property
+    def json_serialize(self) -> JSONEncoder:
+        """Makes ``str`` of ``json=``."""
+        return self._json_serialize
+
+    @property
+    def raise_for_status(self) -> RaiseForStatus:
+        """What happens to responses with a status of 400 and above."""
+        return self._raise_for_status
+
+    @property
+    def auto_decompress(self) -> bool:
+        """True when bodies are decoded."""
+        return self._auto_decompress
+
+    @property
+    def trust_env(self) -> bool:
+        """False: proxies and netrc of the environment are not supported yet."""
+        return False
+
+    @property
+    def trace_configs(self) -> list[Any]:
+        """Empty: tracing is not supported yet."""
+        return []
+
+    @property
+    def requote_redirect_url(self) -> bool:
+        """True when the URLs of redirects are quoted again."""
+        return self._requote_redirect_url
+
+    @requote_redirect_url.setter
+    def requote_redirect_url(self, value: bool) -> None:
+        warnings.warn(
+            "setting requote_redirect_url is deprecated", DeprecationWarning, stacklevel=2
+        )
+        self._requote_redirect_url = value
+
+    # -- the end ------------------------------------------------------------------------
+
+    async def close(self) -> None:
+        """Close the session, and the connector if it is the session's.
+
+        When it returns, all connections are closed.
+        """
+        if not self.closed:
+            connector = self._connector
+            self._connector = None
+            self._deadlines.close()
+            if connector is not None and self._connector_owner:
+                await connector.close()
+
+    def detach(self) -> None:
+        """Close the session and leave the connector as it is."""
+        self._connector = None
+        self._deadlines.close()
+
+    # -- one call -------------------------------------------------------------------------
+
+    async def _request(
+        self,
+        method: str,
+        str_or_url: StrOrURL,
+        *,
+        params: Query = None,
+        data: Any = None,
+        json: Any = None,
+        cookies: LooseCookies | None = None,
+        headers: LooseHeaders | None = None,
+        skip_auto_headers: Iterable[str] | None = None,
+        auth: BasicAuth | None = None,
+        allow_redirects: bool = True,
+        max_redirects: int = 10,
+        compress: str | bool | None = None,
+        chunked: bool | None = None,
+        expect100: bool = False,
+        raise_for_status: RaiseForStatus | None = None,
+        read_until_eof: bool = True,
+        proxy: StrOrURL | None = None,
+        proxy_auth: BasicAuth | None = None,
+        timeout: ClientTimeout | _SENTINEL | float | None = sentinel,
+        verify_ssl: bool | None = None,
+        fingerprint: bytes | None = None,
+        ssl_context: ssl_module.SSLContext | None = None,
+        ssl: ssl_module.SSLContext | bool | Fingerprint = True,
+        server_hostname: str | None = None,
+        proxy_headers: LooseHeaders | None = None,
+        trace_request_ctx: Any = None,
+        read_bufsize: int | None = None,
+        auto_decompress: bool | None = None,
+        max_line_size: int | None = None,
+        max_field_size: int | None = None,
+        max_headers: int | None = None,
+        middlewares: Sequence[Any] | None = None,
+        upload_tracker: Any = None,
+    ) -> ClientResponse:
+        if self.closed:
+            raise RuntimeError("Session is closed")
+        if ssl is not True or verify_ssl is not None or fingerprint or ssl_context:
+            ssl = merge_ssl_params(ssl, verify_ssl, ssl_context, fingerprint)
+        if proxy or proxy_auth or proxy_headers or middlewares or upload_tracker:
+            _refuse(
+                proxy=proxy,
+                proxy_auth=proxy_auth,
+                proxy_headers=proxy_headers,
+                middlewares=middlewares,
+                upload_tracker=upload_tracker,
+            )
+        if trace_request_ctx is not None:
+            _refuse(trace_request_ctx=True)
+        if not read_until_eof:
+            _refuse(read_until_eof=True)
+        if json is not None:
+            if data is not None:
+                raise ValueError("data and json parameters can not be used at the same time")
+            if self._json_serialize_bytes is not None:
+                data = JsonBytesPayload(json, dumps=self._json_serialize_bytes)
+            else:
+                data = JsonPayload(json, dumps=self._json_serialize)
+        if not isinstance(chunked, bool) and chunked is not None:
+            warnings.warn("Chunk size is deprecated", DeprecationWarning, stacklevel=2)
+        real_timeout = self._timeout if timeout is sentinel else _as_timeout(timeout)
+        limits = self._limits
+        if max_line_size or max_field_size or max_headers:
+            own = limits or _LIMITS
+            limits = (max_line_size or own[0], max_field_size or own[1], max_headers or own[2])
+        clock = RequestClock(self._deadlines, real_timeout, self._loop.time())
+        call = _Call(
+            self,
+            clock,
+            method,
+            self._build_url(str_or_url),
+            self._prepare_headers(headers),
+            data,
+            cookies,
+            auth,
+            {
+                "skip_auto_headers": self._skip(skip_auto_headers),
+                "compress": compress,
+                "chunked": bool(chunked) or None,
+                "expect100": expect100,
+                "ssl": ssl,
+                "server_hostname": server_hostname,
+                "limits": limits,
+            },
+        )
+        try:
+            response = await call.run(params, allow_redirects, max_redirects)
+        except BaseException:
+            clock.stop()
+            raise
+        response._read_bufsize = read_bufsize or self._read_bufsize
+        if auto_decompress is None:
+            auto_decompress = self._auto_decompress
+        response._auto_decompress = auto_decompress
+        clock.hand_over()
+        check = self._raise_for_status if raise_for_status is None else raise_for_status
+        if check:
+            try:
+                if check is True:
+                    response.raise_for_status()
+                elif callable(check):
+                    await check(response)
+            except BaseException:
+                response.close()
+                raise
+        return response
+
+    def _skip(self, names: Iterable[str] | None) -> Iterable[str] | None:
+        if names is None:
+            return self._skip_auto_headers or None
+        return {*self._skip_auto_headers, *(istr(name) for name in names)}
+
+    def _build_url(self, str_or_url: StrOrURL) -> URL:
+        try:
+            url = URL(str_or_url) if isinstance(str_or_url, str) else str_or_url
+            if self._base_url is None:
+                return url
+            return self._base_url.join(url)
+        except ValueError as exc:
+            raise InvalidUrlClientError(str_or_url) from exc
+
+    def _prepare_headers(self, headers: LooseHeaders | None) -> CIMultiDict[str]:
+        """Return the session's fields with those of a request, which win by name."""
+        result = self._default_headers
+        if headers:
+            result = CIMultiDict(result)
+            replaced: set[str] = set()
+            for name, value in _pairs(headers):
+                key = name.lower()
+                if key in replaced:
+                    result.add(name, value)
+                else:
+                    result[name] = value
+                    replaced.add(key)
+        return result
+
+
+class _Call:
+    """One call of ``ClientSession.request``, through its redirects and retries."""
+
+    __slots__ = (
+        "auth",
+        "clock",
+        "cookies",
+        "data",
+        "headers",
+        "history",
+        "method",
+        "options",
+        "session",
+        "url",
+    )
+
+    def __init__(
+        self,
+        session: ClientSession,
+        clock: RequestClock,
+        method: str,
+        url: URL,
+        headers: CIMultiDict[str],
+        data: Any,
+        cookies: LooseCookies | None,
+        auth: BasicAuth | None,
+        options: dict[str, Any],
+    ) -> None:
+        self.session = session
+        self.clock = clock
+        self.method = method
+        self.url = url
+        self.headers = headers
+        self.data = data
+        self.cookies = cookies
+        self.auth = auth
+        self.options = options
+        self.history: list[ClientResponse] = []
+
+    async def run(self, params: Query, allow_redirects: bool, max_redirects: int) -> ClientResponse:
+        """Return the final response."""
+        if params:
+            self.url = self.url.extend_query(params)
+        self._choose_auth()
+        while True:
+            request = self._make_request()
+            response = await self._send(request)
+            self._store_cookies(response)
+            if not allow_redirects or response.status not in REDIRECTS:
+                break
+            location = response.headers.get("Location") or response.headers.get("URI")
+            if location is None:
+                break
+            self.history.append(response)
+            if max_redirects and len(self.history) >= max_redirects:
+                response.close()
+                raise TooManyRedirects(self.history[0].request_info, tuple(self.history))
+            response.release()
+            self._follow(request, response.status, location)
+        if self.history:
+            response._history = tuple(self.history)
+        return response
+
+    def _choose_auth(self) -> None:
+        """Take the session's credentials, if they are for this origin."""
+        session = self.session
+        if (
+            self.auth is None
+            and session._default_auth is not None
+            and "Authorization" not in self.headers
+            and not self.url.raw_user
+            and (session._base_url is None or _origin(session._base_url) == _origin(self.url))
+        ):
+            self.auth = session._default_auth
+
+    def _make_request(self) -> ClientRequest:
+        session = self.session
+        connector = session._connector
+        if connector is None:
+            raise RuntimeError("Session is closed")
+        if self.url.scheme not in connector.allowed_protocol_schema_set:
+            raise NonHttpUrlClientError(self.url)
+        cookies = self.cookies
+        jar = session._cookie_jar
+        if len(jar):
+            found = jar.filter_cookies(self.url)
+            if self.cookies:
+                found.load(_cookie_mapping(self.cookies))
+            cookies = found
+        request = session._request_class(
+            self.method,
+            self.url,
+            headers=self.headers,
+            data=self.data,
+            cookies=cookies,
+            auth=self.auth,
+            version=session._version,
+            loop=session._loop,
+            response_class=session._response_class,
+            session=session,
+            clock=self.clock,
+            **self.options,
+        )
+        if request.payload is not None:
+            self.data = request.payload  # The same for the next hop.
+        return request
+
+    async def _send(self, request: ClientRequest) -> ClientResponse:
+        """Send ``request``, again if it is safe; return the response with its head."""
+        policy: RetryPolicy | None = self.session._retry_policy
+        while True:
+            connector = self.session._connector
+            if connector is None:
+                raise RuntimeError("Session is closed")
+            connection = await connector.connect(request, [], self.clock.timeout)
+            try:
+                response = await request.send(connection)
+                try:
+                    await response.start(connection)
+                except BaseException:
+                    response.close()
+                    raise
+            except ClientConnectionError as error:
+                policy = self._retry(request, connection, error, policy, connector)
+                if policy is None:
+                    raise
+            else:
+                return response
+
+    def _retry(
+        self,
+        request: ClientRequest,
+        connection: Connection,
+        error: ClientConnectionError,
+        policy: RetryPolicy | None,
+        connector: BaseConnector,
+    ) -> RetryPolicy | None:
+        """Return the policy for another attempt, or ``None``."""
+        if policy is None or isinstance(error, ServerTimeoutError):
+            return None
+        exchange = connection.exchange
+        payload = request.payload
+        if exchange is not None and exchange.reset_code == ErrorCode.HTTP_1_1_REQUIRED:
+            connector.require_http1(request.connection_key)
+        return policy.after(
+            Failure(
+                method=request.method,
+                reused=connection.reused,
+                response_started=exchange is not None and exchange.started,
+                unprocessed=exchange is None or exchange.unprocessed,
+                replayable=payload is None or payload.replayable,
+            )
+        )
+
+    def _store_cookies(self, response: ClientResponse) -> None:
+        values = response.headers.getall("Set-Cookie", None)
+        if values:
+            self.session._cookie_jar.update_cookies_from_headers(values, response.url)
+
+    def _follow(self, request: ClientRequest, status: int, location: str) -> None:
+        """Become the request that a redirect asks for."""
+        try:
+            there = URL(location, encoded=not self.session._requote_redirect_url)
+        except ValueError as error:
+            raise InvalidUrlRedirectClientError(
+                location, "Server attempted redirecting to a location that does not look like a URL"
+            ) from error
+        if there.scheme not in _HTTP_SCHEMES:
+            raise NonHttpUrlRedirectClientError(location)
+        try:
+            if not there.scheme or not there.raw_host:
+                there = self.url.join(there.relative() if there.scheme else there)
+            if self.url.raw_fragment and not there.raw_fragment:
+                there = there.with_fragment(self.url.fragment)
+            there.origin()
+        except ValueError as error:
+            raise InvalidUrlRedirectClientError(there, "Invalid redirect URL origin") from error
+        step = follow_redirect(
+            status, request.method, self.headers.items(), _origin(self.url), _origin(there)
+        )
+        if not step.keeps_credentials:
+            self.auth = None
+            self.cookies = None
+        if step.keeps_content:
+            payload = request.payload
+            if payload is not None and not payload.replayable:
+                raise ClientPayloadError(
+                    "the redirect asks for the body again, which cannot be sent twice"
+                )
+        else:
+            self.data = None
+            self.options = {**self.options, "compress": None, "chunked": None, "expect100": False}
+        self.method = step.method
+        self.headers = CIMultiDict(step.headers)
+        self.url = there
+
+
+def request(
+    method: str,
+    url: StrOrURL,
+    *,
+    version: HttpVersion = HttpVersion11,
+    connector: BaseConnector | None = None,
+    loop: asyncio.AbstractEventLoop | None = None,
+    **kwargs: Any,
+) -> _SessionRequestContextManager:
+    """Make one request with a session of its own; use it with ``async with``.
+
+    The keywords are those of ``ClientSession.request``.
+    """
+    owner = connector is None
+    if connector is None:
+        connector = TCPConnector(loop=loop, force_close=True)
+    session = ClientSession(
+        loop=loop,
+        cookies=kwargs.pop("cookies", None),
+        version=version,
+        timeout=kwargs.pop("timeout", sentinel),
+        connector=connector,
+        connector_owner=owner,
+    )
+    return _SessionRequestContextManager(session._request(method, url, **kwargs), session)
+
+
+def _refuse(**arguments: Any) -> None:
+    """Raise NotImplementedError for an argument that has no effect yet."""
+    for name, value in arguments.items():
+        if value:
+            raise NotImplementedError(f"{name} is not supported yet")
+
+
+def _pairs(headers: LooseHeaders | None) -> Iterable[tuple[str, str]]:
+    if headers is None:
+        return ()
+    if isinstance(headers, Mapping | MultiDict | MultiDictProxy):
+        return headers.items()
+    return headers
+
+
+def _as_timeout(timeout: ClientTimeout | _SENTINEL | float | None) -> ClientTimeout:
+    if isinstance(timeout, ClientTimeout):
+        return timeout
+    if timeout is None:
+        return ClientTimeout(total=None)
+    if isinstance(timeout, int | float):
+        return ClientTimeout(total=timeout)
+    raise ValueError(f"timeout parameter cannot be of {type(timeout)} type")
+
+
+def _limits(line: int, field: int, fields: int) -> tuple[int, int, int] | None:
+    limits = (line, field, fields)
+    return None if limits == _LIMITS else limits
+
+
+def _origin(url: URL) -> Origin:
+    return Origin(url.scheme, url.raw_host or "", url.port)
+
+
+def _cookie_mapping(cookies: LooseCookies) -> dict[str, Any]:
+    return dict(cookies.items() if isinstance(cookies, Mapping) else cookies)

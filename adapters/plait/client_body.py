@@ -1,0 +1,204 @@
+"""Bodies of the client: the request's on its way out, the response's on its way in."""
+
+from __future__ import annotations
+
+import asyncio
+import zlib
+from collections import deque
+from typing import TYPE_CHECKING, Protocol
+
+from multidict import CIMultiDict
+
+from plait_engine import Data, EndOfMessage
+from plait_engine.content.codings import CodingError, Decoder
+
+from .abc import AbstractStreamWriter
+from .client_exceptions import ClientConnectionResetError, ClientPayloadError
+from .compression_utils import make_compressor
+from .http_exceptions import ContentEncodingError
+from .streams import StreamReader
+
+if TYPE_CHECKING:
+    from .client_driver import ClientExchange
+
+
+class BodySink(Protocol):
+    """Where an exchange puts a body."""
+
+    def feed_data(self, data: bytes, size: int) -> None:
+        """Octets came, and ``size`` is their credit."""
+
+    def feed_eof(self) -> None:
+        """The body is complete."""
+
+    def set_exception(self, exc: BaseException) -> None:
+        """The body is broken."""
+
+
+class DecodedBody:
+    """Decodes a response's body into a ``StreamReader``, as far as somebody reads.
+
+    Encoded pieces wait here, unacknowledged, while the reader is full; so however much a
+    few octets decode to, no more than the reader's high-water mark and one step is held.
+    """
+
+    def __init__(self, exchange: ClientExchange, decoder: Decoder, limit: int) -> None:
+        self.reader = StreamReader(self, limit, loop=exchange.driver.loop)
+        self.reader.total_compressed_bytes = 0
+        self._exchange = exchange
+        self._decoder = decoder
+        self._step = limit
+        self._pieces: deque[tuple[bytes, int]] = deque()
+        self._complete = False
+        self._empty = True
+        self._paused = False
+        self._running = False
+
+    # -- from the exchange ----------------------------------------------------------
+
+    def feed_data(self, data: bytes, size: int) -> None:
+        """Take encoded octets."""
+        self._pieces.append((data, size))
+        self._run()
+
+    def feed_eof(self) -> None:
+        """The encoded body is complete."""
+        self._complete = True
+        self._run()
+
+    def set_exception(self, exc: BaseException) -> None:
+        """The encoded body is broken."""
+        self._pieces.clear()
+        self.reader.set_exception(exc)
+
+    # -- from the reader --------------------------------------------------------------
+
+    def pause_reading(self) -> None:
+        """The reader is full."""
+        self._paused = True
+
+    def resume_reading(self) -> None:
+        """The reader has room."""
+        self._paused = False
+        self._run()
+
+    # -- decoding -----------------------------------------------------------------------
+
+    def _run(self) -> None:
+        if self._running or self.reader.exception() is not None or self.reader.is_eof():
+            return
+        self._running = True
+        try:
+            while not self._paused and self._decode_step():
+                pass
+        except CodingError as error:
+            self._fail(error)
+        finally:
+            self._running = False
+
+    def _decode_step(self) -> bool:
+        """Do one step; tell whether there may be another."""
+        decoder = self._decoder
+        if decoder.pending:
+            decoded = decoder.decode(b"", self._step)
+        elif self._pieces:
+            data, credit = self._pieces.popleft()
+            self._empty = self._empty and not data
+            compressed = self.reader.total_compressed_bytes or 0
+            self.reader.total_compressed_bytes = compressed + len(data)
+            decoded = decoder.decode(data, self._step)
+            self._exchange.acknowledge(credit)
+        else:
+            if self._complete:
+                if not self._empty:  # An empty body is not encoded, whatever its field says.
+                    decoder.finish()
+                self.reader.feed_eof()
+            return False
+        if decoded:
+            self.reader.feed_data(decoded)
+        return True
+
+    def _fail(self, error: CodingError) -> None:
+        self._pieces.clear()
+        name = self._exchange.coding
+        payload_error = ClientPayloadError(f"Can not decode content-encoding: {name}: {error}")
+        payload_error.__cause__ = ContentEncodingError(str(error))
+        self.reader.set_exception(payload_error)
+        self._exchange.abandon()
+
+
+class RequestWriter(AbstractStreamWriter):
+    """Writes the body of a request on an exchange.
+
+    Args:
+        length: the body's Content-Length, or ``None``.
+        encoding: the coding to compress with, or ``None``.
+    """
+
+    def __init__(
+        self, exchange: ClientExchange, length: int | None = None, encoding: str | None = None
+    ) -> None:
+        self._exchange = exchange
+        self._compressor: zlib._Compress | None = None
+        self._ended = False
+        self.length = length
+        self.output_size = 0
+        if encoding is not None:
+            self.enable_compression(encoding)
+
+    @property
+    def transport(self) -> asyncio.Transport | None:
+        """The transport, shared with other requests on HTTP/2."""
+        return self._exchange.driver.transport
+
+    async def write(self, chunk: bytes | bytearray | memoryview) -> None:
+        """Send ``chunk``; waits while the server takes no more.
+
+        Raises ClientConnectionResetError when the exchange is over.
+        """
+        data = bytes(chunk)
+        if self._compressor is not None:
+            data = self._compressor.compress(data)
+        if data:
+            self._send(data)
+            if not self._exchange.can_send():
+                await self._exchange.drain()
+
+    async def write_eof(self, chunk: bytes = b"") -> None:
+        """Send ``chunk`` and end the body."""
+        data = bytes(chunk)
+        if self._compressor is not None:
+            data = self._compressor.compress(data) + self._compressor.flush()
+        if data:
+            self._send(data)
+        if not self._ended:
+            self._ended = True
+            self._exchange.send(EndOfMessage(self._exchange.stream_id))
+
+    async def drain(self) -> None:
+        """Wait until the server takes more."""
+        await self._exchange.drain()
+
+    def enable_compression(self, encoding: str = "deflate", strategy: int | None = None) -> None:
+        """Compress what follows."""
+        self._compressor = make_compressor(encoding)
+
+    def enable_chunking(self) -> None:
+        """Nothing to do: a body without a length is chunked on HTTP/1.1."""
+
+    async def write_headers(self, status_line: str, headers: CIMultiDict[str]) -> None:
+        """Not for requests: their head is sent when the exchange begins."""
+        raise RuntimeError("the head of the request is already sent")
+
+    def _send(self, data: bytes) -> None:
+        exchange = self._exchange
+        if exchange.done:
+            raise ClientConnectionResetError("Cannot write to closing transport")
+        self.output_size += len(data)
+        if self.length is None or self.output_size < self.length:
+            exchange.send(Data(exchange.stream_id, data))
+            return
+        # The last octet and the end leave together: the server may answer at once, and
+        # then the request must be complete.
+        self._ended = True
+        exchange.send(Data(exchange.stream_id, data), EndOfMessage(exchange.stream_id))

@@ -1,0 +1,442 @@
+"""The client's side of the driver: connections that the pool knows, exchanges of requests.
+
+Strategy
+--------
+``ClientDriver`` tells the pool what becomes of its connection.  ``ClientExchange`` is one
+request on it: it holds what came of the response until somebody asks.  Nobody reads from
+the transport on behalf of a request; the driver's events wake whoever waits.
+
+An exchange ends once, by ``_finish``: its place in the pool is free again, its deadline is
+forgotten, whoever waits is woken.  There are four ways there: the response is complete;
+the stream was reset; a deadline passed; the caller lost interest (``abandon``).
+
+Rules
+-----
+* Octets that came are acknowledged when the application takes them, not before.
+* A response may be complete before the request is (RFC 9112 section 9.5, RFC 9113 section
+  8.1).  The upload is stopped then; on HTTP/1.1 that costs the connection.
+* What is left of a response that nobody wants costs the connection on HTTP/1.1, and a
+  RST_STREAM on HTTP/2.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from plait_engine import (
+    Accept,
+    Config,
+    ConnectionClosed,
+    Data,
+    Draining,
+    EndOfMessage,
+    Headers,
+    InformationalResponse,
+    Response,
+    Role,
+    SettingsChanged,
+    StreamReset,
+)
+from plait_engine.engines import EngineName
+from plait_engine.errors import ErrorCode
+from plait_engine.headers import get
+
+from .client_errors import error_of_reset
+from .client_exceptions import ConnectionTimeoutError, SocketTimeoutError
+from .deadlines import NEVER, ClientTimeout, Deadlines, deadline
+from .driver import Driver, Exchange
+
+if TYPE_CHECKING:
+    from .client_body import BodySink
+    from .client_reqrep import ClientRequest
+    from .connector import BaseConnector, Connection
+
+ENABLE_CONNECT_PROTOCOL = 0x8
+"""SETTINGS_ENABLE_CONNECT_PROTOCOL (RFC 8441 section 3)."""
+
+
+class ClientDriver(Driver):
+    """A connection of a client; ``number`` is what the connector's pool calls it."""
+
+    def __init__(
+        self,
+        connector: BaseConnector,
+        number: int,
+        config: Config,
+        *,
+        loop: asyncio.AbstractEventLoop,
+        protocol: str | None,
+        engine: EngineName,
+    ) -> None:
+        super().__init__(Role.CLIENT, config, loop=loop, protocol=protocol, engine=engine)
+        self.number = number
+        self.lost: Exception | None = None
+        """The error with which the transport was lost."""
+        self.settings: asyncio.Future[None] = loop.create_future()
+        """Done when the peer's first SETTINGS came, or nothing more will come."""
+        self.extended_connect = False
+        """The peer accepts extended CONNECT (RFC 8441)."""
+        self._connector = connector
+
+    @property
+    def shared(self) -> bool:
+        """True when many requests go over this connection at once."""
+        return self.engine.protocol == "h2"
+
+    @property
+    def capacity(self) -> int:
+        """How many requests the connection takes at once."""
+        return self.engine.available_streams + self.engine.open_streams if self.shared else 1
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.lost = exc
+        super().connection_lost(exc)
+        self._connector.on_lost(self)
+
+    def on_settings_changed(self, event: SettingsChanged) -> None:
+        if ENABLE_CONNECT_PROTOCOL in event.settings:
+            self.extended_connect = event.settings[ENABLE_CONNECT_PROTOCOL] == 1
+        if not self.settings.done():
+            self.settings.set_result(None)
+        self._connector.on_capacity_changed(self)
+
+    def on_draining(self, event: Draining) -> None:
+        self._connector.on_draining(self)
+
+    def on_closed(self, event: ConnectionClosed) -> None:
+        if not self.settings.done():
+            self.settings.set_result(None)
+        self._connector.on_closed(self)
+
+
+class RequestClock:
+    """The deadlines of one call of ``ClientSession.request``, through all its hops.
+
+    What passes is told to whatever the call waits for at that time: a place in the pool
+    (``waiter``) or a response (``exchange``).
+    """
+
+    __slots__ = ("_deadlines", "_final", "_total", "connect", "exchange", "timeout", "waiter")
+
+    def __init__(self, deadlines: Deadlines, timeout: ClientTimeout, now: float) -> None:
+        self._deadlines = deadlines
+        self.timeout = timeout
+        self._final = False
+        self._total = deadline(now, timeout.total, timeout.ceil_threshold)
+        self.connect = NEVER
+        self.waiter: asyncio.Future[object] | None = None
+        self.exchange: ClientExchange | None = None
+        if self._total != NEVER:
+            deadlines.set(self, self._total)
+
+    def begin_waiting(self, waiter: asyncio.Future[object], timeout: float | None) -> None:
+        """The call waits for a connection, at most ``timeout`` seconds."""
+        self.waiter = waiter
+        now = waiter.get_loop().time()
+        self.connect = deadline(now, timeout, self.timeout.ceil_threshold)
+        self._update()
+
+    def end_waiting(self) -> None:
+        """The call waits for a connection no longer."""
+        self.waiter = None
+        self.connect = NEVER
+
+    def begin_exchange(self, exchange: ClientExchange) -> None:
+        """The call waits for a response."""
+        self.exchange = exchange
+        if self.timeout.sock_read:
+            self._update()
+
+    def end_exchange(self) -> None:
+        """The exchange is over; another may follow."""
+        self.exchange = None
+        if self._final:
+            self.stop()
+
+    def hand_over(self) -> None:
+        """The response is the caller's: the clock runs until its body is complete."""
+        self._final = True
+        if self.exchange is None:
+            self.stop()
+
+    def stop(self) -> None:
+        """The call is over."""
+        self.exchange = None
+        if self._total != NEVER or self.timeout.sock_read:
+            self._deadlines.stop(self)
+
+    def on_deadline(self, now: float) -> float:
+        """Tell whoever waits that the time is up."""
+        waiter, exchange = self.waiter, self.exchange
+        if now >= self._total:
+            error: Exception = TimeoutError(f"the request took more than {self.timeout.total} s")
+        elif now >= self.connect:
+            error = self._connect_error()
+        elif exchange is not None and now >= self._sock_read(exchange):
+            error = SocketTimeoutError(
+                f"nothing came from the server for {self.timeout.sock_read} s"
+            )
+        else:
+            return self._next()
+        if waiter is not None:
+            if not waiter.done():
+                waiter.set_exception(error)
+        elif exchange is not None:
+            exchange.fail(error)
+        return NEVER
+
+    def _connect_error(self) -> Exception:
+        return ConnectionTimeoutError("no connection was to be had in time")
+
+    def _sock_read(self, exchange: ClientExchange) -> float:
+        return deadline(exchange.last_activity, self.timeout.sock_read)
+
+    def _next(self) -> float:
+        when = min(self._total, self.connect)
+        if self.exchange is not None:
+            when = min(when, self._sock_read(self.exchange))
+        return when
+
+    def _update(self) -> None:
+        when = self._next()
+        if when != NEVER:
+            self._deadlines.set(self, when)
+
+
+class ClientExchange(Exchange):
+    """One request and its response.
+
+    ``on_data`` is where the body goes: into ``pieces`` until a ``sink`` takes it.
+    """
+
+    __slots__ = (
+        "_head_waiter",
+        "accepted",
+        "clock",
+        "coding",
+        "connection",
+        "credit",
+        "done",
+        "ended",
+        "head",
+        "last_activity",
+        "pieces",
+        "received",
+        "request",
+        "reset_code",
+        "sink",
+        "started",
+        "trailers",
+        "unprocessed",
+        "upload",
+        "waiter",
+    )
+
+    def __init__(self, connection: Connection, request: ClientRequest, stream_id: int) -> None:
+        super().__init__(connection.driver, stream_id)
+        self.connection = connection
+        self.request = request
+        self.head: Response | None = None
+        self.accepted: Accept | None = None
+        """The server accepted a tunnel."""
+        self.coding = ""
+        """The Content-Encoding that ``sink`` undoes."""
+        self.pieces: list[bytes] = []
+        """What came of the body and was not taken, while there is no sink."""
+        self.credit = 0
+        """The credit of ``pieces``."""
+        self.received = 0
+        """Octets of the body that came."""
+        self.ended = False
+        """The response is complete."""
+        self.done = False
+        self.trailers: Headers = ()
+        self.sink: BodySink | None = None
+        self.waiter: asyncio.Future[None] | None = None
+        """Woken by every piece, the end and a failure, while there is no sink."""
+        self.upload: asyncio.Task[None] | None = None
+        """Sends the body of the request, when it was not sent at once."""
+        self.unprocessed = False
+        """The server said that it did not process the request."""
+        self.reset_code: int | None = None
+        """The code with which the server reset the stream."""
+        self.started = False
+        """Something of a response came, informational ones included."""
+        self.last_activity = 0.0
+        self.clock = request.clock
+        self._head_waiter: asyncio.Future[None] | None = None
+        self.driver.exchanges[stream_id] = self
+        if self.clock is not None:
+            if self.clock.timeout.sock_read:
+                self.last_activity = self.driver.loop.time()
+            self.clock.begin_exchange(self)
+
+    # -- waiting ------------------------------------------------------------------
+
+    async def wait_for_head(self) -> Response | Accept:
+        """Return the head of the final response, or that the tunnel is accepted.
+
+        Raises ``exception``.
+        """
+        if self.head is None and self.accepted is None and self.exception is None:
+            self._head_waiter = self.driver.loop.create_future()
+            await self._head_waiter
+        if self.head is not None:
+            return self.head
+        if self.accepted is not None:
+            return self.accepted
+        assert self.exception is not None
+        raise self.exception
+
+    async def wait_for_more(self) -> None:
+        """Wait for another piece, the end or a failure.  Raises ``exception``."""
+        if self.exception is not None:
+            raise self.exception
+        if self.ended:
+            return
+        self.waiter = self.driver.loop.create_future()
+        try:
+            await self.waiter
+        finally:
+            self.waiter = None
+        if self.exception is not None:
+            raise self.exception
+
+    def take(self) -> list[bytes]:
+        """Return the pieces that came, and acknowledge them."""
+        pieces, self.pieces = self.pieces, []
+        credit, self.credit = self.credit, 0
+        if credit and (not self.ended or self.connection.driver.shared):
+            self.acknowledge(credit)
+        return pieces
+
+    def pour_into(self, sink: BodySink) -> None:
+        """Put what came of the body, and what will come, into ``sink``."""
+        pieces, self.pieces = self.pieces, []
+        credit, self.credit = self.credit, 0
+        self.sink = sink
+        for piece in pieces:
+            size = min(len(piece), credit)
+            credit -= size
+            sink.feed_data(piece, size)
+        if credit:
+            self.acknowledge(credit)
+        if self.ended:
+            sink.feed_eof()
+        elif self.exception is not None:
+            sink.set_exception(self.exception)
+
+    # -- the ways to the end --------------------------------------------------------
+
+    def fail(self, error: BaseException) -> None:
+        """Give up: whoever waits gets ``error``."""
+        if self.exception is None and not (self.ended and self.done):
+            self.exception = error
+            self.abandon()
+            self._tell()
+
+    def cancel_before_sending(self) -> None:
+        """The engine did not take the request: nothing happened."""
+        self._finish()
+
+    def abandon(self) -> None:
+        """The rest of the exchange is not wanted."""
+        if not self.done:
+            self.reset(ErrorCode.CANCEL)
+            self._finish()
+
+    def finish_upload(self) -> None:
+        """The request is complete."""
+        self.upload = None
+        if self.ended:
+            self._finish()
+
+    def _finish(self) -> None:
+        """The exchange is over, however it ended."""
+        if self.done:
+            return
+        self.done = True
+        upload, self.upload = self.upload, None
+        if upload is not None:
+            upload.cancel()
+        self.driver.forget(self)
+        if self.clock is not None:
+            self.clock.end_exchange()
+        self.connection.release()
+        self.wake()
+
+    def _tell(self) -> None:
+        """Wake whoever waits for the head or the body."""
+        _wake(self._head_waiter)
+        _wake(self.waiter)
+        if self.sink is not None and self.exception is not None:
+            self.sink.set_exception(self.exception)
+
+    # -- hooks ------------------------------------------------------------------------
+
+    def on_informational(self, event: InformationalResponse) -> None:
+        self.started = True
+        self._note_activity()
+
+    def on_response(self, event: Response) -> None:
+        self._note_activity()
+        self.started = True
+        self.head = event
+        _wake(self._head_waiter)
+
+    def on_accept(self, event: Accept) -> None:
+        self._note_activity()
+        self.accepted = event
+        _wake(self._head_waiter)
+
+    def on_data(self, event: Data) -> None:
+        self._note_activity()
+        self.received += len(event.data)
+        if self.sink is not None:
+            self.sink.feed_data(event.data, event.credit)
+            return
+        self.pieces.append(event.data)
+        self.credit += event.credit
+        _wake(self.waiter)
+
+    def on_end(self, event: EndOfMessage) -> None:
+        self.ended = True
+        self.trailers = event.trailers
+        if self.upload is not None:
+            self.reset(ErrorCode.CANCEL)  # The server does not want the rest.
+        self._finish()
+        if self.sink is not None:
+            self.sink.feed_eof()
+        _wake(self.waiter)
+
+    def on_reset(self, event: StreamReset) -> None:
+        if self.done:
+            return
+        self.unprocessed = event.retryable
+        self.reset_code = event.code
+        if self.exception is None:
+            head = self.head
+            self.exception = error_of_reset(
+                event,
+                self.connection.driver.lost,
+                received=None if head is None else self.received,
+                expected=None if head is None else _content_length(head),
+                request_info=lambda: self.request.request_info,
+            )
+        self._finish()
+        self._tell()
+
+    def _note_activity(self) -> None:
+        if self.clock is not None and self.clock.timeout.sock_read:
+            self.last_activity = self.driver.loop.time()
+
+
+def _wake(waiter: asyncio.Future[None] | None) -> None:
+    if waiter is not None and not waiter.done():
+        waiter.set_result(None)
+
+
+def _content_length(head: Response) -> int | None:
+    value = get(head.headers, "content-length")
+    return int(value) if value is not None and value.isascii() and value.isdigit() else None

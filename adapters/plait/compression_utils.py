@@ -1,0 +1,127 @@
+"""Content codings of the adapters: those of the engine, and those of optional packages.
+
+``br`` needs Brotli 1.2 or newer, the first whose output can be bounded; ``zstd`` needs
+Python 3.14 or ``backports.zstd``.  What is there is put into the engine's table, and offered
+by the client in Accept-Encoding.
+"""
+
+from __future__ import annotations
+
+import importlib
+import zlib
+from types import ModuleType
+from typing import Any, Final
+
+from plait_engine.content.codings import DECODERS, MAX_MEMBERS, CodingError
+
+
+def _import(*names: str) -> ModuleType | None:
+    for name in names:
+        try:
+            return importlib.import_module(name)
+        except ImportError:
+            continue
+    return None
+
+
+_brotli = _import("brotli", "brotlicffi")
+_zstd = _import("compression.zstd", "backports.zstd")
+
+
+class BrotliDecoder:
+    """br (RFC 7932)."""
+
+    __slots__ = ("_stream",)
+
+    def __init__(self) -> None:
+        # The package has no types: Any.
+        self._stream: Any = _brotli.Decompressor()  # type: ignore[union-attr]  # see below
+
+    @property
+    def pending(self) -> bool:
+        """True when ``decode(b"", n)`` may give more octets."""
+        return not self._stream.can_accept_more_data()
+
+    def decode(self, data: bytes, max_length: int) -> bytes:
+        """Take ``data`` and return about ``max_length`` octets.  Raises CodingError."""
+        try:
+            octets: bytes = self._stream.process(data, output_buffer_limit=max_length)
+        except Exception as error:
+            raise CodingError(f"invalid compressed data: {error}") from error
+        return octets
+
+    def finish(self) -> None:
+        """Raise CodingError unless the stream is complete."""
+        if not self._stream.is_finished():
+            raise CodingError("the br data ends too early")
+
+
+class ZstdDecoder:
+    """zstd (RFC 8878).  Frames may follow each other."""
+
+    __slots__ = ("_frames", "_input", "_stream")
+
+    def __init__(self) -> None:
+        # Only newer Pythons have the module: Any.
+        self._stream: Any = _zstd.ZstdDecompressor()  # type: ignore[union-attr]  # see below
+        self._frames = 1
+        self._input = b""
+
+    @property
+    def pending(self) -> bool:
+        """True when ``decode(b"", n)`` may give more octets."""
+        return bool(self._input) or not (self._stream.needs_input or self._stream.eof)
+
+    def decode(self, data: bytes, max_length: int) -> bytes:
+        """Take ``data`` and return up to ``max_length`` octets.  Raises CodingError."""
+        data = self._input + data if self._input else data
+        pieces = []
+        while max_length > 0 and (data or self.pending):
+            if self._stream.eof:
+                self._begin_frame()
+            try:
+                piece: bytes = self._stream.decompress(data, max_length)
+            except Exception as error:
+                raise CodingError(f"invalid compressed data: {error}") from error
+            pieces.append(piece)
+            max_length -= len(piece)
+            self._input = data = self._stream.unused_data if self._stream.eof else b""
+            if not piece and not data:
+                break
+        self._input = data
+        return b"".join(pieces)
+
+    def finish(self) -> None:
+        """Raise CodingError unless the last frame is complete."""
+        if not self._stream.eof:
+            raise CodingError("the zstd data ends too early")
+
+    def _begin_frame(self) -> None:
+        self._frames += 1
+        if self._frames > MAX_MEMBERS:
+            raise CodingError(f"more than {MAX_MEMBERS} zstd frames")
+        self._stream = _zstd.ZstdDecompressor()  # type: ignore[union-attr]  # see below
+
+
+# The classes are used only where their modules are there.
+if _brotli is not None and hasattr(_brotli.Decompressor, "can_accept_more_data"):
+    DECODERS["br"] = BrotliDecoder
+if _zstd is not None:
+    DECODERS["zstd"] = ZstdDecoder
+
+ACCEPT_ENCODING: Final = ", ".join(
+    name for name in ("gzip", "deflate", "br", "zstd") if name in DECODERS
+)
+"""What the client offers."""
+
+
+def make_compressor(encoding: str) -> zlib._Compress:
+    """Return a stream that encodes as ``gzip`` or ``deflate``.
+
+    Raises ValueError for another name.
+    """
+    if encoding == "gzip":
+        return zlib.compressobj(wbits=16 + zlib.MAX_WBITS)
+    if encoding == "deflate":
+        return zlib.compressobj()
+    raise ValueError(f"content can be compressed as gzip or deflate, not as {encoding!r}")

@@ -1,0 +1,107 @@
+"""Timeouts of requests: many deadlines on one timer.
+
+Strategy
+--------
+Nearly every request has a deadline (``ClientTimeout.total``) and nearly none reaches it.
+So a deadline is an entry in a dictionary, and the loop has one timer for all of them, set
+to the earliest that was known when it was armed.  When it fires, everybody whose time has
+come is told, and the timer is armed again for the next one.  To start and to stop a
+deadline costs a dictionary access; moving one costs nothing until the timer fires.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+NEVER: Final = math.inf
+
+
+@dataclass(frozen=True)
+class ClientTimeout:
+    """Timeouts of a request, in seconds.  ``None`` or 0: no limit.
+
+    Args:
+        total: everything from the call to the end of the response's body, redirects
+            included.
+        connect: until a connection is assigned: waiting in the pool and connecting.
+        sock_read: between two pieces of what the server sends.
+        sock_connect: to set up a new connection: name, TCP and TLS.
+        ceil_threshold: deadlines longer than this end on a whole second of the loop's
+            clock, so that many of them fire together.
+        pool: waiting in the pool only (plait's own).
+    """
+
+    total: float | None = None
+    connect: float | None = None
+    sock_read: float | None = None
+    sock_connect: float | None = None
+    ceil_threshold: float = 5
+    pool: float | None = None
+
+
+DEFAULT_TIMEOUT: Final = ClientTimeout(total=5 * 60, sock_connect=30)
+
+
+def deadline(now: float, timeout: float | None, ceil_threshold: float = 5) -> float:
+    """Return when ``timeout`` passes; ``NEVER`` if there is none."""
+    if not timeout or timeout < 0:
+        return NEVER
+    when = now + timeout
+    return math.ceil(when) if timeout > ceil_threshold else when
+
+
+class Timed(Protocol):
+    """Something with a deadline."""
+
+    def on_deadline(self, now: float) -> float:
+        """Do what is due at ``now``; return the next deadline, or ``NEVER``."""
+
+
+class Deadlines:
+    """The deadlines of a session; see the module."""
+
+    __slots__ = ("_armed", "_at", "_loop", "_timed")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._timed: dict[Timed, float] = {}
+        self._armed: asyncio.TimerHandle | None = None
+        self._at = NEVER
+
+    def set(self, timed: Timed, when: float) -> None:
+        """Set or move the deadline of ``timed``."""
+        self._timed[timed] = when
+        if when < self._at:
+            if self._armed is not None:
+                self._armed.cancel()
+            self._at = when
+            self._armed = self._loop.call_at(when, self._fire)
+
+    def stop(self, timed: Timed) -> None:
+        """Forget the deadline of ``timed``."""
+        self._timed.pop(timed, None)
+
+    def close(self) -> None:
+        """Let go of the timer."""
+        if self._armed is not None:
+            self._armed.cancel()
+        self._armed = None
+        self._at = NEVER
+
+    def _fire(self) -> None:
+        self._armed = None
+        self._at = NEVER
+        now = self._loop.time()
+        timed = self._timed
+        for each, when in list(timed.items()):
+            if when <= now and each in timed:
+                timed[each] = each.on_deadline(now)
+                if timed[each] == NEVER:
+                    del timed[each]
+        if timed:
+            when = min(timed.values())
+            self._at = when
+            self._armed = self._loop.call_at(when, self._fire)
