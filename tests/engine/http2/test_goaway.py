@@ -1,0 +1,183 @@
+"""How a connection drains: GOAWAY in two phases, and what the transport can do meanwhile."""
+
+from __future__ import annotations
+
+import pytest
+
+from plait_engine import (
+    CloseAction,
+    CloseReason,
+    ConnectionClosed,
+    ConnectionState,
+    Draining,
+    EndOfMessage,
+    ErrorCode,
+    Initiator,
+    LocalProtocolError,
+    Request,
+    Response,
+    Role,
+    StreamReset,
+)
+from plait_engine.http2.core import GOAWAY_PING
+from plait_engine.testing import frames as wire
+from plait_engine.testing.frames import FrameType
+from tests.engine.http2.peers import (
+    GET,
+    OK,
+    POST,
+    Peer,
+    assert_stream_error,
+    error_code,
+    kinds,
+    of_type,
+)
+
+LAST = 2**31 - 1
+
+
+def goaways(peer: Peer) -> list[tuple[int, int]]:
+    """Return last stream and code of each GOAWAY since the last call."""
+    return [
+        (int.from_bytes(frame.payload[:4], "big"), error_code(frame))
+        for frame in of_type(peer.hear(), FrameType.GOAWAY)
+    ]
+
+
+def respond(peer: Peer, stream: int) -> None:
+    peer.endpoint.send(Response(stream, 200), EndOfMessage(stream))
+
+
+def test_a_server_goes_away_in_two_phases(server: Peer) -> None:
+    server.say(wire.headers(1, GET, end_stream=True))
+    server.endpoint.close()
+    assert server.connection.state is ConnectionState.DRAINING
+    heard = server.hear()
+    assert [frame.type for frame in heard] == [FrameType.GOAWAY, FrameType.PING]
+    assert int.from_bytes(heard[0].payload[:4], "big") == LAST
+    # A request that was under way is served.
+    server.say(wire.headers(3, GET, end_stream=True))
+    server.say(wire.ping(GOAWAY_PING, ack=True))
+    assert goaways(server) == [(3, 0)]
+    server.say(wire.headers(5, GET, end_stream=True))
+    assert_stream_error(server, 5, ErrorCode.REFUSED_STREAM)
+    respond(server, 1)
+    assert not server.endpoint.is_closed
+    respond(server, 3)
+    assert server.endpoint.events[-1] == ConnectionClosed(CloseReason.LOCAL)
+    assert server.connection.wants_close is CloseAction.CLOSE
+    requests = server.endpoint.recorder.of_type(Request)
+    assert [request.stream_id for request in requests] == [1, 3]
+
+
+def test_an_idle_server_waits_for_what_is_under_way(server: Peer) -> None:
+    server.endpoint.close()
+    assert goaways(server) == [(LAST, 0)]
+    assert not server.endpoint.is_closed
+    server.say(wire.ping(GOAWAY_PING, ack=True))
+    assert goaways(server) == [(0, 0)]
+    assert server.endpoint.is_closed
+
+
+def test_closing_again_says_nothing_new(server: Peer) -> None:
+    server.endpoint.close()
+    server.hear()
+    server.endpoint.close()
+    assert server.hear() == []
+
+
+def test_a_client_finishes_and_goes(client: Peer) -> None:
+    client.request()
+    client.endpoint.close()
+    assert goaways(client) == [(0, 0)]
+    assert client.connection.available_streams == 0
+    with pytest.raises(LocalProtocolError):
+        client.request()
+    client.say(wire.headers(1, OK, end_stream=True))
+    assert kinds(client.events()) == [Response, EndOfMessage, ConnectionClosed]
+
+
+def test_a_client_that_leaves_still_counts_what_the_server_refuses(client: Peer) -> None:
+    for _ in range(2):
+        client.request()
+    client.endpoint.close()
+    client.say(wire.goaway(1))
+    events = client.events()
+    assert kinds(events) == [Draining, StreamReset]
+    assert events[1].stream_id == 3
+    client.say(wire.headers(1, OK, end_stream=True))
+    assert client.endpoint.events[-1] == ConnectionClosed(CloseReason.LOCAL)
+
+
+@pytest.mark.parametrize("role", list(Role))
+def test_closing_with_a_code_resets_what_is_open(chop, role: Role) -> None:
+    peer = Peer(role, chop=chop)
+    if role is Role.SERVER:
+        peer.say(wire.headers(1, POST))
+    else:
+        peer.request()
+    peer.hear()
+    peer.events()
+    peer.endpoint.close(ErrorCode.INTERNAL_ERROR)
+    assert goaways(peer) == [(1 if role is Role.SERVER else 0, 2)]
+    reset, closed = peer.events()
+    assert (reset.code, reset.initiator) == (ErrorCode.INTERNAL_ERROR, Initiator.LOCAL)
+    assert closed == ConnectionClosed(CloseReason.LOCAL)
+
+
+def test_a_client_says_goodbye(server: Peer) -> None:
+    server.say(wire.headers(1, GET, end_stream=True), wire.goaway(0))
+    assert kinds(server.events()) == [Request, EndOfMessage, Draining]
+    server.say(wire.headers(3, GET, end_stream=True))  # it may still ask
+    respond(server, 1)
+    respond(server, 3)
+    assert server.endpoint.events[-1] == ConnectionClosed(CloseReason.PEER)
+    assert goaways(server) == [(3, 0)]
+
+
+# -- the transport ------------------------------------------------------------------------
+
+
+def test_half_a_request_at_the_end_of_input(server: Peer) -> None:
+    server.say(wire.headers(1, GET, end_stream=True), wire.headers(3, POST))
+    server.endpoint.receive_eof()
+    resets = server.endpoint.recorder.of_type(StreamReset)
+    assert [(reset.stream_id, reset.initiator) for reset in resets] == [(3, Initiator.REMOTE)]
+    respond(server, 1)
+    assert of_type(server.hear(), FrameType.HEADERS)
+    assert server.endpoint.events[-1] == ConnectionClosed(CloseReason.PEER)
+
+
+@pytest.mark.parametrize("role", list(Role))
+def test_the_end_of_input_on_an_idle_connection(role: Role) -> None:
+    peer = Peer(role)
+    peer.endpoint.receive_eof()
+    assert peer.events() == [ConnectionClosed(CloseReason.PEER)]
+    assert peer.connection.wants_close is CloseAction.CLOSE
+
+
+@pytest.mark.parametrize("role", list(Role))
+@pytest.mark.parametrize("error", [None, ConnectionResetError("gone")])
+def test_the_transport_is_lost(role: Role, error: Exception | None) -> None:
+    peer = Peer(role)
+    if role is Role.SERVER:
+        peer.say(wire.headers(1, GET, end_stream=True))
+    else:
+        peer.request()
+    peer.events()
+    peer.endpoint.lose(error)
+    reset, closed = peer.events()
+    assert (reset.initiator, reset.retryable) == (Initiator.REMOTE, False)
+    reason = CloseReason.PEER if error is None else CloseReason.LOST
+    assert closed == ConnectionClosed(reason, error)
+    assert peer.connection.data_to_send() == b""
+
+
+def test_a_request_that_never_left_may_be_sent_again() -> None:
+    peer = Peer(Role.CLIENT)
+    peer.request()
+    peer.endpoint.can_write = False
+    peer.request()
+    peer.endpoint.lose(ConnectionResetError())
+    resets = peer.endpoint.recorder.of_type(StreamReset)
+    assert [(reset.stream_id, reset.retryable) for reset in resets] == [(1, False), (3, True)]

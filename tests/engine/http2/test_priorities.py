@@ -1,0 +1,217 @@
+"""Extensible priorities (RFC 9218): the field, PRIORITY_UPDATE, and who is served when."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+
+from plait_engine import Data, EndOfMessage, PriorityUpdated, Response, Role
+from plait_engine.http2.scheduler import parse_priority
+from plait_engine.testing import frames as wire
+from plait_engine.testing.frames import Frame, FrameType
+from tests.engine.http2.peers import (
+    GET,
+    Peer,
+    assert_alive,
+    assert_connection_error,
+    make_config,
+    of_type,
+)
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("", (3, False)),
+        ("u=0", (0, False)),
+        ("u=7, i", (7, True)),
+        ("i, u=1", (1, True)),
+        ("i=?1", (3, True)),
+        ("i=?0", (3, False)),
+        ("i, i=?0", (3, False)),
+        ("u=1,u=2", (2, False)),
+        ("u=5;x=1, i;y", (5, True)),
+        ("  u=2\t, \ti ", (2, True)),
+        # What is not understood or out of range is ignored (sections 4 and 4.1).
+        ("u=8", (3, False)),
+        ("u=-1", (3, False)),
+        ("u=1.5", (3, False)),
+        ("u=", (3, False)),
+        ("i=1", (3, False)),
+        ("foo=bar, u=6", (6, False)),
+        ("U=1", (3, False)),
+        ("\u0665", (3, False)),
+        ("u=\u0665", (3, False)),
+    ],
+)
+def test_the_field(value: str, expected: tuple[int, bool]) -> None:
+    assert parse_priority(value) == expected
+
+
+def ask(peer: Peer, stream: int, priority: str | None = None) -> None:
+    fields = [] if priority is None else [("priority", priority)]
+    peer.say(wire.headers(stream, wire.request_block(fields=fields), end_stream=True))
+
+
+def answer(peer: Peer, *streams: int, size: int = 100_000) -> None:
+    for stream in streams:
+        peer.endpoint.send(Response(stream, 200), Data(stream, b"x" * size), EndOfMessage(stream))
+
+
+def served(peer: Peer, window: int = 10**6) -> list[int]:
+    """Open the connection's window and return whose DATA comes, in order."""
+    peer.say(wire.window_update(0, window))
+    return [frame.stream_id for frame in of_type(peer.hear(), FrameType.DATA)]
+
+
+@pytest.fixture
+def waiting() -> Peer:
+    """A server whose connection window is used up by stream 1."""
+    peer = Peer(Role.SERVER, settings=[(4, 2**31 - 1)])
+    ask(peer, 1)
+    answer(peer, 1, size=65535)
+    peer.hear()
+    return peer
+
+
+def test_the_urgent_come_first(waiting: Peer) -> None:
+    for stream, priority in [(3, "u=5"), (5, None), (7, "u=0"), (9, "u=5")]:
+        ask(waiting, stream, priority)
+    answer(waiting, 3, 5, 7, 9, size=40_000)
+    order = served(waiting)
+    assert list(dict.fromkeys(order)) == [7, 5, 3, 9]
+    assert order == sorted(order, key=[7, 5, 3, 9].index)
+
+
+def test_the_sequential_come_one_after_the_other(waiting: Peer) -> None:
+    for stream in (3, 5, 7):
+        ask(waiting, stream)
+    answer(waiting, 7, 3, 5)
+    order = served(waiting)
+    assert order == sorted(order)
+
+
+def test_the_incremental_take_turns(waiting: Peer) -> None:
+    for stream in (3, 5, 7):
+        ask(waiting, stream, "i")
+    answer(waiting, 3, 5, 7)
+    order = served(waiting)
+    assert order[:6] == [3, 5, 7, 3, 5, 7]
+    assert max(Counter(order).values()) - min(Counter(order).values()) == 0
+
+
+def test_neither_kind_starves_the_other(waiting: Peer) -> None:
+    for stream, priority in [(3, "i"), (5, None), (7, "i"), (9, None)]:
+        ask(waiting, stream, priority)
+    answer(waiting, 3, 5, 7, 9)
+    order = served(waiting)
+    assert set(order[:4]) == {3, 5, 7}
+    assert order.index(9) > order.index(5)
+    # One that is sequential gets half of the turns.
+    assert order[:6].count(5) == 3
+
+
+def test_a_blocked_stream_holds_nothing_back(waiting: Peer) -> None:
+    waiting.say(wire.settings({4: 0}))
+    ask(waiting, 3, "u=0")
+    ask(waiting, 5)
+    answer(waiting, 3, 5, size=1000)
+    waiting.say(wire.window_update(5, 1000))
+    assert served(waiting) == [5]
+    waiting.say(wire.window_update(3, 1000))
+    assert [frame.stream_id for frame in of_type(waiting.hear(), FrameType.DATA)] == [3]
+
+
+def test_one_call_frames_a_quantum() -> None:
+    config = make_config(write_quantum=20_000, write_high_water=10**6)
+    peer = Peer(Role.SERVER, config=config, settings=[(4, 2**31 - 1)])
+    peer.say(wire.window_update(0, 10**6))
+    ask(peer, 1)
+    peer.endpoint.can_write = False
+    answer(peer, 1)
+    first = peer.connection.data_to_send()
+    sizes = [len(f.payload) for f in of_type(wire.split_frames(first), FrameType.DATA)]
+    assert sizes == [16384, 16384]  # whole frames, until the quantum is reached
+    # A priority, a reset or a window acts on all that is left.
+    ask(peer, 3, "u=0")
+    answer(peer, 3, size=10)
+    second = wire.split_frames(peer.connection.data_to_send())
+    assert of_type(second, FrameType.DATA)[0].stream_id == 3
+
+
+# -- PRIORITY_UPDATE (section 7.1) ---------------------------------------------------------
+
+
+def test_an_update_of_an_open_stream(waiting: Peer) -> None:
+    for stream in (3, 5):
+        ask(waiting, stream)
+    answer(waiting, 3, 5)
+    waiting.events()
+    waiting.say(wire.priority_update(5, b"u=1, i"))
+    assert waiting.events() == [PriorityUpdated(5, 1, True)]
+    assert served(waiting)[0] == 5
+
+
+def test_an_update_in_the_middle_of_a_transfer(waiting: Peer) -> None:
+    for stream in (3, 5):
+        ask(waiting, stream, "u=2")
+    answer(waiting, 3, 5)
+    assert served(waiting, 16384) == [3]
+    waiting.say(wire.priority_update(3, b"u=6"))
+    assert served(waiting, 200_000)[:3] == [5, 5, 5]
+
+
+def test_an_update_before_the_stream_opens_wins_over_the_field(waiting: Peer) -> None:
+    waiting.say(wire.priority_update(5, b"u=0"))
+    for stream in (3, 5):
+        ask(waiting, stream, "u=4")
+    answer(waiting, 3, 5)
+    assert served(waiting)[0] == 5
+
+
+def test_an_update_of_a_closed_stream_is_ignored(server: Peer) -> None:
+    ask(server, 1)
+    answer(server, 1, size=5)
+    server.events()
+    server.say(wire.priority_update(1, b"u=0"))
+    assert server.events() == []
+    assert_alive(server)
+
+
+@pytest.mark.parametrize(
+    "octets",
+    [
+        Frame(FrameType.PRIORITY_UPDATE, 0, 1, b"\x00\x00\x00\x01u=1").encode(),
+        wire.priority_update(0, b"u=1"),
+        wire.priority_update(2, b"u=1"),
+    ],
+)
+def test_updates_that_are_not_allowed(server: Peer, octets: bytes) -> None:
+    server.say(octets)
+    assert_connection_error(server, 1)
+
+
+def test_an_update_that_is_too_short(server: Peer) -> None:
+    server.say(Frame(FrameType.PRIORITY_UPDATE, 0, 0, b"\x00\x00").encode())
+    assert_connection_error(server, 6)
+
+
+def test_a_server_sends_no_update(client: Peer) -> None:
+    client.request()
+    client.say(wire.priority_update(1, b"u=1"))
+    assert_connection_error(client, 1)
+
+
+def test_a_server_says_that_it_ignores_the_old_priorities(chop) -> None:
+    peer = Peer(Role.SERVER, chop=chop, handshake=False)
+    settings = peer.hear()[0]
+    assert b"\x00\x09\x00\x00\x00\x01" in settings.payload
+
+
+def test_the_old_priorities_change_nothing(waiting: Peer) -> None:
+    for stream in (3, 5):
+        waiting.say(wire.priority(stream, depends_on=5 if stream == 3 else 0, weight=0))
+        waiting.say(wire.headers(stream, GET, end_stream=True))
+    answer(waiting, 3, 5)
+    assert served(waiting)[0] == 3
