@@ -8,5 +8,10 @@ This package is the only part of the engine that imports h11, h2, hpack or wspro
 
 from .http1 import ReferenceHTTP1Connection
 from .http2 import ReferenceHTTP2Connection
+from .websocket import ReferenceWebSocketConnection
 
-__all__ = ["ReferenceHTTP1Connection", "ReferenceHTTP2Connection"]
+__all__ = [
+    "ReferenceHTTP1Connection",
+    "ReferenceHTTP2Connection",
+    "ReferenceWebSocketConnection",
+]
