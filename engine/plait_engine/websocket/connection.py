@@ -49,24 +49,12 @@ from plait_engine.timers import Timer, Timers
 
 from .deflate import Deflate, Deflater, Inflater
 from .events import BytesMessage, Ping, Pong, TextMessage, WebSocketClose, WebSocketEvent
-from .frames import (
-    FIN,
-    MASKED,
-    MAX_CONTROL_PAYLOAD,
-    RSV1,
-    CloseCode,
-    Opcode,
-    apply_mask,
-    frame_header,
-    is_wire_close_code,
-)
+from .frames import MAX_CONTROL_PAYLOAD, CloseCode, Opcode, is_wire_close_code
 from .reader import MessageReader, fault
+from .writer import MessageWriter
 
 _TEXT = int(Opcode.TEXT)
 _BINARY = int(Opcode.BINARY)
-
-_JOIN_BELOW = 65536  # larger payloads are not copied to stand behind their header
-_KEYS_AT_ONCE = 256  # masking keys drawn together; a call costs more than the octets
 
 
 class PongTimeout(RemoteProtocolError):
@@ -81,6 +69,9 @@ class WebSocketState(enum.Enum):
     """One side has sent its Close frame."""
     CLOSED = "closed"
     """Nothing more is sent or received."""
+
+
+_OPEN = WebSocketState.OPEN
 
 
 class WebSocketConnection:
@@ -102,26 +93,19 @@ class WebSocketConnection:
         "_auto_pong",
         "_close_sent",
         "_close_timeout",
-        "_compressing",
         "_config",
-        "_deflater",
         "_eof",
         "_events",
         "_heard",
-        "_keys",
-        "_latest_pong",
-        "_mask_bit",
         "_now",
-        "_outgoing",
-        "_pending_pongs",
         "_ping_interval",
         "_ping_payload",
         "_pinged",
         "_pong_timeout",
         "_reader",
         "_role",
-        "_sending",
         "_timers",
+        "_writer",
         "close_code",
         "close_reason",
         "deflate",
@@ -178,14 +162,11 @@ class WebSocketConnection:
             decode_text=decode_text,
         )
 
-        self._deflater = None if deflate is None else _deflater(deflate, server)
-        self._mask_bit = 0 if server else MASKED
-        self._keys = b""
-        self._sending = 0  # opcode of the message that we are sending in fragments
-        self._compressing = False
-        self._outgoing: deque[bytes] = deque()
-        self._pending_pongs = 0
-        self._latest_pong: bytes | None = None
+        self._writer = MessageWriter(
+            random=None if server else config.random,
+            deflater=None if deflate is None else _deflater(deflate, server),
+            max_pending_pongs=limits.max_pending_pongs,
+        )
         self._close_sent = False
         self._eof = False
 
@@ -223,7 +204,7 @@ class WebSocketConnection:
     def connection_lost(self, error: Exception | None, now: float) -> None:
         """The stream or its transport is gone; events that wait can still be taken."""
         self._lose(error or fault(CloseCode.ABNORMAL_CLOSURE, "the connection was lost"))
-        self._outgoing.clear()
+        self._writer.clear()
 
     def handle_timeout(self, now: float) -> None:
         """Time has passed.  A call with nothing due is a no-op."""
@@ -244,18 +225,28 @@ class WebSocketConnection:
         Raises LocalProtocolError when that is not allowed; then nothing was sent.
         After this call, drain the outputs.
         """
-        if isinstance(event, WebSocketClose):
-            self._send_close(event, now)
-        elif self.state is not WebSocketState.OPEN:
-            raise LocalProtocolError("the WebSocket is closing")
-        elif isinstance(event, TextMessage):
-            self._send_message(_TEXT, _encode_text(event.data), event)
+        if isinstance(event, TextMessage):
+            self.send_text(event.data, event.finished, event.compress)
         elif isinstance(event, BytesMessage):
-            self._send_message(_BINARY, event.data, event)
-        elif isinstance(event, Ping):
-            self._send_control(Opcode.PING, event.payload)
+            self.send_bytes(event.data, event.finished, event.compress)
+        elif isinstance(event, WebSocketClose):
+            self._send_close(event, now)
         else:
-            self._send_control(Opcode.PONG, event.payload)
+            self._check_open()
+            opcode = Opcode.PING if isinstance(event, Ping) else Opcode.PONG
+            self._writer.control(opcode, event.payload)
+
+    def send_text(
+        self, data: str | bytes, finished: bool = True, compress: bool | None = None
+    ) -> None:
+        """Send a ``TextMessage`` of these fields: the same as ``send``, without the event."""
+        self._check_open()
+        self._writer.message(_TEXT, _encode_text(data), finished, compress)
+
+    def send_bytes(self, data: bytes, finished: bool = True, compress: bool | None = None) -> None:
+        """Send a ``BytesMessage`` of these fields: the same as ``send``, without the event."""
+        self._check_open()
+        self._writer.message(_BINARY, data, finished, compress)
 
     # -- outputs ------------------------------------------------------------------
 
@@ -264,17 +255,7 @@ class WebSocketConnection:
 
         Call it only while the stream takes octets, and until it returns ``b""``.
         """
-        outgoing = self._outgoing
-        if not outgoing:
-            if self._latest_pong is None:
-                return b""
-            outgoing.append(self._frame(FIN | Opcode.PONG, self._latest_pong))
-            self._latest_pong = None
-        data = outgoing.popleft()
-        if outgoing:
-            return self._join(data)
-        self._pending_pongs = 0
-        return data
+        return self._writer.data_to_send()
 
     def next_event(self) -> WebSocketEvent | None:
         """Return the next event, or ``None``.  Taking a ``WebSocketClose`` answers it."""
@@ -293,7 +274,7 @@ class WebSocketConnection:
     @property
     def has_output(self) -> bool:
         """Whether ``data_to_send`` would return octets."""
-        return bool(self._outgoing) or self._latest_pong is not None
+        return self._writer.has_output
 
     @property
     def has_events(self) -> bool:
@@ -313,14 +294,7 @@ class WebSocketConnection:
         elif not self._auto_pong:
             self._events.append(Ping(payload))
         elif self.state is WebSocketState.OPEN:
-            self._answer_ping(payload)
-
-    def _answer_ping(self, payload: bytes) -> None:
-        if self._pending_pongs < self._config.limits.max_pending_pongs:
-            self._pending_pongs += 1
-            self._outgoing.append(self._frame(FIN | Opcode.PONG, payload))
-        else:
-            self._latest_pong = payload  # RFC 6455 section 5.5.3
+            self._writer.answer_ping(payload)
 
     def _receive_close(self, event: WebSocketClose) -> None:
         """Queue the last event; nothing is received behind it."""
@@ -384,7 +358,11 @@ class WebSocketConnection:
         if code != CloseCode.NO_STATUS:
             text = reason.encode("utf-8", "replace")[: MAX_CONTROL_PAYLOAD - 2]
             payload = code.to_bytes(2, "big") + text
-        self._outgoing.append(self._frame(FIN | Opcode.CLOSE, payload))
+        self._writer.control(Opcode.CLOSE, payload)
+
+    def _check_open(self) -> None:
+        if self.state is not _OPEN:
+            raise LocalProtocolError("the WebSocket is closing")
 
     def _begin_closing(self) -> None:
         self.state = WebSocketState.CLOSING
@@ -393,7 +371,7 @@ class WebSocketConnection:
 
     def _close(self) -> None:
         self.state = WebSocketState.CLOSED
-        self._latest_pong = None
+        self._writer.drop_pong()
         self._timers.clear()
 
     def _leave_ending_to_server(self) -> None:
@@ -412,7 +390,7 @@ class WebSocketConnection:
             self._timers.set(Timer.PING, due)
             return
         self._ping_payload = self._config.random(4)
-        self._send_control(Opcode.PING, self._ping_payload)
+        self._writer.control(Opcode.PING, self._ping_payload)
         self._pinged = now
         self._timers.set(Timer.PONG, now + self._pong_timeout)
 
@@ -423,57 +401,6 @@ class WebSocketConnection:
             message = f"no pong came within {self._pong_timeout} seconds"
             code = CloseCode.ABNORMAL_CLOSURE
             self._lose(PongTimeout(message, code=code, scope=Scope.STREAM))
-
-    # -- sending ----------------------------------------------------------------------
-
-    def _send_message(self, opcode: int, payload: bytes, event: TextMessage | BytesMessage) -> None:
-        first = opcode
-        if self._sending:
-            if opcode != self._sending:
-                raise LocalProtocolError("the message in fragments has not ended")
-            first = Opcode.CONTINUATION
-        elif self._deflater is not None:
-            self._compressing = event.compress is not False
-            if self._compressing:
-                first |= RSV1
-        if event.finished:
-            first |= FIN
-            self._sending = 0
-        else:
-            self._sending = opcode
-        if self._compressing and self._deflater is not None:
-            payload = self._deflater.deflate(payload, event.finished)
-        if len(payload) < _JOIN_BELOW or self._mask_bit:
-            self._outgoing.append(self._frame(first, payload))
-        else:
-            self._outgoing.append(frame_header(first, len(payload), 0))
-            self._outgoing.append(payload)
-
-    def _send_control(self, opcode: int, payload: bytes) -> None:
-        if len(payload) > MAX_CONTROL_PAYLOAD:
-            raise LocalProtocolError("a control frame has at most 125 octets")
-        self._outgoing.append(self._frame(FIN | opcode, payload))
-
-    def _frame(self, first: int, payload: bytes) -> bytes:
-        header = frame_header(first, len(payload), self._mask_bit)
-        if not self._mask_bit:
-            return header + payload
-        if not self._keys:
-            self._keys = self._config.random(4 * _KEYS_AT_ONCE)
-        # A fresh, unpredictable key for each frame (RFC 6455 sections 5.3 and 10.3).
-        key = self._keys[:4]
-        self._keys = self._keys[4:]
-        return header + key + apply_mask(payload, key)
-
-    def _join(self, data: bytes) -> bytes:
-        """Return ``data`` with what is queued behind it, while that is little."""
-        outgoing = self._outgoing
-        pieces = [data]
-        size = len(data)
-        while outgoing and size + len(outgoing[0]) <= _JOIN_BELOW:
-            size += len(outgoing[0])
-            pieces.append(outgoing.popleft())
-        return b"".join(pieces)
 
 
 def _encode_text(text: str | bytes) -> bytes:

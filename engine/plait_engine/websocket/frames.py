@@ -80,7 +80,7 @@ _pack_length_16 = Struct(">BBH").pack
 _pack_length_64 = Struct(">BBQ").pack
 
 
-def frame_header(first_byte: int, length: int, mask_bit: int) -> bytes:
+def frame_header(first_byte: int, length: int, mask_bit: int = 0) -> bytes:
     """Return the header of a frame, without the masking key.
 
     The length takes the fewest octets possible (RFC 6455 section 5.2).

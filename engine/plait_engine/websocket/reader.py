@@ -66,6 +66,9 @@ _WHOLE_FIRST_BYTES = _PLAIN_FIRST_BYTES - {0x0, 0x1, 0x2, FIN}
 """Frames that need nothing of what came before: messages of one frame, control frames."""
 
 _OPCODES = frozenset(Opcode)
+
+# RFC 6455 section 5.2: what 126 and 127 announce: octets of length, its least, its most.
+_EXTENDED_LENGTHS = {126: (2, 126, 0xFFFF), 127: (8, 0x10000, (1 << 63) - 1)}
 _NO_LIMIT = 1 << 62
 
 
@@ -175,10 +178,13 @@ class MessageReader:
                     raise _protocol_error("a control frame has more than 125 octets")
             else:
                 if length > 125:
-                    payload_start += 2 if length == 126 else 8
+                    size, least, most = _EXTENDED_LENGTHS[length]
+                    payload_start += size
                     if payload_start > end:
                         break
-                    length = _extended_length(data[start + 2 : payload_start])
+                    length = int.from_bytes(data[start + 2 : payload_start])
+                    if not least <= length <= most:
+                        raise _wrong_length(length)
                 if self._opcode or not opcode or length > self._max_size:
                     self._check_data_header(first, opcode, length)
             if self._mask_bit:
@@ -339,11 +345,8 @@ class MessageReader:
         return octets
 
 
-def _extended_length(octets: bytes) -> int:
-    """Return the length in the 2 or 8 octets behind 126 or 127 (RFC 6455 section 5.2)."""
-    length = int.from_bytes(octets, "big")
+def _wrong_length(length: int) -> RemoteProtocolError:
+    """RFC 6455 section 5.2, on the lengths in 2 and in 8 octets."""
     if length >> 63:
-        raise _protocol_error("a frame's length has its most significant bit set")
-    if length < (126 if len(octets) == 2 else 65536):
-        raise _protocol_error("a frame's length is not written in the fewest octets")
-    return length
+        return _protocol_error("a frame's length has its most significant bit set")
+    return _protocol_error("a frame's length is not written in the fewest octets")

@@ -1,0 +1,157 @@
+"""From messages to octets: the sending half of RFC 6455 section 5.
+
+Strategy
+--------
+A message becomes one frame at once, its payload compressed and masked as was agreed, and
+waits in a queue until the stream takes octets.  Small frames leave together; a large
+payload of a server, which does not mask, leaves uncopied behind its header.
+
+Rules
+-----
+* The fragments of a message follow each other; control frames may stand between them
+  (section 5.4).
+* A client masks each frame with a fresh key that nobody can predict (sections 5.3, 10.3).
+* Of the pings that were not answered yet, only the latest must be (section 5.5.3).  So no
+  more than ``max_pending_pongs`` pongs wait here, and behind them the latest.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+
+from plait_engine.errors import LocalProtocolError
+
+from .deflate import Deflater
+from .frames import FIN, MASKED, MAX_CONTROL_PAYLOAD, RSV1, Opcode, apply_mask, frame_header
+
+_CONTINUATION = int(Opcode.CONTINUATION)
+_PONG = FIN | Opcode.PONG
+
+_JOIN_BELOW = 65536  # larger payloads are not copied to stand behind their header
+_KEYS_AT_ONCE = 256  # masking keys drawn together; a call costs more than the octets
+
+
+class MessageWriter:
+    """Queue messages and control frames as octets.
+
+    ``random``: where masking keys come from; ``None``: do not mask.
+    """
+
+    __slots__ = (
+        "_compressing",
+        "_deflater",
+        "_keys",
+        "_latest_pong",
+        "_max_pending_pongs",
+        "_outgoing",
+        "_pending_pongs",
+        "_random",
+        "_sending",
+    )
+
+    def __init__(
+        self,
+        *,
+        random: Callable[[int], bytes] | None,
+        deflater: Deflater | None,
+        max_pending_pongs: int,
+    ) -> None:
+        self._random = random
+        self._deflater = deflater
+        self._keys = b""
+        self._outgoing: deque[bytes] = deque()
+        # The message in fragments; none while the opcode is 0.
+        self._sending = 0
+        self._compressing = False
+        self._max_pending_pongs = max_pending_pongs
+        self._pending_pongs = 0
+        self._latest_pong: bytes | None = None
+
+    def message(self, opcode: int, payload: bytes, finished: bool, compress: bool | None) -> None:
+        """Queue a message or a fragment of one.
+
+        Raises LocalProtocolError while another message is in fragments.
+        """
+        first = opcode
+        if self._sending:
+            if opcode != self._sending:
+                raise LocalProtocolError("the message in fragments has not ended")
+            first = _CONTINUATION
+        elif self._deflater is not None:
+            self._compressing = compress is not False
+            if self._compressing:
+                first |= RSV1
+        if finished:
+            first |= FIN
+            self._sending = 0
+        else:
+            self._sending = opcode
+        if self._compressing and self._deflater is not None:
+            payload = self._deflater.deflate(payload, finished)
+        if self._random is not None or len(payload) < _JOIN_BELOW:
+            self._outgoing.append(self._frame(first, payload))
+        else:
+            self._outgoing.append(frame_header(first, len(payload)))
+            self._outgoing.append(payload)
+
+    def control(self, opcode: int, payload: bytes) -> None:
+        """Queue a control frame.  Raises LocalProtocolError if ``payload`` is too large."""
+        if len(payload) > MAX_CONTROL_PAYLOAD:
+            raise LocalProtocolError("a control frame has at most 125 octets")
+        self._outgoing.append(self._frame(FIN | opcode, payload))
+
+    def answer_ping(self, payload: bytes) -> None:
+        """Queue a pong, or make it the latest of those that came too fast."""
+        if self._pending_pongs < self._max_pending_pongs:
+            self._pending_pongs += 1
+            self._outgoing.append(self._frame(_PONG, payload))
+        else:
+            self._latest_pong = payload
+
+    def drop_pong(self) -> None:
+        """Forget the latest pong: nothing follows a Close frame."""
+        self._latest_pong = None
+
+    def clear(self) -> None:
+        """Forget everything: there is nobody to send to."""
+        self._outgoing.clear()
+        self._latest_pong = None
+
+    @property
+    def has_output(self) -> bool:
+        """Whether ``data_to_send`` would return octets."""
+        return bool(self._outgoing) or self._latest_pong is not None
+
+    def data_to_send(self) -> bytes:
+        """Return the next octets; ``b""`` when there are none."""
+        outgoing = self._outgoing
+        if not outgoing:
+            if self._latest_pong is None:
+                return b""
+            outgoing.append(self._frame(_PONG, self._latest_pong))
+            self._latest_pong = None
+        data = outgoing.popleft()
+        if outgoing:
+            return self._join(data)
+        self._pending_pongs = 0
+        return data
+
+    def _frame(self, first: int, payload: bytes) -> bytes:
+        size = len(payload)
+        if self._random is None:
+            return frame_header(first, size) + payload
+        keys = self._keys or self._random(4 * _KEYS_AT_ONCE)
+        self._keys = keys[4:]
+        key = keys[:4]
+        return frame_header(first, size, MASKED) + key + apply_mask(payload, key)
+
+    def _join(self, data: bytes) -> bytes:
+        """Return ``data`` with what is queued behind it, while that is little."""
+        outgoing = self._outgoing
+        pieces = [data]
+        size = len(data)
+        while outgoing and size + len(outgoing[0]) <= _JOIN_BELOW:
+            size += len(outgoing[0])
+            pieces.append(outgoing.popleft())
+        return b"".join(pieces)
