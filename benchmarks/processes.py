@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -77,6 +79,7 @@ class Child:
                 stdin=subprocess.PIPE if interactive else subprocess.DEVNULL,
                 stdout=subprocess.PIPE if interactive else output,
                 stderr=output if interactive else subprocess.STDOUT,
+                start_new_session=True,
             )
 
     @property
@@ -115,7 +118,10 @@ class Child:
         return sum(_resident_bytes(pid) for pid in _tree(self.pid))
 
     def close(self) -> None:
-        """Ask the child to end, and end it after five seconds."""
+        """Ask the child to end, and end it after five seconds, with all its descendants.
+
+        A server that is killed leaves its workers behind, and some of them spin for ever.
+        """
         process = self.process
         for pipe in (process.stdin, process.stdout):
             if pipe is not None:
@@ -127,6 +133,8 @@ class Child:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
 
     def __enter__(self) -> Self:
         return self
