@@ -140,8 +140,7 @@ class HTTP2Core(Connection):
         self._reader = frames.FrameReader(
             limits.max_frame_size, frames.PREFACE if self._is_server else b""
         )
-        self._decoder = Decoder(
-            max_table_size=limits.header_table_size,
+        self._decoder = Decoder(  # with the default table until our SETTINGS are acknowledged
             max_header_list_size=limits.max_header_list_size,
             max_fields=limits.max_fields,
         )

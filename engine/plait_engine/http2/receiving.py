@@ -230,6 +230,7 @@ class Receiver(MessageReceiver):
             self._charge_glitch(now)
             return
         self._is_settled = True
+        self._decoder.max_table_size = self.config.limits.header_table_size
         self._max_streams = self.config.limits.max_concurrent_streams
         self._timers.stop(Timer.SETTINGS)
         surplus = INITIAL_WINDOW - self.config.limits.stream_window
