@@ -5,8 +5,8 @@ Strategy
 ``Driver`` is an ``asyncio.Protocol``.  It serves both roles and both HTTP versions: the
 engine behind it is chosen when the transport is up (ALPN on TLS; on cleartext HTTP/1.1,
 whose engine recognises the HTTP/2 preface).  It follows the law of
-``plait_engine.connection``: after each input or command, write what there is to send,
-dispatch the events, obey ``wants_read`` and ``wants_close``, arm the deadline.
+``plait_engine.connection``: after each input or command, dispatch the events, write what
+there is to send, obey ``wants_read`` and ``wants_close``, arm the deadline.
 
 ``Exchange`` is one request and its response on a driver, whatever the version.  The
 server and the client subclass both: the driver's hooks take what concerns the connection,
@@ -224,7 +224,9 @@ class Driver(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.engine.connection_lost(exc, self.loop.time())
-        self._dispatch()
+        event = self.engine.next_event()
+        if event is not None:
+            self._dispatch(event)
         for handle in (self._timer, self._abort_timer):
             if handle is not None:
                 handle.cancel()
@@ -344,9 +346,12 @@ class Driver(asyncio.Protocol):
     def _drain(self) -> None:
         if self._dispatching:
             return  # The drain that dispatches goes on until nothing is left.
-        self._write()
-        if self._dispatch():
-            self._write()
+        event = self.engine.next_event()
+        if event is not None:
+            self._dispatch(event)
+        # What was written may make room, of which an event tells.
+        while self._write() and (event := self.engine.next_event()) is not None:
+            self._dispatch(event)
         engine = self.engine
         if engine.wants_close:
             self._close_transport(engine.wants_close)
@@ -356,20 +361,22 @@ class Driver(asyncio.Protocol):
         if deadline is not None and (self._timer is None or deadline < self._timer_at):
             self._arm(deadline)
 
-    def _write(self) -> None:
+    def _write(self) -> bool:
+        """Give the transport what it takes; tell whether there was anything."""
         transport = self.transport
-        if transport is None:
-            return
-        data_to_send = self.engine.data_to_send
-        while not self._writing_paused and (data := data_to_send()):
-            transport.write(data)
-
-    def _dispatch(self) -> bool:
-        """Give every event to its hook; tell whether there was any."""
-        next_event = self.engine.next_event
-        event = next_event()
-        if event is None:
+        if transport is None or self._writing_paused:
             return False
+        data_to_send = self.engine.data_to_send
+        data = data_to_send()
+        if not data:
+            return False
+        while data:
+            transport.write(data)
+            data = b"" if self._writing_paused else data_to_send()
+        return True
+
+    def _dispatch(self, event: Event | None) -> None:
+        """Give ``event`` and every one behind it to its hook."""
         self._dispatching = True
         try:
             while event is not None:
@@ -381,7 +388,6 @@ class Driver(asyncio.Protocol):
                 _DISPATCH[type(event)](self, event)
         finally:
             self._dispatching = False
-        return True
 
     def _set_reading(self, wanted: bool) -> None:
         self._reading = wanted
