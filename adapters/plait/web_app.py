@@ -86,6 +86,7 @@ class Application(MutableMapping[str | AppKey[Any], Any]):
         self._frozen = False
         self._pre_frozen = False
         self._subapps: list[Application] = []
+        self._only_self = (self,)
         self._on_response_prepare: PrepareSignal = Signal(self)
         self._on_startup: AppSignal = Signal(self)
         self._on_shutdown: AppSignal = Signal(self)
@@ -280,12 +281,7 @@ class Application(MutableMapping[str | AppKey[Any], Any]):
     # -- requests -----------------------------------------------------------------------------
 
     def _make_request(self, event: RequestEvent, exchange: ServerExchange) -> Request:
-        return Request(
-            event,
-            exchange,
-            client_max_size=self._client_max_size,
-            client_max_fields=self._client_max_fields,
-        )
+        return Request(event, exchange, self._client_max_size, self._client_max_fields)
 
     def _handle(self, request: Request) -> Awaitable[StreamResponse]:
         """Return what runs the handler of ``request``, inside the middlewares."""
@@ -307,10 +303,6 @@ class Application(MutableMapping[str | AppKey[Any], Any]):
         if route._prepare_apps:
             request._prepare_apps = route._prepare_apps
         return chain(request)
-
-    @property
-    def _only_self(self) -> tuple[Application, ...]:
-        return (self,)
 
     @staticmethod
     def _compose(route: ResourceRoute, apps: tuple[Application, ...]) -> Handler:

@@ -30,6 +30,8 @@ import sys
 import traceback
 import warnings
 from collections import deque
+from collections.abc import Callable, Coroutine
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from plait_engine import (
@@ -191,6 +193,12 @@ class RequestHandler(Driver):
         self.logger = manager.logger
         self.access_logger = manager.access_logger if manager.access_log_enabled else None
         self.debug = manager.debug
+        # A task of one's own, without what the loop adds when nobody asked for it.
+        self._create_task: Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]] = (
+            partial(asyncio.Task, loop=loop)
+            if loop.get_task_factory() is None
+            else loop.create_task
+        )
         self._starting: deque[ServerExchange] = deque()
         """Requests whose handler is not started yet."""
         self._running: set[ServerExchange] = set()
@@ -293,9 +301,10 @@ class RequestHandler(Driver):
         self.manager.requests_count += 1
         self._running.add(exchange)
         if _EAGER:
+            # The task sets exchange.task itself, before it can know its own name here.
             asyncio.Task(self._serve(exchange), loop=self.loop, eager_start=True)  # type: ignore[call-arg]  # since 3.12
         else:
-            exchange.task = self.loop.create_task(self._serve(exchange))
+            exchange.task = self._create_task(self._serve(exchange))
 
     async def _serve(self, exchange: ServerExchange) -> None:
         """Run the handler, send the response, log."""

@@ -81,8 +81,6 @@ class BaseRequest(MutableMapping[str | RequestKey[Any], Any], HeadersMixin):
         {hdrs.METH_PATCH, hdrs.METH_POST, hdrs.METH_PUT, hdrs.METH_TRACE, hdrs.METH_DELETE}
     )
 
-    _client_max_size = 1048576
-    _client_max_fields = 1000
     _state: dict[str | RequestKey[Any], Any] | None = None
     _read_bytes: bytes | None = None
     _post: MultiDictProxy[str] | None = None
@@ -93,17 +91,14 @@ class BaseRequest(MutableMapping[str | RequestKey[Any], Any], HeadersMixin):
         self,
         event: RequestEvent,
         exchange: ServerExchange,
-        *,
         client_max_size: int = 1048576,
         client_max_fields: int = 1000,
     ) -> None:
         self._event = event
         self._exchange = exchange
+        self._client_max_size = client_max_size
+        self._client_max_fields = client_max_fields
         self._cache: dict[str, Any] = {}
-        if client_max_size != 1048576:
-            self._client_max_size = client_max_size
-        if client_max_fields != 1000:
-            self._client_max_fields = client_max_fields
 
     def clone(
         self,

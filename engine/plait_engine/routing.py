@@ -160,7 +160,8 @@ class NoMatch:
     allowed: frozenset[str]
 
 
-NOT_FOUND: Final = NoMatch(frozenset())
+_NO_METHODS: Final[frozenset[str]] = frozenset()
+NOT_FOUND: Final = NoMatch(_NO_METHODS)
 
 
 class _Entry(NamedTuple, Generic[R]):
@@ -209,13 +210,13 @@ class RouteTable(Generic[R]):
         candidates: Iterable[tuple[Mapping[str, R], Params]] = self._literals.get(
             path
         ) or self.candidates(path)
-        allowed: set[str] = set()
+        allowed = _NO_METHODS
         for routes, params in candidates:
             route = routes.get(method) or routes.get(ANY_METHOD)
             if route is not None:
                 return route, params.copy()
-            allowed.update(routes)
-        return NoMatch(frozenset(allowed)) if allowed else NOT_FOUND
+            allowed = allowed.union(routes)
+        return NoMatch(allowed) if allowed else NOT_FOUND
 
     def _compile(self) -> None:
         """Work out the answers for the paths of templates without variables."""
