@@ -13,6 +13,7 @@ from plait_engine import (
     Draining,
     EndOfMessage,
     ErrorCode,
+    Headers,
     InformationalResponse,
     Initiator,
     LocalProtocolError,
@@ -22,6 +23,7 @@ from plait_engine import (
     StreamReset,
     Writable,
 )
+from plait_engine.events import Sendable
 from plait_engine.testing import Endpoint, Fragmenter, coalesce
 from tests.engine.chops import CHOPS
 from tests.engine.http1.helpers import (
@@ -39,9 +41,13 @@ each_chop = pytest.mark.parametrize("chop", CHOPS)
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
 
-def request(method: str = "GET", target: str = "/", **more: object) -> Request:
-    fields = more.pop("headers", [])
-    return Request(1, method, "http", "a", target, fields, **more)  # type: ignore[arg-type]
+def request(
+    method: str = "GET",
+    target: str = "/",
+    headers: Headers = (),
+    protocol: str | None = None,
+) -> Request:
+    return Request(1, method, "http", "a", target, headers, protocol)
 
 
 # -- requests ---------------------------------------------------------------------------
@@ -121,7 +127,7 @@ def request(method: str = "GET", target: str = "/", **more: object) -> Request:
         ]
     ],
 )
-def test_requests_are_written(events: list, octets: bytes) -> None:  # type: ignore[type-arg]
+def test_requests_are_written(events: list[Sendable], octets: bytes) -> None:
     endpoint = client()
     endpoint.send(*events)
     assert endpoint.take_sent() == octets
@@ -579,9 +585,9 @@ def test_giving_up_a_request_drops_the_connection() -> None:
 # -- 100 Continue ---------------------------------------------------------------------------------
 
 
-def _expect(endpoint: Endpoint, *body: object) -> None:
+def _expect(endpoint: Endpoint, *body: Sendable) -> None:
     fields = [("Expect", "100-continue"), ("Content-Length", "5")]
-    endpoint.send(request("POST", headers=fields), *body)  # type: ignore[arg-type]
+    endpoint.send(request("POST", headers=fields), *body)
 
 
 HEAD = b"POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n"

@@ -8,6 +8,7 @@ closed, with nothing left over.
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections.abc import Callable
 
 from hypothesis import given
@@ -43,6 +44,7 @@ FIELDS = st.lists(st.sampled_from([LENGTH, EXPECT, CLOSE, ("X", "y")]), max_size
 BODIES = st.binary(max_size=40)
 
 
+@functools.cache
 def client_events(stream_id: int) -> st.SearchStrategy[Sendable]:
     return st.one_of(
         st.builds(
@@ -59,6 +61,7 @@ def client_events(stream_id: int) -> st.SearchStrategy[Sendable]:
     )
 
 
+@functools.cache
 def server_events(stream_id: int) -> st.SearchStrategy[Sendable]:
     statuses = st.sampled_from([200, 204, 304, 404])
     return st.one_of(

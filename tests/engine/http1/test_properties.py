@@ -26,6 +26,7 @@ from plait_engine import (
     StreamReset,
 )
 from plait_engine.events import Event
+from plait_engine.http1 import HTTP1Connection
 from plait_engine.testing import Endpoint, Pair, at, coalesce
 from plait_engine.testing import messages as raw
 from tests.engine.http1.helpers import answer, client, config, server
@@ -306,8 +307,6 @@ def _send(
 
 
 def test_both_roles_come_from_one_name() -> None:
-    from plait_engine.http1 import HTTP1Connection
-
     for role in Role:
         connection = HTTP1Connection(role, Config())
         assert isinstance(connection, HTTP1Connection)

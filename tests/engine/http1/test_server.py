@@ -21,7 +21,7 @@ from plait_engine import (
     Response,
     StreamReset,
 )
-from plait_engine.testing import Fragmenter, coalesce
+from plait_engine.testing import Endpoint, Fragmenter, coalesce
 from tests.engine.chops import CHOPS
 from tests.engine.http1.helpers import (
     GET,
@@ -473,8 +473,8 @@ def test_a_body_cut_short_is_an_error(field: str, body: bytes, message: str) -> 
 # -- unread bodies ----------------------------------------------------------------------
 
 
-def _answer_without_reading(size: int, drained: int, limit: int = 1000):  # type: ignore[no-untyped-def]
-    endpoint = server(settings=config(max_drain=limit))
+def _answer_without_reading(size: int, drained: int) -> Endpoint:
+    endpoint = server(settings=config(max_drain=1000))
     endpoint.receive(head("POST / HTTP/1.1", "Host: a", f"Content-Length: {size}"))
     answer(endpoint)
     endpoint.send(StreamReset(1, ErrorCode.NO_ERROR))
