@@ -73,10 +73,7 @@ class Doorbell:
         assert context is not None
         context.run(callback, self)
 
-    # -- what a task asks of a future -------------------------------------------------
-
-    def get_loop(self) -> asyncio.AbstractEventLoop:
-        return self._loop
+    # -- what a task asks of a future (its loop it finds in ``_loop``) ------------------
 
     def add_done_callback(
         self, callback: Callable[[Any], object], *, context: Context | None = None

@@ -28,7 +28,6 @@ from plait_engine.websocket import (
     PongTimeout,
     TextMessage,
     WebSocketClose,
-    WebSocketEvent,
     WebSocketState,
 )
 
@@ -116,14 +115,18 @@ class WebSocketBase(Generic[DecodeText]):
         """
         if not isinstance(data, str):
             raise TypeError(f"data argument must be str ({type(data)!r})")
-        if self._transmit(TextMessage(data, True, compress if compress is None else compress > 0)):
+        stream = self._sendable()
+        stream.machine.send_text(data, True, compress if compress is None else compress > 0)
+        if not stream.flush():
             await self._drain()
 
     async def send_bytes(self, data: bytes, compress: int | None = None) -> None:
         """Send a BINARY message: ``bytes``, ``bytearray`` or ``memoryview``; see ``send_str``."""
         if type(data) is not bytes:
             data = _octets(data)
-        if self._transmit(BytesMessage(data, True, compress if compress is None else compress > 0)):
+        stream = self._sendable()
+        stream.machine.send_bytes(data, True, compress if compress is None else compress > 0)
+        if not stream.flush():
             await self._drain()
 
     async def send_json(
@@ -149,11 +152,21 @@ class WebSocketBase(Generic[DecodeText]):
 
         Raises ValueError for another opcode, LocalProtocolError for TEXT that is not UTF-8.
         """
-        make = _FRAMES.get(opcode)
-        if make is None:
+        stream = self._sendable()
+        octets = _octets(message)
+        if opcode is WSMsgType.BINARY:
+            await self.send_bytes(octets, compress)
+            return
+        if opcode is WSMsgType.TEXT:
+            wanted = compress if compress is None else compress > 0
+            stream.machine.send_text(octets, True, wanted)
+        elif opcode is WSMsgType.PING:
+            stream.transmit(Ping(octets))
+        elif opcode is WSMsgType.PONG:
+            stream.transmit(Pong(octets))
+        else:
             raise ValueError(f"a frame of {opcode!r} cannot be sent by itself")
-        wanted = compress if compress is None else compress > 0
-        if self._transmit(make(_octets(message), wanted)):
+        if not stream.flush():
             await self._drain()
 
     async def ping(self, message: bytes | str = b"") -> None:
@@ -164,11 +177,12 @@ class WebSocketBase(Generic[DecodeText]):
         """Send a pong that nobody asked for, at most 125 octets."""
         await self.send_frame(_encoded(message), WSMsgType.PONG)
 
-    def _transmit(self, event: WebSocketEvent) -> bool:
+    def _sendable(self) -> WebSocketExchange:
+        """Return the stream.  Raises ClientConnectionResetError when it takes no more."""
         stream = self._stream or self._opened()
         if self._closed or stream.machine.state is not _OPEN:
             raise ClientConnectionResetError("Cannot write to closing transport")
-        return stream.transmit(event)
+        return stream
 
     async def _drain(self) -> None:
         try:
@@ -350,13 +364,6 @@ class WebSocketBase(Generic[DecodeText]):
 
 
 _ENDS: Final = frozenset({WSMsgType.CLOSE, WSMsgType.CLOSING, WSMsgType.CLOSED})
-
-_FRAMES: Final[dict[WSMsgType, Callable[[bytes, bool | None], WebSocketEvent]]] = {
-    WSMsgType.TEXT: lambda data, compress: TextMessage(data, True, compress),
-    WSMsgType.BINARY: lambda data, compress: BytesMessage(data, True, compress),
-    WSMsgType.PING: lambda data, compress: Ping(data),
-    WSMsgType.PONG: lambda data, compress: Pong(data),
-}
 
 
 def _peer_code(event: WebSocketClose) -> int:

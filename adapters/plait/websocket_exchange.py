@@ -104,17 +104,14 @@ class WebSocketExchange(Exchange):
         """Make what ``wait`` returned give false."""
         self.bell.ring(False)
 
-    def transmit(self, event: WebSocketEvent) -> bool:
-        """Send ``event``; tell whether to wait in ``drain`` before the next.
+    def transmit(self, event: WebSocketEvent) -> None:
+        """Send a control frame or the Close frame.
 
         Raises LocalProtocolError (see ``WebSocketConnection.send``).
         """
         self.machine.send(event, now=self.loop.time())
         self.flush()
-        if type(event) is WebSocketClose:
-            self._arm()
-        tunnel = self._tunnel
-        return tunnel.paused if tunnel is not None else not self.can_send()
+        self._arm()
 
     def can_send(self) -> bool:
         return super().can_send() if self._tunnel is None else not self._tunnel.paused
@@ -135,18 +132,24 @@ class WebSocketExchange(Exchange):
 
     # -- between transport and machine ----------------------------------------------
 
-    def receive(self, data: bytes, credit: int) -> None:
-        """Octets came."""
+    def receive(self, data: bytes, credit: int) -> bool:
+        """Octets came; tell whether there is an event now."""
         machine = self.machine
         machine.receive_data(data, self.loop.time())
         self.credit += credit
-        if machine.has_output or machine.wants_close:
+        if machine.has_output:
             self.flush()
-        if not machine.has_events and self.credit >= _ACKNOWLEDGE_AT:
+        if machine.has_events:
+            return True
+        if self.credit >= _ACKNOWLEDGE_AT:
             self._acknowledge_all()
+        return False
 
-    def flush(self) -> None:
-        """Write what the machine has, while it is taken; end the stream when it says so."""
+    def flush(self) -> bool:
+        """Write what the machine has, and end the stream when it says so.
+
+        Returns false when the transport or the stream is full: ``drain`` then.
+        """
         machine = self.machine
         tunnel = self._tunnel
         while not tunnel.paused if tunnel is not None else self.can_send():
@@ -154,11 +157,12 @@ class WebSocketExchange(Exchange):
             if not data:
                 if machine.wants_close:
                     self._end()
-                return
+                return True
             if tunnel is not None:
                 tunnel.transport.write(data)
             else:
                 self.send(Data(self.stream_id, data))
+        return False
 
     def _acknowledge_all(self) -> None:
         credit, self.credit = self.credit, 0
@@ -193,8 +197,7 @@ class WebSocketExchange(Exchange):
     # -- hooks --------------------------------------------------------------------------
 
     def on_data(self, event: Data) -> None:
-        self.receive(event.data, event.credit)
-        if self.machine.has_events:
+        if self.receive(event.data, event.credit):
             self.bell.ring(True)
 
     def on_end(self, event: EndOfMessage) -> None:
@@ -270,8 +273,7 @@ class _Tunnel(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         exchange = self._exchange
-        exchange.receive(data, len(data))
-        if exchange.machine.has_events:
+        if exchange.receive(data, len(data)):
             if exchange.credit >= self.high_water:
                 self.pause_reading()
             exchange.bell.ring_now(True)

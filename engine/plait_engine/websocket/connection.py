@@ -232,7 +232,8 @@ class WebSocketConnection:
         elif isinstance(event, WebSocketClose):
             self._send_close(event, now)
         else:
-            self._check_open()
+            if self.state is not _OPEN:
+                raise _closing()
             opcode = Opcode.PING if isinstance(event, Ping) else Opcode.PONG
             self._writer.control(opcode, event.payload)
 
@@ -240,12 +241,14 @@ class WebSocketConnection:
         self, data: str | bytes, finished: bool = True, compress: bool | None = None
     ) -> None:
         """Send a ``TextMessage`` of these fields: the same as ``send``, without the event."""
-        self._check_open()
+        if self.state is not _OPEN:
+            raise _closing()
         self._writer.message(_TEXT, _encode_text(data), finished, compress)
 
     def send_bytes(self, data: bytes, finished: bool = True, compress: bool | None = None) -> None:
         """Send a ``BytesMessage`` of these fields: the same as ``send``, without the event."""
-        self._check_open()
+        if self.state is not _OPEN:
+            raise _closing()
         self._writer.message(_BINARY, data, finished, compress)
 
     # -- outputs ------------------------------------------------------------------
@@ -360,10 +363,6 @@ class WebSocketConnection:
             payload = code.to_bytes(2, "big") + text
         self._writer.control(Opcode.CLOSE, payload)
 
-    def _check_open(self) -> None:
-        if self.state is not _OPEN:
-            raise LocalProtocolError("the WebSocket is closing")
-
     def _begin_closing(self) -> None:
         self.state = WebSocketState.CLOSING
         self._timers.stop(Timer.PING)
@@ -401,6 +400,10 @@ class WebSocketConnection:
             message = f"no pong came within {self._pong_timeout} seconds"
             code = CloseCode.ABNORMAL_CLOSURE
             self._lose(PongTimeout(message, code=code, scope=Scope.STREAM))
+
+
+def _closing() -> LocalProtocolError:
+    return LocalProtocolError("the WebSocket is closing")
 
 
 def _encode_text(text: str | bytes) -> bytes:

@@ -310,14 +310,14 @@ class MessageReader:
         self._deliver(opcode, message)
 
     def _deliver(self, opcode: int, payload: bytes | bytearray) -> None:
-        if opcode != _TEXT:
+        if opcode == _TEXT:
+            try:
+                text = payload.decode()
+            except UnicodeDecodeError as error:
+                raise _invalid_text() from error
+            self._events.append(TextMessage(text if self._decode_text else bytes(payload)))
+        else:
             self._events.append(BytesMessage(bytes(payload)))
-            return
-        try:
-            text = payload.decode()
-        except UnicodeDecodeError as error:
-            raise _invalid_text() from error
-        self._events.append(TextMessage(text if self._decode_text else bytes(payload)))
 
     # -- permessage-deflate -------------------------------------------------------
 

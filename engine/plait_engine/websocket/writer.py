@@ -89,10 +89,13 @@ class MessageWriter:
             self._sending = opcode
         if self._compressing and self._deflater is not None:
             payload = self._deflater.deflate(payload, finished)
-        if self._random is not None or len(payload) < _JOIN_BELOW:
+        size = len(payload)
+        if self._random is not None:
             self._outgoing.append(self._frame(first, payload))
+        elif size < _JOIN_BELOW:
+            self._outgoing.append(frame_header(first, size) + payload)
         else:
-            self._outgoing.append(frame_header(first, len(payload)))
+            self._outgoing.append(frame_header(first, size))
             self._outgoing.append(payload)
 
     def control(self, opcode: int, payload: bytes) -> None:
