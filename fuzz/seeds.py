@@ -18,6 +18,7 @@ from fuzz.targets import (
     http2_server,
     operations_http1,
     operations_http2,
+    websocket_handshake,
 )
 from fuzz.websocket import CLOSES_FIRST, DEFLATE, LARGE, MANUAL
 from plait_engine.http2 import frames
@@ -357,6 +358,47 @@ def websocket_seeds() -> Seeds:
         yield f"deflate_{name}", bytes((DEFLATE, 1, 2)) + wire
 
 
+EXTENSIONS: dict[str, bytes] = {
+    "deflate": b"permessage-deflate",
+    "client_bits": b"permessage-deflate; client_max_window_bits",
+    "all": (
+        b"permessage-deflate; server_no_context_takeover; client_no_context_takeover;"
+        b" server_max_window_bits=10; client_max_window_bits=9"
+    ),
+    "two_offers": b"permessage-deflate; server_max_window_bits=9, permessage-deflate",
+    "quoted": b'permessage-deflate; server_max_window_bits="10"',
+    "w6_bits": b"permessage-deflate; server_max_window_bits=16",
+    "w6_leading_zero": b"permessage-deflate; server_max_window_bits=08",
+    "w6_twice": b"permessage-deflate; server_max_window_bits=9; server_max_window_bits=9",
+    "w6_unknown": b"permessage-deflate; zipper=1",
+    "w14_constructor": b"constructor",
+    "w14_spaces": b"b" + b" " * 200 + b"x",
+}
+
+
+def websocket_handshake_seeds() -> Seeds:
+    for role in (0, websocket_handshake.CLIENT):
+        for name, value in EXTENSIONS.items():
+            start = bytes((role | websocket_handshake.DEFLATE, 0, 0x77))
+            yield f"{name}_{role}", start + bytes((0, len(value))) + value
+    yield "subprotocols", bytes((0, 1, 17)) + b"other , superchat"
+    yield "w15_version", bytes((0, 3, 1)) + b"8"
+    yield "w15_key", bytes((0, 2, 4)) + b"c2hv"
+    yield "w16_accept", bytes((1, 4, 4)) + b"c2hv"
+    yield "w17_origin", bytes((0, 7, 8)) + b"http://b"
+
+
+def pair_websocket_seeds() -> Seeds:
+    text, binary, ping = 0x02, 0x00, 0x20
+    conversation = bytes(
+        (1 | text, 5, 97, 1 | binary | 4, 9, 0, ping, 3, 1, 1, 200, 255, text, 3, 233)
+    )
+    yield "plain", bytes((0, 2, 3, 50)) + conversation
+    yield "compressed", bytes((6, 0, 0x77, 0, 0x77, 2, 3, 50)) + conversation
+    yield "forgetful", bytes((7, 3, 0, 3, 0, 0)) + conversation
+    yield "large", bytes((14, 0, 0x11, 1, 0x70, 1, 255, 0x10, 255, 1, 0x11, 255, 2))
+
+
 # -- operations ---------------------------------------------------------------------
 
 
@@ -380,6 +422,11 @@ def operations_http2_seeds() -> Seeds:
     yield "drained", bytes((client, 6, 9, 0, 1, 12, 0, 0, 33, 11))
 
 
+def pair_seeds() -> Seeds:
+    yield "exchange", bytes((0, 3, 0, 2, 1, 2, 0, 6, 1, 3, 0, 2))
+    yield "events", bytes((0, 5, 0, 0, 2, 1, 0, 5, 1, 5, 0, 1, 1, 2, 0, 6, 1, 8))
+
+
 SEEDS = {
     "http1_server": http1_server_seeds,
     "http1_client": http1_client_seeds,
@@ -388,8 +435,12 @@ SEEDS = {
     "hpack_decoder": hpack_decoder_seeds,
     "websocket_server": websocket_seeds,
     "websocket_client": websocket_seeds,
+    "websocket_handshake": websocket_handshake_seeds,
     "operations_http1": operations_http1_seeds,
     "operations_http2": operations_http2_seeds,
+    "pair_http1": pair_seeds,
+    "pair_http2": pair_seeds,
+    "pair_websocket": pair_websocket_seeds,
 }
 
 

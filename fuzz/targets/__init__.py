@@ -14,8 +14,10 @@ TARGETS = (
     "hpack_decoder",
     "websocket_server",
     "websocket_client",
+    "websocket_handshake",
     "operations_http1",
     "operations_http2",
     "pair_http1",
     "pair_http2",
+    "pair_websocket",
 )
