@@ -96,7 +96,7 @@ class HTTP1Server(HTTP1Connection):
         self._read = Read.HEAD
         self._empty_lines = 0
         self._plain = False
-        """The request is as simple as most: see ``FieldFacts.plain``."""
+        """The answer is framed as usual: nothing about the request is special for it."""
         self._expecting = False
         """The client waits for 100 Continue, and has sent nothing of its content."""
         self._switch: str | None = None
@@ -216,8 +216,12 @@ class HTTP1Server(HTTP1Connection):
         method, scheme, authority, target, version, plain = line
         self._empty_lines = 0
         self._version = version
-        self._plain = plain = plain and fields.plain
-        framing = _NO_BODY if plain else self._judge(line, fields)
+        if plain and fields.plain:
+            framing = _NO_BODY
+            self._plain = True
+        else:
+            framing = self._judge(line, fields)
+            self._plain = plain and self._reusable and self._switch is None and not self._expecting
         self._stream_id = stream_id = self._stream_id + 2
         self._open = True
         self._deadline = NEVER
@@ -296,28 +300,38 @@ class HTTP1Server(HTTP1Connection):
     # -- the response ---------------------------------------------------------------
 
     def send(self, *events: Sendable, now: float) -> None:
-        if not (self._plain and len(events) == 3 and self._answer_plainly(events, now)):
+        if not (self._plain and self._answer_plainly(events, now)):
             super().send(*events, now=now)
 
     def _answer_plainly(self, events: tuple[Sendable, ...], now: float) -> bool:
-        """Send a complete answer to a plain request, if it is as simple as most.
+        """Send a complete answer to a complete request, if it is as simple as most.
 
         This is ``send`` for the usual case: the same checks, none of the alternatives.
         Returns false when it is not that case; then nothing was done.
         """
-        head, body, end = events
+        stream_id = self._stream_id
+        if len(events) == 3:
+            head, body, end = events
+            if type(body) is not Data or body.stream_id != stream_id:
+                return False
+            data = body.data
+        elif len(events) == 2:
+            head, end = events
+            data = b""
+        else:
+            return False
         if not (
             type(head) is Response
-            and type(body) is Data
             and type(end) is EndOfMessage
-            and head.stream_id == body.stream_id == end.stream_id == self._stream_id
-            and self.state is _OPEN
+            and head.stream_id == end.stream_id == stream_id
+            and self._read is _READ_HELD
+            and not self._peer_eof
             and self._outgoing.phase is _PHASE_HEAD
+            and self.state is _OPEN
         ):
             return False
         fields = self._prepare(head.headers)
         line = USUAL_STATUS_LINES.get(head.status)
-        data = body.data
         size = len(data)
         if (
             line is None
@@ -425,9 +439,8 @@ class HTTP1Server(HTTP1Connection):
         if not self._reusable or self.state is not _OPEN:
             self._close_after_exchange(now)
             return
-        if not self._plain:
-            self._unread = 0
-            self._unwanted = False
+        self._unread = 0
+        self._unwanted = False
         self._plain = False
         self._open = False
         self._method = ""
