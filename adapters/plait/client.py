@@ -29,6 +29,7 @@ from multidict import CIMultiDict, MultiDict, MultiDictProxy, istr
 from yarl import URL
 
 from plait_engine import ErrorCode
+from plait_engine import Request as RequestEvent
 from plait_engine.engines import EngineName
 from plait_engine.policy.redirect import REDIRECTS, Origin, follow_redirect
 from plait_engine.policy.retry import Failure, RetryPolicy
@@ -48,6 +49,7 @@ from .client_exceptions import (
 from .client_reqrep import ClientRequest
 from .client_response import ClientResponse
 from .client_tls import Fingerprint, merge_ssl_params
+from .client_ws import ClientWebSocketResponse, ws_connect
 from .connector import BaseConnector, Connection, TCPConnector
 from .cookiejar import CookieJar
 from .deadlines import DEFAULT_TIMEOUT, ClientTimeout, Deadlines
@@ -108,6 +110,24 @@ class _RequestContextManager(_Pending[ClientResponse]):
         tb: TracebackType | None,
     ) -> None:
         await self._result.__aexit__(exc_type, exc_value, tb)
+
+
+class _WSRequestContextManager(_Pending[ClientWebSocketResponse[bool]]):
+    """Leaving the context closes the WebSocket."""
+
+    __slots__ = ()
+
+    async def __aenter__(self) -> ClientWebSocketResponse[bool]:
+        self._result = await self._coro
+        return self._result
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc_value: BaseException | None,
+        tb: TracebackType | None,
+    ) -> None:
+        await self._result.close()
 
 
 class _SessionRequestContextManager:
@@ -185,6 +205,7 @@ class ClientSession:
         json_serialize_bytes: JSONBytesEncoder | None = None,
         request_class: type[ClientRequest] = ClientRequest,
         response_class: type[ClientResponse] = ClientResponse,
+        ws_response_class: type[ClientWebSocketResponse[bool]] = ClientWebSocketResponse,
         version: HttpVersion = HttpVersion11,
         cookie_jar: AbstractCookieJar | None = None,
         connector_owner: bool = True,
@@ -254,6 +275,7 @@ class ClientSession:
         self._skip_auto_headers = frozenset(istr(name) for name in skip_auto_headers or ())
         self._request_class = request_class
         self._response_class = response_class
+        self._ws_response_class = ws_response_class
         self._retry_policy = retry_policy
         self.fallback_charset_resolver = fallback_charset_resolver
         self._deadlines = Deadlines(loop)
@@ -342,6 +364,14 @@ class ClientSession:
     def delete(self, url: StrOrURL, **kwargs: Any) -> _RequestContextManager:
         """Make a DELETE request."""
         return _RequestContextManager(self._request("DELETE", url, **kwargs))
+
+    def ws_connect(self, url: StrOrURL, **kwargs: Any) -> _WSRequestContextManager:
+        """Open a WebSocket; await it or use it with ``async with``, which closes it.
+
+        The keywords are those of ``client_ws.ws_connect``.  Raises WSServerHandshakeError
+        when the server does not accept, and what ``request`` raises.
+        """
+        return _WSRequestContextManager(ws_connect(self, url, **kwargs))
 
     # -- properties ------------------------------------------------------------------
 
@@ -490,6 +520,7 @@ class ClientSession:
         max_headers: int | None = None,
         middlewares: Sequence[Any] | None = None,
         upload_tracker: Any = None,
+        make_head: Callable[[RequestEvent, bool], RequestEvent] | None = None,
     ) -> ClientResponse:
         if self.closed:
             raise RuntimeError("Session is closed")
@@ -541,6 +572,7 @@ class ClientSession:
                 "limits": limits,
             },
         )
+        call.make_head = make_head
         try:
             response = await call.run(params, allow_redirects, max_redirects)
         except BaseException:
@@ -603,6 +635,7 @@ class _Call:
         "data",
         "headers",
         "history",
+        "make_head",
         "method",
         "options",
         "session",
@@ -630,6 +663,8 @@ class _Call:
         self.cookies = cookies
         self.auth = auth
         self.options = options
+        self.make_head: Callable[[RequestEvent, bool], RequestEvent] | None = None
+        """Makes a request for a tunnel of a plain one; see ``ClientRequest.send_upgrade``."""
         self.history: list[ClientResponse] = []
 
     async def run(self, params: Query, allow_redirects: bool, max_redirects: int) -> ClientResponse:
@@ -707,9 +742,16 @@ class _Call:
             connector = self.session._connector
             if connector is None:
                 raise RuntimeError("Session is closed")
-            connection = await connector.connect(request, [], self.clock.timeout)
+            make_head = self.make_head
+            if make_head is None:
+                connection = await connector.connect(request, [], self.clock.timeout)
+            else:
+                connection = await connector.connect_websocket(request, [], self.clock.timeout)
             try:
-                response = await request.send(connection)
+                if make_head is None:
+                    response = await request.send(connection)
+                else:
+                    response = await request.send_upgrade(connection, make_head)
                 try:
                     await response.start(connection)
                 except BaseException:

@@ -213,6 +213,7 @@ class ClientExchange(Exchange):
     __slots__ = (
         "_head_waiter",
         "accepted",
+        "asks_tunnel",
         "clock",
         "coding",
         "connection",
@@ -227,6 +228,7 @@ class ClientExchange(Exchange):
         "reset_code",
         "sink",
         "started",
+        "successor",
         "trailers",
         "unprocessed",
         "upload",
@@ -240,6 +242,8 @@ class ClientExchange(Exchange):
         self.head: Response | None = None
         self.accepted: Accept | None = None
         """The server accepted a tunnel."""
+        self.asks_tunnel = False
+        """The request asks for a tunnel."""
         self.coding = ""
         """The Content-Encoding that ``sink`` undoes."""
         self.pieces: list[bytes] = []
@@ -253,6 +257,8 @@ class ClientExchange(Exchange):
         self.done = False
         self.trailers: Headers = ()
         self.sink: BodySink | None = None
+        self.successor: Exchange | None = None
+        """Has the stream, since it is a tunnel."""
         self.waiter: asyncio.Future[None] | None = None
         """Woken by every piece, the end and a failure, while there is no sink."""
         self.upload: asyncio.Task[None] | None = None
@@ -343,8 +349,23 @@ class ClientExchange(Exchange):
     def abandon(self) -> None:
         """The rest of the exchange is not wanted."""
         if not self.done:
-            self.reset(ErrorCode.CANCEL)
+            (self.successor or self).reset(ErrorCode.CANCEL)
             self._finish()
+
+    def hand_over(self, successor: Exchange) -> list[bytes]:
+        """Give the stream of an accepted tunnel to ``successor``; return what came of it.
+
+        The octets of that are acknowledged.  ``successor`` calls ``abandon`` when the
+        stream is over.  Raises ``exception`` when it is over already.
+        """
+        if self.exception is not None:
+            raise self.exception
+        pieces = self.take()
+        self.successor = successor
+        self.driver.exchanges[self.stream_id] = successor
+        if self.clock is not None:
+            self.clock.stop()
+        return pieces
 
     def finish_upload(self) -> None:
         """The request is complete."""

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from http.cookies import BaseCookie, Morsel, SimpleCookie
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, NamedTuple
 
@@ -445,6 +445,25 @@ class ClientRequest:
             self._start_upload(exchange, conn)
         self.response = response
         return response
+
+    async def send_upgrade(
+        self, conn: Connection, make_head: Callable[[Request, bool], Request]
+    ) -> ClientResponse:
+        """Ask on ``conn`` for a tunnel; the answer has not come yet.
+
+        ``make_head`` makes the engine's request of a plain one, for HTTP/2 if told so.
+        Raises what ``send`` raises.
+        """
+        exchange = self.open_exchange(conn)
+        try:
+            plain = self.head_event(exchange.stream_id)
+            exchange.send(make_head(plain, conn.driver.shared))
+        except LocalProtocolError as error:
+            exchange.cancel_before_sending()
+            raise ValueError(str(error)) from error
+        exchange.asks_tunnel = True
+        self.response = self._make_response(exchange)
+        return self.response
 
     def open_exchange(self, conn: Connection) -> ClientExchange:
         """Begin an exchange on ``conn``.

@@ -134,8 +134,12 @@ class ClientResponse(HeadersMixin):
         assert exchange is not None
         head = await exchange.wait_for_head()
         if not isinstance(head, Response):
-            exchange.abandon()
-            raise ClientConnectionError("the server switched protocols, nobody asked it to")
+            if not exchange.asks_tunnel:
+                exchange.abandon()
+                raise ClientConnectionError("the server switched protocols, nobody asked it to")
+            http2 = connection.driver.shared
+            status, version = (200, "2") if http2 else (101, "1.1")
+            head = Response(head.stream_id, status, head.headers, http_version=version)
         self._head = head
         self.status = head.status
         self.version = VERSIONS[head.http_version]

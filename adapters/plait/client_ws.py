@@ -1,24 +1,47 @@
-"""The client's WebSocket, and what ``ClientSession.ws_connect`` does with a response.
+"""The client's WebSocket, and what ``ClientSession.ws_connect`` does.
 
-``handshake_headers`` and ``open_websocket`` stand before and behind the request; the engine
-makes and checks the handshake (``plait_engine.websocket``), over HTTP/1.1 and over HTTP/2
-(RFC 8441) alike.  Everything after it is in ``websocket_base``.
+A handshake is a request like any other, with redirects, cookies and retries; only its head
+is made by ``_Handshake``, once the connection is known, since it differs between HTTP/1.1
+and HTTP/2 (RFC 8441).  The engine makes and checks it (``plait_engine.websocket``).
+Everything after it is in ``websocket_base``.
 """
 
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+import math
+import os
+import warnings
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, Self
 
-from .client_exceptions import ServerTimeoutError
+from multidict import CIMultiDict
+
+from plait_engine import EndOfMessage, RemoteProtocolError, Request, Role
+from plait_engine.websocket import (
+    Agreement,
+    Deflate,
+    WebSocketConnection,
+    check_response,
+    client_request,
+)
+
+from . import hdrs
+from .client_exceptions import ServerTimeoutError, WSServerHandshakeError
+from .client_tls import Fingerprint, merge_ssl_params
+from .helpers import _SENTINEL, BasicAuth, sentinel
 from .http_websocket import WS_CLOSED_MESSAGE, WSCloseCode, WSMessage
+from .typedefs import LooseHeaders, Query, StrOrURL
 from .websocket_base import DecodeText, WebSocketBase
 from .websocket_exchange import WebSocketExchange
 
 if TYPE_CHECKING:
-    from .client_reqrep import ClientResponse
+    import ssl as ssl_module
+
+    from .client import ClientSession
+    from .client_response import ClientResponse
 
 __all__ = ("ClientWSTimeout", "ClientWebSocketResponse")
 
@@ -118,3 +141,206 @@ class ClientWebSocketResponse(WebSocketBase[DecodeText]):
 
     def _timeout_error(self, error: Exception) -> Exception:
         return ServerTimeoutError(str(error))
+
+
+# -- the handshake ------------------------------------------------------------------
+
+_OWN_FIELDS: Final = frozenset(
+    {
+        "connection",
+        "upgrade",
+        "sec-websocket-extensions",
+        "sec-websocket-key",
+        "sec-websocket-version",
+    }
+)
+"""Fields that belong to the handshake: the caller's are left out."""
+
+
+class _Handshake:
+    """What is asked of the server; ``make_head`` and ``check`` go together."""
+
+    def __init__(self, method: str, protocols: Iterable[str], deflate: Deflate | None) -> None:
+        self._method = method
+        self._protocols = tuple(protocols)
+        self._deflate = deflate
+        self._head: Request | None = None
+
+    def make_head(self, plain: Request, http2: bool) -> Request:
+        """Make the request of a plain one that has the target and the caller's fields."""
+        fields = [field for field in plain.headers if field[0].lower() not in _OWN_FIELDS]
+        head = client_request(
+            plain.stream_id,
+            scheme=plain.scheme,
+            authority=plain.authority,
+            target=plain.target,
+            random=os.urandom,
+            http2=http2,
+            subprotocols=self._protocols,
+            deflate=self._deflate,
+            headers=fields,
+        )
+        self._head = head if http2 else replace(head, method=self._method)
+        return self._head
+
+    def check(self, response: ClientResponse) -> Agreement:
+        """Return what was agreed.  Raises WSServerHandshakeError."""
+        exchange = response._exchange
+        accepted = None if exchange is None else exchange.accepted
+        if accepted is None or self._head is None:
+            raise _handshake_error(response, "Invalid response status")
+        try:
+            return check_response(self._head, accepted, deflate=self._deflate)
+        except RemoteProtocolError as error:
+            raise _handshake_error(response, error.message) from error
+
+
+def _handshake_error(response: ClientResponse, message: str) -> WSServerHandshakeError:
+    return WSServerHandshakeError(
+        response.request_info,
+        response.history,
+        message=message,
+        status=response.status,
+        headers=response.headers,
+    )
+
+
+async def ws_connect(
+    session: ClientSession,
+    url: StrOrURL,
+    *,
+    method: str = hdrs.METH_GET,
+    protocols: Iterable[str] = (),
+    timeout: ClientWSTimeout | _SENTINEL | float = sentinel,
+    receive_timeout: float | None = None,
+    autoclose: bool = True,
+    autoping: bool = True,
+    heartbeat: float | None = None,
+    auth: BasicAuth | None = None,
+    origin: str | None = None,
+    params: Query = None,
+    headers: LooseHeaders | None = None,
+    proxy: StrOrURL | None = None,
+    proxy_auth: BasicAuth | None = None,
+    ssl: ssl_module.SSLContext | bool | Fingerprint | None = True,
+    verify_ssl: bool | None = None,
+    fingerprint: bytes | None = None,
+    ssl_context: ssl_module.SSLContext | None = None,
+    server_hostname: str | None = None,
+    proxy_headers: LooseHeaders | None = None,
+    compress: int = 0,
+    max_msg_size: int = 4 * 1024 * 1024,
+    decode_text: bool = True,
+) -> ClientWebSocketResponse[bool]:
+    """Open a WebSocket; ``ClientSession.ws_connect`` is the way to it.
+
+    Args:
+        method: of the request; over HTTP/2 it is always CONNECT.
+        protocols: the subprotocols to offer, the best first.
+        timeout: how long ``receive()`` and ``close()`` wait; a number (deprecated) is for
+            ``close()``.
+        receive_timeout: deprecated: use ``timeout``.
+        autoclose: answer the server's Close frame.
+        autoping: answer pings, and do not report pings and pongs.
+        heartbeat: seconds of silence after which the server is pinged; half as long it
+            may take to answer.  ``None``: no heartbeat.
+        origin: the value of Origin.
+        compress: offer permessage-deflate, with that many bits (9 to 15) for the server's
+            window; 0: do not.
+        max_msg_size: octets of a message, inflated; 0: no limit.
+        decode_text: off gives TEXT as ``bytes``.
+
+    The others are those of ``ClientSession.request``.  Raises WSServerHandshakeError when
+    the server does not accept, and what ``request`` raises.
+    """
+    if compress and not 9 <= compress <= 15:
+        raise ValueError(f"compress must be 0, or 9 to 15, not {compress}")
+    if ssl is None:
+        warnings.warn("ssl=None is deprecated, please use ssl=True", DeprecationWarning, 3)
+        ssl = True
+    deflate = Deflate(server_max_window_bits=compress) if compress else None
+    handshake = _Handshake(method, protocols, deflate)
+    fields: CIMultiDict[str] = CIMultiDict(headers or ())
+    if origin is not None:
+        fields[hdrs.ORIGIN] = origin
+    response = await session._request(
+        method,
+        url,
+        params=params,
+        headers=fields,
+        auth=auth,
+        proxy=proxy,
+        proxy_auth=proxy_auth,
+        ssl=merge_ssl_params(ssl, verify_ssl, ssl_context, fingerprint),
+        server_hostname=server_hostname,
+        proxy_headers=proxy_headers,
+        make_head=handshake.make_head,
+    )
+    try:
+        agreement = handshake.check(response)
+        ws_timeout = _as_ws_timeout(timeout, receive_timeout)
+        exchange = response._exchange
+        assert exchange is not None
+        driver = exchange.driver
+        machine = WebSocketConnection(
+            Role.CLIENT,
+            driver.config,
+            now=driver.loop.time(),
+            deflate=agreement.deflate,
+            subprotocol=agreement.subprotocol,
+            ping_interval=heartbeat,
+            close_timeout=math.inf if ws_timeout.ws_close is None else ws_timeout.ws_close,
+            auto_pong=autoping,
+            auto_close=autoclose,
+            decode_text=decode_text,
+            max_message_size=max_msg_size,
+        )
+        stream = WebSocketExchange(driver, exchange.stream_id, machine)
+        stream.on_finished = exchange.abandon
+        for piece in exchange.hand_over(stream):
+            machine.receive_data(piece, driver.loop.time())
+        if exchange.ended:
+            stream.on_end(EndOfMessage(exchange.stream_id))
+    except BaseException:
+        response.close()
+        raise
+    return session._ws_response_class(
+        stream,
+        stream,
+        agreement.subprotocol,
+        response,
+        ws_timeout,
+        autoclose,
+        autoping,
+        driver.loop,
+        heartbeat=heartbeat,
+        compress=0 if agreement.deflate is None else agreement.deflate.client_max_window_bits,
+        client_notakeover=(
+            agreement.deflate is not None and agreement.deflate.client_no_context_takeover
+        ),
+    )
+
+
+def _as_ws_timeout(
+    timeout: ClientWSTimeout | _SENTINEL | float, receive_timeout: float | None
+) -> ClientWSTimeout:
+    """Return the timeouts that the arguments mean, the deprecated ones too."""
+    if timeout is sentinel:
+        result = DEFAULT_WS_CLIENT_TIMEOUT
+    elif isinstance(timeout, ClientWSTimeout):
+        result = timeout
+    else:
+        warnings.warn(
+            "a number as timeout is deprecated, use timeout=ClientWSTimeout(ws_close=...)",
+            DeprecationWarning,
+            stacklevel=3,
+        )
+        result = ClientWSTimeout(ws_close=float(timeout))
+    if receive_timeout is not None:
+        warnings.warn(
+            "receive_timeout is deprecated, use timeout=ClientWSTimeout(ws_receive=...)",
+            DeprecationWarning,
+            stacklevel=3,
+        )
+        result = replace(result, ws_receive=receive_timeout)
+    return result
