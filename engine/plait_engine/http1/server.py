@@ -464,7 +464,7 @@ class HTTP1Server(HTTP1Connection):
             self._refuse(error, now)
 
     def _close_after_exchange(self, now: float) -> None:
-        if self._outgoing.framing is Framing.TUNNEL:
+        if self._peer_eof or self._outgoing.framing is Framing.TUNNEL:
             self._close_now(CloseReason.PEER)
         else:
             self._begin_close(CloseReason.LOCAL, now)
