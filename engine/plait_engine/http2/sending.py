@@ -421,7 +421,12 @@ class Sender(Receiver):
             self._send_window -= size
             room -= size
             self._frame(outbound, size)
-            if outbound.is_full and outbound.queued <= limits.write_low_water:
+            # A message that is complete has nobody who waits.
+            if (
+                outbound.is_full
+                and not outbound.ended
+                and outbound.queued <= limits.write_low_water
+            ):
                 outbound.is_full = False
                 self._events.append(Writable(outbound.stream_id))
 
