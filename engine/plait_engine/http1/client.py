@@ -114,6 +114,11 @@ class HTTP1Client(HTTP1Connection):
             return 0
         return super().send_capacity(stream_id)
 
+    def reserve(self, stream_id: int, size: int, now: float) -> None:
+        if self._hold is not Hold.NO:
+            raise LocalProtocolError(f"the content cannot be sent now: {self._hold.value}")
+        super().reserve(stream_id, size, now)
+
     # -- the request -----------------------------------------------------------------
 
     def send(self, *events: Sendable, now: float) -> None:

@@ -149,14 +149,15 @@ class SectionScanner:
     """
 
     __slots__ = (
+        "_is_head",
         "_line_start",
         "_lines",
         "_max_lines",
+        "_name",
         "_scanned",
         "_section_start",
         "_sizes",
         "_strict",
-        "_what",
     )
 
     def __init__(self, limits: Limits, *, strict: bool, trailers: bool = False) -> None:
@@ -164,7 +165,8 @@ class SectionScanner:
         self._max_lines = limits.max_fields + (0 if trailers else 1)
         # The limits of the first line, of a field line, and of the field section.
         self._sizes = (limits.max_line_size, limits.max_field_size, limits.max_header_list_size)
-        self._what = "trailer" if trailers else "head"
+        self._is_head = not trailers
+        self._name = "trailer section" if trailers else "head"
         self.reset()
 
     def reset(self) -> None:
@@ -191,7 +193,7 @@ class SectionScanner:
             end = len(buffer) if newline < 0 else newline
             # RFC 9112 section 2.2: a CR is followed by LF, or the line is invalid.
             if buffer.find(b"\r", self._scanned, max(end - 1, 0)) >= 0:
-                raise RemoteProtocolError(f"bare CR in line {self._lines + 1} of the {self._what}")
+                raise RemoteProtocolError(f"bare CR in line {self._lines + 1} of the {self._name}")
             has_cr = end > self._line_start and buffer[end - 1] == 0x0D
             line = end - self._line_start - has_cr
             if newline < 0:
@@ -201,21 +203,21 @@ class SectionScanner:
                 return 0
             self._scanned = self._line_start = newline + 1
             if self._strict and not has_cr:
-                raise RemoteProtocolError(f"line {self._lines + 1} of the {self._what} ends in LF")
+                raise RemoteProtocolError(f"line {self._lines + 1} of the {self._name} ends in LF")
             if line == 0:
                 return newline + 1
             self._check_size(buffer, line, newline + 1)
-            if self._lines == 0 and self._what == "head":
+            if self._lines == 0 and self._is_head:
                 self._section_start = newline + 1
             self._lines += 1
             if self._lines > self._max_lines:
                 raise RemoteProtocolError(
-                    f"more than {self._max_lines} lines in the {self._what}", status_hint=431
+                    f"more than {self._max_lines} lines in the {self._name}", status_hint=431
                 )
 
     def _check_size(self, buffer: bytearray, line: int, section: int) -> None:
         first, field, total = self._sizes
-        if self._lines == 0 and self._what == "head":
+        if self._lines == 0 and self._is_head:
             if line > first:
                 # RFC 9112 section 3: 414 is for a long target; a method is never that long.
                 raise RemoteProtocolError(
@@ -225,12 +227,12 @@ class SectionScanner:
             return
         if line > field:
             raise RemoteProtocolError(
-                f"line {self._lines + 1} of the {self._what} is longer than {field} octets",
+                f"line {self._lines + 1} of the {self._name} is longer than {field} octets",
                 status_hint=431,
             )
         if section - self._section_start > total:
             raise RemoteProtocolError(
-                f"the {self._what} is longer than {total} octets", status_hint=431
+                f"the {self._name} is longer than {total} octets", status_hint=431
             )
 
 

@@ -281,3 +281,69 @@ def test_a_reset_of_a_stream_that_has_ended_does_nothing() -> None:
 def test_http1_has_no_ping(endpoint: Endpoint) -> None:
     with pytest.raises(LocalProtocolError):
         endpoint.ping(b"12345678")
+
+
+# -- reserve -------------------------------------------------------------------------------------
+
+
+def _reserve(endpoint: Endpoint, stream_id: int, size: int) -> None:
+    endpoint.connection.reserve(stream_id, size, endpoint.clock.now)
+
+
+def test_octets_that_the_adapter_writes_itself_are_counted() -> None:
+    endpoint = server()
+    endpoint.receive(GET)
+    endpoint.send(response(("Content-Length", "10")), Data(1, b"12"))
+    endpoint.take_sent()
+    _reserve(endpoint, 1, 5)
+    with pytest.raises(LocalProtocolError, match="longer"):
+        _reserve(endpoint, 1, 4)
+    with pytest.raises(LocalProtocolError, match="3 of 10"):
+        endpoint.send(EndOfMessage(1))
+    endpoint.send(Data(1, b"9"))
+    _reserve(endpoint, 1, 2)
+    endpoint.send(EndOfMessage(1))
+    assert endpoint.take_sent() == b"9"
+    endpoint.receive(GET)
+    assert statuses(answer(endpoint, 3)) == [200]
+
+
+@pytest.mark.parametrize(
+    ("asked", "head"),
+    [
+        (GET, Response(1, 200)),
+        (GET, Response(1, 204)),
+        (b"GET / HTTP/1.0\r\n\r\n", Response(1, 200)),
+        (b"HEAD / HTTP/1.1\r\nHost: a\r\n\r\n", Response(1, 200, [("Content-Length", "5")])),
+        (GET, None),
+    ],
+)
+def test_only_a_body_of_known_length_can_be_reserved(asked: bytes, head: Response | None) -> None:
+    endpoint = server()
+    endpoint.receive(asked)
+    if head is not None:
+        endpoint.send(head)
+    for stream_id in (1, 3):
+        with pytest.raises(LocalProtocolError):
+            _reserve(endpoint, stream_id, 1)
+
+
+def test_a_client_reserves_too_but_not_before_100() -> None:
+    endpoint = client()
+    endpoint.send(request(("Content-Length", "5"), ("Expect", "100-continue")))
+    with pytest.raises(LocalProtocolError, match="100 Continue"):
+        _reserve(endpoint, 1, 5)
+    endpoint.receive(b"HTTP/1.1 100 Continue\r\n\r\n")
+    _reserve(endpoint, 1, 5)
+    endpoint.send(EndOfMessage(1))
+    endpoint.receive(b"HTTP/1.1 204 No Content\r\n\r\n")
+    assert endpoint.connection.available_streams == 1
+
+
+def test_a_lost_stream_reserves_nothing() -> None:
+    endpoint = server()
+    endpoint.receive(GET)
+    endpoint.send(response(("Content-Length", "10")))
+    endpoint.lose(ConnectionResetError())
+    with pytest.raises(LocalProtocolError):
+        _reserve(endpoint, 1, 5)
