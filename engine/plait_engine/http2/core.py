@@ -244,18 +244,21 @@ class HTTP2Core(Connection):
         if stream.state == CLOSED:
             self._forget(stream, now)
         elif stream.receiving == DONE:
+            stream.touched = now
             self._stop_request(stream, now)
 
     def _stop_request(self, stream: Stream, now: float) -> None:
         """The answer is complete, and the rest of the request is not wanted (section 8.1).
 
-        A client that is sending is told so at once.  One that has sent nothing yet may be
-        about to end the stream by itself; it is told when DATA comes, or after a while.
+        A short rest is let in and dropped, so that the client may end the stream by itself
+        and hears of what is wrong with it.  A client with much to send is stopped before it
+        has to wait for the window, which is not handed out any more; one that sends nothing,
+        after a while.
         """
-        if stream.inbound is not None:
+        inbound = stream.inbound
+        if inbound is not None and inbound.available * 2 <= inbound.size:
             self._reset(stream, ErrorCode.NO_ERROR, now)
             return
-        stream.touched = now
         deadline = now + self.config.timeouts.close
         running = self._timers.deadline(Timer.BODY)
         if running is None or running > deadline:

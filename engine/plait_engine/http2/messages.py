@@ -19,8 +19,8 @@ Rules
 * Section 8.5: a request for a tunnel has no content; DATA that comes before the server has
   answered is held, within the window, until ``Accept``.
 * Section 8.1: where the end of a request is not wanted (a tunnel was declined, or the
-  application said so), its DATA is dropped, and the stream is reset with NO_ERROR behind
-  the end of the response.
+  application said so), its DATA is dropped, and behind the end of the response the stream
+  is reset with NO_ERROR if the client does not end it soon.
 
 A request that the server refuses by itself (431, 501) is answered in full, and reported as
 ``StreamReset``; it never comes as ``Request``.
@@ -109,7 +109,6 @@ class MessageReceiver(HTTP2Core):
         except RemoteProtocolError:
             self._release(size)
             raise
-        stream.touched = now
         if not data or receiving == DONE:
             # Nothing that an application could take.
             self._release(size)
@@ -125,7 +124,9 @@ class MessageReceiver(HTTP2Core):
         if end:
             self._end_data(stream, now)
         elif stream.is_over:
-            self._reset(stream, ErrorCode.NO_ERROR, now)  # section 8.1
+            self._stop_request(stream, now)
+        else:
+            stream.touched = now
 
     def _check_data(self, stream: Stream, length: int, size: int, end: int) -> None:
         if stream.state & HALF_CLOSED_REMOTE:

@@ -401,6 +401,7 @@ class Sender(Receiver):
             # Section 8.1: the answer goes out first; ``_end_local`` sees to the rest.
             stream.receiving = DONE
             if stream.state & HALF_CLOSED_LOCAL:
+                stream.touched = now
                 self._stop_request(stream, now)
         else:
             self._reset(stream, code, now)

@@ -17,11 +17,13 @@ from plait_engine import (
     ConnectionClosed,
     Data,
     EndOfMessage,
+    ErrorCode,
     Event,
     Limits,
     Request,
     Response,
     Role,
+    StreamReset,
     Timeouts,
 )
 from plait_engine.http2 import HTTP2Connection
@@ -155,6 +157,7 @@ def answer_at_once(peer: Peer, events: Iterable[Event], body: bytes) -> None:
                 Response(stream_id, 200, [("content-type", "text/plain")]),
                 Data(stream_id, body),
                 EndOfMessage(stream_id),
+                StreamReset(stream_id, ErrorCode.NO_ERROR),
             )
 
 
@@ -169,3 +172,10 @@ def answer_at_end(peer: Peer, events: Iterable[Event], body: bytes) -> None:
 
 
 Application = Callable[[Peer, Iterable[Event], bytes], None]
+
+
+def open_and_reset(start: int, count: int) -> bytes:
+    return b"".join(
+        wire.headers(stream, GET, end_stream=True) + wire.rst_stream(stream, ErrorCode.CANCEL)
+        for stream in range(start, start + 2 * count, 2)
+    )

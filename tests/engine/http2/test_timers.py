@@ -173,32 +173,48 @@ def test_a_request_that_is_not_wanted_any_more_may_end_by_itself() -> None:
     assert peer.connection.open_streams == 0
 
 
-@pytest.mark.parametrize("end", [True, False])
-def test_a_request_that_is_not_wanted_any_more_and_goes_on(end: bool) -> None:
+def test_a_request_that_is_not_wanted_any_more_and_ends() -> None:
+    peer = quiet(close=10.0)
+    peer.say(wire.headers(1, POST), wire.data(1, b"some"))
+    peer.endpoint.send(Response(1, 200), EndOfMessage(1), StreamReset(1, ErrorCode.NO_ERROR))
+    peer.hear()
+    peer.events()
+    peer.say(wire.data(1, b"more", end_stream=True))
+    assert of_type(peer.hear(), FrameType.RST_STREAM) == []
+    assert peer.events() == []
+    assert peer.connection.open_streams == 0
+
+
+def test_a_request_that_is_not_wanted_any_more_and_goes_wrong() -> None:
     peer = quiet(close=10.0)
     peer.say(wire.headers(1, POST))
     peer.endpoint.send(Response(1, 200), EndOfMessage(1), StreamReset(1, ErrorCode.NO_ERROR))
     peer.hear()
     peer.events()
-    peer.say(wire.data(1, b"more", end_stream=end))
-    resets = of_type(peer.hear(), FrameType.RST_STREAM)
-    assert [error_code(frame) for frame in resets] == ([] if end else [ErrorCode.NO_ERROR])
+    peer.say(wire.data(1, b"more"), wire.headers(1, GET))
+    (reset,) = of_type(peer.hear(), FrameType.RST_STREAM)
+    assert error_code(reset) == ErrorCode.PROTOCOL_ERROR
     assert peer.events() == []
-    assert peer.connection.open_streams == 0
 
 
-def test_a_request_that_is_being_sent_is_stopped_at_once() -> None:
+def test_a_request_with_much_left_is_stopped_before_it_has_to_wait() -> None:
     peer = quiet()
-    peer.say(wire.headers(1, POST), wire.data(1, b"some"))
+    peer.say(wire.headers(1, POST), wire.data(1, bytes(16000)))
     peer.endpoint.send(Response(1, 413), EndOfMessage(1), StreamReset(1, ErrorCode.NO_ERROR))
+    peer.hear()
+    sent = 16000
+    while peer.connection.open_streams:
+        peer.say(wire.data(1, bytes(16000)))
+        sent += 16000
+    assert 262144 // 2 <= sent < 262144 // 2 + 16000
     heard = peer.hear()
-    assert [f.type for f in heard] == [FrameType.HEADERS, FrameType.RST_STREAM]
-    assert error_code(heard[-1]) == ErrorCode.NO_ERROR
+    assert [error_code(f) for f in of_type(heard, FrameType.RST_STREAM)] == [ErrorCode.NO_ERROR]
+    assert all(f.stream_id == 0 for f in of_type(heard, FrameType.WINDOW_UPDATE))
 
 
 def test_the_answer_goes_out_before_the_request_is_stopped() -> None:
-    peer = Peer(Role.SERVER, settings=[(4, 3)])
-    peer.say(wire.headers(1, POST), wire.data(1, b"some"))
+    peer = Peer(Role.SERVER, settings=[(4, 3)], acknowledges=False)
+    peer.say(wire.headers(1, POST), *(wire.data(1, bytes(16000)) for _ in range(9)))
     peer.endpoint.send(Response(1, 413), Data(1, b"too much"), EndOfMessage(1), StreamReset(1, 0))
     assert of_type(peer.hear(), FrameType.RST_STREAM) == []
     peer.say(wire.window_update(1, 5))
