@@ -58,10 +58,12 @@ class Side:
         self._fragments: list[bytes] = []
         self._kind: type[TextMessage | BytesMessage] = BytesMessage
 
-    def send(self, kind: type[TextMessage | BytesMessage], data: bytes, options: int) -> None:
+    def send(self, options: int, size: int, octet: int) -> None:
         """Send a message or a fragment; the first fragment of a message says its kind."""
         if not self._fragments:
-            self._kind = kind
+            self._kind = TextMessage if options & TEXT else BytesMessage
+        unit = chr(octet).encode() if self._kind is TextMessage else bytes((octet,))
+        data = unit * size * (300 if options & LARGE else 1)
         finished = not options & UNFINISHED
         compress = False if options & PLAIN else None
         self.connection.send(self._kind(data, finished, compress), now=START)
@@ -94,11 +96,7 @@ def run(data: bytes) -> None:
         elif kind & PING:
             side.connection.send(Ping(bytes((octet,)) * (size % 126)), now=START)
         else:
-            size *= 300 if kind & LARGE else 1
-            if kind & TEXT:
-                side.send(TextMessage, chr(octet).encode() * size, kind)
-            else:
-                side.send(BytesMessage, bytes((octet,)) * size, kind)
+            side.send(kind, size, octet)
     closing, other = (client, server) if options & CLIENT_CLOSES else (server, client)
     closing.connection.send(WebSocketClose(4000, "bye"), now=START)
     _deliver(client, server, cuts)

@@ -5,12 +5,16 @@ The inputs themselves are in the corpus, as files that begin with ``crash``.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from plait_engine import (
     ConnectionClosed,
     Data,
     EndOfMessage,
+    ErrorCode,
+    Limits,
     LocalProtocolError,
     Request,
     Response,
@@ -18,7 +22,7 @@ from plait_engine import (
     StreamReset,
 )
 from plait_engine.http1 import HTTP1Connection
-from plait_engine.testing import TEST_CONFIG, bytewise, whole
+from plait_engine.testing import TEST_CONFIG, Pair, bytewise, whole
 
 HEAD = b"POST / HTTP/1.1\r\nHost: a\r\n"
 
@@ -83,3 +87,31 @@ def test_credit_for_a_closed_http1_connection_does_not_make_it_read():
     connection.close(8, now=0.0)
     connection.acknowledge(1, data.credit, 0.0)
     assert not connection.wants_read
+
+
+def test_an_http1_response_that_was_given_up_is_not_reported():
+    client = HTTP1Connection(Role.CLIENT, TEST_CONFIG)
+    client.connection_made(0.0)
+    client.send(Request(1, "GET", "http", "a", "/", ()), EndOfMessage(1), now=0.0)
+    client.send(StreamReset(1, ErrorCode.NO_ERROR), now=0.0)
+    client.receive_data(b"HTTP/1.1 103 \r\n\r\nHTTP/1.1 200 \r\nContent-Length: 0\r\n\r\n", 0.0)
+    assert events_of(client) == []
+
+
+def test_nothing_comes_after_the_end_of_a_drained_http2_connection():
+    # The last octets of a full stream end the exchange, and with it the connection.
+    limits = Limits(write_high_water=2048, write_low_water=100)
+    pair = Pair("h2", client_config=replace(TEST_CONFIG, limits=limits))
+    pair.server.acknowledges = False
+    pair.run()
+    pair.client.send(Request(1, "PUT", "http", "a", "/", ()), Data(1, b"x" * 300_000))
+    pair.client.send(EndOfMessage(1))
+    pair.client.connection.send_capacity(1)
+    pair.server.close()
+    pair.run()
+    pair.server.send(Response(1, 200), EndOfMessage(1))
+    pair.run()
+    for data in pair.server.recorder.of_type(Data):
+        pair.server.acknowledge(1, data.credit)
+    pair.run()
+    assert isinstance(pair.client.events[-1], ConnectionClosed)
