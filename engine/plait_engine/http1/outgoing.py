@@ -152,7 +152,8 @@ class PreparedFields(NamedTuple):
 def prepare_fields(headers: Headers) -> PreparedFields:
     """Check and encode a field section.  Raises LocalProtocolError."""
     try:
-        text = "".join([f"{name}: {value}\r\n" for name, value in headers])
+        # "+" and not an f-string: what is no str must not pass for one.
+        text = "".join([name + ": " + value + "\r\n" for name, value in headers])
         block = encode(text)
     except (TypeError, ValueError) as error:
         raise LocalProtocolError("headers must be pairs of str that UTF-8 can encode") from error

@@ -396,6 +396,7 @@ BAD = [
     ("C8-name", b"HTTP/1.1 200 OK\r\nF oo: a\r\n\r\n"),
     ("C8-space-before-colon", b"HTTP/1.1 200 OK\r\nFoo : a\r\n\r\n"),
     ("C8-no-colon", b"HTTP/1.1 200 OK\r\nFoo\r\n\r\n"),
+    ("C8-space-first-fold", b"HTTP/1.1 200 OK\r\n Foo: a\r\n b\r\n\r\n"),
     ("C8-space-first", b"HTTP/1.1 200 OK\r\n Foo: a\r\n\r\n"),
     ("C9-lengths", b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\nok"),
     ("C9-length-list", b"HTTP/1.1 200 OK\r\nContent-Length: 2, 3\r\n\r\nok"),

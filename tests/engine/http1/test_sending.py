@@ -6,6 +6,8 @@ had been asked.
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from plait_engine import (
@@ -115,6 +117,14 @@ def test_characters_are_not_truncated() -> None:
 def test_bad_reason_phrases(reason: str) -> None:
     """S71."""
     refused_by_server(response(reason=reason), Data(1, b"x"), EndOfMessage(1))
+
+
+@pytest.mark.parametrize(
+    "fields", [[("Content-Length", 5)], [(b"X", b"y")], [("X", None)], [("X",)], ["X: y"], [1]]
+)
+def test_fields_that_are_no_pairs_of_text(fields: Any) -> None:
+    refused_by_server(Response(1, 200, fields), Data(1, b"hello"), EndOfMessage(1))
+    refused_by_client(Request(1, "GET", "http", "a", "/", fields), EndOfMessage(1))
 
 
 # -- the request line: C1, C3, C4 -----------------------------------------------------------
@@ -260,6 +270,14 @@ def test_events_out_of_order_on_a_server(events: list[Sendable]) -> None:
 )
 def test_events_out_of_order_on_a_client(events: list[Sendable]) -> None:
     refused_by_client(*events)
+
+
+def test_a_client_does_not_answer() -> None:
+    endpoint = client()
+    endpoint.send(request())
+    endpoint.take_sent()
+    for event in (Response(1, 200), Accept(1), InformationalResponse(1, 100)):
+        assert "client" in _refused(endpoint, event)
 
 
 def test_sending_nothing_does_nothing() -> None:

@@ -206,6 +206,14 @@ def test_a_complete_answer_gets_its_length_and_leaves_in_one_piece() -> None:
     assert endpoint.connection.data_to_send() == b""
 
 
+def test_a_length_that_is_given_is_kept() -> None:
+    endpoint = server()
+    endpoint.receive(GET)
+    fields = [("Content-Length", "5"), ("A", "b")]
+    endpoint.send(Response(1, 200, fields), Data(1, b"hello"), EndOfMessage(1))
+    assert endpoint.take_sent() == b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nA: b\r\n\r\nhello"
+
+
 @pytest.mark.parametrize(
     ("version", "fields", "sent"),
     [
@@ -468,6 +476,17 @@ def test_a_body_cut_short_is_an_error(field: str, body: bytes, message: str) -> 
     assert message in str(reset.error)
     assert statuses(endpoint.take_sent()) == [400]
     assert endpoint.connection.wants_close is CloseAction.CLOSE
+
+
+def test_a_response_until_close_that_is_cut_short_does_not_end_in_order() -> None:
+    """An orderly close would say that it is complete (RFC 9112 section 8)."""
+    endpoint = server()
+    endpoint.receive(head("POST / HTTP/1.0", "Content-Length: 10") + b"hello")
+    endpoint.send(Response(1, 200), Data(1, b"begun"))
+    endpoint.receive_eof()
+    assert endpoint.connection.wants_close is CloseAction.ABORT
+    assert len(resets(endpoint)) == 1
+    assert closed(endpoint).reason is CloseReason.PEER
 
 
 # -- unread bodies ----------------------------------------------------------------------
