@@ -63,7 +63,7 @@ async def join(port: int, name: str) -> None:
 
         async def listen() -> None:
             async for message in websocket:
-                print(message.data)
+                print(message.data, flush=True)
 
         listener = asyncio.create_task(listen())
         while line := await asyncio.to_thread(sys.stdin.readline):

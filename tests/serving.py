@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 import threading
+from importlib import import_module
 from types import ModuleType, TracebackType
 from typing import Any, Self
 
@@ -71,7 +72,7 @@ class ServerThread:
         self._loop = asyncio.get_running_loop()
         self._loop.set_exception_handler(self._note)
         self._stop = asyncio.Event()
-        web = self._library.web
+        web = import_module(f"{self._library.__name__}.web")
         runner = web.AppRunner(self._app, access_log=None, **self._options)
         await runner.setup()
         try:

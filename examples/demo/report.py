@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from rich import box
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
@@ -39,22 +40,18 @@ def results_table(
 
     Raises RuntimeError when the server saw another protocol than the row says.
     """
-    table = Table(title="plait's client at plait's server")
-    table.add_column("protocol")
+    table = Table(title="plait's client at plait's server", box=box.SIMPLE_HEAD)
+    table.add_column("protocol", no_wrap=True)
     table.add_column("what")
-    table.add_column("over")
-    table.add_column("requests or\nmessages", justify="right")
-    table.add_column("time", justify="right")
-    table.add_column("connections", justify="right")
-    table.add_column("bytes", justify="right")
+    for name in ("requests", "time", "connections", "bytes"):
+        table.add_column(name, justify="right", no_wrap=True)
     for step in steps:
         outcome, seen = outcomes[step.name], counts[step.name]
         if seen["protocols"] != [step.protocol.removeprefix("WebSocket over ")]:
             raise RuntimeError(f"{step.name} came over {seen['protocols']}")
         table.add_row(
             step.protocol,
-            step.title,
-            "TLS" if step.tls else "cleartext",
+            f"{step.title}, {'TLS' if step.tls else 'cleartext'}",
             f"{outcome.requests:,}",
             f"{outcome.seconds:.2f} s",
             f"{seen['connections']:,}",

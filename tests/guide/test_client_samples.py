@@ -54,7 +54,9 @@ def _make_app(seen: list[str]) -> web.Application:
 @pytest.fixture(params=["1.1", "2.0"])
 def origin(request: pytest.FixtureRequest, authority: Authority) -> Iterator[Origin]:
     seen: list[str] = []
-    with ServerThread(plait, _make_app(seen), authority.server_context()) as server:
+    with ServerThread(
+        plait, _make_app(seen), authority.server_context(), shutdown_timeout=0.1
+    ) as server:
         urls = {
             "1.1": f"http://localhost:{server.port}",
             "2.0": f"https://localhost:{server.tls_port}",

@@ -26,7 +26,7 @@ async def session(authority: Authority, way: Way) -> AsyncIterator[plait.ClientS
         yield opened
 
 
-async def test_hello(session: plait.ClientSession, serve_sample: ServeSample) -> None:
+async def test_hello(serve_sample: ServeSample, session: plait.ClientSession) -> None:
     url = serve_sample("hello_server")
     async with session.get(f"{url}/") as response:
         assert await response.text() == "Hello, World!"
@@ -36,7 +36,7 @@ async def test_hello(session: plait.ClientSession, serve_sample: ServeSample) ->
         assert response.status == 404
 
 
-async def test_route_table(session: plait.ClientSession, serve_sample: ServeSample) -> None:
+async def test_route_table(serve_sample: ServeSample, session: plait.ClientSession) -> None:
     url = serve_sample("routes_server")
     async with session.get(f"{url}/") as response:
         assert await response.json() == {"message": "Home"}
@@ -45,14 +45,14 @@ async def test_route_table(session: plait.ClientSession, serve_sample: ServeSamp
         assert await response.json() == {"user": {"name": "Ada"}}
 
 
-async def test_middleware(session: plait.ClientSession, serve_sample: ServeSample) -> None:
+async def test_middleware(serve_sample: ServeSample, session: plait.ClientSession) -> None:
     url = serve_sample("routes_server")
     async with session.get(f"{url}/broken") as response:
         assert response.status == 500
         assert await response.json() == {"error": "out of order"}
 
 
-async def test_websocket(session: plait.ClientSession, serve_sample: ServeSample) -> None:
+async def test_websocket(serve_sample: ServeSample, session: plait.ClientSession) -> None:
     url = serve_sample("routes_server")
     async with session.ws_connect(f"{url}/ws") as websocket:
         await websocket.send_str("one")

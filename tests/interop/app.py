@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, field
+from importlib import import_module
 from types import ModuleType
 from typing import Any
 
@@ -136,4 +137,4 @@ def make_app(web: Any, message_types: Any, record: list[Seen]) -> Any:
 
 def make_app_of(library: ModuleType, record: list[Seen]) -> Any:
     """Return the application on ``library.web``; ``library`` is plait or aiohttp."""
-    return make_app(library.web, library.WSMsgType, record)
+    return make_app(import_module(f"{library.__name__}.web"), library.WSMsgType, record)
