@@ -63,9 +63,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error(f"no such target: {' '.join(sorted(unknown))}")
     targets = options.targets or list(TARGETS)
     if options.keep:
+        from fuzz.keep import keep  # imports the engine, which the fuzzing itself leaves to workers
+
         for target in targets:
-            keep(target)
+            count = keep(target, CORPUS / target, WORK / target)
+            print(f"{target:19} {count} inputs added to the corpus")
         return 0
+    print(f"{len(targets)} targets, {options.time} seconds each")
     outcomes = [fuzz(target, options.time) for target in targets]
     report(outcomes)
     return 1 if any(outcome.failed for outcome in outcomes) else 0
@@ -139,7 +143,7 @@ def follow(process: subprocess.Popen[str], outcome: Outcome) -> Iterator[str]:
         if time.monotonic() >= next_report:
             next_report = time.monotonic() + REPORT_EVERY
             print(
-                f"{outcome.target:18} {executions:>9} runs  {speed:>6}/s  "
+                f"{outcome.target:19} {executions:>9} runs  {speed:>6}/s  "
                 f"coverage {outcome.coverage:>5}  corpus {outcome.corpus:>5}",
                 flush=True,
             )
@@ -148,26 +152,15 @@ def follow(process: subprocess.Popen[str], outcome: Outcome) -> Iterator[str]:
 
 def report(outcomes: list[Outcome]) -> None:
     """Print a table of what was done and found."""
-    print(f"\n{'target':18} {'runs':>9} {'coverage':>9} {'corpus':>7}  findings")
+    print(f"\n{'target':19} {'runs':>9} {'coverage':>9} {'corpus':>7}  findings")
     for outcome in outcomes:
         found = ", ".join(str(path.relative_to(ROOT)) for path in outcome.findings)
         if outcome.failed and not found:
             found = "did not run; see above"
         print(
-            f"{outcome.target:18} {outcome.executions:>9} {outcome.coverage:>9} "
+            f"{outcome.target:19} {outcome.executions:>9} {outcome.coverage:>9} "
             f"{outcome.corpus:>7}  {found or 'none'}"
         )
-
-
-def keep(target: str) -> None:
-    """Add to the corpus the least set of inputs that reach what the corpus does not."""
-    corpus = CORPUS / target
-    before = set(corpus.iterdir())
-    process = start_worker(target, "-merge=1", str(corpus), str(WORK / target))
-    messages, _ = process.communicate()
-    if process.returncode:
-        print(messages)
-    print(f"{target:18} {len(set(corpus.iterdir()) - before)} inputs added to the corpus")
 
 
 if __name__ == "__main__":
