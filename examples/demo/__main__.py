@@ -92,7 +92,7 @@ async def _work(console: Console, origin: Origin) -> None:
 async def main(arguments: Sequence[str] | None = None) -> None:
     """Run the demo."""
     options = _parse(arguments)
-    console = Console(width=None if sys.stdout.isatty() else 100)
+    console = Console()
     async with running_server(options.port, options.tls_port) as (process, origin):
         await _work(console, origin)
         if options.once:

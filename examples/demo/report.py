@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from rich import box
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
@@ -40,18 +39,20 @@ def results_table(
 
     Raises RuntimeError when the server saw another protocol than the row says.
     """
-    table = Table(title="plait's client at plait's server", box=box.SIMPLE_HEAD)
+    table = Table(
+        title="plait's client at plait's server", box=None, padding=(0, 2, 0, 0), pad_edge=False
+    )
     table.add_column("protocol", no_wrap=True)
     table.add_column("what")
-    for name in ("requests", "time", "connections", "bytes"):
+    for name in ("requests", "time", "connec-\ntions", "bytes"):
         table.add_column(name, justify="right", no_wrap=True)
     for step in steps:
         outcome, seen = outcomes[step.name], counts[step.name]
-        if seen["protocols"] != [step.protocol.removeprefix("WebSocket over ")]:
+        if seen["protocols"] != [step.protocol.removeprefix("WebSocket, ")]:
             raise RuntimeError(f"{step.name} came over {seen['protocols']}")
         table.add_row(
-            step.protocol,
-            f"{step.title}, {'TLS' if step.tls else 'cleartext'}",
+            f"{step.protocol}, TLS" if step.tls else step.protocol,
+            step.title,
             f"{outcome.requests:,}",
             f"{outcome.seconds:.2f} s",
             f"{seen['connections']:,}",

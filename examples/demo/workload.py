@@ -148,7 +148,7 @@ async def echo_bulk(session: plait.ClientSession, url: str, advance: Advance) ->
 
 
 _H1, _H2 = "HTTP/1.1", "HTTP/2"
-_WS1, _WS2 = "WebSocket over HTTP/1.1", "WebSocket over HTTP/2"
+_WS1, _WS2 = "WebSocket, HTTP/1.1", "WebSocket, HTTP/2"
 
 STEPS = (
     Step("h1", _H1, "10 at a time", False, None, REQUESTS, requests(10)),
@@ -159,6 +159,6 @@ STEPS = (
     Step("h1-up", _H1, "100 MB up", False, None, BULK, upload),
     Step("h2-down", _H2, "100 MB down", True, None, BULK, download),
     Step("h2-up", _H2, "100 MB up", True, None, BULK, upload),
-    Step("h1-ws-bulk", _WS1, "100 MB up and down", False, None, BULK, echo_bulk),
-    Step("h2-ws-bulk", _WS2, "100 MB up and down", True, True, BULK, echo_bulk),
+    Step("h1-ws-bulk", _WS1, "100 MB up & down", False, None, BULK, echo_bulk),
+    Step("h2-ws-bulk", _WS2, "100 MB up & down", True, True, BULK, echo_bulk),
 )
