@@ -75,6 +75,7 @@ class Draft:
 
     ``sending`` and ``to_send`` continue those of the stream.  ``heads``: field sections to
     encode, in order.  ``pieces``: content.  ``ended``: EndOfMessage, with ``trailers``.
+    ``bodiless``: content is dropped.
     """
 
     __slots__ = (
@@ -92,12 +93,12 @@ class Draft:
         "trailers",
     )
 
-    def __init__(self, stream: Stream, writer: HeadWriter) -> None:
+    def __init__(self, stream: Stream, writer: HeadWriter, bodiless: bool) -> None:
         self._writer = writer
         self.method = stream.method
         self.sending = stream.sending
         self.to_send = stream.to_send
-        self.bodiless = stream.bodiless
+        self.bodiless = bodiless
         self.ended = stream.sending == DONE
         self.is_tunnel = stream.receiving == WAIT
         self.accepts = False
@@ -209,6 +210,8 @@ class Sender(Receiver):
         self._now = now
         if len(events) == 3 and self._send_whole(*events, now):
             return
+        if not events:
+            return
         first = events[0]
         stream_id = first.stream_id
         stream = self._streams.get(stream_id)
@@ -279,7 +282,7 @@ class Sender(Receiver):
 
     def _send_on(self, stream: Stream, events: tuple[Sendable, ...], now: float) -> None:
         """Go on with a stream that is there."""
-        draft = Draft(stream, self._writer)
+        draft = Draft(stream, self._writer, self._is_server and stream.bodiless)
         for event in events:
             draft.add(event)
         if draft.accepts:
@@ -321,7 +324,7 @@ class Sender(Receiver):
             self._end_local(stream, now)
         else:
             stream.to_send = content_length
-            draft = Draft(stream, self._writer)
+            draft = Draft(stream, self._writer, False)
             draft.heads.append(fields)
             for event in events:
                 draft.add(event)
@@ -352,7 +355,7 @@ class Sender(Receiver):
 
     def _carry_out(self, stream: Stream, draft: Draft, now: float) -> None:
         """Do what the draft says.  Nothing here can fail."""
-        stream.bodiless = draft.bodiless
+        stream.bodiless = stream.bodiless or draft.bodiless
         stream.to_send = draft.to_send
         stream.sending = DONE if draft.ended else draft.sending
         outbound = stream.outbound
@@ -376,7 +379,8 @@ class Sender(Receiver):
             outbound.append(piece, now)
         outbound.ended = draft.ended
         outbound.trailers = draft.trailers
-        outbound.is_full = outbound.queued >= self.config.limits.write_high_water
+        if outbound.queued >= self.config.limits.write_high_water:
+            outbound.is_full = True
         self._scheduler.update(outbound)
         timeout = self.config.timeouts.write
         if self._is_server and timeout is not None and self._timers.deadline(Timer.WRITE) is None:

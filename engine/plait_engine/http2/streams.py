@@ -119,8 +119,8 @@ class Stream:
 
     @property
     def is_over(self) -> bool:
-        """The application is done with it, only the peer is not (see ``_stop_request``)."""
-        return self.receiving == DONE and self.sending == DONE
+        """Our message has gone and the rest of the peer's is not wanted: only it is not done."""
+        return self.receiving == DONE and self.state & HALF_CLOSED_LOCAL != 0
 
 
 class Absent(enum.Enum):

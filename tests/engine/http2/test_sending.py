@@ -13,10 +13,11 @@ from plait_engine import (
     Response,
     Role,
     StreamReset,
+    Writable,
 )
 from plait_engine.testing import frames as wire
 from plait_engine.testing.frames import Flag, Frame, FrameType
-from tests.engine.http2.peers import GET, Peer, of_type
+from tests.engine.http2.peers import GET, Peer, make_config, of_type
 
 HEAD = wire.request_block("HEAD")
 
@@ -280,3 +281,47 @@ def test_a_priority_field_of_a_request_orders_its_own_content(client: Peer) -> N
         client.endpoint.send(head, Data(stream, bytes(20_000)), EndOfMessage(stream))
     order = [frame.stream_id for frame in of_type(client.hear(), FrameType.DATA)]
     assert order == [3, 3, 1, 1]
+
+
+def test_no_event_is_no_command(server: Peer) -> None:
+    server.endpoint.send()
+    assert server.hear() == []
+
+
+def test_who_waits_is_told_even_if_another_writes_meanwhile() -> None:
+    limits = {"write_high_water": 1000, "write_low_water": 200}
+    peer = Peer(Role.SERVER, config=make_config(**limits), settings=[(4, 0)])
+    peer.say(wire.headers(1, GET, end_stream=True))
+    peer.endpoint.send(Response(1, 200), Data(1, b"x" * 1000))
+    assert peer.connection.send_capacity(1) == 0
+    peer.say(wire.window_update(1, 500))
+    peer.endpoint.send(Data(1, b"x"))
+    peer.events()
+    peer.say(wire.window_update(1, 500))
+    assert peer.events() == [Writable(1)]
+
+
+@pytest.mark.parametrize("status", [204, 304])
+def test_an_early_answer_without_content_does_not_cut_the_request(
+    client: Peer, status: int
+) -> None:
+    client.request(method="POST", end_stream=False)
+    client.hear()
+    client.say(wire.headers(1, wire.response_block(status), end_stream=True))
+    client.endpoint.send(Data(1, b"all of it"), EndOfMessage(1))
+    assert sent(client)[1:] == (b"all of it", 1)
+
+
+def test_data_that_is_not_wanted_does_not_cut_the_answer(chop) -> None:
+    peer = Peer(Role.SERVER, chop=chop, settings=[(4, 2)])
+    peer.say(wire.headers(1, wire.request_block("POST")))
+    peer.endpoint.send(Response(1, 413), Data(1, b"abcd"), EndOfMessage(1), StreamReset(1, 0))
+    for _ in range(10):
+        peer.say(wire.data(1, bytes(16000)))
+    peer.wait(20)
+    heard = peer.hear()
+    assert of_type(heard, FrameType.RST_STREAM) == []
+    peer.say(wire.window_update(1, 2))
+    heard = peer.hear()
+    assert [frame.type for frame in heard] == [FrameType.DATA, FrameType.RST_STREAM]
+    assert heard[0].flags & Flag.END_STREAM
