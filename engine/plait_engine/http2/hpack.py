@@ -277,6 +277,7 @@ class Encoder:
         "_limit",
         "_max_table_size",
         "_names",
+        "_resizes",
         "_size",
         "_smallest",
         "_target",
@@ -290,10 +291,11 @@ class Encoder:
         self._names: dict[str, int] = {}  # the newest entry of names that are not static
         self._inserted = 0
         self._size = 0
-        # Its size, and what the next block has to announce: the smallest size since the
-        # last block, and the final one.
+        # Its size, and what the next block announces: the smallest size since the last block,
+        # and the final one.
         self._limit = DEFAULT_TABLE_SIZE
         self._smallest = self._target = min(max_table_size, DEFAULT_TABLE_SIZE)
+        self._resizes = self._target != self._limit
         # Octets of whole blocks and of single fields, until the table changes.
         self._blocks: dict[tuple[Field, ...], bytes] = {}
         self._known: dict[Field, bytes] = {}
@@ -302,6 +304,7 @@ class Encoder:
         """Obey the peer's SETTINGS_HEADER_TABLE_SIZE from the next block on."""
         self._target = min(size, self._max_table_size)
         self._smallest = min(self._smallest, self._target)
+        self._resizes = self._resizes or not self._smallest == self._target == self._limit
         self._forget()
 
     def encode(self, headers: Iterable[Field]) -> bytes:
@@ -315,15 +318,18 @@ class Encoder:
         return self._encode(fields) if block is None else block
 
     def _encode(self, fields: tuple[Field, ...]) -> bytes:
-        updates = b"" if self._smallest == self._target == self._limit else self._size_updates()
+        updates = self._size_updates() if self._resizes else b""
         inserted = self._inserted
         known = self._known
         try:
             parts = [known.get(field) or self._represent(field) for field in fields]
         except UnicodeEncodeError:
+            self._resizes = True
             self._smallest = 0
             self._forget()
             raise
+        self._resizes = False
+        self._smallest = self._limit
         block = updates + b"".join(parts)
         if inserted == self._inserted and not updates and len(block) <= _CACHED_BLOCK_SIZE:
             if len(self._blocks) >= _CACHED_BLOCKS:
@@ -390,12 +396,11 @@ class Encoder:
 
     def _size_updates(self) -> bytes:
         """Return the size updates that are due, and apply them (section 4.2)."""
-        smallest, target = self._smallest, self._target
-        octets = encode_integer(target, 5, SIZE_UPDATE)
-        if smallest < min(self._limit, target):
-            octets = encode_integer(smallest, 5, SIZE_UPDATE) + octets
-        self._evict(smallest)
-        self._smallest = self._limit = target
+        octets = encode_integer(self._target, 5, SIZE_UPDATE)
+        if self._smallest < min(self._limit, self._target):
+            octets = encode_integer(self._smallest, 5, SIZE_UPDATE) + octets
+        self._evict(self._smallest)
+        self._limit = self._target
         return octets
 
 

@@ -185,6 +185,19 @@ def test_after_text_that_cannot_be_encoded_the_tables_agree(bad):
         assert decoder.decode(encoder.encode(headers)) == headers
 
 
+@pytest.mark.parametrize("sizes", [[0], [0, 4096], [100], [2**32 - 1]])
+def test_a_size_update_is_not_lost_with_text_that_cannot_be_encoded(sizes):
+    encoder, decoder = Encoder(), Decoder()
+    decoder.decode(encoder.encode(RESPONSE))
+    for size in sizes:
+        encoder.set_peer_table_size(size)
+        decoder.max_table_size = size
+    with pytest.raises(UnicodeEncodeError):
+        encoder.encode([("lost", "entry"), ("x", "\ud800")])
+    for _ in range(2):
+        assert decoder.decode(encoder.encode(RESPONSE)) == RESPONSE
+
+
 def test_memory_is_flat_over_many_different_lists():
     encoder = Encoder()
 
