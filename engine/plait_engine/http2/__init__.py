@@ -15,6 +15,9 @@ For adapters
   ``receive_data`` together, so that a request and its reset cancel out; count handlers, not
   streams, against ``Limits.max_concurrent_streams``, and answer what is above it with
   ``StreamReset(stream_id, ErrorCode.REFUSED_STREAM)``.
+* When the answer is complete and the rest of the request is not wanted, say
+  ``StreamReset(stream_id, ErrorCode.NO_ERROR)`` behind it.  The engine lets a short rest in
+  and stops a long one; until then the stream counts as open.
 * ``acknowledge`` the credit of all ``Data``, also of streams that have ended: it counts for
   the connection's window.
 """

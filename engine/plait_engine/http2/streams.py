@@ -36,7 +36,7 @@ is treated as reset, the lenient way.
 from __future__ import annotations
 
 import enum
-from collections import deque
+from bisect import bisect_left
 from typing import Final
 
 from plait_engine.errors import ErrorCode
@@ -156,7 +156,7 @@ class ClosedStreams:
 
     def __init__(self) -> None:
         self._reset: dict[int, None] = {}  # in order of the resets
-        self._skipped: deque[tuple[int, int]] = deque()  # first and last id of a range
+        self._skipped: list[tuple[int, int]] = []  # first and last id of ranges, ascending
         self._forgotten = 0  # up to this id, something was dropped
 
     def add_reset(self, stream_id: int) -> None:
@@ -171,13 +171,14 @@ class ClosedStreams:
     def add_skipped(self, first: int, last: int) -> None:
         """Remember that the ids from ``first`` to ``last`` were never used."""
         if len(self._skipped) >= REMEMBERED:
-            self._forgotten = max(self._forgotten, self._skipped.popleft()[1])
+            self._forgotten = max(self._forgotten, self._skipped.pop(0)[1])
         self._skipped.append((first, last))
 
     def classify(self, stream_id: int) -> Absent:
         """Say what the id of a stream is that is neither open nor idle."""
         if stream_id in self._reset:
             return Absent.RESET
-        if any(first <= stream_id <= last for first, last in self._skipped):
+        index = bisect_left(self._skipped, (stream_id + 1,))
+        if index and stream_id <= self._skipped[index - 1][1]:
             return Absent.SKIPPED
         return Absent.RESET if stream_id <= self._forgotten else Absent.CLOSED
