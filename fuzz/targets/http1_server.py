@@ -12,7 +12,7 @@ Input: options (an octet), cuts, then what the client sends.
 from __future__ import annotations
 
 from fuzz.choices import Choices, Cuts
-from fuzz.harness import App, Transport, check_split_invariance, config, wants_tunnel
+from fuzz.harness import App, Transport, check, check_split_invariance, config, wants_tunnel
 from plait_engine.connection import Role
 from plait_engine.events import Accept, Data, EndOfMessage, Event, Request, Response
 from plait_engine.http1 import HTTP1Connection
@@ -28,24 +28,35 @@ class Server(App):
     def __init__(self, *, accepts: bool) -> None:
         self._accepts = accepts
         self._tunnels: set[int] = set()
+        self._declined: set[int] = set()
+        self._answers = 0
 
     def handle(self, transport: Transport, event: Event) -> None:
         if isinstance(event, Request) and wants_tunnel(event):
-            if self._accepts and transport.send(Accept(event.stream_id)):
+            if self._accepts:
+                check(transport.send(Accept(event.stream_id)), "a tunnel can be accepted", event)
                 self._tunnels.add(event.stream_id)
-            elif not self._accepts:
+                self._answers += event.method == "CONNECT"  # which 200 answers too
+            else:
+                self._declined.add(event.stream_id)
                 transport.send(Response(event.stream_id, 403), EndOfMessage(event.stream_id))
         elif isinstance(event, Data):
             transport.acknowledge(event)
         elif isinstance(event, EndOfMessage):
             if event.stream_id in self._tunnels:
                 transport.send(EndOfMessage(event.stream_id))
-            else:
-                transport.send(
+            elif event.stream_id not in self._declined:
+                answered = transport.send(
                     Response(event.stream_id, 200),
                     Data(event.stream_id, b"hello"),
                     EndOfMessage(event.stream_id),
                 )
+                check(answered, "a request that is complete can be answered", event)
+                self._answers += 1
+
+    def finish(self, transport: Transport) -> None:
+        answers = transport.output.count(b"HTTP/1.1 200 OK\r\n")
+        check(answers == self._answers, "one answer for each request", answers, self._answers)
 
 
 def run(data: bytes) -> None:
