@@ -356,13 +356,12 @@ class ClientExchange(Exchange):
         """Give the stream of an accepted tunnel to ``successor``; return what came of it.
 
         The octets of that are acknowledged.  ``successor`` calls ``abandon`` when the
-        stream is over.  Raises ``exception`` when it is over already.
+        stream is over; ``ended`` and ``exception`` tell whether that is so already.
         """
-        if self.exception is not None:
-            raise self.exception
         pieces = self.take()
         self.successor = successor
-        self.driver.exchanges[self.stream_id] = successor
+        if self.exception is None:
+            self.driver.exchanges[self.stream_id] = successor
         if self.clock is not None:
             self.clock.stop()
         return pieces

@@ -299,7 +299,9 @@ async def ws_connect(
         stream.on_finished = exchange.abandon
         for piece in exchange.hand_over(stream):
             machine.receive_data(piece, driver.loop.time())
-        if exchange.ended:
+        if isinstance(exchange.exception, Exception):
+            stream.lose(exchange.exception)
+        elif exchange.ended:
             stream.on_end(EndOfMessage(exchange.stream_id))
     except BaseException:
         response.close()

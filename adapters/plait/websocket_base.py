@@ -230,7 +230,9 @@ class WebSocketBase(Generic[DecodeText]):
                     self._waiting = False
                 if not came:
                     return WS_CLOSING_MESSAGE
-                continue
+                event = stream.next_event()
+                if event is None:
+                    continue
             if isinstance(event, TextMessage):
                 data = event.data
                 kind = WSMessage if type(data) is str else WSMessageTextBytes

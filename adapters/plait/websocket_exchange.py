@@ -37,7 +37,7 @@ _ACKNOWLEDGE_AT = 32768
 
 
 class WebSocketExchange(Exchange):
-    """A WebSocket's stream.  Make it when the tunnel is accepted; then ``start`` it.
+    """A WebSocket's stream.  Hand the tunnel's stream over to it; then ``start`` it.
 
     ``on_timed_out`` is called with the error when the machine declared the peer dead,
     ``on_finished`` once, when nothing more happens on the stream.
@@ -72,7 +72,6 @@ class WebSocketExchange(Exchange):
         self._timer_at = math.inf
         self._linger_timer: asyncio.TimerHandle | None = None
         self._tunnel: _Tunnel | None = None
-        driver.exchanges[stream_id] = self
 
     def start(self) -> None:
         """Begin to keep the machine's time; on HTTP/1.1, take the short way."""
@@ -114,7 +113,10 @@ class WebSocketExchange(Exchange):
         self._arm()
 
     def can_send(self) -> bool:
-        return super().can_send() if self._tunnel is None else not self._tunnel.paused
+        if self._tunnel is not None:
+            return not self._tunnel.paused
+        # When our direction has ended there is nothing left to wait for.
+        return self._end_sent or super().can_send()
 
     def reset(self, code: int = ErrorCode.CANCEL) -> None:
         """Give up the stream, unless it is ending by itself."""
@@ -129,6 +131,13 @@ class WebSocketExchange(Exchange):
         super().reset()
         self._finish()
         self.wake()
+
+    def lose(self, error: Exception) -> None:
+        """The stream is gone; messages that came can still be received."""
+        self.exception = ConnectionResetError(str(error))
+        self.machine.connection_lost(error, self.loop.time())
+        self._finish()
+        self._tell()
 
     # -- between transport and machine ----------------------------------------------
 
@@ -208,11 +217,7 @@ class WebSocketExchange(Exchange):
         self._tell()
 
     def on_reset(self, event: StreamReset) -> None:
-        error = event.error or ConnectionResetError("the WebSocket's stream was reset")
-        self.exception = ConnectionResetError(str(error))
-        self.machine.connection_lost(error, self.loop.time())
-        self._finish()
-        self._tell()
+        self.lose(event.error or ConnectionResetError("the WebSocket's stream was reset"))
 
     def wake(self) -> None:
         self.flush()
