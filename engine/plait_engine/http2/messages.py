@@ -65,9 +65,9 @@ DEPENDS_ON_ITSELF: Final = 0x100
 _WHOLE: Final = frames.END_HEADERS | frames.END_STREAM
 """The flags of HEADERS that are a whole message."""
 
-
 _SMALL_DATA: Final = 64
 _MANY_FRAMES: Final = 1024
+"""Small DATA beyond so many frames that the application has not taken is a glitch."""
 
 
 class MessageReceiver(HTTP2Core):
@@ -125,7 +125,7 @@ class MessageReceiver(HTTP2Core):
             self._end_data(stream, now)
         elif stream.is_over:
             self._stop_request(stream, now)
-        else:
+        elif data:
             stream.touched = now
 
     def _check_data(self, stream: Stream, length: int, size: int, end: int) -> None:
@@ -253,7 +253,7 @@ class MessageReceiver(HTTP2Core):
         end = flags & frames.END_STREAM
         if end and head.content_length > 0:
             stream_error("content-length, but no content")
-        receiving = WAIT if head.is_tunnel else BODY
+        receiving = WAIT if head.is_tunnel else BODY  # section 8.5: a tunnel has no content
         stream = Stream(stream_id, OPEN, receiving, HEAD, head.method, now)
         stream.to_receive = head.content_length
         stream.bodiless = head.method == "HEAD"

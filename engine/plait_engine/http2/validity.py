@@ -36,6 +36,7 @@ from plait_engine.config import Config
 from plait_engine.headers import Headers, is_token
 
 from .fields import FORBIDDEN_TRAILERS, Fields, Section, malformed, read_section
+from .streams import NO_LENGTH
 
 # RFC 9113 section 8.3.1, RFC 3986 section 3.3: no white space, fragment or raw octets.
 is_path = re.compile(r"/[\x21\x22\x24-\x7e]*").fullmatch
@@ -95,10 +96,11 @@ class RequestHead:
         self.target = pseudo.get(":path", "")
         self.protocol = pseudo.get(":protocol")
         self.headers = section.headers
-        self.content_length = section.content_length
         self.expects_continue = section.expects_continue
         self.priority = section.priority
         self.is_tunnel = self.method == "CONNECT"
+        # RFC 9110 section 9.3.6: a request for a tunnel has no content.
+        self.content_length = NO_LENGTH if self.is_tunnel else section.content_length
         self.is_simple = (
             self.method not in ("CONNECT", "HEAD")
             and self.content_length <= 0

@@ -139,6 +139,15 @@ def test_a_body_that_does_not_come() -> None:
     assert peer.connection.next_timeout() is None
 
 
+def test_empty_data_is_no_body() -> None:
+    peer = quiet(body=60.0)
+    peer.say(wire.headers(1, POST))
+    for _ in range(2):
+        peer.wait(40)
+        peer.say(wire.data(1, b""))
+    assert peer.connection.open_streams == 0
+
+
 def test_a_body_that_the_application_does_not_take() -> None:
     peer = quiet(body=60.0)
     peer.endpoint.acknowledges = False

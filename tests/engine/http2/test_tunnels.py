@@ -111,6 +111,16 @@ def test_a_tunnel_that_ends_before_it_was_accepted(server: Peer) -> None:
     assert server.connection.open_streams == 0
 
 
+@pytest.mark.parametrize("end", [False, True])
+def test_a_content_length_means_nothing_for_a_tunnel(server: Peer, end: bool) -> None:
+    length = wire.header_block([("content-length", "3")])
+    server.say(wire.headers(1, CONNECT + length, end_stream=end))
+    server.endpoint.send(Accept(1))
+    if not end:
+        server.say(wire.data(1, b"more than three", end_stream=True))
+    assert isinstance(server.events()[-1], EndOfMessage)
+
+
 def test_a_tunnel_that_is_declined(server: Peer) -> None:
     server.say(wire.headers(1, WEBSOCKET), wire.data(1, b"early"))
     server.endpoint.send(Response(1, 403), Data(1, b"no"), EndOfMessage(1))
