@@ -348,6 +348,7 @@ class Receiver(MessageReceiver):
             return
         self._now = now
         self._peer_gone = True
+        self._is_paused = False
         self.wants_read = False
         self.state = ConnectionState.DRAINING
         for stream in list(self._streams.values()):

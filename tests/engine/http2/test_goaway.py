@@ -9,6 +9,7 @@ from plait_engine import (
     CloseReason,
     ConnectionClosed,
     ConnectionState,
+    Data,
     Draining,
     EndOfMessage,
     ErrorCode,
@@ -146,6 +147,23 @@ def test_half_a_request_at_the_end_of_input(server: Peer) -> None:
     respond(server, 1)
     assert of_type(server.hear(), FrameType.HEADERS)
     assert server.endpoint.events[-1] == ConnectionClosed(CloseReason.PEER)
+
+
+def test_nothing_is_read_behind_the_end_of_input() -> None:
+    peer = Peer(Role.SERVER)
+    peer.say(wire.headers(1, GET, end_stream=True))
+    peer.endpoint.can_write = False
+    for stream in range(3, 2003, 2):
+        peer.say(wire.headers(stream, GET, end_stream=True))
+        if not peer.connection.wants_read:
+            break
+        big = [("x", f"{stream} " + "y" * 4000)]
+        peer.endpoint.send(Response(stream, 200, big), Data(stream, b"x"), EndOfMessage(stream))
+    assert not peer.connection.wants_read
+    peer.endpoint.receive_eof()
+    peer.endpoint.can_write = True
+    peer.endpoint.drain()
+    assert not peer.connection.wants_read
 
 
 @pytest.mark.parametrize("role", list(Role))
