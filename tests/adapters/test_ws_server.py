@@ -13,7 +13,7 @@ import pytest
 import plait
 from plait import WSMsgType, web
 from plait.http_websocket import WS_CLOSED_MESSAGE
-from tests.adapters.ws_pair import ENGINES, echo
+from tests.adapters.ws_pair import ENGINES, echo, send_for_ever
 from tests.engine.websocket.peer import (
     BINARY,
     CLOSE,
@@ -218,12 +218,6 @@ async def test_the_heartbeat_is_told_to_who_does_not_receive() -> None:
         client.send(HANDSHAKE)
         await client.read_head()
         await asyncio.wait_for(ended.wait(), 10)
-
-
-async def send_for_ever(ws: web.WebSocketResponse[Any]) -> None:
-    while True:
-        await ws.send_str("x")
-        await asyncio.sleep(0.01)
 
 
 async def test_w12_a_client_that_never_answers_the_close(engine: Any) -> None:

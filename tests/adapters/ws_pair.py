@@ -100,3 +100,10 @@ async def echo(websocket: web.WebSocketResponse[Any]) -> None:
             await websocket.send_str(message.data)
         elif message.type is plait.WSMsgType.BINARY:
             await websocket.send_bytes(message.data)
+
+
+async def send_for_ever(websocket: Any) -> None:
+    """Send until that raises."""
+    while True:
+        await websocket.send_str("x")
+        await asyncio.sleep(0.01)
