@@ -116,6 +116,7 @@ class HTTP2Core(Connection):
         "_streams",
         "_timers",
         "_tuner",
+        "_widest_window",
         "_window",
         "_writer",
     )
@@ -159,7 +160,7 @@ class HTTP2Core(Connection):
         self._encoder = Encoder(max_table_size=limits.header_table_size)
         self._writer = HeadWriter()
         self._scheduler = Scheduler()
-        self._send_window = INITIAL_WINDOW
+        self._send_window = self._widest_window = INITIAL_WINDOW
         self._priorities: dict[int, tuple[int, bool]] = {}  # of streams that are still idle
         self._out: list[bytes | memoryview] = []
         self._control_frames = 0  # acknowledgements and resets in _out

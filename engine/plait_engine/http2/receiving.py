@@ -48,7 +48,7 @@ from .streams import (
 
 _MAX_DEBUG_DATA: Final = 1024
 _SMALL_INCREMENT: Final = 64
-"""A WINDOW_UPDATE below this is odd: it buys less than its own frame costs."""
+"""A WINDOW_UPDATE below this buys hardly more than its own frame costs."""
 
 
 class Receiver(MessageReceiver):
@@ -217,6 +217,7 @@ class Receiver(MessageReceiver):
             outbound = stream.outbound
             if outbound is not None:
                 outbound.window += delta
+                outbound.widest_window = max(outbound.widest_window, outbound.window)
                 if outbound.window > frames.MAX_WINDOW:
                     connection_error(
                         "SETTINGS_INITIAL_WINDOW_SIZE makes a window too large",
@@ -306,14 +307,15 @@ class Receiver(MessageReceiver):
 
     def _on_window_update(self, flags: int, stream_id: int, payload: bytes, now: float) -> None:
         increment = frames.parse_window_update(payload)
-        if increment < _SMALL_INCREMENT:
-            self._charge_glitch(now)
         if not stream_id:
             self._send_window += increment
             if not increment:
                 connection_error("WINDOW_UPDATE of 0")
             if self._send_window > frames.MAX_WINDOW:
                 connection_error("the window is too large", ErrorCode.FLOW_CONTROL_ERROR)
+            if self._send_window > self._widest_window:
+                self._widest_window = self._send_window
+                self._check_growth(increment, now)
             return
         stream = self._streams.get(stream_id)
         if stream is None:
@@ -326,7 +328,18 @@ class Receiver(MessageReceiver):
         outbound.window += increment
         if outbound.window > frames.MAX_WINDOW:
             stream_error("the window is too large", ErrorCode.FLOW_CONTROL_ERROR)
+        if outbound.window > outbound.widest_window:
+            outbound.widest_window = outbound.window
+            self._check_growth(increment, now)
         self._scheduler.update(outbound)
+
+    def _check_growth(self, increment: int, now: float) -> None:
+        """A window got wider than it ever was: by a few octets, that is odd.
+
+        To give back a few octets is not: a peer may do so for each small DATA that it got.
+        """
+        if increment < _SMALL_INCREMENT:
+            self._charge_glitch(now)
 
     def _on_unknown(self, flags: int, stream_id: int, payload: bytes, now: float) -> None:
         """Sections 4.1 and 5.5: ignored, and counted."""

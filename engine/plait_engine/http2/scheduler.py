@@ -68,7 +68,7 @@ def parse_priority(value: str) -> tuple[int, bool]:
 class Outbound:
     """The sending half of a stream that has, or had, something to wait for.
 
-    ``window``: what the peer allows, may be negative.  ``queued``: octets in ``pieces``, of
+    ``window``: what the peer allows, may be negative; ``widest_window``: its maximum so far.  ``queued``: octets in ``pieces``, of
     which the first begins at ``offset``.  ``ended``: the message is complete, ``trailers``
     included.  ``is_full``: the application was told to wait.  ``is_held``: nothing goes for
     now (100-continue).  ``progress_at``: when the stream last made progress, and
@@ -87,12 +87,13 @@ class Outbound:
         "queued",
         "stream_id",
         "trailers",
+        "widest_window",
         "window",
     )
 
     def __init__(self, stream_id: int, window: int, priority: tuple[int, bool]) -> None:
         self.stream_id = stream_id
-        self.window = window
+        self.window = self.widest_window = window
         self.priority = priority
         self.pieces: deque[bytes] = deque()
         self.offset = 0

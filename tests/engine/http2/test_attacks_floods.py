@@ -271,6 +271,7 @@ def test_t7_t8_acknowledgements_that_nobody_reads(role: Role, frame: bytes) -> N
         pytest.param(Frame(0xFF, 0xFF, 7, b"").encode(), id="T22-unknown-on-stream"),
         pytest.param(Frame(0x0A, 0, 0, b"\x00\x00clear").encode(), id="T24-altsvc"),
         pytest.param(wire.window_update(0, 1), id="T11-window-update"),
+        pytest.param(wire.window_update(1, 1), id="T11-window-update-of-a-stream"),
         pytest.param(wire.goaway(2**31 - 1), id="T54-goaway"),
     ],
 )

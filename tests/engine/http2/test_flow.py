@@ -109,6 +109,16 @@ def test_the_parts_of_a_window_add_up(size: int) -> None:
     assert window.grow() == 0
 
 
+def test_a_client_may_give_back_each_small_data_at_once() -> None:
+    peer = Peer(Role.SERVER, config=make_config(glitch_burst=20, glitch_rate=1))
+    peer.say(wire.window_update(0, 10**6), wire.headers(1, POST))
+    peer.endpoint.send(Response(1, 200))
+    for _ in range(200):
+        peer.endpoint.send(Data(1, b"tick"))
+        peer.say(wire.window_update(0, 4), wire.window_update(1, 4))
+    assert_alive(peer)
+
+
 # -- growing ------------------------------------------------------------------------------
 
 
