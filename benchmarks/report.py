@@ -23,7 +23,7 @@ def print_results(
 ) -> None:
     """Print one table of all scenarios, and why a scenario is not in it."""
     table = Table(title="CPU time (user and system) of the process under test, per operation")
-    table.add_column("scenario", ratio=1)
+    table.add_column("scenario")
     table.add_column("contender")
     table.add_column("median", justify="right")
     table.add_column("best", justify="right")
@@ -36,7 +36,7 @@ def print_results(
             first = contender == result.subject
             asked = scenario.asked.get(contender)
             table.add_row(
-                f"[bold]{scenario.name}[/]\n{escape(scenario.title)}" if first else "",
+                f"[bold]{scenario.name}" if first else "",
                 contender,
                 f"{result.median(contender):,.1f} {scenario.unit}",
                 f"{min(figures):,.1f}",
@@ -46,6 +46,8 @@ def print_results(
             )
         table.add_section()
     console.print(table)
+    for result in results:
+        console.print(f"[bold]{result.scenario.name}[/]: {escape(result.scenario.title)}")
     console.print(
         "ratio: the median over the rounds of the first contender's figure divided by the "
         "other's.  " + ", ".join(f"{name} {number}" for name, number in versions.items())

@@ -99,8 +99,8 @@ class Bench:
                 for name, subject in subjects.items():
                     self.progress(f"round {number} of {self.rounds}: {name}")
                     figures[name].append(subject.measure(self.seconds))
-            if self.profiler:
-                name, subject = next(iter(subjects.items()))
+            name, subject = next(iter(subjects.items()))
+            if self.profiler and subject.pid is not None:
                 self.progress(f"profiling {name}")
                 with self.profiler.record(subject.pid, scenario.name):
                     subject.measure(max(self.seconds, 5.0))

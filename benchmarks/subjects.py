@@ -41,7 +41,9 @@ class Workplace:
 class Subject(Protocol):
     """A process under test, running and warm."""
 
-    pid: int
+    @property
+    def pid(self) -> int | None:
+        """To be profiled; None where there is no process between the measurements."""
 
     def measure(self, seconds: float) -> float:
         """Work for about ``seconds`` and return the figure."""
@@ -56,7 +58,7 @@ class Server:
 
     def __init__(self, child: Child, port: int, load: Load) -> None:
         self.child = child
-        self.pid = child.pid
+        self.pid: int | None = child.pid
         self.port = port
         self.load = load
 
@@ -73,7 +75,7 @@ class Worker:
 
     def __init__(self, child: Child) -> None:
         self.child = child
-        self.pid = child.pid
+        self.pid: int | None = child.pid
         self._seconds_per_operation = self._work(self._CALIBRATION)
 
     def measure(self, seconds: float) -> float:
@@ -98,7 +100,7 @@ class IdleConnections:
     def __init__(self, workplace: Workplace, command: Callable[[int], Sequence[str]]) -> None:
         self.workplace = workplace
         self.command = command
-        self.pid = 0
+        self.pid: int | None = None
 
     def measure(self, seconds: float) -> float:
         port = free_port()
@@ -107,7 +109,6 @@ class IdleConnections:
                 Child(self.command(port), self.workplace.folder / f"idle-{port}.log")
             )
             child.wait_for_port(port)
-            self.pid = child.pid
             self._open(stack, port, 50)  # What is allocated once and for all.
             before = child.memory_bytes()
             self._open(stack, port, self.connections)

@@ -11,15 +11,17 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from typing import TypeAlias
 
 import plait
 from plait import web
 
-ROOM = web.AppKey("room", set[web.WebSocketResponse])
+Guest: TypeAlias = web.WebSocketResponse[bool]
+ROOM = web.AppKey("room", set[Guest])
 
 
-async def chat(request: web.Request) -> web.WebSocketResponse:
-    websocket = web.WebSocketResponse(heartbeat=30)
+async def chat(request: web.Request) -> web.StreamResponse:
+    websocket: Guest = web.WebSocketResponse(heartbeat=30)
     await websocket.prepare(request)
     room = request.app[ROOM]
     name = request.query.get("name", "somebody")
@@ -35,7 +37,7 @@ async def chat(request: web.Request) -> web.WebSocketResponse:
     return websocket
 
 
-async def say(room: set[web.WebSocketResponse], text: str) -> None:
+async def say(room: set[Guest], text: str) -> None:
     """Tell everybody; who has just gone does not stop the others from hearing it."""
     await asyncio.gather(*(member.send_str(text) for member in room), return_exceptions=True)
 
@@ -47,7 +49,8 @@ async def close_room(app: web.Application) -> None:
 
 def make_app() -> web.Application:
     app = web.Application()
-    app[ROOM] = set()
+    guests: set[Guest] = set()
+    app[ROOM] = guests
     app.add_routes([web.get("/chat", chat)])
     app.on_shutdown.append(close_room)
     return app

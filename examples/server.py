@@ -27,7 +27,7 @@ async def sort(request: web.Request) -> web.Response:
 
 
 @routes.get("/echo")
-async def echo(request: web.Request) -> web.WebSocketResponse:
+async def echo(request: web.Request) -> web.StreamResponse:
     """A WebSocket; whether HTTP/1.1 or HTTP/2 carries it makes no difference here."""
     websocket = web.WebSocketResponse(heartbeat=30)
     await websocket.prepare(request)

@@ -12,6 +12,7 @@ import tempfile
 from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -81,9 +82,7 @@ async def _work(console: Console, origin: Origin) -> None:
     with progress_display(console) as progress:
         for step in STEPS:
             task = progress.add_task(f"{step.protocol}: {step.title}", total=step.amount)
-            outcomes[step.name] = await step.measure(
-                origin, lambda amount, task=task: progress.advance(task, amount)
-            )
+            outcomes[step.name] = await step.measure(origin, partial(progress.advance, task))
             if not console.is_terminal:  # Where no bar can move, each step says when it is done.
                 console.print(f"{step.protocol}: {step.title}: done")
     console.print(results_table(STEPS, outcomes, await _counts(origin)))

@@ -100,7 +100,7 @@ async def upload(request: web.Request) -> web.Response:
 
 
 @routes.get("/echo")
-async def echo(request: web.Request) -> web.WebSocketResponse:
+async def echo(request: web.Request) -> web.StreamResponse:
     """A WebSocket that sends every message back, over either version of HTTP.
 
     With ``?greet`` it first says over which protocol it came.

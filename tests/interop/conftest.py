@@ -45,6 +45,7 @@ def run(*command: str, stdin: bytes = b"", check: bool = True) -> subprocess.Com
 class Server:
     """plait's server, running, and what it saw."""
 
+    engine: str
     port: int
     tls_port: int
     record: list[Seen]
@@ -71,7 +72,7 @@ def running_server(request: pytest.FixtureRequest, authority: Authority) -> Iter
     app = make_app(web, plait.WSMsgType, record)
     context = authority.server_context("h2", "http/1.1")
     with ServerThread(plait, app, context, engine=request.param) as thread:
-        yield Server(thread.port, thread.tls_port, record)
+        yield Server(request.param, thread.port, thread.tls_port, record)
 
 
 @pytest.fixture

@@ -23,7 +23,7 @@ def running_aiohttp(authority: Authority) -> Iterator[Server]:
     record: list[Seen] = []
     app = make_app_of(aiohttp, record)
     with ServerThread(aiohttp, app, authority.server_context("http/1.1")) as thread:
-        yield Server(thread.port, thread.tls_port, record)
+        yield Server("", thread.port, thread.tls_port, record)
 
 
 @pytest.fixture
