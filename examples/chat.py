@@ -43,14 +43,13 @@ async def say(room: set[Guest], text: str) -> None:
 
 
 async def close_room(app: web.Application) -> None:
-    for member in list(app[ROOM]):
+    for member in app[ROOM].copy():
         await member.close(code=plait.WSCloseCode.GOING_AWAY, message=b"the room closes")
 
 
 def make_app() -> web.Application:
     app = web.Application()
-    guests: set[Guest] = set()
-    app[ROOM] = guests
+    app[ROOM] = set()
     app.add_routes([web.get("/chat", chat)])
     app.on_shutdown.append(close_room)
     return app
