@@ -101,6 +101,14 @@ def make_app(web: Any, message_types: Any, record: list[Seen]) -> Any:
     async def headers(request: Any) -> Any:
         return web.json_response([[name, value] for name, value in request.headers.items()])
 
+    async def trailers(request: Any) -> Any:  # aiohttp's responses have none.
+        response = web.StreamResponse()
+        await response.prepare(request)
+        await response.write(b"body")
+        response.set_trailers({"X-Checksum": "1"})
+        await response.write_eof()
+        return response
+
     async def websocket(request: Any) -> Any:
         socket = web.WebSocketResponse(protocols=("plait",), max_msg_size=0)
         await socket.prepare(request)
@@ -129,6 +137,7 @@ def make_app(web: Any, message_types: Any, record: list[Seen]) -> Any:
             web.get("/status/{code}", status),
             web.get("/redirect", redirect),
             web.get("/headers", headers),
+            web.get("/trailers", trailers),
             web.get("/ws", websocket),
         ]
     )

@@ -206,6 +206,16 @@ def test_too_large_head_is_refused(curl: Curl, server: Server, way: Way) -> None
     assert server.record == []
 
 
+def test_trailers_come_behind_the_body(curl: Curl, server: Server, way: Way) -> None:
+    result = curl(
+        *(way.option, "--header", "TE: trailers", "--include"),
+        server.url("/trailers", tls=way.tls),
+    )
+    head, _, rest = result.stdout.partition("\r\n\r\n")
+    assert "x-checksum" not in head.lower()
+    assert rest.lower().replace("\r\n", "\n").rstrip() == "bodyx-checksum: 1"
+
+
 def test_redirect_is_followed(curl: Curl, server: Server, reusing_way: Way) -> None:
     result = curl(reusing_way.option, "--location", server.url("/redirect", tls=reusing_way.tls))
     assert result.stdout == reusing_way.version
