@@ -9,7 +9,8 @@ file and a class that extends the one before it:
 ``core``           the state; how streams and the connection end, whoever ends them
 ``messages``       what the peer's header blocks and DATA say
 ``receiving``      what the frames of the peer do to the state (``receive_data``)
-``sending``        what the commands of the application do to it (``send``, ``acknowledge``)
+``sending``        what the commands of the application do to it (``send``, ``acknowledge``);
+                   ``drafts`` works them out
 ``connection``     the life of the connection: its start, outputs, timers and end
 =================  ========================================================================
 
