@@ -58,6 +58,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--time", type=int, default=30, help="seconds for each target")
     parser.add_argument("--keep", action="store_true", help="add to the corpus what was found")
     options = parser.parse_args(arguments)
+    if options.time < 1:
+        parser.error("--time is at least 1 second")
     unknown = set(options.targets) - set(TARGETS)
     if unknown:
         parser.error(f"no such target: {' '.join(sorted(unknown))}")
@@ -70,19 +72,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print(f"{target:19} {count} inputs added to the corpus")
         return 0
     print(f"{len(targets)} targets, {options.time} seconds each")
-    outcomes = [fuzz(target, options.time) for target in targets]
+    outcomes: list[Outcome] = []
+    try:
+        for target in targets:
+            outcome = Outcome(target)
+            outcomes.append(outcome)
+            fuzz(outcome, options.time)
+    except KeyboardInterrupt:
+        print("stopped")
     report(outcomes)
     return 1 if any(outcome.failed for outcome in outcomes) else 0
 
 
-def fuzz(target: str, seconds: int) -> Outcome:
-    """Fuzz one target and print how it goes."""
+def fuzz(outcome: Outcome, seconds: int) -> None:
+    """Fuzz one target, print how it goes and keep it in ``outcome``."""
+    target = outcome.target
     findings = FINDINGS / target
     work = WORK / target
     for folder in (findings, work):
         folder.mkdir(parents=True, exist_ok=True)
     before = set(findings.iterdir())
-    outcome = Outcome(target)
     process = start_worker(
         target,
         f"-max_total_time={seconds}",
@@ -105,7 +114,6 @@ def fuzz(target: str, seconds: int) -> Outcome:
     outcome.failed = process.returncode != 0
     if outcome.failed:
         print("".join(tail))
-    return outcome
 
 
 def start_worker(target: str, *options: str) -> subprocess.Popen[str]:
