@@ -1,9 +1,9 @@
 """HTTP/2: both roles of RFC 9113, extended CONNECT (RFC 8441), priorities (RFC 9218).
 
 ``core`` tells how the connection is built.  The parts that stand alone: ``frames`` and
-``hpack`` (the wire), ``validity`` (what a message may look like), ``streams`` (states),
-``flow`` (receive windows), ``scheduler`` (send queues and priorities), ``settings``,
-``abuse`` (budgets).
+``hpack`` (the wire), ``fields``, ``validity`` and ``outgoing`` (what a message may look
+like), ``streams`` (states), ``flow`` (receive windows), ``scheduler`` (send queues and
+priorities), ``settings``, ``abuse`` (budgets).
 
 For adapters
 ------------

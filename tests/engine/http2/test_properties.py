@@ -226,7 +226,9 @@ def test_messages_arrive_as_they_were(
         assert (own.unacknowledged, own.available + own.released) == (0, own.size)
         # What one side may send is what the other has handed out.
         other = pair.server if endpoint is pair.client else pair.client
-        assert connection._send_window == other.connection._window.available  # type: ignore[attr-defined]
+        peer = other.connection
+        assert isinstance(peer, HTTP2Connection)
+        assert connection._send_window == peer._window.available
     pair.client.close()
     pair.run()
     for endpoint in (pair.client, pair.server):

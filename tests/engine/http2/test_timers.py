@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from plait_engine import (
@@ -40,8 +42,7 @@ BOTH = pytest.mark.parametrize("role", list(Role))
 
 def quiet(role: Role = Role.SERVER, **timeouts: float | None) -> Peer:
     """A peer of an engine where only the given timers run."""
-    values = {"head": None, "body": None, "keep_alive": None, "write": None, **timeouts}
-    return Peer(role, config=make_config(Timeouts(**values)))  # type: ignore[arg-type]
+    return Peer(role, config=make_config(replace(NONE, **timeouts)))
 
 
 def assert_timed_out(peer: Peer, reason: CloseReason = CloseReason.TIMEOUT) -> None:
