@@ -10,10 +10,13 @@ Two engines stand behind the one contract of ``connection.Connection``:
 
 from __future__ import annotations
 
-from typing import Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from .config import Config
 from .connection import Connection, Role
+
+if TYPE_CHECKING:
+    from .websocket import WebSocketConnection
 
 EngineName: TypeAlias = Literal["native", "reference"]
 Protocol: TypeAlias = Literal["http/1.1", "h2"]
@@ -52,3 +55,19 @@ def create_connection(
     else:
         raise ValueError(f"unknown engine: {engine!r}")
     raise ValueError(f"unknown protocol: {protocol!r}")
+
+
+def websocket_class(engine: EngineName = "native") -> type[WebSocketConnection]:
+    """Return the class of WebSocket connections of ``engine``.
+
+    Raises ValueError for an unknown engine.
+    """
+    if engine == "native":
+        from .websocket import WebSocketConnection
+
+        return WebSocketConnection
+    if engine == "reference":
+        from .reference import ReferenceWebSocketConnection
+
+        return ReferenceWebSocketConnection
+    raise ValueError(f"unknown engine: {engine!r}")

@@ -36,6 +36,7 @@ from plait_engine.websocket import (
     WebSocketEvent,
 )
 from plait_engine.websocket.reader import MessageReader, fault
+from plait_engine.websocket.writer import MessageWriter
 
 
 class ReferenceWebSocketConnection(WebSocketConnection):
@@ -44,32 +45,43 @@ class ReferenceWebSocketConnection(WebSocketConnection):
     Takes what ``WebSocketConnection`` takes.
     """
 
-    __slots__ = ("_framer", "_plain_framer")
+    __slots__ = ()
 
     # The options are those of WebSocketConnection, named and typed there.
     def __init__(self, role: Role, config: Config, **options: Any) -> None:
         super().__init__(role, config, **options)
         client = role is Role.CLIENT
         max_size = options.get("max_message_size")
-        self._framer = FrameProtocol(client, _extensions(self.deflate))
-        self._plain_framer = FrameProtocol(client, [])
+        framer = FrameProtocol(client, _extensions(self.deflate))
         self._reader = WsprotoReader(
-            self._framer,
+            framer,
             self._events,
             self._receive_control,
             max_message_size=config.limits.max_message_size if max_size is None else max_size,
             decode_text=options.get("decode_text", True),
         )
+        self._writer = WsprotoWriter(framer, config.limits.max_pending_pongs)
 
-    def _send_message(self, opcode: int, payload: bytes, event: TextMessage | BytesMessage) -> None:
+
+class WsprotoWriter(MessageWriter):
+    """Octets out of messages and control frames, by wsproto."""
+
+    __slots__ = ("_framer", "_plain_framer")
+
+    def __init__(self, framer: FrameProtocol, max_pending_pongs: int) -> None:
+        super().__init__(random=None, deflater=None, max_pending_pongs=max_pending_pongs)
+        self._framer = framer
+        self._plain_framer = FrameProtocol(framer.client, [])
+
+    def message(self, opcode: int, payload: bytes, finished: bool, compress: bool | None) -> None:
         if self._sending and opcode != self._sending:
             raise LocalProtocolError("the message in fragments has not ended")
         if not self._sending:
-            self._compressing = event.compress is not False
-        self._sending = 0 if event.finished else opcode
+            self._compressing = compress is not False
+        self._sending = 0 if finished else opcode
         framer = self._framer if self._compressing else self._plain_framer
         content = payload.decode() if opcode == Opcode.TEXT else payload
-        self._outgoing.append(bytes(framer.send_data(content, event.finished)))
+        self._outgoing.append(bytes(framer.send_data(content, finished)))
 
     def _frame(self, first: int, payload: bytes) -> bytes:
         """Return a control frame; messages do not come here."""
