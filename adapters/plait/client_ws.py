@@ -20,10 +20,10 @@ from typing import TYPE_CHECKING, Final, Self
 from multidict import CIMultiDict
 
 from plait_engine import EndOfMessage, RemoteProtocolError, Request, Role
+from plait_engine.engines import websocket_class
 from plait_engine.websocket import (
     Agreement,
     Deflate,
-    WebSocketConnection,
     check_response,
     client_request,
 )
@@ -282,7 +282,7 @@ async def ws_connect(
         exchange = response._exchange
         assert exchange is not None
         driver = exchange.driver
-        machine = WebSocketConnection(
+        machine = websocket_class(driver.engine_name)(
             Role.CLIENT,
             driver.config,
             now=driver.loop.time(),

@@ -14,11 +14,11 @@ from typing import Any, Final, Literal, overload
 from multidict import CIMultiDict
 
 from plait_engine import Accept, Role
+from plait_engine.engines import websocket_class
 from plait_engine.websocket import (
     Agreement,
     Deflate,
     HandshakeRefused,
-    WebSocketConnection,
     accept_request,
 )
 
@@ -167,7 +167,7 @@ class WebSocketResponse(WebSocketBase[DecodeText], StreamResponse):
         driver = exchange.driver
         if driver.transport is None:
             raise ClientConnectionResetError("Cannot write to closing transport")
-        machine = WebSocketConnection(
+        machine = websocket_class(driver.engine_name)(
             Role.SERVER,
             driver.config,
             now=driver.loop.time(),

@@ -125,9 +125,10 @@ class WebSocketExchange(Exchange):
 
     def abort(self) -> None:
         """Give up the stream, and on HTTP/1.1 the connection with it."""
+        error = ConnectionResetError("the WebSocket was given up")
         if self.exception is None:
-            self.exception = ConnectionResetError("the WebSocket was given up")
-        self.machine.connection_lost(self.exception, self.loop.time())
+            self.exception = error
+        self.machine.connection_lost(error, self.loop.time())
         super().reset()
         self._finish()
         self.wake()

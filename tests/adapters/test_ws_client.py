@@ -113,14 +113,14 @@ async def test_the_server_is_gone(session: plait.ClientSession) -> None:
     [
         (Frame(TEXT, b"masked").encode(True), 1002),
         (Frame(TEXT, b"\xc3\x28").encode(False), 1007),
-        (Frame(TEXT, length=5 << 20).encode(False), 1009),
+        (Frame(TEXT, b"x" * 1001).encode(False), 1009),
     ],
 )
 async def test_faults_of_the_server(session: plait.ClientSession, octets: bytes, code: int) -> None:
     received: list[bytes] = []
     answer = ACCEPT + Frame(TEXT, b"before").encode(False) + octets
     async with raw_server(answer, received, stay=True) as url:
-        ws = await session.ws_connect(url)
+        ws = await session.ws_connect(url, max_msg_size=1000)
         assert await ws.receive_str() == "before"
         message = await ws.receive()
         assert message.type is WSMsgType.ERROR
