@@ -162,17 +162,18 @@ class WebSocketExchange(Exchange):
         """
         machine = self.machine
         tunnel = self._tunnel
-        while not tunnel.paused if tunnel is not None else self.can_send():
-            data = machine.data_to_send()
-            if not data:
-                if machine.wants_close:
-                    self._end()
-                return True
+        while machine.has_output:
             if tunnel is not None:
-                tunnel.transport.write(data)
+                if tunnel.paused:
+                    return False
+                tunnel.transport.write(machine.data_to_send())
+            elif self.can_send():
+                self.send(Data(self.stream_id, machine.data_to_send()))
             else:
-                self.send(Data(self.stream_id, data))
-        return False
+                return False
+        if machine.wants_close:
+            self._end()
+        return self.can_send() if tunnel is None else not tunnel.paused
 
     def _acknowledge_all(self) -> None:
         credit, self.credit = self.credit, 0
@@ -263,7 +264,7 @@ class WebSocketExchange(Exchange):
         self._timer_at = math.inf
 
 
-class _Tunnel(asyncio.Protocol):
+class _Tunnel(asyncio.BufferedProtocol):
     """Stand in for the driver of an HTTP/1.1 connection that has become a WebSocket."""
 
     def __init__(self, exchange: WebSocketExchange, transport: asyncio.Transport) -> None:
@@ -273,13 +274,17 @@ class _Tunnel(asyncio.Protocol):
         self.high_water = exchange.driver.config.limits.read_high_water
         self._exchange = exchange
         self._driver = exchange.driver
+        self._buffer = self._driver.get_buffer(-1)
         self._reading = True
         self._stall_timer: asyncio.TimerHandle | None = None
         self._unsent = 0
 
-    def data_received(self, data: bytes) -> None:
+    def get_buffer(self, sizehint: int) -> memoryview:
+        return self._buffer
+
+    def buffer_updated(self, nbytes: int) -> None:
         exchange = self._exchange
-        if exchange.receive(data, len(data)):
+        if exchange.receive(bytes(self._buffer[:nbytes]), nbytes):
             if exchange.credit >= self.high_water:
                 self.pause_reading()
             exchange.bell.ring_now(True)

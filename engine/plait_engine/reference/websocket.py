@@ -81,7 +81,7 @@ class WsprotoWriter(MessageWriter):
         self._sending = 0 if finished else opcode
         framer = self._framer if self._compressing else self._plain_framer
         content = payload.decode() if opcode == Opcode.TEXT else payload
-        self._outgoing.append(bytes(framer.send_data(content, finished)))
+        self.outgoing.append(bytes(framer.send_data(content, finished)))
 
     def _frame(self, first: int, payload: bytes) -> bytes:
         """Return a control frame; messages do not come here."""

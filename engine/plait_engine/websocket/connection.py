@@ -277,7 +277,7 @@ class WebSocketConnection:
     @property
     def has_output(self) -> bool:
         """Whether ``data_to_send`` would return octets."""
-        return self._writer.has_output
+        return bool(self._writer.outgoing)
 
     @property
     def has_events(self) -> bool:

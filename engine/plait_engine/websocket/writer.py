@@ -44,10 +44,10 @@ class MessageWriter:
         "_keys",
         "_latest_pong",
         "_max_pending_pongs",
-        "_outgoing",
         "_pending_pongs",
         "_random",
         "_sending",
+        "outgoing",
     )
 
     def __init__(
@@ -60,7 +60,8 @@ class MessageWriter:
         self._random = random
         self._deflater = deflater
         self._keys = b""
-        self._outgoing: deque[bytes] = deque()
+        self.outgoing: deque[bytes] = deque()
+        """Octets that wait; nothing else waits while it is empty."""
         # The message in fragments; none while the opcode is 0.
         self._sending = 0
         self._compressing = False
@@ -91,24 +92,24 @@ class MessageWriter:
             payload = self._deflater.deflate(payload, finished)
         size = len(payload)
         if self._random is not None:
-            self._outgoing.append(self._frame(first, payload))
+            self.outgoing.append(self._frame(first, payload))
         elif size < _JOIN_BELOW:
-            self._outgoing.append(frame_header(first, size) + payload)
+            self.outgoing.append(frame_header(first, size) + payload)
         else:
-            self._outgoing.append(frame_header(first, size))
-            self._outgoing.append(payload)
+            self.outgoing.append(frame_header(first, size))
+            self.outgoing.append(payload)
 
     def control(self, opcode: int, payload: bytes) -> None:
         """Queue a control frame.  Raises LocalProtocolError if ``payload`` is too large."""
         if len(payload) > MAX_CONTROL_PAYLOAD:
             raise LocalProtocolError("a control frame has at most 125 octets")
-        self._outgoing.append(self._frame(FIN | opcode, payload))
+        self.outgoing.append(self._frame(FIN | opcode, payload))
 
     def answer_ping(self, payload: bytes) -> None:
         """Queue a pong, or make it the latest of those that came too fast."""
         if self._pending_pongs < self._max_pending_pongs:
             self._pending_pongs += 1
-            self._outgoing.append(self._frame(_PONG, payload))
+            self.outgoing.append(self._frame(_PONG, payload))
         else:
             self._latest_pong = payload
 
@@ -118,26 +119,22 @@ class MessageWriter:
 
     def clear(self) -> None:
         """Forget everything: there is nobody to send to."""
-        self._outgoing.clear()
+        self.outgoing.clear()
         self._latest_pong = None
-
-    @property
-    def has_output(self) -> bool:
-        """Whether ``data_to_send`` would return octets."""
-        return bool(self._outgoing) or self._latest_pong is not None
 
     def data_to_send(self) -> bytes:
         """Return the next octets; ``b""`` when there are none."""
-        outgoing = self._outgoing
+        outgoing = self.outgoing
         if not outgoing:
-            if self._latest_pong is None:
-                return b""
-            outgoing.append(self._frame(_PONG, self._latest_pong))
-            self._latest_pong = None
+            return b""
         data = outgoing.popleft()
         if outgoing:
-            return self._join(data)
-        self._pending_pongs = 0
+            data = self._join(data)
+        if not outgoing:
+            self._pending_pongs = 0
+            if self._latest_pong is not None:
+                outgoing.append(self._frame(_PONG, self._latest_pong))
+                self._latest_pong = None
         return data
 
     def _frame(self, first: int, payload: bytes) -> bytes:
@@ -151,7 +148,7 @@ class MessageWriter:
 
     def _join(self, data: bytes) -> bytes:
         """Return ``data`` with what is queued behind it, while that is little."""
-        outgoing = self._outgoing
+        outgoing = self.outgoing
         pieces = [data]
         size = len(data)
         while outgoing and size + len(outgoing[0]) <= _JOIN_BELOW:
