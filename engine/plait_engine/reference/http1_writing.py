@@ -274,9 +274,11 @@ def request_framing(method: str, headers: Headers, rest: Rest) -> Fields:
 
 def response_framing(method: str, status: int, headers: Headers, rest: Rest) -> Fields:
     """Return the framing fields that a response still needs; h11 adds chunked itself."""
-    if is_framed(headers) or method == "HEAD" or status in BODILESS_STATUS:
+    if is_framed(headers) or status in BODILESS_STATUS:
         return []
     size = complete_size(rest)
+    if not size and method == "HEAD":  # RFC 9110 section 8.6: no content tells no length
+        return []
     return [] if size is None else [("Content-Length", str(size))]
 
 

@@ -58,6 +58,8 @@ class Stream:
     promised: int | None = None
     """Content octets that the Content-Length we sent still promises."""
     bodiless: bool = False
+    unsent: int = 0
+    """Octets of content of a response to HEAD, which counts and is not sent."""
     full: bool = False
     waits_for_continue: bool = False
     continue_deadline: float = 0.0
@@ -108,7 +110,7 @@ def write_response(stream: Stream, event: Response) -> None:
     stream.tunnel_offered = False
     stream.bodiless = stream.method == "HEAD" or event.status in BODILESS_STATUS
     stream.promised = None if stream.bodiless else promised_length(event.headers)
-    if stream.promised is None and not stream.bodiless:
+    if promised_length(event.headers) is None and event.status not in BODILESS_STATUS:
         stream.open_head = stream.blocks[-1]
 
 
@@ -122,8 +124,9 @@ def write_accept(stream: Stream, event: Accept) -> None:
 
 def write_data(stream: Stream, event: Data) -> None:
     _check_body(stream)
-    if stream.bodiless:
-        return  # RFC 9110 section 9.3.2
+    if stream.bodiless:  # RFC 9110 section 9.3.2
+        stream.unsent += len(event.data)
+        return
     if stream.promised is not None:
         stream.promised -= len(event.data)
         if stream.promised < 0:
@@ -139,8 +142,9 @@ def write_end(stream: Stream, event: EndOfMessage) -> None:
         raise LocalProtocolError("less content than Content-Length says")
     stream.trailers = field_block(event.trailers)
     stream.sent_end = True
-    if stream.open_head is not None and (stream.queued or _implies_length(stream)):
-        stream.open_head.append((b"content-length", b"%d" % stream.queued))
+    size = stream.queued or stream.unsent
+    if stream.open_head is not None and (size or _implies_length(stream)):
+        stream.open_head.append((b"content-length", b"%d" % size))
     stream.waits_for_continue = stream.waits_for_continue and stream.queued > 0
 
 
@@ -153,7 +157,7 @@ def write_reset(stream: Stream, event: StreamReset) -> None:
 
 def _implies_length(stream: Stream) -> bool:
     """Tell whether a complete message without content says so (RFC 9110 section 8.6)."""
-    if stream.trailers:
+    if stream.trailers or stream.method == "HEAD":
         return False
     return not stream.is_client or stream.method in ("POST", "PUT", "PATCH")
 

@@ -155,14 +155,15 @@ def test_trailers_in_both_directions(pair: Pair) -> None:
     assert own(events[-1].trailers) == [("x-sum", "2"), ("x-time", "3")]
 
 
-def test_a_response_to_head_has_no_content(pair: Pair) -> None:
+@pytest.mark.parametrize("fields", [[("Content-Length", "5")], []], ids=["given", "derived"])
+def test_a_response_to_head_has_no_content(pair: Pair, fields: list[tuple[str, str]]) -> None:
     # RFC 9110 section 9.3.2: what a GET would send is said, and not sent.
     head = request(pair, "HEAD")
     pair.client.send(head, EndOfMessage(head.stream_id))
     pair.run()
     stream_id = head.stream_id
     pair.server.send(
-        Response(stream_id, 200, [("Content-Length", "5")]),
+        Response(stream_id, 200, fields),
         Data(stream_id, b"hello"),
         EndOfMessage(stream_id),
     )
