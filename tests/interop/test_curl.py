@@ -84,6 +84,8 @@ def test_expectation_is_met_when_the_body_is_wanted(curl: Curl, server: Server, 
 def test_expectation_is_refused_before_the_body(
     curl: Curl, server: Server, way: Way, tmp_path: Path
 ) -> None:
+    if server.engine == "reference" and way.version == "2.0":
+        pytest.skip("it sends RST_STREAM behind the answer, and then curl 7.88 may lose that")
     body = tmp_path / "body"
     body.write_bytes(payload(2_000_000))
     result = curl(
