@@ -21,36 +21,33 @@ import json
 import sys
 import traceback
 import warnings
-from collections.abc import Awaitable, Callable, Coroutine, Generator, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final, Generic, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from multidict import CIMultiDict, MultiDict, MultiDictProxy, istr
 from yarl import URL
 
-from plait_engine import ErrorCode
 from plait_engine import Request as RequestEvent
 from plait_engine.engines import EngineName
-from plait_engine.policy.redirect import REDIRECTS, Origin, follow_redirect
-from plait_engine.policy.retry import Failure, RetryPolicy
+from plait_engine.policy.retry import RetryPolicy
 
 from .abc import AbstractCookieJar
+from .client_call import Call
+from .client_context import (
+    RequestContextManager,
+    SessionRequestContextManager,
+    WSRequestContextManager,
+)
 from .client_driver import RequestClock
 from .client_exceptions import (
-    ClientConnectionError,
-    ClientPayloadError,
     InvalidUrlClientError,
-    InvalidUrlRedirectClientError,
-    NonHttpUrlClientError,
-    NonHttpUrlRedirectClientError,
-    ServerTimeoutError,
-    TooManyRedirects,
 )
 from .client_reqrep import ClientRequest
 from .client_response import ClientResponse
 from .client_tls import Fingerprint, merge_ssl_params
 from .client_ws import ClientWebSocketResponse, ws_connect
-from .connector import BaseConnector, Connection, TCPConnector
+from .connector import BaseConnector, TCPConnector
 from .cookiejar import CookieJar
 from .deadlines import DEFAULT_TIMEOUT, ClientTimeout, Deadlines
 from .helpers import _SENTINEL, BasicAuth, sentinel
@@ -65,98 +62,10 @@ __all__ = ("ClientSession", "ClientTimeout", "request")
 
 DEFAULT_RETRY_POLICY: Final = RetryPolicy()
 
-_HTTP_SCHEMES: Final = frozenset({"http", "https", ""})
 _LIMITS: Final = (8190, 8190, 128)
 """The defaults of max_line_size, max_field_size and max_headers."""
 
-_Result = TypeVar("_Result")
 RaiseForStatus = bool | Callable[[ClientResponse], Awaitable[None]]
-
-
-class _Pending(Coroutine[Any, Any, _Result], Generic[_Result]):
-    """What a method that makes a request returns: await it, or use it with ``async with``."""
-
-    __slots__ = ("_coro", "_result")
-
-    def __init__(self, coro: Coroutine[Any, Any, _Result]) -> None:
-        self._coro = coro
-
-    def send(self, arg: None) -> Any:
-        return self._coro.send(arg)
-
-    def throw(self, *args: Any, **kwargs: Any) -> Any:
-        return self._coro.throw(*args, **kwargs)
-
-    def close(self) -> None:
-        self._coro.close()
-
-    def __await__(self) -> Generator[Any, Any, _Result]:
-        return self._coro.__await__()
-
-
-class _RequestContextManager(_Pending[ClientResponse]):
-    """Leaving the context releases the response."""
-
-    __slots__ = ()
-
-    async def __aenter__(self) -> ClientResponse:
-        self._result = await self._coro
-        return await self._result.__aenter__()
-
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc_value: BaseException | None,
-        tb: TracebackType | None,
-    ) -> None:
-        await self._result.__aexit__(exc_type, exc_value, tb)
-
-
-class _WSRequestContextManager(_Pending[ClientWebSocketResponse[bool]]):
-    """Leaving the context closes the WebSocket."""
-
-    __slots__ = ()
-
-    async def __aenter__(self) -> ClientWebSocketResponse[bool]:
-        self._result = await self._coro
-        return self._result
-
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc_value: BaseException | None,
-        tb: TracebackType | None,
-    ) -> None:
-        await self._result.close()
-
-
-class _SessionRequestContextManager:
-    """A request with a session of its own, which ends with the context."""
-
-    __slots__ = ("_coro", "_response", "_session")
-
-    def __init__(self, coro: Coroutine[Any, Any, ClientResponse], session: ClientSession) -> None:
-        self._coro = coro
-        self._session = session
-        self._response: ClientResponse | None = None
-
-    async def __aenter__(self) -> ClientResponse:
-        try:
-            self._response = await self._coro
-        except BaseException:
-            await self._session.close()
-            raise
-        return self._response
-
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc_value: BaseException | None,
-        tb: TracebackType | None,
-    ) -> None:
-        if self._response is not None:
-            self._response.close()
-        await self._session.close()
 
 
 class ClientSession:
@@ -312,7 +221,7 @@ class ClientSession:
 
     # -- requests -----------------------------------------------------------------
 
-    def request(self, method: str, url: StrOrURL, **kwargs: Any) -> _RequestContextManager:
+    def request(self, method: str, url: StrOrURL, **kwargs: Any) -> RequestContextManager:
         """Make a request; await it or use it with ``async with``.
 
         Keywords, as for aiohttp: params, data, json, cookies, headers, skip_auto_headers,
@@ -323,55 +232,55 @@ class ClientSession:
         Raises ClientError and its subclasses, TimeoutError, and ValueError for arguments
         that contradict each other.
         """
-        return _RequestContextManager(self._request(method, url, **kwargs))
+        return RequestContextManager(self._request(method, url, **kwargs))
 
     def get(
         self, url: StrOrURL, *, allow_redirects: bool = True, **kwargs: Any
-    ) -> _RequestContextManager:
+    ) -> RequestContextManager:
         """Make a GET request."""
-        return _RequestContextManager(
+        return RequestContextManager(
             self._request("GET", url, allow_redirects=allow_redirects, **kwargs)
         )
 
     def options(
         self, url: StrOrURL, *, allow_redirects: bool = True, **kwargs: Any
-    ) -> _RequestContextManager:
+    ) -> RequestContextManager:
         """Make an OPTIONS request."""
-        return _RequestContextManager(
+        return RequestContextManager(
             self._request("OPTIONS", url, allow_redirects=allow_redirects, **kwargs)
         )
 
     def head(
         self, url: StrOrURL, *, allow_redirects: bool = False, **kwargs: Any
-    ) -> _RequestContextManager:
+    ) -> RequestContextManager:
         """Make a HEAD request."""
-        return _RequestContextManager(
+        return RequestContextManager(
             self._request("HEAD", url, allow_redirects=allow_redirects, **kwargs)
         )
 
-    def post(self, url: StrOrURL, *, data: Any = None, **kwargs: Any) -> _RequestContextManager:
+    def post(self, url: StrOrURL, *, data: Any = None, **kwargs: Any) -> RequestContextManager:
         """Make a POST request."""
-        return _RequestContextManager(self._request("POST", url, data=data, **kwargs))
+        return RequestContextManager(self._request("POST", url, data=data, **kwargs))
 
-    def put(self, url: StrOrURL, *, data: Any = None, **kwargs: Any) -> _RequestContextManager:
+    def put(self, url: StrOrURL, *, data: Any = None, **kwargs: Any) -> RequestContextManager:
         """Make a PUT request."""
-        return _RequestContextManager(self._request("PUT", url, data=data, **kwargs))
+        return RequestContextManager(self._request("PUT", url, data=data, **kwargs))
 
-    def patch(self, url: StrOrURL, *, data: Any = None, **kwargs: Any) -> _RequestContextManager:
+    def patch(self, url: StrOrURL, *, data: Any = None, **kwargs: Any) -> RequestContextManager:
         """Make a PATCH request."""
-        return _RequestContextManager(self._request("PATCH", url, data=data, **kwargs))
+        return RequestContextManager(self._request("PATCH", url, data=data, **kwargs))
 
-    def delete(self, url: StrOrURL, **kwargs: Any) -> _RequestContextManager:
+    def delete(self, url: StrOrURL, **kwargs: Any) -> RequestContextManager:
         """Make a DELETE request."""
-        return _RequestContextManager(self._request("DELETE", url, **kwargs))
+        return RequestContextManager(self._request("DELETE", url, **kwargs))
 
-    def ws_connect(self, url: StrOrURL, **kwargs: Any) -> _WSRequestContextManager:
+    def ws_connect(self, url: StrOrURL, **kwargs: Any) -> WSRequestContextManager:
         """Open a WebSocket; await it or use it with ``async with``, which closes it.
 
         The keywords are those of ``client_ws.ws_connect``.  Raises WSServerHandshakeError
         when the server does not accept, and what ``request`` raises.
         """
-        return _WSRequestContextManager(ws_connect(self, url, **kwargs))
+        return WSRequestContextManager(ws_connect(self, url, **kwargs))
 
     # -- properties ------------------------------------------------------------------
 
@@ -553,7 +462,7 @@ class ClientSession:
             own = limits or _LIMITS
             limits = (max_line_size or own[0], max_field_size or own[1], max_headers or own[2])
         clock = RequestClock(self._deadlines, real_timeout, self._loop.time())
-        call = _Call(
+        call = Call(
             self,
             clock,
             method,
@@ -625,213 +534,6 @@ class ClientSession:
         return result
 
 
-class _Call:
-    """One call of ``ClientSession.request``, through its redirects and retries."""
-
-    __slots__ = (
-        "auth",
-        "clock",
-        "cookies",
-        "data",
-        "headers",
-        "history",
-        "make_head",
-        "method",
-        "options",
-        "session",
-        "url",
-    )
-
-    def __init__(
-        self,
-        session: ClientSession,
-        clock: RequestClock,
-        method: str,
-        url: URL,
-        headers: CIMultiDict[str],
-        data: Any,
-        cookies: LooseCookies | None,
-        auth: BasicAuth | None,
-        options: dict[str, Any],
-    ) -> None:
-        self.session = session
-        self.clock = clock
-        self.method = method
-        self.url = url
-        self.headers = headers
-        self.data = data
-        self.cookies = cookies
-        self.auth = auth
-        self.options = options
-        self.make_head: Callable[[RequestEvent, bool], RequestEvent] | None = None
-        """Makes a request for a tunnel of a plain one; see ``ClientRequest.send_upgrade``."""
-        self.history: list[ClientResponse] = []
-
-    async def run(self, params: Query, allow_redirects: bool, max_redirects: int) -> ClientResponse:
-        """Return the final response."""
-        if params:
-            self.url = self.url.extend_query(params)
-        self._choose_auth()
-        while True:
-            request = self._make_request()
-            response = await self._send(request)
-            self._store_cookies(response)
-            if not allow_redirects or response.status not in REDIRECTS:
-                break
-            location = response.headers.get("Location") or response.headers.get("URI")
-            if location is None:
-                break
-            self.history.append(response)
-            if max_redirects and len(self.history) >= max_redirects:
-                response.close()
-                raise TooManyRedirects(self.history[0].request_info, tuple(self.history))
-            response.release()
-            self._follow(request, response.status, location)
-        if self.history:
-            response._history = tuple(self.history)
-        return response
-
-    def _choose_auth(self) -> None:
-        """Take the session's credentials, if they are for this origin."""
-        session = self.session
-        if (
-            self.auth is None
-            and session._default_auth is not None
-            and "Authorization" not in self.headers
-            and not self.url.raw_user
-            and (session._base_url is None or _origin(session._base_url) == _origin(self.url))
-        ):
-            self.auth = session._default_auth
-
-    def _make_request(self) -> ClientRequest:
-        session = self.session
-        connector = session._connector
-        if connector is None:
-            raise RuntimeError("Session is closed")
-        if self.url.scheme not in connector.allowed_protocol_schema_set:
-            raise NonHttpUrlClientError(self.url)
-        cookies = self.cookies
-        jar = session._cookie_jar
-        if len(jar):
-            found = jar.filter_cookies(self.url)
-            if self.cookies:
-                found.load(_cookie_mapping(self.cookies))
-            cookies = found
-        request = session._request_class(
-            self.method,
-            self.url,
-            headers=self.headers,
-            data=self.data,
-            cookies=cookies,
-            auth=self.auth,
-            version=session._version,
-            loop=session._loop,
-            response_class=session._response_class,
-            session=session,
-            clock=self.clock,
-            **self.options,
-        )
-        if request.payload is not None:
-            self.data = request.payload  # The same for the next hop.
-        return request
-
-    async def _send(self, request: ClientRequest) -> ClientResponse:
-        """Send ``request``, again if it is safe; return the response with its head."""
-        policy: RetryPolicy | None = self.session._retry_policy
-        while True:
-            connector = self.session._connector
-            if connector is None:
-                raise RuntimeError("Session is closed")
-            make_head = self.make_head
-            if make_head is None:
-                connection = await connector.connect(request, [], self.clock.timeout)
-            else:
-                connection = await connector.connect_websocket(request, [], self.clock.timeout)
-            try:
-                if make_head is None:
-                    response = await request.send(connection)
-                else:
-                    response = await request.send_upgrade(connection, make_head)
-                try:
-                    await response.start(connection)
-                except BaseException:
-                    response.close()
-                    raise
-            except ClientConnectionError as error:
-                policy = self._retry(request, connection, error, policy, connector)
-                if policy is None:
-                    raise
-            else:
-                return response
-
-    def _retry(
-        self,
-        request: ClientRequest,
-        connection: Connection,
-        error: ClientConnectionError,
-        policy: RetryPolicy | None,
-        connector: BaseConnector,
-    ) -> RetryPolicy | None:
-        """Return the policy for another attempt, or ``None``."""
-        if policy is None or isinstance(error, ServerTimeoutError):
-            return None
-        exchange = connection.exchange
-        payload = request.payload
-        if exchange is not None and exchange.reset_code == ErrorCode.HTTP_1_1_REQUIRED:
-            connector.require_http1(request.connection_key)
-        return policy.after(
-            Failure(
-                method=request.method,
-                reused=connection.reused,
-                response_started=exchange is not None and exchange.started,
-                unprocessed=exchange is None or exchange.unprocessed,
-                replayable=payload is None or payload.replayable,
-            )
-        )
-
-    def _store_cookies(self, response: ClientResponse) -> None:
-        values = response.headers.getall("Set-Cookie", None)
-        if values:
-            self.session._cookie_jar.update_cookies_from_headers(values, response.url)
-
-    def _follow(self, request: ClientRequest, status: int, location: str) -> None:
-        """Become the request that a redirect asks for."""
-        try:
-            there = URL(location, encoded=not self.session._requote_redirect_url)
-        except ValueError as error:
-            raise InvalidUrlRedirectClientError(
-                location, "Server attempted redirecting to a location that does not look like a URL"
-            ) from error
-        if there.scheme not in _HTTP_SCHEMES:
-            raise NonHttpUrlRedirectClientError(location)
-        try:
-            if not there.scheme or not there.raw_host:
-                there = self.url.join(there.relative() if there.scheme else there)
-            if self.url.raw_fragment and not there.raw_fragment:
-                there = there.with_fragment(self.url.fragment)
-            there.origin()
-        except ValueError as error:
-            raise InvalidUrlRedirectClientError(there, "Invalid redirect URL origin") from error
-        step = follow_redirect(
-            status, request.method, self.headers.items(), _origin(self.url), _origin(there)
-        )
-        if not step.keeps_credentials:
-            self.auth = None
-            self.cookies = None
-        if step.keeps_content:
-            payload = request.payload
-            if payload is not None and not payload.replayable:
-                raise ClientPayloadError(
-                    "the redirect asks for the body again, which cannot be sent twice"
-                )
-        else:
-            self.data = None
-            self.options = {**self.options, "compress": None, "chunked": None, "expect100": False}
-        self.method = step.method
-        self.headers = CIMultiDict(step.headers)
-        self.url = there
-
-
 def request(
     method: str,
     url: StrOrURL,
@@ -840,7 +542,7 @@ def request(
     connector: BaseConnector | None = None,
     loop: asyncio.AbstractEventLoop | None = None,
     **kwargs: Any,
-) -> _SessionRequestContextManager:
+) -> SessionRequestContextManager:
     """Make one request with a session of its own; use it with ``async with``.
 
     The keywords are those of ``ClientSession.request``.
@@ -856,7 +558,7 @@ def request(
         connector=connector,
         connector_owner=owner,
     )
-    return _SessionRequestContextManager(session._request(method, url, **kwargs), session)
+    return SessionRequestContextManager(session._request(method, url, **kwargs), session)
 
 
 def _refuse(**arguments: Any) -> None:
@@ -887,11 +589,3 @@ def _as_timeout(timeout: ClientTimeout | _SENTINEL | float | None) -> ClientTime
 def _limits(line: int, field: int, fields: int) -> tuple[int, int, int] | None:
     limits = (line, field, fields)
     return None if limits == _LIMITS else limits
-
-
-def _origin(url: URL) -> Origin:
-    return Origin(url.scheme, url.raw_host or "", url.port)
-
-
-def _cookie_mapping(cookies: LooseCookies) -> dict[str, Any]:
-    return dict(cookies.items() if isinstance(cookies, Mapping) else cookies)

@@ -22,7 +22,7 @@ Rules
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from plait_engine import (
     Accept,
@@ -50,7 +50,7 @@ from .driver import Driver, Exchange
 if TYPE_CHECKING:
     from .client_body import BodySink
     from .client_reqrep import ClientRequest
-    from .connector import BaseConnector, Connection
+    from .connector_base import BaseConnector, Connection
 
 ENABLE_CONNECT_PROTOCOL = 0x8
 """SETTINGS_ENABLE_CONNECT_PROTOCOL (RFC 8441 section 3)."""
@@ -125,12 +125,12 @@ class RequestClock:
         self._final = False
         self._total = deadline(now, timeout.total, timeout.ceil_threshold)
         self.connect = NEVER
-        self.waiter: asyncio.Future[object] | None = None
+        self.waiter: asyncio.Future[Any] | None = None
         self.exchange: ClientExchange | None = None
         if self._total != NEVER:
             deadlines.set(self, self._total)
 
-    def begin_waiting(self, waiter: asyncio.Future[object], timeout: float | None) -> None:
+    def begin_waiting(self, waiter: asyncio.Future[Any], timeout: float | None) -> None:
         """The call waits for a connection, at most ``timeout`` seconds."""
         self.waiter = waiter
         now = waiter.get_loop().time()

@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     import ssl as ssl_module
 
     from .client import ClientSession
-    from .connector import Connection
+    from .connector_base import Connection
 
 __all__ = ("ClientRequest", "ClientResponse", "ConnectionKey", "Fingerprint", "RequestInfo")
 

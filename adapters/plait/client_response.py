@@ -42,7 +42,7 @@ from .typedefs import JSONDecoder, RawHeaders
 
 if TYPE_CHECKING:
     from .client import ClientSession
-    from .connector import Connection
+    from .connector_base import Connection
 
 _JSON_SUBTYPES: Final = frozenset({"json", "rdap+json"})
 _MAX_LINE: Final = 2**18

@@ -153,9 +153,9 @@ class HeadersMixin:
     __slots__ = ()
 
     if TYPE_CHECKING:
-        # An attribute or a property of the class that this is mixed into.
+        # Of the class that this is mixed into.
         @property
-        def _headers(self) -> MultiMapping[str]: ...
+        def headers(self) -> MultiMapping[str]: ...
 
     @property
     def content_type(self) -> str:

@@ -1,0 +1,255 @@
+"""One call of ``ClientSession.request``, through its redirects and retries.
+
+What to do after a redirect and whether to try again are decisions of
+``plait_engine.policy``; here they meet the session's connector, cookies and credentials.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, Final
+
+from multidict import CIMultiDict
+from yarl import URL
+
+from plait_engine import ErrorCode
+from plait_engine import Request as RequestEvent
+from plait_engine.policy.redirect import REDIRECTS, Origin, follow_redirect
+from plait_engine.policy.retry import Failure, RetryPolicy
+
+from .client_driver import RequestClock
+from .client_exceptions import (
+    ClientConnectionError,
+    ClientPayloadError,
+    InvalidUrlRedirectClientError,
+    NonHttpUrlClientError,
+    NonHttpUrlRedirectClientError,
+    ServerTimeoutError,
+    TooManyRedirects,
+)
+from .client_reqrep import ClientRequest
+from .client_response import ClientResponse
+from .connector_base import BaseConnector, Connection
+from .helpers import BasicAuth
+from .typedefs import LooseCookies, Query
+
+if TYPE_CHECKING:
+    from .client import ClientSession
+
+HTTP_SCHEMES: Final = frozenset({"http", "https", ""})
+"""Where redirects may lead."""
+
+
+class Call:
+    """One call of ``ClientSession.request``, through its redirects and retries."""
+
+    __slots__ = (
+        "auth",
+        "clock",
+        "cookies",
+        "data",
+        "headers",
+        "history",
+        "make_head",
+        "method",
+        "options",
+        "session",
+        "url",
+    )
+
+    def __init__(
+        self,
+        session: ClientSession,
+        clock: RequestClock,
+        method: str,
+        url: URL,
+        headers: CIMultiDict[str],
+        data: Any,
+        cookies: LooseCookies | None,
+        auth: BasicAuth | None,
+        options: dict[str, Any],
+    ) -> None:
+        self.session = session
+        self.clock = clock
+        self.method = method
+        self.url = url
+        self.headers = headers
+        self.data = data
+        self.cookies = cookies
+        self.auth = auth
+        self.options = options
+        self.make_head: Callable[[RequestEvent, bool], RequestEvent] | None = None
+        """Makes a request for a tunnel of a plain one; see ``ClientRequest.send_upgrade``."""
+        self.history: list[ClientResponse] = []
+
+    async def run(self, params: Query, allow_redirects: bool, max_redirects: int) -> ClientResponse:
+        """Return the final response."""
+        if params:
+            self.url = self.url.extend_query(params)
+        self._choose_auth()
+        while True:
+            request = self._make_request()
+            response = await self._send(request)
+            self._store_cookies(response)
+            if not allow_redirects or response.status not in REDIRECTS:
+                break
+            location = response.headers.get("Location") or response.headers.get("URI")
+            if location is None:
+                break
+            self.history.append(response)
+            if max_redirects and len(self.history) >= max_redirects:
+                response.close()
+                raise TooManyRedirects(self.history[0].request_info, tuple(self.history))
+            response.release()
+            self._follow(request, response.status, location)
+        if self.history:
+            response._history = tuple(self.history)
+        return response
+
+    def _choose_auth(self) -> None:
+        """Take the session's credentials, if they are for this origin."""
+        session = self.session
+        if (
+            self.auth is None
+            and session._default_auth is not None
+            and "Authorization" not in self.headers
+            and not self.url.raw_user
+            and (session._base_url is None or _origin(session._base_url) == _origin(self.url))
+        ):
+            self.auth = session._default_auth
+
+    def _make_request(self) -> ClientRequest:
+        session = self.session
+        connector = session._connector
+        if connector is None:
+            raise RuntimeError("Session is closed")
+        if self.url.scheme not in connector.allowed_protocol_schema_set:
+            raise NonHttpUrlClientError(self.url)
+        cookies = self.cookies
+        jar = session._cookie_jar
+        if len(jar):
+            found = jar.filter_cookies(self.url)
+            if self.cookies:
+                found.load(_cookie_mapping(self.cookies))
+            cookies = found
+        request = session._request_class(
+            self.method,
+            self.url,
+            headers=self.headers,
+            data=self.data,
+            cookies=cookies,
+            auth=self.auth,
+            version=session._version,
+            loop=session._loop,
+            response_class=session._response_class,
+            session=session,
+            clock=self.clock,
+            **self.options,
+        )
+        if request.payload is not None:
+            self.data = request.payload  # The same for the next hop.
+        return request
+
+    async def _send(self, request: ClientRequest) -> ClientResponse:
+        """Send ``request``, again if it is safe; return the response with its head."""
+        policy: RetryPolicy | None = self.session._retry_policy
+        while True:
+            connector = self.session._connector
+            if connector is None:
+                raise RuntimeError("Session is closed")
+            make_head = self.make_head
+            if make_head is None:
+                connection = await connector.connect(request, [], self.clock.timeout)
+            else:
+                connection = await connector.connect_websocket(request, [], self.clock.timeout)
+            try:
+                if make_head is None:
+                    response = await request.send(connection)
+                else:
+                    response = await request.send_upgrade(connection, make_head)
+                try:
+                    await response.start(connection)
+                except BaseException:
+                    response.close()
+                    raise
+            except ClientConnectionError as error:
+                policy = self._retry(request, connection, error, policy, connector)
+                if policy is None:
+                    raise
+            else:
+                return response
+
+    def _retry(
+        self,
+        request: ClientRequest,
+        connection: Connection,
+        error: ClientConnectionError,
+        policy: RetryPolicy | None,
+        connector: BaseConnector,
+    ) -> RetryPolicy | None:
+        """Return the policy for another attempt, or ``None``."""
+        if policy is None or isinstance(error, ServerTimeoutError):
+            return None
+        exchange = connection.exchange
+        payload = request.payload
+        if exchange is not None and exchange.reset_code == ErrorCode.HTTP_1_1_REQUIRED:
+            connector.require_http1(request.connection_key)
+        return policy.after(
+            Failure(
+                method=request.method,
+                reused=connection.reused,
+                response_started=exchange is not None and exchange.started,
+                unprocessed=exchange is None or exchange.unprocessed,
+                replayable=payload is None or payload.replayable,
+            )
+        )
+
+    def _store_cookies(self, response: ClientResponse) -> None:
+        values = response.headers.getall("Set-Cookie", None)
+        if values:
+            self.session._cookie_jar.update_cookies_from_headers(values, response.url)
+
+    def _follow(self, request: ClientRequest, status: int, location: str) -> None:
+        """Become the request that a redirect asks for."""
+        try:
+            there = URL(location, encoded=not self.session._requote_redirect_url)
+        except ValueError as error:
+            raise InvalidUrlRedirectClientError(
+                location, "Server attempted redirecting to a location that does not look like a URL"
+            ) from error
+        if there.scheme not in HTTP_SCHEMES:
+            raise NonHttpUrlRedirectClientError(location)
+        try:
+            if not there.scheme or not there.raw_host:
+                there = self.url.join(there.relative() if there.scheme else there)
+            if self.url.raw_fragment and not there.raw_fragment:
+                there = there.with_fragment(self.url.fragment)
+            there.origin()
+        except ValueError as error:
+            raise InvalidUrlRedirectClientError(there, "Invalid redirect URL origin") from error
+        step = follow_redirect(
+            status, request.method, self.headers.items(), _origin(self.url), _origin(there)
+        )
+        if not step.keeps_credentials:
+            self.auth = None
+            self.cookies = None
+        if step.keeps_content:
+            payload = request.payload
+            if payload is not None and not payload.replayable:
+                raise ClientPayloadError(
+                    "the redirect asks for the body again, which cannot be sent twice"
+                )
+        else:
+            self.data = None
+            self.options = {**self.options, "compress": None, "chunked": None, "expect100": False}
+        self.method = step.method
+        self.headers = CIMultiDict(step.headers)
+        self.url = there
+
+
+def _origin(url: URL) -> Origin:
+    return Origin(url.scheme, url.raw_host or "", url.port)
+
+
+def _cookie_mapping(cookies: LooseCookies) -> dict[str, Any]:
+    return dict(cookies.items() if isinstance(cookies, Mapping) else cookies)

@@ -1,0 +1,101 @@
+"""What the session's methods return: to be awaited, or to be used with ``async with``."""
+
+from __future__ import annotations
+
+from collections.abc import Coroutine, Generator
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from .client_response import ClientResponse
+from .client_ws import ClientWebSocketResponse
+
+if TYPE_CHECKING:
+    from .client import ClientSession
+
+_Result = TypeVar("_Result")
+
+
+class Pending(Coroutine[Any, Any, _Result], Generic[_Result]):
+    """What a method that makes a request returns: await it, or use it with ``async with``."""
+
+    __slots__ = ("_coro", "_result")
+
+    def __init__(self, coro: Coroutine[Any, Any, _Result]) -> None:
+        self._coro = coro
+
+    def send(self, arg: None) -> Any:
+        return self._coro.send(arg)
+
+    def throw(self, *args: Any, **kwargs: Any) -> Any:
+        return self._coro.throw(*args, **kwargs)
+
+    def close(self) -> None:
+        self._coro.close()
+
+    def __await__(self) -> Generator[Any, Any, _Result]:
+        return self._coro.__await__()
+
+
+class RequestContextManager(Pending[ClientResponse]):
+    """Leaving the context releases the response."""
+
+    __slots__ = ()
+
+    async def __aenter__(self) -> ClientResponse:
+        self._result = await self._coro
+        return await self._result.__aenter__()
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc_value: BaseException | None,
+        tb: TracebackType | None,
+    ) -> None:
+        await self._result.__aexit__(exc_type, exc_value, tb)
+
+
+class WSRequestContextManager(Pending[ClientWebSocketResponse[bool]]):
+    """Leaving the context closes the WebSocket."""
+
+    __slots__ = ()
+
+    async def __aenter__(self) -> ClientWebSocketResponse[bool]:
+        self._result = await self._coro
+        return self._result
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc_value: BaseException | None,
+        tb: TracebackType | None,
+    ) -> None:
+        await self._result.close()
+
+
+class SessionRequestContextManager:
+    """A request with a session of its own, which ends with the context."""
+
+    __slots__ = ("_coro", "_response", "_session")
+
+    def __init__(self, coro: Coroutine[Any, Any, ClientResponse], session: ClientSession) -> None:
+        self._coro = coro
+        self._session = session
+        self._response: ClientResponse | None = None
+
+    async def __aenter__(self) -> ClientResponse:
+        try:
+            self._response = await self._coro
+        except BaseException:
+            await self._session.close()
+            raise
+        return self._response
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc_value: BaseException | None,
+        tb: TracebackType | None,
+    ) -> None:
+        if self._response is not None:
+            self._response.close()
+        await self._session.close()

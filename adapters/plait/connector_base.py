@@ -1,0 +1,544 @@
+"""What connectors have in common: they open connections and give them to requests.
+
+Strategy
+--------
+All decisions are the pool's (``plait_engine.policy.pool``); a connector does what it says
+and tells it what happened.  A connection is opened in a task of its own, so that it
+outlives the request which asked for it; apart from that nothing here runs in a task.
+
+``connect`` gives a ``Connection``, one place on a ``ClientDriver``: the whole connection on
+HTTP/1.1, one stream of it on HTTP/2.  It must be released; the exchange of the request
+does that.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+import os
+import ssl as ssl_module
+import warnings
+from collections import OrderedDict
+from collections.abc import Awaitable, Generator
+from dataclasses import replace
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Final, Self
+
+from plait_engine import Config, ErrorCode, Timeouts
+from plait_engine.engines import EngineName
+from plait_engine.policy.pool import Assign, Close, Connect, Pool, PoolEvent
+
+from .client_driver import ClientDriver, ClientExchange
+from .client_exceptions import (
+    ClientConnectionError,
+    ClientConnectorCertificateError,
+    ClientConnectorError,
+    ClientConnectorSSLError,
+    ConnectionTimeoutError,
+    ServerDisconnectedError,
+)
+from .client_tls import HTTP1_ONLY, HTTP2_ONLY
+from .deadlines import DEFAULT_TIMEOUT, ClientTimeout
+from .driver import ALPN_PROTOCOLS
+from .helpers import _SENTINEL, sentinel
+
+if TYPE_CHECKING:
+    from .client_reqrep import ClientRequest, ConnectionKey
+
+KEEP_ALIVE: Final = 15.0
+"""Seconds after which an idle connection is closed."""
+
+MAX_HTTP1_KEYS: Final = 1024
+"""Servers that asked for HTTP/1.1 (HTTP_1_1_REQUIRED) that are remembered."""
+
+CLIENT_TIMEOUTS: Final = Timeouts(head=None, body=None, keep_alive=None, write=None, close=2.0)
+"""Deadlines of requests are the session's, and those of idle connections the pool's."""
+
+
+class Connection:
+    """A place on a connection, for one request."""
+
+    __slots__ = ("_connector", "_released", "driver", "exchange", "key", "reused")
+
+    def __init__(
+        self, connector: BaseConnector, key: ConnectionKey, driver: ClientDriver, reused: bool
+    ) -> None:
+        self._connector = connector
+        self._released = False
+        self.key = key
+        self.driver = driver
+        self.reused = reused
+        """A request was done before on the connection: it may be stale."""
+        self.exchange: ClientExchange | None = None
+
+    def __repr__(self) -> str:
+        return f"<Connection {self.key.host}:{self.key.port} {self.driver.engine.protocol}>"
+
+    @property
+    def transport(self) -> asyncio.Transport | None:
+        """The transport; on HTTP/2, other requests use it too."""
+        return self.driver.transport
+
+    @property
+    def protocol(self) -> ClientDriver | None:
+        """The driver, until the connection is released."""
+        return None if self._released else self.driver
+
+    @property
+    def closed(self) -> bool:
+        """True when the place was given back or the connection is gone."""
+        return self._released or self.driver.transport is None
+
+    def release(self) -> None:
+        """Give the place back."""
+        if not self._released:
+            self._released = True
+            self._connector.release(self.driver)
+
+    def close(self) -> None:
+        """Give the place back and end the exchange on it, on HTTP/1.1 the connection."""
+        if self.exchange is not None:
+            self.exchange.abandon()
+        elif not self.driver.shared:
+            self.driver.abort()
+        self.release()
+
+
+class _Closing:
+    """What ``close()`` returns: await it to wait for the end of all connections."""
+
+    def __init__(self, connector: BaseConnector) -> None:
+        self._connector = connector
+
+    def __await__(self) -> Generator[Any, None, None]:
+        return self._connector.wait_closed().__await__()
+
+
+class BaseConnector:
+    """What connectors have in common.
+
+    Args:
+        keepalive_timeout: seconds after which an idle connection is closed, 15 by
+            default; ``None``: never.
+        force_close: close each connection after one request.
+        limit: connections at most, 0 for no limit.
+        limit_per_host: connections to one server at most, 0 for no limit.
+        enable_cleanup_closed: has no effect: connections are always closed properly.
+        http2: ``None``: HTTP/2 where ALPN chooses it on TLS, HTTP/1.1 on cleartext;
+            ``True``: HTTP/2 only, by prior knowledge on cleartext; ``False``: HTTP/1.1
+            only.  (plait's own.)
+        engine: ``"native"`` or ``"reference"``.  (plait's own.)
+
+    Raises ValueError for ``force_close`` with ``keepalive_timeout``.
+    """
+
+    allowed_protocol_schema_set = frozenset({"", "http", "https", "ws", "wss"})
+
+    def __init__(
+        self,
+        *,
+        keepalive_timeout: _SENTINEL | float | None = sentinel,
+        force_close: bool = False,
+        limit: int = 100,
+        limit_per_host: int = 0,
+        enable_cleanup_closed: bool = False,
+        loop: asyncio.AbstractEventLoop | None = None,
+        timeout_ceil_threshold: float = 5,
+        http2: bool | None = None,
+        engine: EngineName = "native",
+    ) -> None:
+        keep_alive = KEEP_ALIVE if keepalive_timeout is sentinel else keepalive_timeout
+        if force_close:
+            if keepalive_timeout is not None and keepalive_timeout is not sentinel:
+                raise ValueError("keepalive_timeout cannot be set if force_close is True")
+            keep_alive = 0
+        self._closed = True  # Until this is complete, for __del__.
+        self._loop = loop or asyncio.get_running_loop()
+        self._force_close = force_close
+        self._http2 = http2
+        self._engine: EngineName = engine
+        self._pool: Pool[ConnectionKey, ClientRequest] = Pool(
+            limit=limit, limit_per_host=limit_per_host, keep_alive=keep_alive
+        )
+        self._drivers: dict[int, ClientDriver] = {}
+        """Connections that the pool knows."""
+        self._alive: set[ClientDriver] = set()
+        """Connections whose transport is not closed yet."""
+        self._opening: dict[int, asyncio.Task[None]] = {}
+        self._given_up: set[asyncio.Task[None]] = set()
+        self._waiters: dict[ClientRequest, asyncio.Future[Assign[ClientRequest]]] = {}
+        self._http1_keys: OrderedDict[ConnectionKey, None] = OrderedDict()
+        self._configs: dict[tuple[object, ...], Config] = {}
+        self._following = False
+        self._timer: asyncio.TimerHandle | None = None
+        self._closed = False
+
+    def __del__(self, _warn: Any = warnings.warn) -> None:
+        if self._closed or not self._alive:
+            return
+        _warn(f"Unclosed connector {self!r}", ResourceWarning, source=self)
+        for driver in self._alive:
+            driver.abort()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc_value: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    # -- properties ---------------------------------------------------------------
+
+    @property
+    def closed(self) -> bool:
+        """True after ``close``."""
+        return self._closed
+
+    @property
+    def force_close(self) -> bool:
+        """True when each connection serves one request."""
+        return self._force_close
+
+    @property
+    def limit(self) -> int:
+        """Connections at most, 0 for no limit."""
+        return self._pool.limit
+
+    @property
+    def limit_per_host(self) -> int:
+        """Connections to one server at most, 0 for no limit."""
+        return self._pool.limit_per_host
+
+    @property
+    def engine(self) -> EngineName:
+        """The engine behind the connections."""
+        return self._engine
+
+    # -- for requests -----------------------------------------------------------------
+
+    async def connect(
+        self, req: ClientRequest, traces: list[Any], timeout: ClientTimeout
+    ) -> Connection:
+        """Return a place on a connection for ``req``.
+
+        Raises ClientConnectorError and others when there is none to be had,
+        ConnectionTimeoutError when it takes too long.
+        """
+        if self._closed:
+            raise ClientConnectionError("Connector is closed.")
+        key = req.connection_key
+        may_share = self._may_share(key)
+        if may_share and key in self._http1_keys:
+            req.http1_only = True
+            key, may_share = req.connection_key, False
+        self._pool.acquire(req, key, self._loop.time(), may_share=may_share)
+        assigned = self._follow_pool(req)
+        if assigned is None:
+            assigned = await self._wait(req, timeout)
+        driver = self._drivers[assigned.connection]
+        return Connection(self, key, driver, assigned.reused)
+
+    async def connect_websocket(
+        self, req: ClientRequest, traces: list[Any], timeout: ClientTimeout
+    ) -> Connection:
+        """Return a place on a connection that can carry a WebSocket.
+
+        That is a stream of an HTTP/2 connection that is open already and whose server
+        accepts extended CONNECT (RFC 8441), or else an HTTP/1.1 connection of its own.
+        """
+        if self._http2 is True or self._pool.is_shared(req.connection_key):
+            connection = await self.connect(req, traces, timeout)
+            driver = connection.driver
+            if not driver.shared:
+                return connection
+            try:
+                await asyncio.shield(driver.settings)
+            except BaseException:
+                connection.release()
+                raise
+            if driver.extended_connect:
+                return connection
+            connection.release()
+            if self._http2 is True:
+                raise ClientConnectionError(
+                    "the server does not accept WebSockets over HTTP/2 (RFC 8441)"
+                )
+        req.http1_only = True
+        return await self.connect(req, traces, timeout)
+
+    def require_http1(self, key: ConnectionKey) -> None:
+        """The server wants HTTP/1.1 (HTTP_1_1_REQUIRED): remember it."""
+        self._http1_keys[key] = None
+        if len(self._http1_keys) > MAX_HTTP1_KEYS:
+            self._http1_keys.popitem(last=False)
+
+    def release(self, driver: ClientDriver) -> None:
+        """A request on ``driver`` is done."""
+        self._pool.released(driver.number, self._loop.time(), reusable=not driver.is_closing)
+        self._follow_pool()
+
+    def _may_share(self, key: ConnectionKey) -> bool:
+        if key.http1_only or self._http2 is False:
+            return False
+        return key.is_ssl or self._http2 is True
+
+    async def _wait(self, req: ClientRequest, timeout: ClientTimeout) -> Assign[ClientRequest]:
+        waiter: asyncio.Future[Assign[ClientRequest]] = self._loop.create_future()
+        self._waiters[req] = waiter
+        clock = req.clock
+        if clock is not None:
+            clock.begin_waiting(waiter, timeout.connect or timeout.pool)
+        try:
+            return await waiter
+        except BaseException:
+            now = self._loop.time()
+            if waiter.done() and not waiter.cancelled() and waiter.exception() is None:
+                # Cancelled in the moment when it was served.
+                self._pool.released(waiter.result().connection, now)
+            else:
+                self._pool.cancel(req, now)
+            self._follow_pool()
+            raise
+        finally:
+            self._waiters.pop(req, None)
+            if clock is not None:
+                clock.end_waiting()
+
+    # -- what drivers report -----------------------------------------------------------
+
+    def on_capacity_changed(self, driver: ClientDriver) -> None:
+        """The peer's SETTINGS came."""
+        self._pool.capacity_changed(driver.number, driver.capacity, self._loop.time())
+        self._follow_pool()
+
+    def on_draining(self, driver: ClientDriver) -> None:
+        """The peer takes no more requests."""
+        self._pool.draining(driver.number, self._loop.time())
+        self._follow_pool()
+
+    def on_closed(self, driver: ClientDriver) -> None:
+        """The engine is done with the connection."""
+        self._drivers.pop(driver.number, None)
+        self._pool.closed(driver.number, self._loop.time())
+        self._follow_pool()
+
+    def on_lost(self, driver: ClientDriver) -> None:
+        """The transport is closed."""
+        self._alive.discard(driver)
+
+    # -- doing what the pool says ---------------------------------------------------------
+
+    def _follow_pool(self, req: ClientRequest | None = None) -> Assign[ClientRequest] | None:
+        """Do everything that the pool wants done; return what it assigned to ``req``."""
+        if self._following:
+            return None  # Closing a connection led back here; the loop below goes on.
+        self._following = True
+        assigned: Assign[ClientRequest] | None = None
+        pool = self._pool
+        try:
+            while (event := pool.next_event()) is not None:
+                if type(event) is Assign and event.ticket is req:
+                    assigned = event
+                else:
+                    self._follow(event)
+        finally:
+            self._following = False
+        if self._timer is None:
+            self._arm()
+        return assigned
+
+    def _follow(self, event: PoolEvent[ConnectionKey, ClientRequest]) -> None:
+        if isinstance(event, Assign):
+            waiter = self._waiters.pop(event.ticket, None)
+            if waiter is None or waiter.done():
+                self._pool.released(event.connection, self._loop.time())
+            else:
+                waiter.set_result(event)
+        elif isinstance(event, Connect):
+            task = self._loop.create_task(self._open(event))
+            self._opening[event.connection] = task
+        elif isinstance(event, Close):
+            self._close_connection(event.connection)
+        else:
+            waiter = self._waiters.pop(event.ticket, None)
+            if waiter is not None and not waiter.done():
+                # Each gets its own, for each adds its own traceback.
+                waiter.set_exception(_copy_error(event.error))
+
+    def _close_connection(self, number: int) -> None:
+        task = self._opening.pop(number, None)
+        if task is not None:
+            self._given_up.add(task)
+            task.add_done_callback(self._given_up.discard)
+            task.cancel()
+        driver = self._drivers.pop(number, None)
+        if driver is not None:
+            driver.close(ErrorCode.NO_ERROR)
+
+    def _arm(self) -> None:
+        when = self._pool.next_timeout()
+        if when is not None and not self._closed:
+            self._timer = self._loop.call_at(when, self._on_timer)
+
+    def _on_timer(self) -> None:
+        self._timer = None
+        self._pool.handle_timeout(self._loop.time())
+        self._follow_pool()
+
+    # -- opening ----------------------------------------------------------------------------
+
+    async def _open(self, event: Connect[ConnectionKey, ClientRequest]) -> None:
+        """Open a connection for the pool."""
+        number = event.connection
+        req = event.ticket
+        timeout = DEFAULT_TIMEOUT if req.clock is None else req.clock.timeout
+        error: Exception | None = None
+        driver: ClientDriver | None = None
+        try:
+            async with asyncio.timeout(timeout.sock_connect or None):
+                driver = await self._create_connection(req, [], timeout)
+        except TimeoutError as exc:
+            error = ConnectionTimeoutError(
+                f"Connection timeout to host {req.host}:{req.port} after {timeout.sock_connect} s"
+            )
+            error.__cause__ = exc
+        except Exception as exc:
+            error = exc
+        if self._opening.pop(number, None) is None:
+            # The pool gave it up while the last step was under way.
+            if driver is not None:
+                driver.abort()
+            return
+        now = self._loop.time()
+        if driver is not None and driver.close_event is not None:
+            error = ServerDisconnectedError("Server disconnected at once")
+            driver.abort()
+        if error is not None:
+            self._pool.connect_failed(number, error, now)
+        elif driver is not None:
+            driver.number = number
+            self._drivers[number] = driver
+            self._pool.connected(number, now, capacity=driver.capacity, shared=driver.shared)
+        self._follow_pool()
+
+    async def _create_connection(
+        self, req: ClientRequest, traces: list[Any], timeout: ClientTimeout
+    ) -> ClientDriver:
+        """Open a connection for ``req``.  Subclasses do it."""
+        raise NotImplementedError
+
+    def _make_driver(self, req: ClientRequest) -> ClientDriver:
+        """Return a driver for a connection for ``req``."""
+        key = req.connection_key
+        http2 = self._http2 is True and not key.http1_only
+        driver = ClientDriver(
+            self,
+            0,
+            self._config(key),
+            loop=self._loop,
+            protocol=("h2" if http2 else "http/1.1") if not key.is_ssl else None,
+            engine=self._engine,
+        )
+        self._alive.add(driver)
+        return driver
+
+    def _config(self, key: ConnectionKey) -> Config:
+        """Return the engine's configuration for ``key``."""
+        name = (key.is_ssl, key.limits)
+        config = self._configs.get(name)
+        if config is None:
+            config = Config(
+                timeouts=CLIENT_TIMEOUTS,
+                scheme="https" if key.is_ssl else "http",
+                random=os.urandom,
+            )
+            if key.limits is not None:
+                max_line_size, max_field_size, max_headers = key.limits
+                limits = replace(
+                    config.limits,
+                    max_line_size=max_line_size,
+                    max_field_size=max_field_size,
+                    max_fields=max_headers,
+                    max_header_list_size=max(
+                        config.limits.max_header_list_size, max_field_size + max_line_size
+                    ),
+                )
+                config = replace(config, limits=limits)
+            self._configs[name] = config
+        return config
+
+    def _protocols(self, key: ConnectionKey) -> tuple[str, ...]:
+        """Return what to offer by ALPN."""
+        if key.http1_only or self._http2 is False:
+            return HTTP1_ONLY
+        return HTTP2_ONLY if self._http2 is True else ALPN_PROTOCOLS
+
+    async def _start(
+        self, req: ClientRequest, driver: ClientDriver, opening: Awaitable[Any]
+    ) -> ClientDriver:
+        """Await ``opening`` (a connection on ``driver``); say what failed in our words."""
+        key = req.connection_key
+        try:
+            await opening
+        except ssl_module.CertificateError as exc:
+            raise ClientConnectorCertificateError(key, exc) from exc
+        except ssl_module.SSLError as exc:
+            raise ClientConnectorSSLError(key, exc) from exc
+        except OSError as exc:
+            if exc.errno is None and isinstance(exc, TimeoutError):
+                raise
+            raise self._connector_error(key, exc) from exc
+        finally:
+            if driver.transport is None:
+                self._alive.discard(driver)
+        self._check_protocol(key, driver)
+        return driver
+
+    def _connector_error(self, key: ConnectionKey, error: OSError) -> ClientConnectorError:
+        return ClientConnectorError(key, error)
+
+    def _check_protocol(self, key: ConnectionKey, driver: ClientDriver) -> None:
+        wanted = self._protocols(key)
+        if key.is_ssl and driver.engine.protocol not in wanted:
+            driver.abort()
+            message = f"the server does not speak {wanted[0]}, which was asked for by ALPN"
+            raise ClientConnectorError(key, OSError(None, message))
+
+    # -- the end -----------------------------------------------------------------------------
+
+    def close(self, *, abort_ssl: bool = False) -> Awaitable[None]:
+        """Close all connections.  Await the result to wait until they are closed.
+
+        ``abort_ssl``: drop TLS connections instead of closing TLS properly.
+        """
+        if not self._closed:
+            self._closed = True
+            if self._timer is not None:
+                self._timer.cancel()
+                self._timer = None
+            if not self._loop.is_closed():
+                self._pool.close(self._loop.time())
+                self._follow_pool()
+                if abort_ssl:
+                    for driver in self._alive:
+                        if driver.tls:
+                            driver.abort()
+        return _Closing(self)
+
+    async def wait_closed(self) -> None:
+        """Wait until no connection is open any more, after ``close``."""
+        await asyncio.gather(
+            *self._given_up,
+            *(driver.wait_closed() for driver in list(self._alive)),
+            return_exceptions=True,
+        )
+
+
+def _copy_error(error: BaseException) -> BaseException:
+    copied = copy.copy(error)
+    copied.__cause__ = error.__cause__
+    return copied
