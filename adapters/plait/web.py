@@ -14,6 +14,7 @@ from warnings import filterwarnings
 
 from .abc import AbstractAccessLogger
 from .helpers import AppKey, RequestKey, ResponseKey
+from .http_websocket import WSMsgType
 from .typedefs import Handler, Middleware
 from .web_app import Application, CleanupError
 from .web_exceptions import *  # noqa: F403  # the classes of __all__, one for each status
@@ -109,6 +110,7 @@ __all__ = (
     "UrlDispatcher",
     "UrlMappingMatchInfo",
     "View",
+    "WSMsgType",
     "WebSocketReady",
     "WebSocketResponse",
     "delete",
