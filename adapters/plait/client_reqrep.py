@@ -35,7 +35,7 @@ from .client_exceptions import (
 )
 from .client_response import ClientResponse, RequestInfo
 from .client_tls import Fingerprint
-from .compression_utils import ACCEPT_ENCODING
+from .compression_utils import ACCEPT_ENCODING, COMPRESSORS
 from .formdata import FormData
 from .helpers import BasicAuth
 from .http import SERVER_SOFTWARE
@@ -173,7 +173,6 @@ class ClientRequest:
         if params:
             url = url.extend_query(params)
         self.method = method.upper()
-        self.original_url = url
         self.version = version
         self.loop = loop
         self.chunked = chunked
@@ -192,6 +191,7 @@ class ClientRequest:
         self._request_info: RequestInfo | None = None
         self._target = _target(url)
         self.url = self._target.url
+        self.original_url = url if self._target.authorization is None else url.with_user(None)
         self.update_headers(headers)
         self.update_auto_headers(skip_auto_headers)
         if cookies:
@@ -334,6 +334,8 @@ class ClientRequest:
         if "Content-Encoding" in self.headers:
             raise ValueError("compress can not be set if Content-Encoding header is set")
         self.compress = compress if isinstance(compress, str) else "deflate"
+        if self.compress not in COMPRESSORS:
+            raise ValueError(f"content cannot be compressed as {compress!r}")
         self.headers["Content-Encoding"] = self.compress
         self.chunked = True
 
