@@ -223,10 +223,10 @@ class WebSocketBase(Generic[DecodeText]):
                 self._waiting = True
                 try:
                     if timeout is None:
-                        came = await stream.wait()
+                        came = await stream.bell
                     else:
                         async with asyncio.timeout(timeout):
-                            came = await stream.wait()
+                            came = await stream.bell
                 finally:
                     self._waiting = False
                 if not came:
@@ -345,7 +345,7 @@ class WebSocketBase(Generic[DecodeText]):
             if drain:
                 await self._drain()
             while not self._take_rest(stream):
-                await stream.wait()
+                await stream.bell
         except ConnectionResetError:
             self._take_rest(stream)
         except BaseException:

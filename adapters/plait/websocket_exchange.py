@@ -39,6 +39,8 @@ _ACKNOWLEDGE_AT = 32768
 class WebSocketExchange(Exchange):
     """A WebSocket's stream.  Hand the tunnel's stream over to it; then ``start`` it.
 
+    Await ``bell`` for an event; it gives false when ``interrupt`` came first.
+
     ``on_timed_out`` is called with the error when the machine declared the peer dead,
     ``on_finished`` once, when nothing more happens on the stream.
     """
@@ -95,12 +97,8 @@ class WebSocketExchange(Exchange):
             self._arm()
         return event
 
-    def wait(self) -> Doorbell:
-        """Return what to await for an event; it gives false when ``interrupt`` came first."""
-        return self.bell
-
     def interrupt(self) -> None:
-        """Make what ``wait`` returned give false."""
+        """Wake who waits for an event, without one."""
         self.bell.ring(False)
 
     def transmit(self, event: WebSocketEvent) -> None:
