@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import weakref
 from collections.abc import Callable, Iterable, Mapping
 from http.cookies import BaseCookie, Morsel, SimpleCookie
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, NamedTuple
@@ -133,7 +134,7 @@ class ClientRequest:
     method = "GET"
     url = URL()
     auth: BasicAuth | None = None
-    response: ClientResponse | None = None
+    _response: weakref.ref[ClientResponse] | None = None
 
     def __init__(
         self,
@@ -271,6 +272,11 @@ class ClientRequest:
     def body(self) -> Payload | Literal[b""]:
         """The content."""
         return b"" if self._body is None else self._body
+
+    @property
+    def response(self) -> ClientResponse | None:
+        """The response, while somebody else holds it: nobody does, nobody reads it."""
+        return None if self._response is None else self._response()
 
     @property
     def payload(self) -> Payload | None:
@@ -445,7 +451,7 @@ class ClientRequest:
         response = self._make_response(exchange)
         if payload is not None and exchange.driver.exchanges.get(stream_id) is exchange:
             self._start_upload(exchange, conn)
-        self.response = response
+        self._response = weakref.ref(response)
         return response
 
     async def send_upgrade(
@@ -464,8 +470,9 @@ class ClientRequest:
             exchange.cancel_before_sending()
             raise ValueError(str(error)) from error
         exchange.asks_tunnel = True
-        self.response = self._make_response(exchange)
-        return self.response
+        response = self._make_response(exchange)
+        self._response = weakref.ref(response)
+        return response
 
     def open_exchange(self, conn: Connection) -> ClientExchange:
         """Begin an exchange on ``conn``.

@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 from plait_engine import Config, ErrorCode, Timeouts
 from plait_engine.engines import EngineName
-from plait_engine.policy.pool import Assign, Close, Connect, Pool, PoolEvent
+from plait_engine.policy.pool import Assign, Close, Connect, Pool, PoolClosedError, PoolEvent
 
 from .client_driver import ClientDriver, ClientExchange
 from .client_exceptions import (
@@ -539,6 +539,8 @@ class BaseConnector:
 
 
 def _copy_error(error: BaseException) -> BaseException:
+    if isinstance(error, PoolClosedError):
+        return ClientConnectionError("Connector is closed.")
     copied = copy.copy(error)
     copied.__cause__ = error.__cause__
     return copied
