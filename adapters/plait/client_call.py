@@ -192,14 +192,16 @@ class Call:
             return None
         exchange = connection.exchange
         payload = request.payload
+        unprocessed = exchange is None or exchange.unprocessed
         if exchange is not None and exchange.reset_code == ErrorCode.HTTP_1_1_REQUIRED:
             connector.require_http1(request.connection_key)
+            unprocessed = True  # RFC 9113 section 7: it is to be sent over HTTP/1.1.
         return policy.after(
             Failure(
                 method=request.method,
                 reused=connection.reused,
                 response_started=exchange is not None and exchange.started,
-                unprocessed=exchange is None or exchange.unprocessed,
+                unprocessed=unprocessed,
                 replayable=payload is None or payload.replayable,
             )
         )

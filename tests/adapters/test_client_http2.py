@@ -1,0 +1,351 @@
+"""What only HTTP/2 has: shared connections, resets, GOAWAY, ALPN."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+
+import plait
+from plait_engine import (
+    Data,
+    EndOfMessage,
+    ErrorCode,
+    Request,
+    Response,
+    StreamReset,
+)
+from plait_engine.engines import EngineName
+from tests.adapters.h2_server import H2Peer, h2
+from tests.adapters.raw_server import OK, RawConnection, always, raw_server
+from tests.conftest import Authority
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture(params=["native", "reference"])
+def engine(request: pytest.FixtureRequest) -> EngineName:
+    name: EngineName = request.param
+    return name
+
+
+@pytest.fixture
+async def session(engine: EngineName) -> AsyncIterator[plait.ClientSession]:
+    """A session that speaks HTTP/2 by prior knowledge."""
+    connector = plait.TCPConnector(http2=True, engine=engine)
+    async with plait.ClientSession(connector=connector) as session:
+        yield session
+
+
+def counts(session: plait.ClientSession) -> tuple[int, int, int]:
+    connector = session.connector
+    assert connector is not None
+    pool = connector._pool
+    return pool.acquired, pool.idle, pool.waiting
+
+
+async def answer_all(peer: H2Peer) -> None:
+    while True:
+        peer.answer((await peer.next_request()).stream_id)
+
+
+async def test_the_head_of_a_request(session: plait.ClientSession) -> None:
+    async def script(peer: H2Peer) -> None:
+        request = await peer.next_request()
+        assert (request.method, request.scheme, request.target) == ("GET", "http", "/a?b=c")
+        assert request.authority == f"localhost:{server.port}"
+        names = [name for name, _ in request.headers]
+        assert [name for name in names if name != "host"] == [
+            "x-one",
+            "accept",
+            "accept-encoding",
+            "user-agent",
+        ]
+        peer.answer(request.stream_id)
+        await peer.run_to_end()
+
+    async with raw_server(h2(script)) as server:
+        async with session.get(server.url + "a?b=c", headers={"X-One": "1"}) as response:
+            assert response.version == (2, 0)
+            assert response.reason == "OK"
+            assert await response.text() == "ok"
+        await session.close()
+
+
+async def test_requests_of_the_first_moment_share_one_connection(
+    engine: EngineName, authority: Authority
+) -> None:
+    context = authority.server_context("h2")
+    connector = plait.TCPConnector(ssl=authority.client_context(), engine=engine)
+    async with (
+        raw_server(h2(answer_all), context) as server,
+        plait.ClientSession(connector=connector) as session,
+    ):
+        responses = await asyncio.gather(*[session.get(server.url) for _ in range(20)])
+        assert {response.version for response in responses} == {(2, 0)}
+        assert server.connections == 1
+
+
+async def test_the_limit_of_streams_makes_requests_wait_in_line(
+    session: plait.ClientSession,
+) -> None:
+    order: list[str] = []
+
+    async def script(peer: H2Peer) -> None:
+        while True:
+            first = await peer.next_request()
+            second = await peer.next_request()
+            order.extend([first.target, second.target])
+            assert peer.engine.open_streams == 2
+            peer.answer(second.stream_id)
+            peer.answer(first.stream_id)
+
+    async with raw_server(h2(script, max_concurrent_streams=2)) as server:
+        # The limit is known when the first SETTINGS came: with the first answers.
+        await asyncio.gather(*[session.get(server.url) for _ in range(2)])
+        order.clear()
+        await asyncio.gather(*[session.get(f"{server.url}{number}") for number in range(6)])
+        assert server.connections == 1
+    assert sorted(order) == [f"/{number}" for number in range(6)]
+    assert order[0] in ("/0", "/1")
+    assert order[-1] in ("/4", "/5")
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+async def test_a_refused_stream_is_sent_again(session: plait.ClientSession, method: str) -> None:
+    async def script(peer: H2Peer) -> None:
+        request = await peer.next_request()
+        peer.send(StreamReset(request.stream_id, ErrorCode.REFUSED_STREAM))
+        await answer_all(peer)
+
+    async with (
+        raw_server(h2(script)) as server,
+        session.request(method, server.url, data=b"x") as response,
+    ):
+        assert await response.text() == "ok"
+        assert server.connections == 1
+
+
+async def test_retries_of_refused_streams_have_an_end(session: plait.ClientSession) -> None:
+    count = 0
+
+    async def script(peer: H2Peer) -> None:
+        nonlocal count
+        while True:
+            request = await peer.next_request()
+            count += 1
+            peer.send(StreamReset(request.stream_id, ErrorCode.REFUSED_STREAM))
+
+    async with raw_server(h2(script)) as server:
+        with pytest.raises(plait.ClientConnectionResetError, match="REFUSED_STREAM"):
+            await session.get(server.url)
+        assert count == 4
+        assert counts(session) == (0, 1, 0)
+
+
+async def test_another_reset_is_an_error(session: plait.ClientSession) -> None:
+    async def script(peer: H2Peer) -> None:
+        request = await peer.next_request()
+        peer.send(StreamReset(request.stream_id, ErrorCode.INTERNAL_ERROR))
+        await answer_all(peer)
+
+    async with raw_server(h2(script)) as server:
+        with pytest.raises(plait.ClientConnectionResetError, match="INTERNAL_ERROR"):
+            await session.get(server.url)
+        assert await (await session.get(server.url)).text() == "ok"
+        assert server.connections == 1
+
+
+async def test_a_reset_in_the_body_spares_the_connection(session: plait.ClientSession) -> None:
+    async def script(peer: H2Peer) -> None:
+        stream_id = (await peer.next_request()).stream_id
+        peer.send(Response(stream_id, 200, [("content-length", "10")]), Data(stream_id, b"123"))
+        peer.send(StreamReset(stream_id, ErrorCode.INTERNAL_ERROR))
+        await answer_all(peer)
+
+    async with raw_server(h2(script)) as server:
+        async with session.get(server.url) as response:
+            with pytest.raises(
+                plait.ClientPayloadError, match=r"3 of 10 expected octets received.*INTERNAL_ERROR"
+            ):
+                await response.read()
+        assert await (await session.get(server.url)).text() == "ok"
+        assert server.connections == 1
+
+
+async def test_a_connection_that_goes_away_finishes_and_is_replaced(
+    session: plait.ClientSession,
+) -> None:
+    going = asyncio.Event()
+    asked = asyncio.Event()
+
+    async def script(peer: H2Peer) -> None:
+        if peer.number == 2:
+            await answer_all(peer)
+        request = await peer.next_request()
+        asked.set()
+        await going.wait()
+        peer.close()  # Two GOAWAYs with a PING between: events must be taken for that.
+        taking = asyncio.ensure_future(peer.run_to_end())
+        await replaced.wait()
+        peer.answer(request.stream_id, b"late")
+        await taking
+
+    replaced = asyncio.Event()
+    async with raw_server(h2(script)) as server:
+        first = asyncio.ensure_future(session.get(server.url))
+        await asked.wait()
+        going.set()
+        connector = session.connector
+        assert connector is not None
+        while server.connections == 1:
+            response = await session.get(server.url) if _is_draining(connector) else None
+            if response is not None:
+                assert await response.text() == "ok"
+            await asyncio.sleep(0)
+        replaced.set()
+        assert await (await first).text() == "late"
+
+
+def _is_draining(connector: plait.BaseConnector) -> bool:
+    return any(slot.draining for slot in connector._pool._slots.values())
+
+
+async def test_http_1_1_required(engine: EngineName, authority: Authority) -> None:
+    protocols: list[str | None] = []
+
+    async def script(connection: RawConnection) -> None:
+        ssl_object = connection.writer.get_extra_info("ssl_object")
+        protocol = ssl_object.selected_alpn_protocol()
+        protocols.append(protocol)
+        if protocol == "h2":
+            await h2(refuse)(connection)
+        else:
+            await always(OK)(connection)
+
+    async def refuse(peer: H2Peer) -> None:
+        stream_id = (await peer.next_request()).stream_id
+        peer.send(StreamReset(stream_id, ErrorCode.HTTP_1_1_REQUIRED))
+        await peer.run_to_end()
+
+    connector = plait.TCPConnector(ssl=authority.client_context(), engine=engine)
+    async with (
+        raw_server(script, authority.server_context("h2", "http/1.1")) as server,
+        plait.ClientSession(connector=connector) as session,
+    ):
+        for _ in range(2):
+            async with session.get(server.url) as response:
+                assert response.version == (1, 1)
+                await response.read()
+    assert protocols == ["h2", "http/1.1"]
+
+
+@pytest.mark.parametrize("way", ["release", "cancel", "timeout"])
+async def test_what_is_not_wanted_is_reset(session: plait.ClientSession, way: str) -> None:
+    resets: asyncio.Queue[int] = asyncio.Queue()
+    asked = asyncio.Event()
+
+    async def script(peer: H2Peer) -> None:
+        request = await peer.next_request()
+        if way == "release":
+            peer.send(Response(request.stream_id, 200), Data(request.stream_id, b"x"))
+        asked.set()
+        event = await peer.next_of(StreamReset)
+        assert isinstance(event, StreamReset)
+        resets.put_nowait(event.code)
+        await answer_all(peer)
+
+    async with raw_server(h2(script)) as server:
+        if way == "release":
+            (await session.get(server.url)).release()
+        elif way == "cancel":
+            task = asyncio.ensure_future(session.get(server.url))
+            await asked.wait()
+            task.cancel()
+            await asyncio.wait([task])
+        else:
+            with pytest.raises(TimeoutError):
+                await session.get(server.url, timeout=plait.ClientTimeout(total=0.02))
+        assert await resets.get() == ErrorCode.CANCEL
+        assert await (await session.get(server.url)).text() == "ok"
+        assert counts(session) == (0, 1, 0)
+        assert server.connections == 1
+
+
+async def test_an_early_answer_ends_the_upload(session: plait.ClientSession) -> None:
+    stopped = asyncio.Event()
+
+    async def endless() -> AsyncIterator[bytes]:
+        try:
+            while True:
+                yield b"x" * 10000
+        finally:
+            stopped.set()
+
+    async def script(peer: H2Peer) -> None:
+        stream_id = (await peer.next_request()).stream_id
+        peer.answer(stream_id, b"no!")
+        peer.send(StreamReset(stream_id, ErrorCode.NO_ERROR))
+        await answer_all(peer)
+
+    async with raw_server(h2(script)) as server:
+        async with session.post(server.url, data=endless()) as response:
+            assert await response.read() == b"no!"
+        await stopped.wait()
+        assert await (await session.get(server.url)).text() == "ok"
+        assert server.connections == 1
+
+
+async def test_trailers(session: plait.ClientSession) -> None:
+    async def script(peer: H2Peer) -> None:
+        stream_id = (await peer.next_request()).stream_id
+        peer.send(
+            Response(stream_id, 200),
+            Data(stream_id, b"x"),
+            EndOfMessage(stream_id, [("x-digest", "1")]),
+        )
+        await peer.run_to_end()
+
+    async with raw_server(h2(script)) as server, session.get(server.url) as response:
+        await response.read()
+        assert response.trailers["X-Digest"] == "1"
+        await session.close()
+
+
+async def test_a_slow_reader_does_not_stop_the_others(session: plait.ClientSession) -> None:
+    async def script(peer: H2Peer) -> None:
+        slow = (await peer.next_request()).stream_id
+        peer.send(Response(slow, 200), Data(slow, b"x" * 5_000_000), EndOfMessage(slow))
+        while True:
+            event = await peer.next_event()
+            if isinstance(event, Request):
+                peer.answer(event.stream_id)
+
+    async with raw_server(h2(script)) as server, session.get(server.url) as slow:
+        for _ in range(3):
+            assert await (await session.get(server.url)).text() == "ok"
+        assert len(await slow.read()) == 5_000_000
+
+
+async def test_alpn_is_what_was_asked_for(engine: EngineName, authority: Authority) -> None:
+    async with raw_server(always(OK), authority.server_context("http/1.1")) as server:
+        connector = plait.TCPConnector(ssl=authority.client_context(), http2=True, engine=engine)
+        async with plait.ClientSession(connector=connector) as session:
+            with pytest.raises(plait.ClientConnectorError, match="h2"):
+                await session.get(server.url)
+            assert counts(session) == (0, 0, 0)
+
+
+async def test_close_says_goodbye(session: plait.ClientSession) -> None:
+    ended = asyncio.Event()
+
+    async def script(peer: H2Peer) -> None:
+        peer.answer((await peer.next_request()).stream_id)
+        await peer.run_to_end()
+        ended.set()
+
+    async with raw_server(h2(script)) as server:
+        await (await session.get(server.url)).read()
+        await session.close()
+        await ended.wait()
