@@ -31,6 +31,8 @@ Rules
 from __future__ import annotations
 
 import asyncio
+import math
+import time
 from collections.abc import Callable
 from typing import Any, Final
 from weakref import WeakKeyDictionary
@@ -159,6 +161,8 @@ class Exchange:
         """The client changed the priority (server, HTTP/2)."""
 
 
+NEVER: Final = math.inf
+
 _BUFFER_SIZE: Final = 262144
 
 _read_buffers: WeakKeyDictionary[asyncio.AbstractEventLoop, memoryview] = WeakKeyDictionary()
@@ -172,6 +176,13 @@ def _read_buffer(loop: asyncio.AbstractEventLoop) -> memoryview:
     return buffer
 
 
+def _clock(loop: asyncio.AbstractEventLoop) -> Callable[[], float]:
+    """Return ``loop.time``, or what asyncio's own method of that name calls."""
+    if getattr(type(loop), "time", None) is asyncio.BaseEventLoop.time:
+        return time.monotonic
+    return loop.time
+
+
 class Driver(asyncio.BufferedProtocol):
     """An asyncio protocol that moves octets between a transport and an engine.
 
@@ -182,6 +193,32 @@ class Driver(asyncio.BufferedProtocol):
             ``None``: what ALPN chose, else HTTP/1.1.
         engine: ``"native"`` or ``"reference"``.
     """
+
+    __slots__ = (
+        "__weakref__",
+        "_abort_timer",
+        "_buffer",
+        "_coalesce",
+        "_dispatching",
+        "_flush_scheduled",
+        "_lost",
+        "_protocol",
+        "_reading",
+        "_time",
+        "_timer",
+        "_timer_at",
+        "_writing_paused",
+        "_wrote_eof",
+        "close_event",
+        "config",
+        "engine",
+        "engine_name",
+        "exchanges",
+        "loop",
+        "role",
+        "tls",
+        "transport",
+    )
 
     def __init__(
         self,
@@ -195,6 +232,7 @@ class Driver(asyncio.BufferedProtocol):
         self.role = role
         self.config = config
         self.loop = loop
+        self._time = _clock(loop)
         self.engine_name: EngineName = engine
         self.exchanges: dict[int, Exchange] = {}
         self.transport: asyncio.Transport | None = None
@@ -213,7 +251,7 @@ class Driver(asyncio.BufferedProtocol):
         self._reading = True
         self._wrote_eof = False
         self._timer: asyncio.TimerHandle | None = None
-        self._timer_at = 0.0
+        self._timer_at = NEVER
         self._abort_timer: asyncio.TimerHandle | None = None
         self._lost: asyncio.Future[None] | None = None
 
@@ -234,21 +272,22 @@ class Driver(asyncio.BufferedProtocol):
         return self._buffer
 
     def buffer_updated(self, nbytes: int) -> None:
-        self.data_received(bytes(self._buffer[:nbytes]))
+        self.engine.receive_data(bytes(self._buffer[:nbytes]), self._time())
+        self._drain()
 
     def data_received(self, data: bytes) -> None:
         """Octets came, as ``asyncio.Protocol`` has it."""
-        self.engine.receive_data(data, self.loop.time())
+        self.engine.receive_data(data, self._time())
         self._drain()
 
     def eof_received(self) -> bool:
-        self.engine.receive_eof(self.loop.time())
+        self.engine.receive_eof(self._time())
         self._drain()
         # The engine decides when to close, but a TLS transport cannot stay half-open.
         return not self.tls
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self.engine.connection_lost(exc, self.loop.time())
+        self.engine.connection_lost(exc, self._time())
         event = self.engine.next_event()
         if event is not None:
             self._dispatch(event)
@@ -256,6 +295,7 @@ class Driver(asyncio.BufferedProtocol):
             if handle is not None:
                 handle.cancel()
         self._timer = self._abort_timer = None
+        self._timer_at = NEVER
         self.transport = None
         if self._lost is not None and not self._lost.done():
             self._lost.set_result(None)
@@ -274,23 +314,26 @@ class Driver(asyncio.BufferedProtocol):
 
         Raises LocalProtocolError (see ``Connection.send``).
         """
-        self.engine.send(*events, now=self.loop.time())
-        self._flush()
+        self.engine.send(*events, now=self._time())
+        if self._coalesce:
+            self._flush()
+        else:
+            self._drain()
 
     def acknowledge(self, stream_id: int, credit: int) -> None:
         """Give back the credit of ``Data``."""
-        self.engine.acknowledge(stream_id, credit, self.loop.time())
+        self.engine.acknowledge(stream_id, credit, self._time())
         self._flush()
 
     def ping(self, payload: bytes) -> None:
         """Send an HTTP/2 PING; ``on_ping_acknowledged`` has the answer."""
-        self.engine.ping(payload, self.loop.time())
+        self.engine.ping(payload, self._time())
         self._flush()
 
     def close(self, code: int | None = None) -> None:
         """End the connection: gracefully, or at once with an HTTP/2 error code."""
         if self.transport is not None:
-            self.engine.close(code, now=self.loop.time())
+            self.engine.close(code, now=self._time())
             self._drain()
 
     def abort(self) -> None:
@@ -354,7 +397,7 @@ class Driver(asyncio.BufferedProtocol):
                 self.role, protocol, self.config, engine=self.engine_name
             )
         self._coalesce = protocol == "h2"
-        self.engine.connection_made(self.loop.time())
+        self.engine.connection_made(self._time())
 
     def _flush(self) -> None:
         """See that the outputs are drained: now, or once for all streams of a batch."""
@@ -374,31 +417,31 @@ class Driver(asyncio.BufferedProtocol):
         event = self.engine.next_event()
         if event is not None:
             self._dispatch(event)
-        # What was written may make room, of which an event tells.
-        while self._write() and (event := self.engine.next_event()) is not None:
-            self._dispatch(event)
         engine = self.engine
+        data = b"" if self._writing_paused else engine.data_to_send()
+        if data:
+            self._write(data)
         if engine.wants_close:
             self._close_transport(engine.wants_close)
         if engine.wants_read is not self._reading:
             self._set_reading(engine.wants_read)
         deadline = engine.next_timeout()
-        if deadline is not None and (self._timer is None or deadline < self._timer_at):
+        if deadline is not None and deadline < self._timer_at:
             self._arm(deadline)
 
-    def _write(self) -> bool:
-        """Give the transport what it takes; tell whether there was anything."""
+    def _write(self, data: bytes) -> None:
+        """Give the transport ``data``, and what follows while it takes it."""
         transport = self.transport
-        if transport is None or self._writing_paused:
-            return False
-        data_to_send = self.engine.data_to_send
-        data = data_to_send()
-        if not data:
-            return False
+        if transport is None:
+            return
+        engine = self.engine
         while data:
             transport.write(data)
-            data = b"" if self._writing_paused else data_to_send()
-        return True
+            # What was written may make room, of which an event tells.
+            event = engine.next_event()
+            if event is not None:
+                self._dispatch(event)
+            data = b"" if self._writing_paused else engine.data_to_send()
 
     def _dispatch(self, event: Event | None) -> None:
         """Give ``event`` and every one behind it to its hook."""
@@ -453,7 +496,8 @@ class Driver(asyncio.BufferedProtocol):
 
     def _on_timer(self) -> None:
         self._timer = None
-        self.engine.handle_timeout(self.loop.time())
+        self._timer_at = NEVER
+        self.engine.handle_timeout(self._time())
         self._drain()
 
     # -- dispatch: one small function an event ------------------------------------------
@@ -515,7 +559,7 @@ class Driver(asyncio.BufferedProtocol):
 
     def _dispatch_prior_knowledge(self, event: PriorKnowledge) -> None:
         self._use_engine("h2")
-        self.engine.receive_data(event.data, self.loop.time())
+        self.engine.receive_data(event.data, self._time())
 
     def _dispatch_closed(self, event: ConnectionClosed) -> None:
         self.close_event = event
