@@ -22,12 +22,13 @@ Rules
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from plait_engine import (
     Accept,
     Config,
     ConnectionClosed,
+    ConnectionState,
     Data,
     Draining,
     EndOfMessage,
@@ -52,7 +53,9 @@ if TYPE_CHECKING:
     from .client_reqrep import ClientRequest
     from .connector_base import BaseConnector, Connection
 
-ENABLE_CONNECT_PROTOCOL = 0x8
+_OVER: Final = (ConnectionState.CLOSING, ConnectionState.CLOSED)
+
+ENABLE_CONNECT_PROTOCOL: Final = 0x8
 """SETTINGS_ENABLE_CONNECT_PROTOCOL (RFC 8441 section 3)."""
 
 
@@ -440,6 +443,7 @@ class ClientExchange(Exchange):
             self.exception = error_of_reset(
                 event,
                 self.connection.driver.lost,
+                disconnected=self.driver.engine.state in _OVER,
                 received=None if head is None else self.received,
                 expected=None if head is None else _content_length(head),
                 request_info=lambda: self.request.request_info,

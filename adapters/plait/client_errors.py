@@ -37,6 +37,7 @@ def error_of_reset(
     event: StreamReset,
     lost: Exception | None,
     *,
+    disconnected: bool,
     received: int | None,
     expected: int | None,
     request_info: Callable[[], RequestInfo],
@@ -45,6 +46,7 @@ def error_of_reset(
 
     Args:
         lost: the error with which the transport was lost, if it was.
+        disconnected: the connection is over too.
         received: octets of the body so far; ``None`` before the head of the response.
         expected: what Content-Length promised.
     """
@@ -52,7 +54,9 @@ def error_of_reset(
     if event.error is not None and event.error.status_hint == 408:
         error: ClientError = SocketTimeoutError(event.error.message)
     elif received is not None and (event.initiator is Initiator.REMOTE or cause is not None):
-        error = ClientPayloadError(_describe_truncation(event, lost, received, expected))
+        error = ClientPayloadError(
+            _describe_truncation(event, lost, disconnected, received, expected)
+        )
     elif lost is not None:
         error = ClientOSError(getattr(lost, "errno", None), str(lost) or type(lost).__name__)
     elif event.initiator is Initiator.LOCAL and event.error is not None:
@@ -62,8 +66,8 @@ def error_of_reset(
         error = ClientConnectionResetError("the connection was closed by this side")
     elif event.error is not None:
         error = ServerDisconnectedError(f"Server disconnected: {event.error.message}")
-    elif event.retryable and event.code == ErrorCode.NO_ERROR:
-        error = ServerDisconnectedError("Server disconnected before it processed the request")
+    elif disconnected:
+        error = ServerDisconnectedError()
     else:
         error = ClientConnectionResetError(f"the server reset the stream: {_name(event.code)}")
     error.__cause__ = cause
@@ -71,12 +75,18 @@ def error_of_reset(
 
 
 def _describe_truncation(
-    event: StreamReset, lost: Exception | None, received: int, expected: int | None
+    event: StreamReset,
+    lost: Exception | None,
+    disconnected: bool,
+    received: int,
+    expected: int | None,
 ) -> str:
     if event.error is not None:
         reason = event.error.message
     elif lost is not None:
         reason = str(lost) or type(lost).__name__
+    elif disconnected:
+        reason = "the server closed the connection"
     else:
         reason = f"the server reset the stream: {_name(event.code)}"
     of = "" if expected is None else f" of {expected} expected"

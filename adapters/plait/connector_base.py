@@ -134,6 +134,9 @@ class BaseConnector:
 
     allowed_protocol_schema_set = frozenset({"", "http", "https", "ws", "wss"})
 
+    _closed = True
+    """Until ``__init__`` is through, should that fail."""
+
     def __init__(
         self,
         *,
@@ -152,7 +155,6 @@ class BaseConnector:
             if keepalive_timeout is not None and keepalive_timeout is not sentinel:
                 raise ValueError("keepalive_timeout cannot be set if force_close is True")
             keep_alive = 0
-        self._closed = True  # Until this is complete, for __del__.
         self._loop = loop or asyncio.get_running_loop()
         self._force_close = force_close
         self._http2 = http2

@@ -11,8 +11,8 @@ deadline costs a dictionary access; moving one costs nothing until the timer fir
 
 from __future__ import annotations
 
-import asyncio
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -60,15 +60,32 @@ class Timed(Protocol):
         """Do what is due at ``now``; return the next deadline, or ``NEVER``."""
 
 
+class Handle(Protocol):
+    """A timer that can be stopped (``asyncio.TimerHandle``)."""
+
+    def cancel(self) -> None:
+        """Stop it."""
+
+
+class Clock(Protocol):
+    """As much of an event loop as deadlines need."""
+
+    def time(self) -> float:
+        """Return the time in seconds."""
+
+    def call_at(self, when: float, callback: Callable[[], None]) -> Handle:
+        """Call ``callback`` at ``when``."""
+
+
 class Deadlines:
     """The deadlines of a session; see the module."""
 
     __slots__ = ("_armed", "_at", "_loop", "_timed")
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, loop: Clock) -> None:
         self._loop = loop
         self._timed: dict[Timed, float] = {}
-        self._armed: asyncio.TimerHandle | None = None
+        self._armed: Handle | None = None
         self._at = NEVER
 
     def set(self, timed: Timed, when: float) -> None:

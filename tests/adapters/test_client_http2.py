@@ -12,6 +12,7 @@ from plait_engine import (
     Data,
     EndOfMessage,
     ErrorCode,
+    Limits,
     Request,
     Response,
     StreamReset,
@@ -295,6 +296,24 @@ async def test_an_early_answer_ends_the_upload(session: plait.ClientSession) -> 
         await stopped.wait()
         assert await (await session.get(server.url)).text() == "ok"
         assert server.connections == 1
+
+
+async def test_a_connection_that_is_cut_off(session: plait.ClientSession) -> None:
+    async def script(connection: RawConnection) -> None:
+        peer = H2Peer(connection, Limits())
+        stream_id = (await peer.next_request()).stream_id
+        if connection.number == 2:
+            peer.send(Response(stream_id, 200), Data(stream_id, b"123"))
+            await connection.writer.drain()
+        connection.close()
+
+    async with raw_server(script) as server:
+        with pytest.raises(plait.ServerDisconnectedError):
+            await session.post(server.url)
+        async with session.get(server.url) as response:
+            with pytest.raises(plait.ClientPayloadError, match=r"3 octets.*closed the connection"):
+                await response.read()
+        assert counts(session) == (0, 0, 0)
 
 
 async def test_trailers(session: plait.ClientSession) -> None:

@@ -298,23 +298,6 @@ async def test_the_deadline_for_a_place_in_the_pool(engine: EngineName) -> None:
         assert counts(session) == (0, 0, 0)
 
 
-async def test_a_body_that_keeps_coming_is_in_time(engine: EngineName) -> None:
-    async def script(connection: RawConnection) -> None:
-        await connection.read_head()
-        connection.send(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n")
-        for _ in range(5):
-            await asyncio.sleep(0.03)
-            connection.send(b"x")
-
-    timeout = plait.ClientTimeout(sock_read=0.1)
-    async with (
-        raw_server(script) as server,
-        plait.ClientSession(engine=engine, timeout=timeout) as session,
-        session.get(server.url) as response,
-    ):
-        assert await response.read() == b"xxxxx"
-
-
 # -- cancellation -----------------------------------------------------------------------------
 
 

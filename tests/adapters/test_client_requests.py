@@ -452,7 +452,12 @@ async def test_head_and_small_body_leave_in_one_write(engine: EngineName) -> Non
                 transport = connection.driver.transport
                 assert transport is not None
             original = transport.write
-            transport.write = lambda data: (writes.append(bytes(data)), original(data))[1]  # type: ignore[method-assign]  # to watch it
+
+            def write(data: Any) -> None:
+                writes.append(bytes(data))
+                original(data)
+
+            transport.write = write  # type: ignore[method-assign]  # to watch it
             async with session.post(server.url, data=b"body"):
                 pass
     assert len(writes) == 1

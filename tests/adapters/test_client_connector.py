@@ -1,0 +1,267 @@
+"""Connectors: names, addresses, TLS, Unix sockets, and what is said when they fail."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import socket
+import ssl
+from pathlib import Path
+
+import pytest
+from yarl import URL
+
+import plait
+from plait.abc import AbstractResolver, ResolveResult
+from plait.resolver import DNSCache
+from tests.adapters.raw_server import OK, RawConnection, RawServer, always, raw_server
+from tests.conftest import Authority
+
+pytestmark = pytest.mark.anyio
+
+
+class Resolver(AbstractResolver):
+    """Knows one address; counts the look-ups."""
+
+    def __init__(self, *hosts: str) -> None:
+        self.hosts = hosts
+        self.count = 0
+        self.asked = asyncio.Event()
+        self.answer = asyncio.Event()
+        self.answer.set()
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+    ) -> list[ResolveResult]:
+        self.count += 1
+        self.asked.set()
+        await self.answer.wait()
+        if not self.hosts:
+            raise OSError(None, "no such name")
+        return [
+            ResolveResult(
+                hostname=host, host=each, port=port, family=socket.AF_INET, proto=0, flags=0
+            )
+            for each in self.hosts
+        ]
+
+    async def close(self) -> None:
+        raise AssertionError("a resolver that was given is not closed")
+
+
+async def get(server: RawServer, connector: plait.BaseConnector, url: str | None = None) -> bytes:
+    async with (
+        plait.ClientSession(connector=connector, connector_owner=False) as session,
+        session.get(url or server.url) as response,
+    ):
+        return await response.read()
+
+
+async def test_addresses_are_remembered() -> None:
+    resolver = Resolver("127.0.0.1")
+    async with (
+        raw_server(always(OK)) as server,
+        plait.TCPConnector(resolver=resolver, force_close=True) as connector,
+    ):
+        url = f"http://some.name:{server.port}/"
+        for _ in range(2):
+            assert await get(server, connector, url) == b"ok"
+        assert resolver.count == 1
+        connector.clear_dns_cache("some.name", server.port)
+        assert await get(server, connector, url) == b"ok"
+        connector.clear_dns_cache()
+        assert await get(server, connector, url) == b"ok"
+        assert resolver.count == 3
+        with pytest.raises(ValueError, match="both host and port"):
+            connector.clear_dns_cache("some.name")
+
+
+async def test_look_ups_at_the_same_time_are_one_and_survive_a_cancel() -> None:
+    resolver = Resolver("127.0.0.1")
+    resolver.answer.clear()
+    async with (
+        raw_server(always(OK)) as server,
+        plait.TCPConnector(resolver=resolver) as connector,
+    ):
+        url = f"http://some.name:{server.port}/"
+        first, second = (asyncio.ensure_future(get(server, connector, url)) for _ in range(2))
+        await resolver.asked.wait()
+        first.cancel()
+        await asyncio.wait([first])
+        resolver.answer.set()
+        assert await second == b"ok"
+        assert resolver.count == 1
+
+
+async def test_the_next_address_is_tried() -> None:
+    # Nobody listens there: the loopback network has more than one address.
+    resolver = Resolver("127.9.9.9", "127.0.0.1")
+    async with (
+        raw_server(always(OK)) as server,
+        plait.TCPConnector(resolver=resolver) as connector,
+    ):
+        assert await get(server, connector, f"http://some.name:{server.port}/") == b"ok"
+
+
+def test_the_cache_of_addresses() -> None:
+    def address(host: str) -> ResolveResult:
+        return ResolveResult(hostname="h", host=host, port=1, family=2, proto=0, flags=0)
+
+    cache = DNSCache(10.0, 2)
+    cache.add(("h", 1), [address("a"), address("b")], 0.0)
+    first, second = (cache.find(("h", 1), 1.0) for _ in range(2))
+    assert first is not None
+    assert second is not None
+    assert [each["host"] for each in first] == ["a", "b"]
+    assert [each["host"] for each in second] == ["b", "a"]
+    assert cache.find(("h", 1), 10.1) is None
+    for port in (1, 2, 3):
+        cache.add(("h", port), [address("a")], 0.0)
+    assert cache.find(("h", 1), 0.0) is None, "the oldest made room"
+    forever = DNSCache(None, 1)
+    forever.add(("h", 1), [address("a")], 0.0)
+    assert forever.find(("h", 1), 1e9)
+
+
+# -- what fails -------------------------------------------------------------------
+
+
+async def test_a_name_that_nobody_knows() -> None:
+    async with plait.TCPConnector(resolver=Resolver()) as connector:
+        session = plait.ClientSession(connector=connector, connector_owner=False)
+        with pytest.raises(plait.ClientConnectorDNSError, match=r"no.such.name:80.*no such name"):
+            await session.get("http://no.such.name/")
+        await session.close()
+
+
+async def test_a_port_where_nobody_listens() -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+        async with plait.ClientSession() as session:
+            with pytest.raises(plait.ClientConnectorError) as caught:
+                await session.get(f"http://127.0.0.1:{port}/")
+    error = caught.value
+    assert (error.host, error.port, error.ssl) == ("127.0.0.1", port, True)
+    assert f"Cannot connect to host 127.0.0.1:{port} ssl:default" in str(error)
+    assert isinstance(error, OSError)
+
+
+async def test_the_deadline_for_connecting() -> None:
+    resolver = Resolver("127.0.0.1")
+    resolver.answer.clear()
+    async with plait.ClientSession(connector=plait.TCPConnector(resolver=resolver)) as session:
+        with pytest.raises(plait.ConnectionTimeoutError, match=r"some.name:80 after 0.02 s"):
+            await session.get("http://some.name/", timeout=plait.ClientTimeout(sock_connect=0.02))
+
+
+# -- TLS ------------------------------------------------------------------------------
+
+
+async def test_a_certificate_that_nobody_vouches_for(authority: Authority) -> None:
+    async with (
+        raw_server(always(OK), authority.server_context("http/1.1")) as server,
+        plait.ClientSession() as session,
+    ):
+        with pytest.raises(plait.ClientConnectorCertificateError) as caught:
+            await session.get(server.url)
+        assert isinstance(caught.value.certificate_error, ssl.SSLCertVerificationError)
+        async with session.get(server.url, ssl=False) as response:
+            assert await response.read() == b"ok"
+
+
+async def test_a_certificate_for_another_name(authority: Authority) -> None:
+    async with (
+        raw_server(always(OK), authority.server_context("http/1.1")) as server,
+        plait.ClientSession(
+            connector=plait.TCPConnector(ssl=authority.client_context())
+        ) as session,
+    ):
+        with pytest.raises(plait.ClientConnectorCertificateError):
+            await session.get(server.url, server_hostname="other.example")
+        async with session.get(f"https://127.0.0.1:{server.port}/", server_hostname="localhost"):
+            pass
+
+
+async def test_a_server_without_tls() -> None:
+    async def script(connection: RawConnection) -> None:
+        connection.send(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+
+    async with raw_server(script) as server, plait.ClientSession() as session:
+        with pytest.raises(plait.ClientConnectorSSLError):
+            await session.get(f"https://localhost:{server.port}/")
+
+
+async def test_fingerprints(authority: Authority) -> None:
+    pem = authority.certificate_file.read_text().partition("-----END CERTIFICATE-----")
+    digest = hashlib.sha256(ssl.PEM_cert_to_DER_cert(pem[0] + pem[1])).digest()
+    async with (
+        raw_server(always(OK), authority.server_context("http/1.1")) as server,
+        plait.ClientSession() as session,
+    ):
+        async with session.get(server.url, ssl=plait.Fingerprint(digest)) as response:
+            assert await response.read() == b"ok"
+        with pytest.raises(plait.ServerFingerprintMismatch) as caught:
+            await session.get(server.url, ssl=plait.Fingerprint(bytes(32)))
+        assert caught.value.got == digest
+
+
+@pytest.mark.parametrize("size", [0, 16, 20, 31])
+def test_fingerprints_of_another_length(size: int) -> None:
+    with pytest.raises(ValueError, match=r"fingerprint|insecure"):
+        plait.Fingerprint(bytes(size))
+
+
+async def test_ssl_arguments() -> None:
+    async with plait.ClientSession() as session:
+        with pytest.raises(TypeError, match="ssl should be"):
+            await session.get("http://localhost/", ssl="yes")
+        with (
+            pytest.warns(DeprecationWarning, match="verify_ssl"),
+            pytest.raises(ValueError, match="exclude each other"),
+        ):
+            await session.get("http://localhost/", ssl=False, verify_ssl=False)
+
+
+# -- Unix sockets -----------------------------------------------------------------------
+
+
+async def test_unix_sockets(tmp_path: Path) -> None:
+    served = RawServer(always(OK))
+    path = str(tmp_path / "socket")
+    server = await asyncio.start_unix_server(served.accept, path)
+    async with (
+        plait.ClientSession(connector=plait.UnixConnector(path)) as session,
+        session.get("http://any.host/") as response,
+    ):
+        assert await response.read() == b"ok"
+    server.close()
+    await served.finish()
+
+
+async def test_a_unix_socket_that_is_not_there(tmp_path: Path) -> None:
+    path = str(tmp_path / "nothing")
+    async with plait.ClientSession(connector=plait.UnixConnector(path)) as session:
+        with pytest.raises(plait.UnixClientConnectorError, match="nothing") as caught:
+            await session.get("http://any.host/")
+        assert caught.value.path == path
+
+
+# -- arguments ---------------------------------------------------------------------------
+
+
+async def test_arguments_that_exclude_each_other() -> None:
+    with pytest.raises(ValueError, match="keepalive_timeout"):
+        plait.TCPConnector(force_close=True, keepalive_timeout=5)
+    async with plait.TCPConnector() as connector:
+        with pytest.raises(ValueError, match="connector"):
+            plait.ClientSession(connector=connector, engine="reference")
+
+
+async def test_a_closed_connector_connects_no_more() -> None:
+    connector = plait.TCPConnector()
+    await connector.close()
+    await connector.close()
+    request = plait.ClientRequest("GET", URL("http://localhost/"))
+    with pytest.raises(plait.ClientConnectionError, match="closed"):
+        await connector.connect(request, [], plait.ClientTimeout())

@@ -1,0 +1,119 @@
+"""Many deadlines on one timer, on a loop whose clock the test turns."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from plait.deadlines import NEVER, ClientTimeout, Deadlines, deadline
+
+
+class Handle:
+    def __init__(self, when: float, callback: Callable[[], None]) -> None:
+        self.when = when
+        self.callback = callback
+        self.cancelled = False
+
+    def cancel(self) -> None:
+        self.cancelled = True
+
+
+class Loop:
+    """As much of a loop as ``Deadlines`` needs."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self.handles: list[Handle] = []
+
+    def time(self) -> float:
+        return self.now
+
+    def call_at(self, when: float, callback: Callable[[], None]) -> Handle:
+        self.handles.append(Handle(when, callback))
+        return self.handles[-1]
+
+    @property
+    def armed(self) -> list[float]:
+        return [handle.when for handle in self.handles if not handle.cancelled]
+
+    def advance(self, now: float) -> None:
+        self.now = now
+        due = [handle for handle in self.handles if not handle.cancelled and handle.when <= now]
+        self.handles = [handle for handle in self.handles if handle not in due]
+        for handle in due:
+            handle.callback()
+
+
+class Timed:
+    def __init__(self, then: float = NEVER) -> None:
+        self.then = then
+        self.told: list[float] = []
+
+    def on_deadline(self, now: float) -> float:
+        self.told.append(now)
+        return self.then
+
+
+def test_one_timer_for_all() -> None:
+    loop = Loop()
+    deadlines = Deadlines(loop)
+    early, late = Timed(), Timed()
+    deadlines.set(early, 10.0)
+    deadlines.set(late, 20.0)
+    assert loop.armed == [10.0]
+    loop.advance(10.0)
+    assert (early.told, late.told) == ([10.0], [])
+    assert loop.armed == [20.0]
+    loop.advance(20.0)
+    assert late.told == [20.0]
+    assert loop.armed == []
+
+
+def test_what_is_stopped_is_not_told() -> None:
+    loop = Loop()
+    deadlines = Deadlines(loop)
+    timed = Timed()
+    deadlines.set(timed, 10.0)
+    deadlines.stop(timed)
+    loop.advance(10.0)
+    assert timed.told == []
+    assert loop.armed == []
+
+
+def test_an_earlier_deadline_moves_the_timer() -> None:
+    loop = Loop()
+    deadlines = Deadlines(loop)
+    deadlines.set(Timed(), 10.0)
+    deadlines.set(Timed(), 5.0)
+    assert loop.armed == [5.0]
+
+
+def test_a_deadline_that_moved_later_is_asked_for_again() -> None:
+    loop = Loop()
+    deadlines = Deadlines(loop)
+    timed = Timed(then=15.0)
+    deadlines.set(timed, 10.0)
+    loop.advance(10.0)
+    assert loop.armed == [15.0]
+
+
+def test_close_lets_go_of_the_timer() -> None:
+    loop = Loop()
+    deadlines = Deadlines(loop)
+    deadlines.set(Timed(), 10.0)
+    deadlines.close()
+    assert loop.armed == []
+
+
+@pytest.mark.parametrize(
+    ("timeout", "expected"),
+    [(None, NEVER), (0, NEVER), (-1, NEVER), (0.5, 10.75), (5, 15.25), (6, 17.0)],
+)
+def test_when_a_timeout_passes(timeout: float | None, expected: float) -> None:
+    assert deadline(10.25, timeout) == expected
+
+
+def test_timeouts_are_immutable() -> None:
+    with pytest.raises(AttributeError):
+        ClientTimeout().total = 5  # type: ignore[misc]  # the point
