@@ -76,13 +76,24 @@ class WebSocketExchange(Exchange):
         self._tunnel: _Tunnel | None = None
 
     def start(self) -> None:
-        """Begin to keep the machine's time; on HTTP/1.1, take the short way."""
+        """Begin to keep the machine's time; on HTTP/1.1, take the short way soon.
+
+        Not at once: the driver may still have the answer to the handshake to write.
+        """
+        if self.driver.engine.protocol == "http/1.1":
+            self.loop.call_soon(self._take_short_way)
+        self._arm()
+
+    def _take_short_way(self) -> None:
         driver = self.driver
         transport = driver.transport
-        if driver.engine.protocol == "http/1.1" and transport is not None and driver.can_write:
-            self._tunnel = _Tunnel(self, transport)
-            transport.set_protocol(self._tunnel)
-        self._arm()
+        alive = driver.exchanges.get(self.stream_id) is self and not self._end_sent
+        if transport is None or not alive or not driver.can_write:
+            return
+        self.acknowledge(self.credit)
+        self.credit = 0
+        self._tunnel = _Tunnel(self, transport)
+        transport.set_protocol(self._tunnel)
 
     # -- for one task at a time ---------------------------------------------------
 
