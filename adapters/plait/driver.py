@@ -34,7 +34,7 @@ import asyncio
 import math
 import time
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any, Final, cast
 from weakref import WeakKeyDictionary
 
 from plait_engine import (
@@ -258,8 +258,8 @@ class Driver(asyncio.BufferedProtocol):
     # -- asyncio.BufferedProtocol: the inputs -------------------------------------------
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self.transport = transport
+        # uvloop's transports have the methods of asyncio.Transport, but are no such class.
+        self.transport = transport = cast(asyncio.Transport, transport)
         ssl_object = transport.get_extra_info("ssl_object")
         self.tls = ssl_object is not None
         protocol = self._protocol
