@@ -7,7 +7,9 @@ fills and the decoder mirrors; an index refers to it or to the static table.  Wh
 it cheap here is that most header blocks repeat: after the first request of a kind, all
 its fields are indexes, and the octets of the block are the same each time.  So both
 directions keep the last few blocks whole, for as long as the dynamic table does not
-change, and a repeated block costs one dictionary look-up.
+change, and a repeated block costs one dictionary look-up.  There are encoders that never
+look into the dynamic table and yet fill it (nginx's): their blocks mean the same whatever
+is in it, so the decoder keeps those for good, with the entries that they insert.
 
 Rules
 -----
@@ -30,6 +32,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterable
+from typing import TypeVar
 
 from plait_engine.headers import decode as decode_text
 from plait_engine.headers import encode as encode_text
@@ -88,6 +91,7 @@ class Decoder:
         "_max_fields",
         "_max_header_list_size",
         "_max_table_size",
+        "_self_contained",
         "_size",
         "_smallest",
         "_table",
@@ -110,6 +114,7 @@ class Decoder:
         self._limit = max_table_size  # what the encoder chose
         self._smallest = max_table_size  # the least that it was allowed since it last chose
         self._cache: dict[bytes, list[Field]] = {}
+        self._self_contained: dict[bytes, tuple[list[Field], list[Entry]]] = {}
 
     @property
     def max_table_size(self) -> int:
@@ -129,24 +134,45 @@ class Decoder:
     def decode(self, block: bytes) -> list[Field]:
         """Return the fields of ``block``, a complete header block.
 
-        The same list is returned for the same block as long as the table does not change:
-        callers may key on its identity and must not change it.  Raises HPACKError, and
-        HeaderListTooLarge after the block was processed.
+        Where it can, the same list is returned for the same block: callers may key on its
+        identity and must not change it.  Raises HPACKError, and HeaderListTooLarge after the
+        block was processed.
         """
         fields = self._cache.get(block)
         return self._decode(block) if fields is None else fields
 
     def _decode(self, block: bytes) -> list[Field]:
+        pos = 0
+        cacheable = len(block) <= _CACHED_BLOCK_SIZE
+        if self._smallest < self._limit or (block and block[0] & 0xE0 == SIZE_UPDATE):
+            pos = self._read_size_updates(block)
+            cacheable = False
+        elif block in self._self_contained:
+            fields, inserted = self._self_contained[block]
+            for entry in inserted:
+                self._insert(entry)
+            return fields
+        fields, inserted, self_contained = self._decode_fields(block, pos)
+        if cacheable:
+            if not inserted:
+                _keep(self._cache, block, fields)
+            elif self_contained:
+                _keep(self._self_contained, block, (fields, inserted))
+        return fields
+
+    def _decode_fields(self, block: bytes, pos: int) -> tuple[list[Field], list[Entry], bool]:
+        """Decode from ``pos`` to the end of ``block``.
+
+        Return the fields, the entries inserted, and whether they depend on nothing in the
+        dynamic table.
+        """
         fields: list[Field] = []
+        inserted: list[Entry] = []
+        self_contained = True
         room = self._max_header_list_size
         max_fields = self._max_fields
         table = self._table
         end = len(block)
-        pos = 0
-        cacheable = end <= _CACHED_BLOCK_SIZE
-        if self._smallest < self._limit or (end and block[0] & 0xE0 == SIZE_UPDATE):
-            pos = self._read_size_updates(block)
-            cacheable = False
         while pos < end:
             first = block[pos]
             pos += 1
@@ -157,12 +183,19 @@ class Decoder:
                 if not 0 < index < len(table):
                     raise HPACKError(f"there is no field of index {index}")
                 entry = table[index]
+                if index > STATIC_LENGTH:
+                    self_contained = False
             elif first >= INCREMENTAL:
                 entry, pos = self._read_literal(block, pos, first, 0x3F)
                 self._insert(entry)
-                cacheable = False
+                if room >= 0:
+                    inserted.append(entry)
+                if first & 0x3F > STATIC_LENGTH:
+                    self_contained = False
             elif first < SIZE_UPDATE:
                 entry, pos = self._read_literal(block, pos, first, 0x0F)
+                if first & 0x0F == 0x0F:
+                    self_contained = False  # it may be: the index is in the octets behind
             else:
                 raise HPACKError("a table size update is not at the start of the block")
             field, size = entry
@@ -175,11 +208,7 @@ class Decoder:
             raise HeaderListTooLarge(
                 f"a field list exceeds {max_fields} fields or {self._max_header_list_size} octets"
             )
-        if cacheable:
-            if len(self._cache) >= _CACHED_BLOCKS:
-                self._cache.clear()
-            self._cache[block] = fields
-        return fields
+        return fields, inserted, self_contained
 
     def _read_size_updates(self, block: bytes) -> int:
         """Apply the size updates at the start and return the position behind them."""
@@ -209,15 +238,33 @@ class Decoder:
         index = first & mask
         if index == mask:
             index, pos = decode_integer(block, pos, mask)
+        if 0 < index <= STATIC_LENGTH and pos < len(block):
+            # A peer repeats itself, and what these octets mean depends on no table.
+            literal = block[pos : pos + 1 + (block[pos] & 0x7F)]
+            entry = self._literals.get((index, literal))
+            if entry is not None:
+                return entry, pos + len(literal)
+            start = pos
+            entry, pos = self._read_value(block, pos, index)
+            if pos - start == len(literal) < _CACHED_LITERAL_SIZE:
+                if len(self._literals) >= _CACHED_LITERALS:
+                    self._literals.clear()
+                self._literals[index, literal] = entry
+            return entry, pos
         if not index:
             octets, pos = decode_string(block, pos)
             name = decode_text(octets)
             size = len(octets)
-        else:
-            if index >= len(self._table):
-                raise HPACKError(f"there is no field of index {index}")
-            name = self._table[index][0][0]
-            size = len(name) if name.isascii() else len(encode_text(name))
+            octets, pos = decode_string(block, pos)
+            return ((name, decode_text(octets)), size + len(octets) + ENTRY_OVERHEAD), pos
+        return self._read_value(block, pos, index)
+
+    def _read_value(self, block: bytes, pos: int, index: int) -> tuple[Entry, int]:
+        """Read the value of a literal whose name is that of entry ``index``."""
+        if index >= len(self._table):
+            raise HPACKError(f"there is no field of index {index}")
+        name = self._table[index][0][0]
+        size = len(name) if name.isascii() else len(encode_text(name))
         octets, pos = decode_string(block, pos)
         return ((name, decode_text(octets)), size + len(octets) + ENTRY_OVERHEAD), pos
 
@@ -234,6 +281,15 @@ class Decoder:
         """Drop the oldest entries until at most ``room`` octets are used (sections 4.3, 4.4)."""
         while self._size > max(room, 0):
             self._size -= self._table.pop()[1]
+
+
+_Kept = TypeVar("_Kept")
+
+
+def _keep(cache: dict[bytes, _Kept], block: bytes, value: _Kept) -> None:
+    if len(cache) >= _CACHED_BLOCKS:
+        cache.clear()
+    cache[block] = value
 
 
 # RFC 7541 section 7.1.3: a value that an attacker can guess by watching the size of blocks

@@ -375,6 +375,46 @@ def test_tiny_fields_are_counted(field):
     assert peak_memory(explode) < 100_000
 
 
+def test_a_repeated_block_that_fills_the_table_still_fills_it():
+    """As nginx encodes: literals that enter the table and are never referred to."""
+    block = literal("a", "1", kind=0x40) + indexed(8) + literal("b", "2", kind=0x40)
+    decoder = Decoder()
+    fields = decoder.decode(block)
+    assert fields == [("a", "1"), (":status", "200"), ("b", "2")]
+    assert decoder.decode(block) is fields
+    # The newest entry is the first: b a b a.
+    assert decoder.decode(b"".join(map(indexed, (62, 63, 64, 65)))) == [
+        ("b", "2"),
+        ("a", "1"),
+        ("b", "2"),
+        ("a", "1"),
+    ]
+    with pytest.raises(HPACKError):
+        decoder.decode(indexed(66))
+
+
+def test_a_repeated_block_that_refers_to_the_table_is_decoded_anew():
+    decoder = Decoder()
+    refers = indexed(62) + literal("b", "2", kind=0x40)
+    decoder.decode(literal("a", "1", kind=0x40))
+    assert decoder.decode(refers) == [("a", "1"), ("b", "2")]
+    assert decoder.decode(refers) == [("b", "2"), ("b", "2")]
+    # A literal whose name is in the dynamic table: the newest is "b", then "c".
+    named = b"\x7e" + literal("", "3", kind=0x00)[2:]
+    assert decoder.decode(named) == [("b", "3")]
+    decoder.decode(literal("c", "4", kind=0x40))
+    assert decoder.decode(named) == [("c", "3")]
+
+
+def test_a_required_size_update_is_not_skipped_by_a_repeated_block():
+    decoder = Decoder()
+    block = literal("a", "1", kind=0x40)
+    decoder.decode(block)
+    decoder.max_table_size = 100
+    with pytest.raises(HPACKError):
+        decoder.decode(block)
+
+
 def test_memory_is_flat_over_many_different_blocks():
     # CVE-2021-44716, CVE-2022-41717: no cache grows with what the peer invents.
     decoder = Decoder()
