@@ -6,6 +6,7 @@ import argparse
 import asyncio
 import contextlib
 import json
+import signal
 import ssl
 import sys
 import tempfile
@@ -104,6 +105,12 @@ async def main(arguments: Sequence[str] | None = None) -> None:
         await process.wait()
 
 
-if __name__ == "__main__":
+def _run() -> None:
+    """Run the demo until it is over or told to stop, which both signals do in the same way."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     with contextlib.suppress(KeyboardInterrupt):
         asyncio.run(main())
+
+
+if __name__ == "__main__":
+    _run()
