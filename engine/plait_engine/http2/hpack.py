@@ -238,33 +238,15 @@ class Decoder:
         index = first & mask
         if index == mask:
             index, pos = decode_integer(block, pos, mask)
-        if 0 < index <= STATIC_LENGTH and pos < len(block):
-            # A peer repeats itself, and what these octets mean depends on no table.
-            literal = block[pos : pos + 1 + (block[pos] & 0x7F)]
-            entry = self._literals.get((index, literal))
-            if entry is not None:
-                return entry, pos + len(literal)
-            start = pos
-            entry, pos = self._read_value(block, pos, index)
-            if pos - start == len(literal) < _CACHED_LITERAL_SIZE:
-                if len(self._literals) >= _CACHED_LITERALS:
-                    self._literals.clear()
-                self._literals[index, literal] = entry
-            return entry, pos
         if not index:
             octets, pos = decode_string(block, pos)
             name = decode_text(octets)
             size = len(octets)
-            octets, pos = decode_string(block, pos)
-            return ((name, decode_text(octets)), size + len(octets) + ENTRY_OVERHEAD), pos
-        return self._read_value(block, pos, index)
-
-    def _read_value(self, block: bytes, pos: int, index: int) -> tuple[Entry, int]:
-        """Read the value of a literal whose name is that of entry ``index``."""
-        if index >= len(self._table):
-            raise HPACKError(f"there is no field of index {index}")
-        name = self._table[index][0][0]
-        size = len(name) if name.isascii() else len(encode_text(name))
+        else:
+            if index >= len(self._table):
+                raise HPACKError(f"there is no field of index {index}")
+            name = self._table[index][0][0]
+            size = len(name) if name.isascii() else len(encode_text(name))
         octets, pos = decode_string(block, pos)
         return ((name, decode_text(octets)), size + len(octets) + ENTRY_OVERHEAD), pos
 
