@@ -134,6 +134,7 @@ class ClientRequest:
     method = "GET"
     url = URL()
     auth: BasicAuth | None = None
+    headers: CIMultiDict[str]
     _response: weakref.ref[ClientResponse] | None = None
 
     def __init__(
@@ -193,8 +194,11 @@ class ClientRequest:
         self._target = _target(url)
         self.url = self._target.url
         self.original_url = url if self._target.authorization is None else url.with_user(None)
-        self.update_headers(headers)
-        self.update_auto_headers(skip_auto_headers)
+        if headers or skip_auto_headers or type(self) is not ClientRequest:
+            self.update_headers(headers)
+            self.update_auto_headers(skip_auto_headers)
+        else:
+            self.headers = CIMultiDict(_plain_headers(self._target.authority))
         if cookies:
             self.update_cookies(cookies)
         self.update_content_encoding(data, compress)
@@ -287,8 +291,7 @@ class ClientRequest:
 
     def update_headers(self, headers: LooseHeaders | None) -> None:
         """Set the fields that the caller gave; Host comes first."""
-        self.headers: CIMultiDict[str] = CIMultiDict()
-        self.headers["Host"] = self._target.authority
+        self.headers = CIMultiDict({"Host": self._target.authority})
         if not headers:
             return
         if isinstance(headers, Mapping | MultiDict | MultiDictProxy):
@@ -565,6 +568,17 @@ class ClientRequest:
         response = self.response
         if response is not None:
             response.close()
+
+
+@functools.lru_cache(maxsize=256)
+def _plain_headers(authority: str) -> CIMultiDictProxy[str]:
+    """Return the fields of a request for which the caller gave none."""
+    headers = {
+        "Host": authority,
+        **ClientRequest.DEFAULT_HEADERS,
+        "User-Agent": SERVER_SOFTWARE,
+    }
+    return CIMultiDictProxy(CIMultiDict(headers))
 
 
 def _upload_error(error: Exception) -> Exception:
