@@ -44,9 +44,6 @@ if TYPE_CHECKING:
     from .client import ClientSession
     from .connector_base import Connection
 
-_JSON_SUBTYPES: Final = frozenset({"json", "rdap+json"})
-_MAX_LINE: Final = 2**18
-
 
 class RequestInfo(NamedTuple):
     """What was asked for.  ``real_url`` still has its fragment."""
@@ -289,8 +286,6 @@ class ClientResponse(HeadersMixin):
             except BaseException:
                 self.close()
                 raise
-        elif self._closed and self._body is None:
-            raise ClientConnectionError("Connection closed")
         return self._body
 
     async def _read_all(self) -> bytes:

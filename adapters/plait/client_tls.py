@@ -6,11 +6,15 @@ sets what is offered on the context that it uses, a context of the caller's incl
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import hashlib
 import ssl as ssl_module
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Final
 from warnings import warn
+from weakref import WeakKeyDictionary
 
 from .client_exceptions import ServerFingerprintMismatch
 
@@ -69,17 +73,51 @@ def default_context(verified: bool, protocols: tuple[str, ...]) -> ssl_module.SS
     return context
 
 
-def context_for(
-    option: ssl_module.SSLContext | bool | Fingerprint, protocols: tuple[str, ...]
-) -> ssl_module.SSLContext:
-    """Return the context for the ``ssl`` argument ``option``, offering ``protocols``.
+class TLSContexts:
+    """The contexts of a connector: the shared ones, and those of the caller.
 
-    A fingerprint takes the place of the verification by authorities.
+    What a context offers by ALPN is an attribute of the context, and OpenSSL reads it when
+    a handshake begins.  So handshakes that offer something else on a caller's context (a
+    WebSocket wants HTTP/1.1) wait until those that are under way are through.
     """
-    if isinstance(option, ssl_module.SSLContext):
-        option.set_alpn_protocols(list(protocols))
-        return option
-    return default_context(option is True, protocols)
+
+    def __init__(self) -> None:
+        self._offers: WeakKeyDictionary[ssl_module.SSLContext, _Offer] = WeakKeyDictionary()
+
+    @asynccontextmanager
+    async def offering(
+        self, option: ssl_module.SSLContext | bool | Fingerprint, protocols: tuple[str, ...]
+    ) -> AsyncIterator[ssl_module.SSLContext]:
+        """Give the context for the ``ssl`` argument ``option``, for one handshake.
+
+        A fingerprint takes the place of the verification by authorities.
+        """
+        if not isinstance(option, ssl_module.SSLContext):
+            yield default_context(option is True, protocols)
+            return
+        offer = self._offers.setdefault(option, _Offer())
+        async with offer.changed:
+            await offer.changed.wait_for(
+                lambda: not offer.handshakes or offer.protocols == protocols
+            )
+            offer.protocols = protocols
+            offer.handshakes += 1
+        try:
+            option.set_alpn_protocols(list(protocols))
+            yield option
+        finally:
+            offer.handshakes -= 1
+            async with offer.changed:
+                offer.changed.notify_all()
+
+
+class _Offer:
+    """What a context offers now, and for how many handshakes."""
+
+    def __init__(self) -> None:
+        self.changed = asyncio.Condition()
+        self.protocols: tuple[str, ...] = ()
+        self.handshakes = 0
 
 
 def merge_ssl_params(

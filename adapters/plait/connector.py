@@ -29,7 +29,7 @@ from .client_exceptions import (
     ClientConnectorError,
     UnixClientConnectorError,
 )
-from .client_tls import Fingerprint, context_for, merge_ssl_params
+from .client_tls import Fingerprint, merge_ssl_params
 from .connector_base import BaseConnector, Connection
 from .deadlines import ClientTimeout
 from .helpers import _SENTINEL, sentinel
@@ -172,14 +172,14 @@ class TCPConnector(BaseConnector):
             if exc.errno is None and isinstance(exc, TimeoutError):
                 raise
             raise ClientConnectorDNSError(key, exc) from exc
-        context: ssl_module.SSLContext | None = None
         option = self._ssl if key.ssl is True else key.ssl
-        if key.is_ssl:
-            context = context_for(option, self._protocols(key))
         driver = self._make_driver(req)
-        await self._start(
-            req, driver, self._connect_tcp(driver, addresses, context, key.server_hostname or host)
-        )
+        if key.is_ssl:
+            async with self._contexts.offering(option, self._protocols(key)) as context:
+                opening = self._connect_tcp(driver, addresses, context, key.server_hostname or host)
+                await self._start(req, driver, opening)
+        else:
+            await self._start(req, driver, self._connect_tcp(driver, addresses, None, host))
         if key.is_ssl and isinstance(option, Fingerprint):
             certificate = driver.get_extra_info("ssl_object").getpeercert(binary_form=True)
             try:
@@ -290,15 +290,21 @@ class UnixConnector(BaseConnector):
         self, req: ClientRequest, traces: list[Any], timeout: ClientTimeout
     ) -> ClientDriver:
         key = req.connection_key
-        context = context_for(key.ssl, self._protocols(key)) if key.is_ssl else None
         driver = self._make_driver(req)
-        opening = self._loop.create_unix_connection(
+        if key.is_ssl:
+            async with self._contexts.offering(key.ssl, self._protocols(key)) as context:
+                return await self._start(req, driver, self._connect_unix(driver, key, context))
+        return await self._start(req, driver, self._connect_unix(driver, key, None))
+
+    async def _connect_unix(
+        self, driver: ClientDriver, key: ConnectionKey, context: ssl_module.SSLContext | None
+    ) -> None:
+        await self._loop.create_unix_connection(
             lambda: driver,
             self._path,
             ssl=context,
-            server_hostname=(key.server_hostname or key.host) if context else None,
+            server_hostname=(key.server_hostname or key.host) if context is not None else None,
         )
-        return await self._start(req, driver, opening)
 
     def _connector_error(self, key: ConnectionKey, error: OSError) -> ClientConnectorError:
         return UnixClientConnectorError(self._path, key, error)

@@ -22,7 +22,7 @@ from collections import OrderedDict
 from collections.abc import Awaitable, Generator
 from dataclasses import replace
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 
 from plait_engine import Config, ErrorCode, Timeouts
 from plait_engine.engines import EngineName
@@ -37,13 +37,15 @@ from .client_exceptions import (
     ConnectionTimeoutError,
     ServerDisconnectedError,
 )
-from .client_tls import HTTP1_ONLY, HTTP2_ONLY
+from .client_tls import HTTP1_ONLY, HTTP2_ONLY, TLSContexts
 from .deadlines import DEFAULT_TIMEOUT, ClientTimeout
 from .driver import ALPN_PROTOCOLS
 from .helpers import _SENTINEL, sentinel
 
 if TYPE_CHECKING:
     from .client_reqrep import ClientRequest, ConnectionKey
+
+_Result = TypeVar("_Result")
 
 KEEP_ALIVE: Final = 15.0
 """Seconds after which an idle connection is closed."""
@@ -170,6 +172,7 @@ class BaseConnector:
         self._given_up: set[asyncio.Task[None]] = set()
         self._waiters: dict[ClientRequest, asyncio.Future[Assign[ClientRequest]]] = {}
         self._http1_keys: OrderedDict[ConnectionKey, None] = OrderedDict()
+        self._contexts = TLSContexts()
         self._configs: dict[tuple[object, ...], Config] = {}
         self._following = False
         self._timer: asyncio.TimerHandle | None = None
@@ -258,7 +261,9 @@ class BaseConnector:
             if not driver.shared:
                 return connection
             try:
-                await asyncio.shield(driver.settings)
+                waiter: asyncio.Future[None] = self._loop.create_future()
+                driver.settings.add_done_callback(lambda _: _finish(waiter))
+                await _in_time(waiter, req, timeout)
             except BaseException:
                 connection.release()
                 raise
@@ -291,11 +296,8 @@ class BaseConnector:
     async def _wait(self, req: ClientRequest, timeout: ClientTimeout) -> Assign[ClientRequest]:
         waiter: asyncio.Future[Assign[ClientRequest]] = self._loop.create_future()
         self._waiters[req] = waiter
-        clock = req.clock
-        if clock is not None:
-            clock.begin_waiting(waiter, timeout.connect or timeout.pool)
         try:
-            return await waiter
+            return await _in_time(waiter, req, timeout)
         except BaseException:
             now = self._loop.time()
             if waiter.done() and not waiter.cancelled() and waiter.exception() is None:
@@ -307,8 +309,6 @@ class BaseConnector:
             raise
         finally:
             self._waiters.pop(req, None)
-            if clock is not None:
-                clock.end_waiting()
 
     # -- what drivers report -----------------------------------------------------------
 
@@ -538,6 +538,25 @@ class BaseConnector:
             *(driver.wait_closed() for driver in list(self._alive)),
             return_exceptions=True,
         )
+
+
+async def _in_time(
+    waiter: asyncio.Future[_Result], req: ClientRequest, timeout: ClientTimeout
+) -> _Result:
+    """Await ``waiter`` under the deadlines of ``req``."""
+    clock = req.clock
+    if clock is None:
+        return await waiter
+    clock.begin_waiting(waiter, timeout.connect)
+    try:
+        return await waiter
+    finally:
+        clock.end_waiting()
+
+
+def _finish(waiter: asyncio.Future[None]) -> None:
+    if not waiter.done():
+        waiter.set_result(None)
 
 
 def _copy_error(error: BaseException) -> BaseException:

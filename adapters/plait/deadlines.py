@@ -31,7 +31,6 @@ class ClientTimeout:
         sock_connect: to set up a new connection: name, TCP and TLS.
         ceil_threshold: deadlines longer than this end on a whole second of the loop's
             clock, so that many of them fire together.
-        pool: waiting in the pool only (plait's own).
     """
 
     total: float | None = None
@@ -39,7 +38,6 @@ class ClientTimeout:
     sock_read: float | None = None
     sock_connect: float | None = None
     ceil_threshold: float = 5
-    pool: float | None = None
 
 
 DEFAULT_TIMEOUT: Final = ClientTimeout(total=5 * 60, sock_connect=30)

@@ -368,3 +368,28 @@ async def test_close_says_goodbye(session: plait.ClientSession) -> None:
         await (await session.get(server.url)).read()
         await session.close()
         await ended.wait()
+
+
+async def test_one_context_offers_different_protocols_at_once(
+    engine: EngineName, authority: Authority
+) -> None:
+    """A WebSocket wants HTTP/1.1 while a request on the same context wants HTTP/2."""
+    protocols: list[str | None] = []
+
+    async def script(connection: RawConnection) -> None:
+        protocol = connection.writer.get_extra_info("ssl_object").selected_alpn_protocol()
+        protocols.append(protocol)
+        await (h2(answer_all) if protocol == "h2" else always(OK))(connection)
+
+    async def open_websocket() -> None:
+        with pytest.raises(plait.WSServerHandshakeError):
+            await session.ws_connect(server.url)
+
+    connector = plait.TCPConnector(ssl=authority.client_context(), engine=engine)
+    async with (
+        raw_server(script, authority.server_context("h2", "http/1.1")) as server,
+        plait.ClientSession(connector=connector) as session,
+    ):
+        response, *_ = await asyncio.gather(session.get(server.url), open_websocket())
+        assert response.version == (2, 0)
+    assert sorted(map(str, protocols)) == ["h2", "http/1.1"]
