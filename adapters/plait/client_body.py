@@ -16,7 +16,7 @@ from .abc import AbstractStreamWriter
 from .client_exceptions import ClientConnectionResetError, ClientPayloadError
 from .compression_utils import make_compressor
 from .http_exceptions import ContentEncodingError
-from .streams import StreamReader
+from .streams import EMPTY_PAYLOAD, StreamReader
 
 if TYPE_CHECKING:
     from .client_driver import ClientExchange
@@ -43,7 +43,7 @@ class DecodedBody:
     """
 
     def __init__(self, exchange: ClientExchange, decoder: Decoder, limit: int) -> None:
-        self.reader = StreamReader(self, limit, loop=exchange.driver.loop)
+        self.reader: StreamReader = StreamReader(self, limit, loop=exchange.driver.loop)
         self.reader.total_compressed_bytes = 0
         self._exchange = exchange
         self._decoder = decoder
@@ -112,7 +112,8 @@ class DecodedBody:
             if self._complete:
                 if not self._empty:  # An empty body is not encoded, whatever its field says.
                     decoder.finish()
-                self.reader.feed_eof()
+                reader, self.reader = self.reader, EMPTY_PAYLOAD  # No cycle is left behind.
+                reader.feed_eof()
             return False
         if decoded:
             self.reader.feed_data(decoded)

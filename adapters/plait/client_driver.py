@@ -238,9 +238,12 @@ class ClientExchange(Exchange):
         "waiter",
     )
 
+    driver: ClientDriver
+
     def __init__(self, connection: Connection, request: ClientRequest, stream_id: int) -> None:
         super().__init__(connection.driver, stream_id)
-        self.connection = connection
+        self.connection: Connection | None = connection
+        """The place in the pool, until the exchange is over."""
         self.request = request
         self.head: Response | None = None
         self.accepted: Accept | None = None
@@ -316,7 +319,7 @@ class ClientExchange(Exchange):
         """Return the pieces that came, and acknowledge them."""
         pieces, self.pieces = self.pieces, []
         credit, self.credit = self.credit, 0
-        if credit and (not self.ended or self.connection.driver.shared):
+        if credit and (not self.ended or self.driver.shared):
             self.acknowledge(credit)
         return pieces
 
@@ -324,7 +327,6 @@ class ClientExchange(Exchange):
         """Put what came of the body, and what will come, into ``sink``."""
         pieces, self.pieces = self.pieces, []
         credit, self.credit = self.credit, 0
-        self.sink = sink
         for piece in pieces:
             size = min(len(piece), credit)
             credit -= size
@@ -335,6 +337,8 @@ class ClientExchange(Exchange):
             sink.feed_eof()
         elif self.exception is not None:
             sink.set_exception(self.exception)
+        else:
+            self.sink = sink
 
     # -- the ways to the end --------------------------------------------------------
 
@@ -386,15 +390,19 @@ class ClientExchange(Exchange):
         self.driver.forget(self)
         if self.clock is not None:
             self.clock.end_exchange()
-        self.connection.release()
+        connection, self.connection = self.connection, None  # No cycle is left behind.
+        if connection is not None:
+            connection.release()
         self.wake()
 
     def _tell(self) -> None:
         """Wake whoever waits for the head or the body."""
         _wake(self._head_waiter)
         _wake(self.waiter)
-        if self.sink is not None and self.exception is not None:
-            self.sink.set_exception(self.exception)
+        sink = self.sink
+        if sink is not None and self.exception is not None:
+            self.sink = None
+            sink.set_exception(self.exception)
 
     # -- hooks ------------------------------------------------------------------------
 
@@ -429,8 +437,9 @@ class ClientExchange(Exchange):
         if self.upload is not None:
             self.reset(ErrorCode.CANCEL)  # The server does not want the rest.
         self._finish()
-        if self.sink is not None:
-            self.sink.feed_eof()
+        sink, self.sink = self.sink, None
+        if sink is not None:
+            sink.feed_eof()
         _wake(self.waiter)
 
     def on_reset(self, event: StreamReset) -> None:
@@ -442,7 +451,7 @@ class ClientExchange(Exchange):
             head = self.head
             self.exception = error_of_reset(
                 event,
-                self.connection.driver.lost,
+                self.driver.lost,
                 disconnected=self.driver.engine.state in _OVER,
                 received=None if head is None else self.received,
                 expected=None if head is None else _content_length(head),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import gzip
 import warnings
 from collections.abc import AsyncIterator, Callable
 from typing import Any
@@ -448,6 +449,34 @@ async def test_close_fails_what_is_under_way(engine: EngineName) -> None:
             assert isinstance(result, plait.ClientConnectionError)
         with pytest.raises(RuntimeError, match="Session is closed"):
             await session.get(server.url)
+
+
+@pytest.mark.parametrize("packed", [False, True])
+@pytest.mark.parametrize("how", ["read", "stream"])
+async def test_requests_leave_no_cycles_behind(engine: EngineName, how: str, packed: bool) -> None:
+    body = gzip.compress(b"body") if packed else b"body"
+    head = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n" % len(body)
+    answer = head + (b"Content-Encoding: gzip\r\n" if packed else b"") + b"\r\n" + body
+
+    async def fetch(session: plait.ClientSession, url: str) -> None:
+        async with session.post(url, data=b"") as response:
+            assert await (response.read() if how == "read" else response.content.read()) == b"body"
+
+    async with raw_server(always(answer)) as server, plait.ClientSession(engine=engine) as session:
+        await fetch(session, server.url)
+        gc.collect()
+        gc.disable()
+        try:
+            for _ in range(10):
+                await fetch(session, server.url)
+            gc.set_debug(gc.DEBUG_SAVEALL)
+            gc.collect()
+            left = [item for item in gc.garbage if type(item).__module__.startswith("plait")]
+            assert not left
+        finally:
+            gc.set_debug(0)
+            gc.garbage.clear()
+            gc.enable()
 
 
 async def test_a_session_that_is_not_closed_warns() -> None:
