@@ -24,7 +24,7 @@ from dataclasses import replace
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 
-from plait_engine import Config, ErrorCode, Timeouts
+from plait_engine import Config, ErrorCode, Limits, Timeouts
 from plait_engine.engines import EngineName
 from plait_engine.policy.pool import Assign, Close, Connect, Pool, PoolClosedError, PoolEvent
 
@@ -55,6 +55,11 @@ MAX_HTTP1_KEYS: Final = 1024
 
 CLIENT_TIMEOUTS: Final = Timeouts(head=None, body=None, keep_alive=None, write=None, close=2.0)
 """Deadlines of requests are the session's, and those of idle connections the pool's."""
+
+
+CLIENT_LIMITS: Final = Limits(connection_window=Limits().max_connection_window)
+"""A response that nobody reads keeps its window full.  The connection's is wide enough from
+the start that some dozens of them do not stop the others."""
 
 
 class Connection:
@@ -454,6 +459,7 @@ class BaseConnector:
         config = self._configs.get(name)
         if config is None:
             config = Config(
+                limits=CLIENT_LIMITS,
                 timeouts=CLIENT_TIMEOUTS,
                 scheme="https" if key.is_ssl else "http",
                 random=os.urandom,

@@ -68,6 +68,7 @@ KEEP_ALIVE_PING: Final = b"plaitliv"
 """The payload of the PING after ``Timeouts.ping_interval`` of silence."""
 
 _MAX_DEBUG: Final = 128
+_PSEUDO_FIELDS: Final = 5  # they do not count: HTTP/1.1 has them in its first line
 
 
 def connection_error(message: str, code: ErrorCode = ErrorCode.PROTOCOL_ERROR) -> NoReturn:
@@ -144,7 +145,7 @@ class HTTP2Core(Connection):
         )
         self._decoder = Decoder(  # with the default table until our SETTINGS are acknowledged
             max_header_list_size=limits.max_header_list_size,
-            max_fields=limits.max_fields,
+            max_fields=limits.max_fields + _PSEUDO_FIELDS,
         )
         self._heads = HeadReader(config)
         self._block: tuple[int, int, list[bytes]] | None = None  # stream, flags, fragments
