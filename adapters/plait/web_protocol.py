@@ -187,6 +187,18 @@ class RequestHandler(Driver):
     ``manager`` is the server, which has the configuration.
     """
 
+    __slots__ = (
+        "_create_task",
+        "_max_running",
+        "_running",
+        "_seen_headers",
+        "_starting",
+        "access_logger",
+        "debug",
+        "logger",
+        "manager",
+    )
+
     def __init__(self, manager: Server, *, loop: asyncio.AbstractEventLoop) -> None:
         super().__init__(Role.SERVER, manager.config, loop=loop, engine=manager.engine)
         self.manager = manager
@@ -222,8 +234,13 @@ class RequestHandler(Driver):
         super().connection_made(transport)
 
     def connection_lost(self, exc: BaseException | None) -> None:
-        self.manager.connection_lost(self, exc)
         super().connection_lost(exc if isinstance(exc, Exception) else None)
+        self.manager.connection_lost(self, exc)
+
+    @property
+    def busy(self) -> bool:
+        """True while a handler runs."""
+        return bool(self._running)
 
     @property
     def connected(self) -> bool:
@@ -255,9 +272,10 @@ class RequestHandler(Driver):
             exchange.reset(ErrorCode.REFUSED_STREAM)
         self._starting.clear()
         if not await self._wait_for_handlers(timeout):
-            for exchange in self._running:
+            alive = [e for e in self._running if e.exception is None]
+            for exchange in alive:
                 exchange.content.set_exception(asyncio.CancelledError())
-            if not await self._wait_for_handlers(timeout):
+            if not alive or not await self._wait_for_handlers(timeout):
                 for exchange in self._running:
                     assert exchange.task is not None
                     exchange.task.cancel()
@@ -338,6 +356,8 @@ class RequestHandler(Driver):
             exchange.finish()
             if self._starting:
                 self.on_batch_end()
+            elif self.transport is None:
+                self.manager.handlers_done(self)
 
     async def _send(
         self, request: BaseRequest, exchange: ServerExchange, response: StreamResponse

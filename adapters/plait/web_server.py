@@ -104,6 +104,7 @@ class Server:
         self.tls_config = replace(self.config, scheme="https", detect_http2=False)
         self._loop = loop
         self._connections: dict[RequestHandler, None] = {}
+        """The open connections, and lost ones whose handlers still run."""
 
     @property
     def request_factory(self) -> RequestFactory:
@@ -118,7 +119,7 @@ class Server:
     @property
     def connections(self) -> list[RequestHandler]:
         """The open connections."""
-        return list(self._connections)
+        return [handler for handler in self._connections if handler.connected]
 
     def __call__(self) -> RequestHandler:
         """Make the protocol of a new connection."""
@@ -130,7 +131,13 @@ class Server:
 
     def connection_lost(self, handler: RequestHandler, exc: BaseException | None = None) -> None:
         """A connection ended."""
-        self._connections.pop(handler, None)
+        if not handler.busy:
+            self._connections.pop(handler, None)
+
+    def handlers_done(self, handler: RequestHandler) -> None:
+        """The last handler of a connection that ended before is done."""
+        if not handler.busy:
+            self._connections.pop(handler, None)
 
     def pre_shutdown(self) -> None:
         """Close idle connections, and the others when their requests are done."""
@@ -139,7 +146,7 @@ class Server:
 
     async def shutdown(self, timeout: float | None = None) -> None:
         """Wait for the handlers up to ``timeout`` seconds, then end every connection."""
-        await asyncio.gather(*(handler.shutdown(timeout) for handler in self.connections))
+        await asyncio.gather(*(handler.shutdown(timeout) for handler in list(self._connections)))
         self._connections.clear()
 
 
