@@ -24,17 +24,13 @@ Rules
 from __future__ import annotations
 
 import asyncio
-import enum
 import json
 import time
 import warnings
 import zlib
-from collections.abc import Iterator, MutableMapping
 from concurrent.futures import Executor
-from datetime import UTC, datetime, timedelta
-from email.utils import format_datetime
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, Final, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from multidict import CIMultiDict
 
@@ -43,18 +39,13 @@ from plait_engine import Response as Head
 
 from . import hdrs
 from .helpers import (
-    ETag,
-    HeadersMixin,
-    ResponseKey,
-    parse_http_date,
     rfc822_formatted_time,
     sentinel,
-    validate_etag_value,
 )
 from .http import SERVER_SOFTWARE
 from .http_writer import HttpVersion10, HttpVersion11
 from .typedefs import JSONBytesEncoder, JSONEncoder, LooseHeaders
-from .web_cookies import CookieMixin
+from .web_response_head import ContentCoding, ResponseHead, join_type
 
 if TYPE_CHECKING:
     from .web_protocol import ServerExchange
@@ -78,14 +69,6 @@ _NO_BODY_STATUSES: Final = frozenset({204, 304})
 _TEXT_PLAIN: Final = "text/plain; charset=utf-8"
 _JSON: Final = "application/json; charset=utf-8"
 _OCTETS: Final = "application/octet-stream"
-
-
-class ContentCoding(enum.Enum):
-    """The codings that a response can be compressed with, in the order of preference."""
-
-    deflate = "deflate"
-    gzip = "gzip"
-    identity = "identity"
 
 
 _WBITS: Final = {ContentCoding.deflate: zlib.MAX_WBITS, ContentCoding.gzip: 16 + zlib.MAX_WBITS}
@@ -115,31 +98,10 @@ class _PlainHeaders:
 _plain_headers: Final = _PlainHeaders()
 
 
-class StreamResponse(MutableMapping[str | ResponseKey[Any], Any], HeadersMixin, CookieMixin):
-    """A response whose body is written piece by piece.
+class StreamResponse(ResponseHead):
+    """A response whose body is written piece by piece; see ``ResponseHead``."""
 
-    Args:
-        status: the status code.
-        reason: the reason phrase of HTTP/1.1; the standard one by default.  Raises
-            ValueError when it has a CR or LF.
-        headers: header fields.
-    """
-
-    _status: int
-    # What most responses do not have is a default of the class, not of each instance.
-    _reason: str | None = None
-    _multidict: CIMultiDict[str] | None = None
-    _type: str | None = None
-    """Content-Type, while there is no ``_multidict``."""
-    _state: dict[str | ResponseKey[Any], Any] | None = None
-    _plain = False
-    _keep_alive: bool | None = None
-    _chunked = False
-    _compression = False
-    _compression_force: ContentCoding | None = None
-    _compression_strategy: int | None = None
     _compressor: zlib._Compress | None = None
-    _trailers: Headers = ()
     _request: BaseRequest | None = None
     _exchange: ServerExchange | None = None
     """Where the response goes, once it is prepared."""
@@ -147,22 +109,7 @@ class StreamResponse(MutableMapping[str | ResponseKey[Any], Any], HeadersMixin, 
     """The head that is ready and not yet sent."""
     _eof_sent = False
     _body_length = 0
-
-    def __init__(
-        self,
-        *,
-        status: int = 200,
-        reason: str | None = None,
-        headers: LooseHeaders | None = None,
-        _real_headers: CIMultiDict[str] | None = None,
-    ) -> None:
-        if _real_headers is not None:
-            self._multidict = _real_headers
-        elif headers is not None:
-            self._multidict = CIMultiDict(headers)
-        self.set_status(status, reason)
-
-    # -- status -------------------------------------------------------------------------
+    _trailers: Headers = ()
 
     @property
     def prepared(self) -> bool:
@@ -175,78 +122,20 @@ class StreamResponse(MutableMapping[str | ResponseKey[Any], Any], HeadersMixin, 
         return None if self._request is None else self._request.task
 
     @property
-    def status(self) -> int:
-        """The status code."""
-        return self._status
+    def body_length(self) -> int:
+        """Octets of body that were sent, after compression."""
+        return self._body_length
 
-    @property
-    def reason(self) -> str:
-        """The reason phrase."""
-        return _REASONS.get(self._status, "") if self._reason is None else self._reason
+    def __repr__(self) -> str:
+        if self._eof_sent:
+            info = "eof"
+        elif self._request is not None:
+            info = f"{self._request.method} {self._request.path} "
+        else:
+            info = "not prepared"
+        return f"<{type(self).__name__} {self.reason} {info}>"
 
-    def set_status(self, status: int, reason: str | None = None) -> None:
-        """Set status and reason; not after the head was made."""
-        self._check_unprepared("change the response status code")
-        self._status = int(status)
-        if reason is not None:
-            if "\r" in reason or "\n" in reason:
-                raise ValueError("Reason cannot contain \\r or \\n")
-            self._plain = False
-        self._reason = reason
-
-    def _check_unprepared(self, what: str) -> None:
-        if self._exchange is not None:
-            raise RuntimeError(f"Cannot {what} after the headers have been sent")
-
-    # -- framing and persistence ----------------------------------------------------------
-
-    @property
-    def keep_alive(self) -> bool | None:
-        """Whether the connection lives on; ``None``: not decided yet."""
-        return self._keep_alive
-
-    def force_close(self) -> None:
-        """Close an HTTP/1.1 connection after this response.  HTTP/2 has no such thing."""
-        self._plain = False
-        self._keep_alive = False
-
-    @property
-    def chunked(self) -> bool:
-        """Whether chunked coding was asked for."""
-        return self._chunked
-
-    def enable_chunked_encoding(self, chunk_size: int | None = None) -> None:
-        """Send the body without its length.
-
-        Raises RuntimeError when a Content-Length is set.  ``chunk_size`` is deprecated.
-        """
-        if chunk_size is not None:
-            warnings.warn("Chunk size is deprecated", DeprecationWarning, stacklevel=2)
-        if hdrs.CONTENT_LENGTH in self.headers:
-            raise RuntimeError("You can't enable chunked encoding when a content length is set")
-        self._chunked = True
-
-    @property
-    def compression(self) -> bool:
-        """Whether compression was asked for."""
-        return self._compression
-
-    def enable_compression(
-        self, force: bool | ContentCoding | None = None, strategy: int | None = None
-    ) -> None:
-        """Compress the body, with ``force`` or what the client accepts.
-
-        ``strategy`` is zlib's.  A boolean ``force`` is deprecated.
-        """
-        if isinstance(force, bool):
-            warnings.warn("Using boolean for force is deprecated", DeprecationWarning, stacklevel=2)
-            force = ContentCoding.deflate if force else None
-        elif force is not None and not isinstance(force, ContentCoding):
-            raise TypeError("force should be one of ContentCoding")
-        self._plain = False
-        self._compression = True
-        self._compression_force = force
-        self._compression_strategy = strategy
+    # -- sending ----------------------------------------------------------------------------
 
     def set_trailers(self, trailers: LooseHeaders) -> None:
         """Send ``trailers`` behind the body (RFC 9110 section 6.5).
@@ -258,112 +147,6 @@ class StreamResponse(MutableMapping[str | ResponseKey[Any], Any], HeadersMixin, 
             raise RuntimeError("Cannot set trailers after the end was sent")
         self._plain = False
         self._trailers = tuple(CIMultiDict(trailers).items())
-
-    # -- header fields ----------------------------------------------------------------------
-
-    @property
-    def headers(self) -> CIMultiDict[str]:
-        """The header fields."""
-        headers = self._multidict
-        if headers is None:
-            headers = self._multidict = CIMultiDict()
-            if self._type is not None:
-                headers["Content-Type"] = self._type
-        self._plain = False
-        return headers
-
-    @property
-    def _headers(self) -> CIMultiDict[str]:
-        """The header fields, for ``HeadersMixin``."""
-        return self.headers
-
-    @property
-    def body_length(self) -> int:
-        """Octets of body that were sent, after compression."""
-        return self._body_length
-
-    @property
-    def content_length(self) -> int | None:
-        """Content-Length, or ``None``; ``None`` removes it."""
-        return HeadersMixin.content_length.fget(self)  # type: ignore[attr-defined,no-any-return]  # mypy takes the property for its value
-
-    @content_length.setter
-    def content_length(self, value: int | None) -> None:
-        if value is None:
-            self.headers.pop(hdrs.CONTENT_LENGTH, None)
-            return
-        if self._chunked:
-            raise RuntimeError("You can't set content length when chunked encoding is enable")
-        self.headers[hdrs.CONTENT_LENGTH] = str(int(value))
-
-    @property
-    def content_type(self) -> str:
-        """The media type, ``application/octet-stream`` when none is set."""
-        return HeadersMixin.content_type.fget(self)  # type: ignore[attr-defined,no-any-return]  # likewise
-
-    @content_type.setter
-    def content_type(self, value: str) -> None:
-        self.headers[hdrs.CONTENT_TYPE] = _join_type(str(value), self.charset)
-
-    @property
-    def charset(self) -> str | None:
-        """The ``charset`` parameter of the media type; needs a media type to be set."""
-        return HeadersMixin.charset.fget(self)  # type: ignore[attr-defined,no-any-return]  # likewise
-
-    @charset.setter
-    def charset(self, value: str | None) -> None:
-        if hdrs.CONTENT_TYPE not in self.headers:
-            raise RuntimeError("Setting charset for no content type doesn't make sense")
-        charset = None if value is None else str(value).lower()
-        self.headers[hdrs.CONTENT_TYPE] = _join_type(self.content_type, charset)
-
-    @property
-    def last_modified(self) -> datetime | None:
-        """Last-Modified; takes a datetime, a timestamp, or a string as it stands."""
-        return parse_http_date(self.headers.get(hdrs.LAST_MODIFIED))
-
-    @last_modified.setter
-    def last_modified(self, value: float | datetime | str | None) -> None:
-        if value is None:
-            self.headers.pop(hdrs.LAST_MODIFIED, None)
-            return
-        if isinstance(value, int | float):
-            value = datetime.fromtimestamp(-(-value // 1), UTC)
-        elif isinstance(value, datetime):
-            value = value.astimezone(UTC) if value.tzinfo else value.replace(tzinfo=UTC)
-            if value.microsecond:
-                value = value.replace(microsecond=0) + timedelta(seconds=1)
-        elif not isinstance(value, str):
-            raise TypeError(f"Unsupported type for last_modified: {type(value).__name__}")
-        self.headers[hdrs.LAST_MODIFIED] = (
-            value if isinstance(value, str) else format_datetime(value, usegmt=True)
-        )
-
-    @property
-    def etag(self) -> ETag | None:
-        """The entity tag; takes an ``ETag`` or the text of a strong one."""
-        value = self.headers.get(hdrs.ETAG)
-        if not value:
-            return None
-        if value == "*":
-            return ETag(value="*")
-        return ETag(value=value.removeprefix("W/")[1:-1], is_weak=value.startswith("W/"))
-
-    @etag.setter
-    def etag(self, value: ETag | str | None) -> None:
-        if value is None:
-            self.headers.pop(hdrs.ETAG, None)
-            return
-        tag = ETag(value) if isinstance(value, str) else value
-        if not isinstance(tag, ETag):
-            raise ValueError(
-                f"Unsupported etag type: {type(value)}. etag must be str, ETag or None"
-            )
-        validate_etag_value(tag.value)
-        weak = "W/" if tag.is_weak else ""
-        self.headers[hdrs.ETAG] = "*" if tag.value == "*" else f'{weak}"{tag.value}"'
-
-    # -- sending ----------------------------------------------------------------------------
 
     async def prepare(self, request: BaseRequest) -> None:
         """Make the head for ``request`` and send it.
@@ -523,57 +306,6 @@ class StreamResponse(MutableMapping[str | ResponseKey[Any], Any], HeadersMixin, 
             return ()
         return self._trailers
 
-    # -- mapping ------------------------------------------------------------------------------
-
-    @overload
-    def __getitem__(self, key: ResponseKey[_T]) -> _T: ...
-    @overload
-    def __getitem__(self, key: str) -> Any: ...
-    def __getitem__(self, key: str | ResponseKey[_T]) -> Any:
-        return self._storage[key]
-
-    @overload
-    def __setitem__(self, key: ResponseKey[_T], value: _T) -> None: ...
-    @overload
-    def __setitem__(self, key: str, value: Any) -> None: ...
-    def __setitem__(self, key: str | ResponseKey[_T], value: Any) -> None:
-        self._storage[key] = value
-
-    def __delitem__(self, key: str | ResponseKey[Any]) -> None:
-        del self._storage[key]
-
-    def __len__(self) -> int:
-        return len(self._storage)
-
-    def __iter__(self) -> Iterator[str | ResponseKey[Any]]:
-        return iter(self._storage)
-
-    @property
-    def _storage(self) -> dict[str | ResponseKey[Any], Any]:
-        state = self._state
-        if state is None:
-            state = self._state = {}
-        return state
-
-    # A response equals only itself, empty or not, and is true.
-    def __hash__(self) -> int:
-        return id(self)
-
-    def __eq__(self, other: object) -> bool:
-        return self is other
-
-    def __bool__(self) -> bool:
-        return True
-
-    def __repr__(self) -> str:
-        if self._eof_sent:
-            info = "eof"
-        elif self._request is not None:
-            info = f"{self._request.method} {self._request.path} "
-        else:
-            info = "not prepared"
-        return f"<{type(self).__name__} {self.reason} {info}>"
-
 
 class Response(StreamResponse):
     """A response with a body that is known beforehand.
@@ -645,9 +377,9 @@ class Response(StreamResponse):
                     "passing both Content-Type header and content_type or charset params"
                     " is forbidden"
                 )
-            self._multidict[hdrs.CONTENT_TYPE] = _join_type(content_type, charset)
+            self._multidict[hdrs.CONTENT_TYPE] = join_type(content_type, charset)
         else:
-            self._type = _join_type(content_type, charset)
+            self._type = join_type(content_type, charset)
 
     def _set_text(self, text: str, content_type: str | None, charset: str | None) -> None:
         if not isinstance(text, str):
@@ -771,10 +503,6 @@ class Response(StreamResponse):
 
     def _wants_type(self) -> bool:
         return bool(self._body)
-
-
-def _join_type(content_type: str, charset: str | None) -> str:
-    return content_type if charset is None else f"{content_type}; charset={charset}"
 
 
 def json_response(
