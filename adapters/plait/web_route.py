@@ -1,0 +1,329 @@
+"""Routes: a method, its handler, and what the router says when it has found one.
+
+A route belongs to a resource (see ``web_urldispatcher``); a ``SystemRoute`` belongs to none
+and answers with an error.  A ``UrlMappingMatchInfo`` is a route with the variables of the
+path and the applications around it: what ``request.match_info`` is.
+"""
+
+from __future__ import annotations
+
+import abc
+import inspect
+import warnings
+from collections.abc import Awaitable, Callable, Generator
+from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
+
+from yarl import URL
+
+from plait_engine.routing import Params
+
+from . import hdrs
+from .abc import AbstractMatchInfo, AbstractView
+from .http_writer import HttpVersion10
+from .typedefs import Handler
+from .web_exceptions import HTTPException, HTTPExpectationFailed, HTTPMethodNotAllowed
+from .web_response import StreamResponse
+
+if TYPE_CHECKING:
+    from .web_app import Application
+    from .web_request import Request
+    from .web_urldispatcher import AbstractResource
+
+__all__ = (
+    "AbstractRoute",
+    "MatchInfoError",
+    "ResourceRoute",
+    "SystemRoute",
+    "UrlMappingMatchInfo",
+    "View",
+)
+
+ExpectHandler: TypeAlias = Callable[["Request"], Awaitable[StreamResponse | None]]
+
+
+class AbstractRoute(abc.ABC):
+    """A method and its handler.
+
+    Raises TypeError for a handler that cannot be called; one that is no coroutine function
+    is deprecated.
+    """
+
+    def __init__(
+        self,
+        method: str,
+        handler: Handler | type[AbstractView],
+        *,
+        expect_handler: ExpectHandler | None = None,
+        resource: AbstractResource | None = None,
+    ) -> None:
+        self._method = method
+        self._handler = _as_handler(handler)
+        self._expect_handler = expect_handler
+        self._resource = resource
+
+    @property
+    def method(self) -> str:
+        """The method, ``*`` for any."""
+        return self._method
+
+    @property
+    def handler(self) -> Handler:
+        """The handler."""
+        return self._handler
+
+    @property
+    @abc.abstractmethod
+    def name(self) -> str | None:
+        """The name of the resource."""
+
+    @property
+    def resource(self) -> AbstractResource | None:
+        """The resource that the route belongs to."""
+        return self._resource
+
+    @abc.abstractmethod
+    def get_info(self) -> dict[str, Any]:
+        """Return a description of the path, of any shape."""
+
+    @abc.abstractmethod
+    def url_for(self, *args: str, **kwargs: str) -> URL:
+        """Return the URL for these variables."""
+
+    async def handle_expect_header(self, request: Request) -> StreamResponse | None:
+        """Answer to ``Expect``: with a response, or ``None`` to go on."""
+        if self._expect_handler is None:
+            check_expectation(request)
+            return None
+        return await self._expect_handler(request)
+
+
+def check_expectation(request: Request) -> None:
+    """Refuse any expectation but 100-continue (RFC 9110 section 10.1.1).
+
+    Raises HTTPExpectationFailed.
+    """
+    expect = request.headers.get(hdrs.EXPECT, "100-continue")
+    if request.version != HttpVersion10 and expect.lower() != "100-continue":
+        raise HTTPExpectationFailed(text=f"Unknown Expect: {expect}")
+
+
+def _as_handler(handler: Handler | type[AbstractView]) -> Handler:
+    """Return a function that takes a request and returns an awaitable."""
+    if inspect.iscoroutinefunction(handler):
+        return handler
+    if isinstance(handler, type) and issubclass(handler, AbstractView):
+        return _view_handler(handler)
+    if not callable(handler):
+        raise TypeError(f"Only async functions are allowed as web-handlers, got {handler!r}")
+    if not inspect.iscoroutinefunction(getattr(handler, "__call__", None)):  # noqa: B004  # the method, not whether there is one
+        warnings.warn(
+            "Bare functions are deprecated, use async ones", DeprecationWarning, stacklevel=5
+        )
+    return _bare_handler(handler)
+
+
+def _view_handler(view: type[AbstractView]) -> Handler:
+    async def handler(request: Request) -> StreamResponse:
+        return await view(request)
+
+    return handler
+
+
+def _bare_handler(function: Callable[[Request], Any]) -> Handler:
+    async def handler(request: Request) -> StreamResponse:
+        result = function(request)
+        if inspect.isawaitable(result):
+            result = await result
+        assert isinstance(result, StreamResponse)
+        return result
+
+    return handler
+
+
+class UrlMappingMatchInfo(dict[str, str], AbstractMatchInfo):
+    """What the router found: the path's variables, the route, and the applications."""
+
+    __slots__ = ("_apps", "_current_app", "_frozen", "_route")
+
+    def __init__(self, match_dict: dict[str, str], route: AbstractRoute) -> None:
+        super().__init__(match_dict)
+        self._route = route
+        self._apps: list[Application] = []
+        self._current_app: Application | None = None
+        self._frozen = False
+
+    @property
+    def handler(self) -> Handler:
+        """The handler of the route."""
+        return self._route.handler
+
+    @property
+    def route(self) -> AbstractRoute:
+        """The route."""
+        return self._route
+
+    @property
+    def expect_handler(self) -> ExpectHandler:
+        """What answers to ``Expect``."""
+        return self._route.handle_expect_header
+
+    @property
+    def http_exception(self) -> HTTPException | None:
+        """The error to answer with, when nothing matches."""
+        return None
+
+    def get_info(self) -> dict[str, Any]:
+        """Return a description of the route's path."""
+        return self._route.get_info()
+
+    @property
+    def apps(self) -> tuple[Application, ...]:
+        """The applications on the way to the handler, the outermost first."""
+        return tuple(self._apps)
+
+    def add_app(self, app: Application) -> None:
+        """Put ``app`` around the others.  Raises RuntimeError when frozen."""
+        if self._frozen:
+            raise RuntimeError("Cannot change apps stack after .freeze() call")
+        if self._current_app is None:
+            self._current_app = app
+        self._apps.insert(0, app)
+
+    @property
+    def current_app(self) -> Application:
+        """The application whose code runs now."""
+        assert self._current_app is not None
+        return self._current_app
+
+    @current_app.setter
+    def current_app(self, app: Application) -> None:
+        if app not in self._apps:
+            raise RuntimeError(f"Expected one of the following apps {self._apps!r}, got {app!r}")
+        self._current_app = app
+
+    def freeze(self) -> None:
+        """Take no more applications."""
+        self._frozen = True
+
+    def __repr__(self) -> str:
+        return f"<MatchInfo {super().__repr__()}: {self._route}>"
+
+
+class MatchInfoError(UrlMappingMatchInfo):
+    """What the router found is an error."""
+
+    __slots__ = ("_exception",)
+
+    def __init__(self, http_exception: HTTPException) -> None:
+        self._exception = http_exception
+        super().__init__({}, SystemRoute(http_exception))
+
+    @property
+    def http_exception(self) -> HTTPException | None:
+        """The error to answer with."""
+        return self._exception
+
+    def __repr__(self) -> str:
+        return f"<MatchInfoError {self._exception.status}: {self._exception.reason}>"
+
+
+class SystemRoute(AbstractRoute):
+    """Answers with an error."""
+
+    def __init__(self, http_exception: HTTPException) -> None:
+        super().__init__(hdrs.METH_ANY, self._handle)
+        self._http_exception = http_exception
+
+    async def _handle(self, request: Request) -> NoReturn:
+        raise self._http_exception
+
+    @property
+    def name(self) -> str | None:
+        """It has none."""
+        return None
+
+    @property
+    def status(self) -> int:
+        """The status of the error."""
+        return self._http_exception.status
+
+    @property
+    def reason(self) -> str:
+        """The reason phrase of the error."""
+        return self._http_exception.reason
+
+    def url_for(self, *args: str, **kwargs: str) -> URL:
+        """It has none: raises RuntimeError."""
+        raise RuntimeError(".url_for() is not allowed for SystemRoute")
+
+    def get_info(self) -> dict[str, Any]:
+        """Return the error."""
+        return {"http_exception": self._http_exception}
+
+    def __repr__(self) -> str:
+        return f"<SystemRoute {self.status}: {self.reason}>"
+
+
+class ResourceRoute(AbstractRoute):
+    """A route of a resource."""
+
+    _chain: Callable[[Request], Awaitable[StreamResponse]] | None = None
+    """The handler inside the middlewares of the applications, once it was composed."""
+    _prepare_apps: tuple[Application, ...] = ()
+    """Of those applications the ones with ``on_response_prepare``."""
+
+    def __init__(
+        self,
+        method: str,
+        handler: Handler | type[AbstractView],
+        resource: AbstractResource,
+        *,
+        expect_handler: ExpectHandler | None = None,
+    ) -> None:
+        super().__init__(method, handler, expect_handler=expect_handler, resource=resource)
+
+    @property
+    def name(self) -> str | None:
+        """The name of the resource."""
+        return None if self._resource is None else self._resource.name
+
+    def url_for(self, *args: str, **kwargs: str) -> URL:
+        """Return the URL for these variables."""
+        assert self._resource is not None
+        return self._resource.url_for(*args, **kwargs)
+
+    def get_info(self) -> dict[str, Any]:
+        """Return a description of the resource."""
+        assert self._resource is not None
+        return self._resource.get_info()
+
+    def match_info(self, params: Params, apps: tuple[Application, ...]) -> UrlMappingMatchInfo:
+        """Return the match of this route inside ``apps``."""
+        match_info = UrlMappingMatchInfo(params, self)
+        for app in reversed(apps):
+            match_info.add_app(app)
+        match_info.freeze()
+        return match_info
+
+    def __repr__(self) -> str:
+        return f"<ResourceRoute [{self.method}] {self._resource} -> {self.handler!r}"
+
+
+class View(AbstractView):
+    """A class with a method for each HTTP method: ``async def get(self)``.
+
+    Raises HTTPMethodNotAllowed for a method that it does not have.
+    """
+
+    def __await__(self) -> Generator[Any, None, StreamResponse]:
+        return self._dispatch().__await__()
+
+    async def _dispatch(self) -> StreamResponse:
+        method = self.request.method
+        handler = getattr(self, method.lower(), None) if method in hdrs.METH_ALL else None
+        if handler is None:
+            allowed = {name for name in hdrs.METH_ALL if hasattr(self, name.lower())}
+            raise HTTPMethodNotAllowed(method, allowed)
+        response = await handler()
+        assert isinstance(response, StreamResponse)
+        return response
