@@ -13,7 +13,7 @@ Rules
   more handlers run than ``Limits.max_concurrent_streams``: what counts is handlers, not
   open streams, since a reset stream's handler goes on (CVE-2023-44487).
 * A client that goes away, or resets a stream, does not cancel the handler unless
-  ``handler_cancellation`` says so.  Reading the content and writing the response then
+  ``handler_cancellation`` says so; then the end of its input does, too.  Reading the content and writing the response then
   raise; what the handler raises because of that is nobody's error.
 * A request that the engine refuses is answered by the engine and seen by no handler.
 * When the response is complete and the content is not, the rest is not wanted (RFC 9113
@@ -236,6 +236,16 @@ class RequestHandler(Driver):
     def connection_lost(self, exc: BaseException | None) -> None:
         super().connection_lost(exc if isinstance(exc, Exception) else None)
         self.manager.connection_lost(self, exc)
+
+    def eof_received(self) -> bool:
+        keep_open = super().eof_received()
+        if self.manager.handler_cancellation:
+            # A client that goes away looks like one that has only said all it had to say.
+            # Who asked for cancellation wants the first to be noticed at once.
+            for exchange in self._running:
+                if exchange.task is not None:
+                    exchange.task.cancel()
+        return keep_open
 
     @property
     def busy(self) -> bool:

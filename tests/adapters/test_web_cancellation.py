@@ -1,0 +1,113 @@
+"""What a handler notices of a client that goes away, with and without handler_cancellation."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+
+from plait import web
+
+pytestmark = pytest.mark.anyio
+
+REQUEST = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
+
+
+class Handler:
+    """Waits until it is released or cancelled, and tells which."""
+
+    def __init__(self) -> None:
+        self.started = asyncio.Event()
+        self.release = asyncio.Event()
+        self.outcome: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+
+    async def __call__(self, request: web.Request) -> web.Response:
+        self.started.set()
+        try:
+            await self.release.wait()
+        except asyncio.CancelledError:
+            self.outcome.set_result("cancelled")
+            raise
+        self.outcome.set_result("released")
+        return web.Response(text="done")
+
+
+@asynccontextmanager
+async def serve(handler: Handler, *, handler_cancellation: bool) -> AsyncIterator[int]:
+    app = web.Application()
+    app.router.add_get("/", handler)
+    runner = web.AppRunner(app, handler_cancellation=handler_cancellation)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    try:
+        yield runner.addresses[0][1]
+    finally:
+        await runner.cleanup()
+
+
+async def test_a_client_that_half_closes_gets_its_answer() -> None:
+    handler = Handler()
+    async with serve(handler, handler_cancellation=False) as port:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(REQUEST)
+        writer.write_eof()
+        await handler.started.wait()
+        handler.release.set()
+        answer = await asyncio.wait_for(reader.read(), 10)
+        assert answer.startswith(b"HTTP/1.1 200 OK\r\n")
+        assert answer.endswith(b"done")
+        writer.close()
+        await writer.wait_closed()
+
+
+async def test_a_client_that_leaves_does_not_cancel_by_default() -> None:
+    handler = Handler()
+    async with serve(handler, handler_cancellation=False) as port:
+        _, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(REQUEST)
+        await handler.started.wait()
+        writer.transport.abort()
+        handler.release.set()
+        assert await asyncio.wait_for(handler.outcome, 10) == "released"
+
+
+@pytest.mark.parametrize("how", ["close", "abort"])
+async def test_a_client_that_leaves_cancels_where_that_is_wanted(how: str) -> None:
+    handler = Handler()
+    async with serve(handler, handler_cancellation=True) as port:
+        _, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(REQUEST)
+        await handler.started.wait()
+        if how == "abort":
+            writer.transport.abort()
+        else:
+            writer.close()
+            await writer.wait_closed()
+        assert await asyncio.wait_for(handler.outcome, 10) == "cancelled"
+
+
+@pytest.mark.parametrize(
+    ("expect", "version", "status"),
+    [
+        ("100-continue", "1.1", b"200"),
+        ("100-Continue", "1.1", b"200"),
+        ("foo", "1.1", b"417"),
+        ("foo", "1.0", b"200"),
+        ("100-continue, 100-continue", "1.1", b"417"),
+    ],
+)
+async def test_expectations(expect: str, version: str, status: bytes) -> None:
+    """RFC 9110 section 10.1.1; attack S84."""
+    handler = Handler()
+    handler.release.set()
+    async with serve(handler, handler_cancellation=False) as port:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        head = f"GET / HTTP/{version}\r\nHost: a\r\nConnection: close\r\nExpect: {expect}\r\n\r\n"
+        writer.write(head.encode())
+        answer = await asyncio.wait_for(reader.read(), 10)
+        assert answer.split()[1] == status
+        writer.close()
+        await writer.wait_closed()
