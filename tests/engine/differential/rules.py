@@ -13,6 +13,7 @@ import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
+from plait_engine.testing.frames import PREFACE
 from tests.engine.differential.harness import Message, Outcome
 
 Condition = Callable[[bytes, Outcome, Outcome], bool]
@@ -323,5 +324,82 @@ RESPONSE_RULES = (
         "A response whose last transfer coding is not chunked ends with the connection.  h11"
         " refuses every coding but chunked.",
         unknown_coding,
+    ),
+)
+
+
+# -- HTTP/2 -----------------------------------------------------------------------------------
+
+
+def frame_types(octets: bytes) -> set[int]:
+    """Return the types of the frames in ``octets``, as far as they can be split."""
+    types: set[int] = set()
+    start = len(PREFACE)
+    while start + 9 <= len(octets):
+        types.add(octets[start + 3])
+        start += 9 + int.from_bytes(octets[start : start + 3])
+    return types
+
+
+def kept_apart(native: Outcome, reference: Outcome) -> bool:
+    """The reference gave up the connection where native gave up a stream and went on."""
+    return (
+        native.failed
+        and reference.failed
+        and all(
+            key in native.messages and is_prefix(message, native.messages[key])
+            for key, message in reference.messages.items()
+        )
+    )
+
+
+def left_early(octets: bytes, native: Outcome, reference: Outcome) -> bool:
+    """Native has fewer messages, the first ones of the reference's, and saw a GOAWAY."""
+    return 0x7 in frame_types(octets) and all(
+        key in reference.messages and is_prefix(message, reference.messages[key])
+        for key, message in native.messages.items()
+    )
+
+
+def took_no_notice(octets: bytes, native: Outcome, reference: Outcome) -> bool:
+    """The reference failed where there is a frame type that RFC 9113 does not have."""
+    return (
+        reference.failed
+        and any(kind > 0x9 for kind in frame_types(octets))
+        and all(
+            key in native.messages and is_prefix(message, native.messages[key])
+            for key, message in reference.messages.items()
+        )
+    )
+
+
+HTTP2_RULES = (
+    Rule(
+        "extension-frames",
+        "RFC 9113 section 5.5",
+        "Frames of unknown types are ignored.  hyperframe knows ALTSVC and checks it.",
+        took_no_notice,
+    ),
+    Rule(
+        "goaway-ends-idle",
+        "RFC 9113 section 6.8",
+        "A peer that has sent GOAWAY opens no more streams.  Native closes the connection as"
+        " soon as nothing is open; the reference goes on reading.",
+        left_early,
+    ),
+    Rule(
+        "malformed-is-a-stream-error",
+        "RFC 9113 section 8.1.1",
+        "A malformed message is a stream error: native resets the stream and goes on.  h2"
+        " raises after a part of the header block went into its table, so that the reference"
+        " must end the connection.",
+        lambda octets, native, reference: kept_apart(native, reference),
+    ),
+    Rule(
+        "stricter-messages",
+        "RFC 9113 sections 8.2 and 8.3",
+        "Native refuses what h2 lets through: control characters in values, an authority or a"
+        " path that no http URI has, a body that does not fit Content-Length at its end.",
+        lambda octets, native, reference: strict(native, reference),
     ),
 )

@@ -1,0 +1,53 @@
+"""The same frames of a server, whole and damaged, into the native and the reference client."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from plait_engine import Config, EndOfMessage, Request, Role, create_connection
+from plait_engine.testing import Fragmenter, counting_random, whole
+from plait_engine.testing.strategies import fragmenters, http2_server_frames, mutated
+from tests.engine.differential import rules
+from tests.engine.differential.conftest import budget
+from tests.engine.differential.harness import Outcome, Run
+
+CONFIG = Config(random=counting_random)
+
+streams = http2_server_frames().map(b"".join)
+odd_streams = http2_server_frames(odd=True).map(b"".join)
+
+
+def fetch(engine: str, octets: bytes, fragment: Fragmenter) -> Outcome:
+    """Send two requests, then take ``octets`` for the answers."""
+    run = Run(create_connection(Role.CLIENT, "h2", CONFIG, engine=engine), fragment)
+    for stream_id in (1, 3):
+        run.endpoint.send(
+            Request(stream_id, "GET", "http", "example.org", "/", []), EndOfMessage(stream_id)
+        )
+    run.receive(octets)
+    return run.finish()
+
+
+def compare(octets: bytes, fragment: Fragmenter) -> None:
+    native = fetch("native", octets, fragment)
+    reference = fetch("reference", octets, whole)
+    rules.compare(rules.HTTP2_RULES, b"\0" * len(rules.PREFACE) + octets, native, reference)
+
+
+@budget(150)
+@given(streams, fragmenters())
+def test_valid_frames(octets: bytes, fragment: Fragmenter) -> None:
+    compare(octets, fragment)
+
+
+@budget(150)
+@given(odd_streams, fragmenters())
+def test_odd_frames(octets: bytes, fragment: Fragmenter) -> None:
+    compare(octets, fragment)
+
+
+@budget(300)
+@given(mutated(st.one_of(streams, odd_streams)), fragmenters())
+def test_damaged_frames(octets: bytes, fragment: Fragmenter) -> None:
+    compare(octets, fragment)
