@@ -3,8 +3,9 @@
 Strategy
 --------
 h2 encodes, decodes and keeps the state of streams; ``http2_machine`` steps around what it
-does wrong, ``http2_reading`` turns its events into ours.  This class keeps what h2 leaves to its user: a send queue, timers, the drain, and
-the answer to what is wrong with one stream.
+does wrong, ``http2_reading`` turns its events into ours.  This class keeps what h2 leaves
+to its user: a send queue, timers, the drain, and the answer to what is wrong with one
+stream.
 
 *Commands are atomic*: every event is checked against a copy of the stream's facts before
 the first one reaches h2.
