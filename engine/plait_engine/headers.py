@@ -22,7 +22,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 Headers: TypeAlias = Sequence[tuple[str, str]]
 """A header or trailer section: ``(name, value)`` pairs in order."""
@@ -76,3 +76,47 @@ def tokens(value: str) -> Iterator[str]:
 def has_token(headers: Headers, name: str, token: str) -> bool:
     """Tell whether the list-valued field ``name`` (in lower case) contains ``token``."""
     return any(token in tokens(value) for value in get_all(headers, name))
+
+
+FORBIDDEN_TRAILERS: Final = frozenset(
+    {
+        "transfer-encoding",
+        "content-length",
+        "host",
+        "connection",
+        "keep-alive",
+        "proxy-connection",
+        "upgrade",
+        "te",
+        "trailer",
+        "expect",
+        "max-forwards",
+        "cache-control",
+        "pragma",
+        "range",
+        "if-match",
+        "if-none-match",
+        "if-modified-since",
+        "if-unmodified-since",
+        "if-range",
+        "authorization",
+        "proxy-authorization",
+        "www-authenticate",
+        "proxy-authenticate",
+        "cookie",
+        "set-cookie",
+        "content-encoding",
+        "content-type",
+        "content-range",
+        "age",
+        "expires",
+        "date",
+        "location",
+        "retry-after",
+        "vary",
+        "warning",
+    }
+)
+"""Fields that must not be trailers, in lower case (RFC 9110 section 6.5.1): framing, routing,
+request modifiers, authentication, response control, and what says how to read the content.
+Received, they are dropped; sending them is refused."""

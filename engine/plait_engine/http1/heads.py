@@ -25,7 +25,14 @@ from typing import Final, NamedTuple
 
 from plait_engine.config import Limits
 from plait_engine.errors import RemoteProtocolError
-from plait_engine.headers import Headers, decode, find_bad_value_char, is_token, tokens
+from plait_engine.headers import (
+    FORBIDDEN_TRAILERS,
+    Headers,
+    decode,
+    find_bad_value_char,
+    is_token,
+    tokens,
+)
 
 from . import grammar
 
@@ -53,48 +60,6 @@ SINGLETON_FIELDS: Final = frozenset(
 """Fields that a request has once: they are no lists (RFC 9110 section 5.3), and two lines
 that disagree are how one recipient is made to read what another did not.  Of
 Transfer-Encoding, which is a list, a client has no use for two."""
-
-FORBIDDEN_TRAILERS: Final = frozenset(
-    {
-        # RFC 9110 section 6.5.1: framing, routing, request modifiers, authentication,
-        # and what says how to read the content.
-        "transfer-encoding",
-        "content-length",
-        "host",
-        "connection",
-        "keep-alive",
-        "proxy-connection",
-        "upgrade",
-        "te",
-        "trailer",
-        "expect",
-        "max-forwards",
-        "cache-control",
-        "pragma",
-        "range",
-        "if-match",
-        "if-none-match",
-        "if-modified-since",
-        "if-unmodified-since",
-        "if-range",
-        "authorization",
-        "proxy-authorization",
-        "www-authenticate",
-        "proxy-authenticate",
-        "cookie",
-        "set-cookie",
-        "content-encoding",
-        "content-type",
-        "content-range",
-        "age",
-        "expires",
-        "date",
-        "location",
-        "retry-after",
-        "vary",
-        "warning",
-    }
-)
 
 
 class RequestLine(NamedTuple):

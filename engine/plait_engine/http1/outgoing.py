@@ -24,11 +24,17 @@ from typing import Final, NamedTuple
 
 from plait_engine.errors import LocalProtocolError
 from plait_engine.events import Data, EndOfMessage, Sendable
-from plait_engine.headers import Headers, encode, find_bad_value_char, is_token, tokens
+from plait_engine.headers import (
+    FORBIDDEN_TRAILERS,
+    Headers,
+    encode,
+    find_bad_value_char,
+    is_token,
+    tokens,
+)
 
 from . import grammar
 from .framing import Framing
-from .heads import FORBIDDEN_TRAILERS
 
 FRAMING_FIELDS: Final = frozenset({"content-length", "transfer-encoding"})
 LAST_CHUNK: Final = b"0\r\n\r\n"

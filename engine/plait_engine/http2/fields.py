@@ -116,28 +116,6 @@ NAMES: Final[dict[str, int]] = {
     "priority": _PRIORITY,
 }
 
-# RFC 9110 section 6.5.1: framing, routing, authentication, request modifiers, and what says
-# how to process the content.
-FORBIDDEN_TRAILERS: Final = frozenset(
-    {
-        "authorization",
-        "cache-control",
-        "content-encoding",
-        "content-length",
-        "content-range",
-        "content-type",
-        "cookie",
-        "expect",
-        "host",
-        "max-forwards",
-        "proxy-authorization",
-        "range",
-        "set-cookie",
-        "te",
-        "trailer",
-    }
-)
-
 
 class Section:
     """A valid section without pseudo-header fields.

@@ -26,11 +26,10 @@ from typing import Final, TypeAlias
 from plait_engine import headers as header_text
 from plait_engine.errors import LocalProtocolError
 from plait_engine.events import Request
-from plait_engine.headers import Headers, find_bad_value_char, is_token
+from plait_engine.headers import FORBIDDEN_TRAILERS, Headers, find_bad_value_char, is_token
 
 from .fields import (
     FORBIDDEN,
-    FORBIDDEN_TRAILERS,
     HOST,
     LENGTH,
     NAMES,

@@ -33,9 +33,9 @@ import re
 from typing import Final
 
 from plait_engine.config import Config
-from plait_engine.headers import Headers, is_token
+from plait_engine.headers import FORBIDDEN_TRAILERS, Headers, is_token
 
-from .fields import FORBIDDEN_TRAILERS, Fields, Section, malformed, read_section
+from .fields import Fields, Section, malformed, read_section
 from .streams import NO_LENGTH
 
 # RFC 9113 section 8.3.1, RFC 3986 section 3.3: no white space, fragment or raw octets.

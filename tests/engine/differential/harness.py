@@ -62,7 +62,7 @@ class Outcome:
     failed: bool = False
     """The connection ended because the peer broke the protocol."""
 
-    def comparable(self) -> object:
+    def comparable(self) -> tuple[object, ...]:
         messages = [(key, self.messages[key].comparable()) for key in sorted(self.messages)]
         return (messages, self.refused, self.failed)
 
