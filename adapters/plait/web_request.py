@@ -23,12 +23,12 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Iterator, Mapping, MutableMapping
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
 from http.cookies import SimpleCookie
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Final, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 from urllib.parse import parse_qsl
 
 from multidict import CIMultiDict, CIMultiDictProxy, MultiDict, MultiDictProxy
@@ -44,12 +44,12 @@ from .helpers import (
     _SENTINEL,
     ChainMapProxy,
     HeadersMixin,
-    RequestKey,
     parse_http_date,
     reify,
     sentinel,
 )
 from .http_writer import VERSIONS, HttpVersion, HttpVersion10
+from .keyed_state import KeyedState
 from .streams import EMPTY_PAYLOAD, StreamReader
 from .typedefs import JSONDecoder, LooseHeaders, RawHeaders, StrOrURL
 from .web_exceptions import HTTPRequestEntityTooLarge, HTTPUnsupportedMediaType
@@ -67,7 +67,7 @@ _T = TypeVar("_T")
 _FORM_TYPES: Final = frozenset({"", "application/x-www-form-urlencoded"})
 
 
-class BaseRequest(MutableMapping[str | RequestKey[Any], Any], HeadersMixin):
+class BaseRequest(KeyedState, HeadersMixin):
     """A request; the server makes it.
 
     Args:
@@ -81,7 +81,6 @@ class BaseRequest(MutableMapping[str | RequestKey[Any], Any], HeadersMixin):
         {hdrs.METH_PATCH, hdrs.METH_POST, hdrs.METH_PUT, hdrs.METH_TRACE, hdrs.METH_DELETE}
     )
 
-    _state: dict[str | RequestKey[Any], Any] | None = None
     _read_bytes: bytes | None = None
     _post: MultiDictProxy[str] | None = None
     _prepare_apps: tuple[Application, ...] = ()
@@ -417,48 +416,6 @@ class BaseRequest(MutableMapping[str | RequestKey[Any], Any], HeadersMixin):
 
     async def _prepare_hook(self, response: StreamResponse) -> None:
         """Called when the head of ``response`` is made, before it is sent."""
-
-    # -- mapping ------------------------------------------------------------------------------
-
-    @overload
-    def __getitem__(self, key: RequestKey[_T]) -> _T: ...
-    @overload
-    def __getitem__(self, key: str) -> Any: ...
-    def __getitem__(self, key: str | RequestKey[_T]) -> Any:
-        return self._storage[key]
-
-    @overload
-    def __setitem__(self, key: RequestKey[_T], value: _T) -> None: ...
-    @overload
-    def __setitem__(self, key: str, value: Any) -> None: ...
-    def __setitem__(self, key: str | RequestKey[_T], value: Any) -> None:
-        self._storage[key] = value
-
-    def __delitem__(self, key: str | RequestKey[Any]) -> None:
-        del self._storage[key]
-
-    def __len__(self) -> int:
-        return len(self._storage)
-
-    def __iter__(self) -> Iterator[str | RequestKey[Any]]:
-        return iter(self._storage)
-
-    @property
-    def _storage(self) -> dict[str | RequestKey[Any], Any]:
-        state = self._state
-        if state is None:
-            state = self._state = {}
-        return state
-
-    # A request equals only itself, empty or not, and is true.
-    def __hash__(self) -> int:
-        return id(self)
-
-    def __eq__(self, other: object) -> bool:
-        return self is other
-
-    def __bool__(self) -> bool:
-        return True
 
     def __repr__(self) -> str:
         path = self.path.encode("ascii", "backslashreplace").decode("ascii")

@@ -9,11 +9,10 @@ from __future__ import annotations
 
 import enum
 import warnings
-from collections.abc import Iterator, MutableMapping
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from http import HTTPStatus
-from typing import Any, Final, TypeVar, overload
+from typing import Final, TypeVar
 
 from multidict import CIMultiDict
 
@@ -21,10 +20,10 @@ from . import hdrs
 from .helpers import (
     ETag,
     HeadersMixin,
-    ResponseKey,
     parse_http_date,
     validate_etag_value,
 )
+from .keyed_state import KeyedState
 from .typedefs import LooseHeaders
 from .web_cookies import CookieMixin
 
@@ -47,7 +46,7 @@ def join_type(content_type: str, charset: str | None) -> str:
     return content_type if charset is None else f"{content_type}; charset={charset}"
 
 
-class ResponseHead(MutableMapping[str | ResponseKey[Any], Any], HeadersMixin, CookieMixin):
+class ResponseHead(KeyedState, HeadersMixin, CookieMixin):
     """The head of a response, and the mapping that a response is.
 
     Args:
@@ -63,7 +62,6 @@ class ResponseHead(MutableMapping[str | ResponseKey[Any], Any], HeadersMixin, Co
     _multidict: CIMultiDict[str] | None = None
     _type: str | None = None
     """Content-Type, while there is no ``_multidict``."""
-    _state: dict[str | ResponseKey[Any], Any] | None = None
     _plain = False
     _keep_alive: bool | None = None
     _chunked = False
@@ -264,45 +262,3 @@ class ResponseHead(MutableMapping[str | ResponseKey[Any], Any], HeadersMixin, Co
         validate_etag_value(tag.value)
         weak = "W/" if tag.is_weak else ""
         self.headers[hdrs.ETAG] = "*" if tag.value == "*" else f'{weak}"{tag.value}"'
-
-    # -- mapping ------------------------------------------------------------------------------
-
-    @overload
-    def __getitem__(self, key: ResponseKey[_T]) -> _T: ...
-    @overload
-    def __getitem__(self, key: str) -> Any: ...
-    def __getitem__(self, key: str | ResponseKey[_T]) -> Any:
-        return self._storage[key]
-
-    @overload
-    def __setitem__(self, key: ResponseKey[_T], value: _T) -> None: ...
-    @overload
-    def __setitem__(self, key: str, value: Any) -> None: ...
-    def __setitem__(self, key: str | ResponseKey[_T], value: Any) -> None:
-        self._storage[key] = value
-
-    def __delitem__(self, key: str | ResponseKey[Any]) -> None:
-        del self._storage[key]
-
-    def __len__(self) -> int:
-        return len(self._storage)
-
-    def __iter__(self) -> Iterator[str | ResponseKey[Any]]:
-        return iter(self._storage)
-
-    @property
-    def _storage(self) -> dict[str | ResponseKey[Any], Any]:
-        state = self._state
-        if state is None:
-            state = self._state = {}
-        return state
-
-    # A response equals only itself, empty or not, and is true.
-    def __hash__(self) -> int:
-        return id(self)
-
-    def __eq__(self, other: object) -> bool:
-        return self is other
-
-    def __bool__(self) -> bool:
-        return True
