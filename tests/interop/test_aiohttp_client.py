@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator
 
 import aiohttp
@@ -23,11 +24,20 @@ def tls(request: pytest.FixtureRequest) -> bool:
 
 @pytest.fixture
 async def session(authority: Authority) -> AsyncIterator[aiohttp.ClientSession]:
-    connector = aiohttp.TCPConnector(ssl=authority.client_context())
+    sockets: list[socket.socket] = []
+
+    def make_socket(address: aiohttp.AddrInfoType) -> socket.socket:
+        family, kind, protocol, *_ = address
+        sockets.append(socket.socket(family, kind, protocol))
+        return sockets[-1]
+
+    connector = aiohttp.TCPConnector(ssl=authority.client_context(), socket_factory=make_socket)
     async with aiohttp.ClientSession(connector=connector) as opened:
         yield opened
-    for _ in range(10):  # aiohttp leaves closing a WebSocket's transport to the loop's next turns.
-        await asyncio.sleep(0)
+    # aiohttp does not wait until its transports are closed; the loop must not end before.
+    async with asyncio.timeout(10):
+        while any(sock.fileno() != -1 for sock in sockets):  # noqa: ASYNC110  # no event tells
+            await asyncio.sleep(0)
 
 
 async def test_requests(session: aiohttp.ClientSession, server: Server, tls: bool) -> None:
