@@ -506,11 +506,11 @@ class BodyReader(StreamReader):
         want: Callable[[], None] | None = None,
     ) -> None:
         super().__init__(None, limit, timer=timer, loop=loop)
-        self._exchange = exchange
+        self._exchange: Exchange | None = exchange
         self._want = want
 
     def _took(self, credit: int) -> None:
-        if credit:
+        if credit and self._exchange is not None:
             self._exchange.acknowledge(credit)
 
     def _will_wait(self) -> None:
@@ -525,6 +525,11 @@ class BodyReader(StreamReader):
         self._credits.clear()
         self._offset = self._size = 0
         self._took(credit)
+
+    def detach(self) -> None:
+        """The exchange is over: drop what is buffered, and let go of it."""
+        self.discard()
+        self._exchange = self._want = None
 
 
 class EmptyStreamReader(StreamReader):

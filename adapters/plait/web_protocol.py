@@ -13,8 +13,9 @@ Rules
   more handlers run than ``Limits.max_concurrent_streams``: what counts is handlers, not
   open streams, since a reset stream's handler goes on (CVE-2023-44487).
 * A client that goes away, or resets a stream, does not cancel the handler unless
-  ``handler_cancellation`` says so; then the end of its input does, too.  Reading the content and writing the response then
-  raise; what the handler raises because of that is nobody's error.
+  ``handler_cancellation`` says so; then the end of its input does, too.  Reading the
+  content and writing the response then raise; what the handler raises because of that is
+  nobody's error.
 * A request that the engine refuses is answered by the engine and seen by no handler.
 * When the response is complete and the content is not, the rest is not wanted (RFC 9113
   section 8.1, RFC 9112 section 9.6).
@@ -119,10 +120,16 @@ class ServerExchange(Exchange):
     def _send_continue(self) -> None:
         """The handler wants the content that the client holds back (RFC 9110 10.1.1)."""
         if not (self.head_sent or self._received or self.exception):
-            self.driver.send(InformationalResponse(self.stream_id, 100))
+            self.inform(100)
+
+    def inform(self, status: int, headers: Headers = ()) -> None:
+        """Send a 1xx response.  Raises what ``send`` raises."""
+        if self.exception is not None:
+            raise ClientConnectionResetError("Cannot write to closing transport")
+        self.driver.send(InformationalResponse(self.stream_id, status, headers))
 
     def send(self, *events: Sendable) -> None:
-        """Send ``events``.
+        """Send ``events``: the head of the response, or what comes behind it.
 
         Raises ClientConnectionResetError when the client is gone, LocalProtocolError when
         the protocol forbids it.
@@ -143,18 +150,23 @@ class ServerExchange(Exchange):
     def finish(self) -> None:
         """The handler is done: let go of the stream, whatever is left of it."""
         driver = self.driver
-        current = driver.exchanges.pop(self.stream_id, None)
-        if current is None:
-            return
-        if current is not self or not self.head_sent:
-            driver.exchanges[self.stream_id] = current
-            current.reset(ErrorCode.INTERNAL_ERROR if current is self else ErrorCode.CANCEL)
-            return
-        reader = self._reader
-        if reader is not None:
-            reader.discard()
-        if not self._received:
-            driver.send(StreamReset(self.stream_id, ErrorCode.NO_ERROR))
+        if self._reader is not None:
+            self._reader.detach()
+        current = driver.exchanges.get(self.stream_id)
+        if current is self and self.head_sent:
+            del driver.exchanges[self.stream_id]
+            if not self._received:
+                driver.send(StreamReset(self.stream_id, ErrorCode.NO_ERROR))
+        elif current is self:
+            # Only a part of the response was sent, or nothing.
+            self.reset(ErrorCode.INTERNAL_ERROR)
+            self.forget()
+        elif current is not None:
+            current.reset()
+        if not self._received and self.exception is None:
+            self.exception = PayloadAccessError("the request is over")
+            if self._reader is not None:
+                self._reader.set_exception(self.exception)
 
     # -- hooks of the driver ----------------------------------------------------------------
 
@@ -172,12 +184,16 @@ class ServerExchange(Exchange):
         gone = ClientConnectionResetError("Connection lost" if error is None else str(error))
         gone.__cause__ = error
         self.exception = gone
-        if self._reader is not None and not self._received:
+        if not self._received:
+            reader = self._reader or self._make_reader()
             if error is None:
-                self._reader.set_exception(gone)
+                reader.set_exception(gone)
             else:
-                self._reader.set_exception(RequestPayloadError(str(error)), error)
-        if self.task is not None and self.driver.manager.handler_cancellation:
+                reader.set_exception(RequestPayloadError(str(error)), error)
+        driver = self.driver
+        if self.task is None:
+            driver.drop(self)
+        elif driver.manager.handler_cancellation:
             self.task.cancel()
 
 
@@ -321,9 +337,12 @@ class RequestHandler(Driver):
     def on_batch_end(self) -> None:
         starting = self._starting
         while starting and len(self._running) < self._max_running:
-            exchange = starting.popleft()
-            if exchange.exception is None:
-                self._start(exchange)
+            self._start(starting.popleft())
+
+    def drop(self, exchange: ServerExchange) -> None:
+        """``exchange`` was reset before its handler began: it never does."""
+        if exchange in self._starting:
+            self._starting.remove(exchange)
 
     def _start(self, exchange: ServerExchange) -> None:
         self.manager.requests_count += 1
@@ -351,10 +370,14 @@ class RequestHandler(Driver):
             else:
                 if type(response) is not Response:
                     response = self._check_response(response, request)
-            if not response._send_plainly(request, exchange):
+            try:
+                sent = response._send_plainly(request, exchange)
+            except LocalProtocolError:
+                sent = False  # The long way meets the same mistake, and answers it.
+            if not sent:
                 response = await self._send(request, exchange, response)
-        except ConnectionResetError:
-            self.log_debug("Ignored premature client disconnection")
+        except (ConnectionResetError, RequestPayloadError) as error:
+            self.log_debug("Ignored premature client disconnection: %s", error)
         except Exception as error:
             # The response began: there is nothing that the client could be told.
             self.log_exception("Error in the middle of a response", exc_info=error)
@@ -376,7 +399,9 @@ class RequestHandler(Driver):
         try:
             await response.prepare(request)
             await response.write_eof()
-        except (LocalProtocolError, RuntimeError, ValueError) as error:
+            if not exchange.head_sent:
+                raise RuntimeError("the response was sent before, to another request")
+        except Exception as error:
             if exchange.head_sent or exchange.exception is not None:
                 raise
             response = self.handle_error(request, 500, error)

@@ -34,7 +34,7 @@ from urllib.parse import parse_qsl
 from multidict import CIMultiDict, CIMultiDictProxy, MultiDict, MultiDictProxy
 from yarl import URL
 
-from plait_engine import Headers, InformationalResponse
+from plait_engine import Headers
 from plait_engine import Request as RequestEvent
 from plait_engine.headers import encode
 from plait_engine.routing import Params
@@ -371,8 +371,8 @@ class BaseRequest(KeyedState, HeadersMixin):
     async def post(self) -> MultiDictProxy[str]:
         """Return the fields of an urlencoded form; empty for other methods and types.
 
-        Raises ValueError for more than ``client_max_fields`` fields, and what ``read``
-        raises.
+        Raises HTTPRequestEntityTooLarge for more than ``client_max_fields`` fields,
+        HTTPUnsupportedMediaType for an unknown charset, and what ``read`` raises.
         """
         if self._post is None:
             fields: MultiDict[str] = MultiDict()
@@ -386,14 +386,16 @@ class BaseRequest(KeyedState, HeadersMixin):
         return self._post
 
     async def _read_form(self) -> list[tuple[str, str]]:
-        charset = self.charset or "utf-8"
-        text = (await self.read()).rstrip().decode(charset)
-        return parse_qsl(
-            text,
-            keep_blank_values=True,
-            encoding=charset,
-            max_num_fields=self._client_max_fields or None,
-        )
+        text = (await self.text()).rstrip()
+        limit = self._client_max_fields
+        # Counted before anything is split or decoded.
+        if limit and text.count("&") >= limit:
+            raise HTTPRequestEntityTooLarge(
+                max_size=limit,
+                actual_size=text.count("&") + 1,
+                text=f"Maximum number of form fields {limit} exceeded.",
+            )
+        return parse_qsl(text, keep_blank_values=True, encoding=self.charset or "utf-8")
 
     async def release(self) -> None:
         """Read what is left of the content and drop it."""
@@ -411,8 +413,7 @@ class BaseRequest(KeyedState, HeadersMixin):
         """
         if self.version != HttpVersion10:
             fields: Headers = tuple(CIMultiDict(headers).items())
-            exchange = self._exchange
-            exchange.send(InformationalResponse(exchange.stream_id, status, fields))
+            self._exchange.inform(status, fields)
 
     async def _prepare_hook(self, response: StreamResponse) -> None:
         """Called when the head of ``response`` is made, before it is sent."""

@@ -36,6 +36,7 @@ from multidict import CIMultiDict
 
 from plait_engine import Data, EndOfMessage, Headers
 from plait_engine import Response as Head
+from plait_engine.events import Sendable
 
 from . import hdrs
 from .helpers import (
@@ -207,18 +208,15 @@ class StreamResponse(ResponseHead):
         exchange = self._exchange
         assert exchange is not None
         stream_id = exchange.stream_id
-        if len(data) > LARGE_BODY:
-            self._send_head()
-            exchange.send(Data(stream_id, data))
-            self._body_length += len(data)
-            data = b""
-            await exchange.drain()
         head, self._head = self._head, None
-        body, end = Data(stream_id, data), EndOfMessage(stream_id, self._sendable_trailers())
-        if head is None:
-            exchange.send(body, end)
-        else:
-            exchange.send(head, body, end)
+        events: list[Sendable] = (
+            [Data(stream_id, data)] if head is None else [head, Data(stream_id, data)]
+        )
+        if len(data) > LARGE_BODY:
+            exchange.send(*events)
+            events.clear()
+            await exchange.drain()
+        exchange.send(*events, EndOfMessage(stream_id, self._sendable_trailers()))
         self._body_length += len(data)
         self._eof_sent = True
         self._compressor = None
@@ -471,12 +469,12 @@ class Response(StreamResponse):
         if content_type is None and body:
             content_type = _OCTETS
         stream_id = exchange.stream_id
-        self._eof_sent = True
         exchange.send(
             Head(stream_id, self._status, _plain_headers.get(content_type)),
             Data(stream_id, body),
             EndOfMessage(stream_id),
         )
+        self._eof_sent = True
         self._body_length = len(body)
         return True
 
