@@ -82,7 +82,16 @@ class ServerExchange(Exchange):
     the request has an Expect field.
     """
 
-    __slots__ = ("_reader", "_received", "event", "expects", "head_sent", "task", "trailers")
+    __slots__ = (
+        "_complete",
+        "_reader",
+        "_received",
+        "event",
+        "expects",
+        "head_sent",
+        "task",
+        "trailers",
+    )
 
     driver: RequestHandler
 
@@ -93,6 +102,8 @@ class ServerExchange(Exchange):
         self.task: asyncio.Task[None] | None = None
         self.trailers: Headers = ()
         self.head_sent = False
+        self._complete = False
+        """The end of the response was sent."""
         self._reader: BodyReader | None = None
         # A request for a tunnel has no content (see the events of the engine).
         self._received = event.protocol is not None or event.method == "CONNECT"
@@ -138,6 +149,7 @@ class ServerExchange(Exchange):
             raise ClientConnectionResetError("Cannot write to closing transport")
         self.driver.send(*events)
         self.head_sent = True
+        self._complete = type(events[-1]) is EndOfMessage
 
     def hand_over(self, successor: Exchange) -> None:
         """Give the stream to ``successor``: from now on its hooks hear the events.
@@ -153,7 +165,7 @@ class ServerExchange(Exchange):
         if self._reader is not None:
             self._reader.detach()
         current = driver.exchanges.get(self.stream_id)
-        if current is self and self.head_sent:
+        if current is self and self._complete:
             del driver.exchanges[self.stream_id]
             if not self._received:
                 driver.send(StreamReset(self.stream_id, ErrorCode.NO_ERROR))

@@ -172,9 +172,11 @@ class StreamResponse(ResponseHead):
         if exchange is None:
             raise RuntimeError("Cannot call write() before prepare()")
         piece = data if isinstance(data, bytes) else bytes(data)
+        if self._status in _NO_BODY_STATUSES:
+            return
         if self._compressor is not None:
             piece = self._compressor.compress(piece)
-        if not piece:
+        if not piece or self._status in _NO_BODY_STATUSES:
             return
         self._send_head()
         self._body_length += len(piece)
@@ -208,6 +210,8 @@ class StreamResponse(ResponseHead):
         exchange = self._exchange
         assert exchange is not None
         stream_id = exchange.stream_id
+        if self._status in _NO_BODY_STATUSES:
+            data = b""
         head, self._head = self._head, None
         events: list[Sendable] = (
             [Data(stream_id, data)] if head is None else [head, Data(stream_id, data)]
@@ -463,6 +467,7 @@ class Response(StreamResponse):
             or self._exchange is not None
             or request._prepare_apps
             or len(body) > LARGE_BODY
+            or self._status in _NO_BODY_STATUSES
         ):
             return False
         content_type = self._type
