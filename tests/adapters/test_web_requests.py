@@ -420,8 +420,7 @@ async def test_the_client_goes_away(setup: Setup, reading: str) -> None:
     async def handler(request: web.Request) -> web.Response:
         started.set()
         if reading == "after":
-            while request.transport is not None:
-                await asyncio.sleep(0)
+            await request.protocol.wait_closed()
         try:
             with pytest.raises(ClientConnectionResetError):
                 await request.read()
