@@ -68,6 +68,7 @@ class Answer(Exchange):
     def on_end(self, event: EndOfMessage) -> None:
         self.trailers = event.trailers
         self.ended.set()
+        self.forget()
 
     def on_reset(self, event: StreamReset) -> None:
         self.reset_event = event

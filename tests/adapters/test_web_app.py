@@ -1,0 +1,639 @@
+"""Applications: routes, middlewares, sub-applications, signals, state."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import gc
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+from yarl import URL
+
+from plait import web
+from plait.abc import AbstractMatchInfo
+from plait.web_urldispatcher import AbstractResource
+from tests.adapters.web_peer import Answer, Client, Setup
+
+pytestmark = pytest.mark.anyio
+
+
+async def say(request: web.Request) -> web.Response:
+    """Answer with the path's template, its variables and the handler's application."""
+    match_info = request.match_info
+    info = match_info.get_info()
+    return web.json_response([info.get("path") or info.get("formatter"), dict(match_info)])
+
+
+def named(name: str) -> Any:
+    async def handler(request: web.Request) -> web.Response:
+        return web.Response(text=name)
+
+    return handler
+
+
+async def ask(client: Client, method: str, target: str) -> tuple[int, str]:
+    answer: Answer = await client.fetch(method, target)
+    return answer.status, answer.body.decode()
+
+
+async def serve_once(app: web.Application, *requests: tuple[str, str]) -> list[tuple[int, str]]:
+    """Return status and body of each of ``requests``, over HTTP/1.1."""
+    async with Setup("http/1.1", "native").serve(app) as site:
+        client = await site.connect()
+        return [await ask(client, method, target) for method, target in requests]
+
+
+# -- routes ----------------------------------------------------------------------------------------
+
+
+async def test_routes(setup: Setup) -> None:
+    routes = web.RouteTableDef()
+
+    @routes.get("/")
+    async def root(request: web.Request) -> web.Response:
+        return web.Response(text="root")
+
+    @routes.view("/view")
+    class Things(web.View):
+        async def get(self) -> web.Response:
+            assert self.request.method == "GET"
+            return web.Response(text="got")
+
+        async def post(self) -> web.Response:
+            return web.Response(text="posted")
+
+        async def _private(self) -> web.Response:
+            return web.Response(text="never")
+
+    app = web.Application()
+    app.add_routes(routes)
+    app.add_routes(
+        [
+            web.post("/p", named("post")),
+            web.put("/p", named("put")),
+            web.patch("/p", named("patch")),
+            web.delete("/p", named("delete")),
+            web.options("/p", named("options")),
+            web.head("/h", named("head")),
+            web.get("/g", named("get"), allow_head=False),
+            web.route("*", "/any", named("any")),
+            web.route("foo", "/foo", named("foo")),
+            web.get("/users/{id}", say),
+            web.get(r"/files/{name:.+\.txt}", say),
+            web.get("/ü/{x}", say),
+        ]
+    )
+    async with setup.serve(app) as site:
+        client = await site.connect()
+        for method in ("POST", "PUT", "PATCH", "DELETE", "OPTIONS"):
+            assert await ask(client, method, "/p") == (200, method.lower())
+        assert await ask(client, "GET", "/?x=1") == (200, "root")
+        assert await ask(client, "HEAD", "/") == (200, "")
+        assert await ask(client, "HEAD", "/h") == (200, "")
+        assert (await ask(client, "HEAD", "/g"))[0] == 405
+        assert await ask(client, "BREW", "/any") == (200, "any")
+        assert await ask(client, "FOO", "/foo") == (200, "foo")
+        assert await ask(client, "GET", "/view") == (200, "got")
+        assert await ask(client, "POST", "/view") == (200, "posted")
+        assert await ask(client, "GET", "/users/7") == (200, '["/users/{id}", {"id": "7"}]')
+        assert await ask(client, "GET", "/users/a%2Fb%25?q") == (
+            200,
+            '["/users/{id}", {"id": "a/b%"}]',
+        )
+        assert await ask(client, "GET", "/files/a/b.txt") == (
+            200,
+            '["/files/{name}", {"name": "a/b.txt"}]',
+        )
+        assert await ask(client, "GET", "/%C3%BC/y") == (200, '["/%C3%BC/{x}", {"x": "y"}]')
+        for target in ("/users/", "/users/7/", "/P", "//", "/files/a.pdf"):
+            assert await ask(client, "GET", target) == (404, "404: Not Found")
+        answer = await client.fetch("BREW", "/view")
+        assert (answer.status, answer.header("allow")) == (405, "GET,POST")
+        answer = await client.fetch("GET", "/p")
+        assert (answer.status, answer.header("allow")) == (405, "DELETE,OPTIONS,PATCH,POST,PUT")
+        # No way to a method that is no HTTP method (attack A72).
+        assert (await ask(client, "_PRIVATE", "/view"))[0] == 405
+
+
+async def test_options_asterisk() -> None:
+    app = web.Application()
+    app.router.add_route("*", "/{all:.*}", named("all"))
+    assert (await serve_once(app, ("OPTIONS", "*")))[0][0] == 404
+
+
+async def test_connect_is_declined() -> None:
+    """Attack S85: it is a request like another, and no tunnel is opened by itself."""
+    app = web.Application()
+    app.router.add_route("*", "/{all:.*}", named("all"))
+    async with Setup("http/1.1", "native").serve(app) as site:
+        octets = b"CONNECT a:80 HTTP/1.1\r\nHost: a:80\r\nConnection: close\r\n\r\n"
+        assert (await site.send_octets(octets)).startswith(b"HTTP/1.1 404 ")
+
+
+async def test_names_and_urls() -> None:
+    app = web.Application()
+    router = app.router
+    router.add_get("/plain path", say, name="plain")
+    router.add_get(r"/users/{id:\d+}/{tail:.*}", say, name="app.user-1:x")
+    assert router["plain"].url_for() == URL("/plain%20path", encoded=True)
+    assert router["app.user-1:x"].url_for(id="7", tail="a b/c").raw_path == "/users/7/a%20b/c"
+    assert router["plain"].canonical == "/plain%20path"
+    assert set(router) == set(router.named_resources()) == {"plain", "app.user-1:x"}
+    assert len(router) == 2
+    assert "plain" in router
+    assert len(router.resources()) == 2
+    assert [route.method for route in router.routes()] == ["HEAD", "GET", "HEAD", "GET"]
+    route = next(iter(router.routes()))
+    assert route.name == "plain"
+    assert route.url_for() == router["plain"].url_for()
+    assert route.resource is router["plain"]
+    assert router["plain"].add_route("POST", say).method == "POST"  # type: ignore[attr-defined]  # a Resource
+    with pytest.raises(KeyError):
+        router["app.user-1:x"].url_for(id="7")
+
+
+@pytest.mark.parametrize(
+    ("add", "error"),
+    [
+        (lambda router: router.add_get("no-slash", say), ValueError),
+        (lambda router: router.add_get("/{bad", say), ValueError),
+        (lambda router: router.add_get("/x", say, name="not valid"), ValueError),
+        (lambda router: router.add_get("/x", say, name="taken"), ValueError),
+        (lambda router: router.add_route("BAD METHOD", "/x", say), ValueError),
+        (lambda router: router.add_get("/taken", say), RuntimeError),
+        (lambda router: router.add_get("/x", 7), TypeError),
+    ],
+)
+def test_routes_that_cannot_be_added(add: Any, error: type[Exception]) -> None:
+    app = web.Application()
+    app.router.add_get("/other", say, name="taken")
+    app.router.add_get("/taken", say)
+    with pytest.raises(error):
+        add(app.router)
+
+
+def test_a_frozen_router_takes_no_routes() -> None:
+    app = web.Application()
+    app.freeze()
+    with pytest.raises(RuntimeError, match="frozen"):
+        app.router.add_get("/", say)
+
+
+def test_bare_functions_are_deprecated() -> None:
+    with pytest.warns(DeprecationWarning, match="async"):
+        web.Application().router.add_get("/", lambda request: web.Response())  # type: ignore[arg-type,return-value]  # that is the point
+
+
+def test_route_definitions() -> None:
+    definition = web.get("/", say, name="x")
+    assert (definition.method, definition.path, definition.handler) == ("GET", "/", say)
+    assert definition.kwargs == {"name": "x", "allow_head": True}
+    assert repr(definition) == "<RouteDef GET / -> 'say', allow_head=True, name='x'>"
+    routes = web.RouteTableDef()
+    for method in ("get", "head", "post", "put", "patch", "delete", "options"):
+        getattr(routes, method)("/")(say)
+    assert [route.method for route in routes] == [  # type: ignore[attr-defined]  # RouteDefs
+        *("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+    ]
+    assert len(routes) == 7
+    assert routes[0] in routes
+    assert routes[:2] == [routes[0], routes[1]]
+    assert repr(routes) == "<RouteTableDef count=7>"
+
+
+class EverySecond(AbstractResource):
+    """A resource of the application's own: takes every second request."""
+
+    def __init__(self) -> None:
+        super().__init__(name="second")
+        self.turn = 0
+
+    @property
+    def canonical(self) -> str:
+        return "/own/{x}"
+
+    async def resolve(self, request: web.Request) -> tuple[Any, set[str]]:
+        self.turn += 1
+        if self.turn % 2:
+            return None, {"BREW"}
+        route = web.ResourceRoute("*", named("own"), self)
+        return web.UrlMappingMatchInfo({}, route), set()
+
+    def url_for(self, **kwargs: str) -> URL:
+        return URL("/own")
+
+    def add_prefix(self, prefix: str) -> None:
+        raise NotImplementedError
+
+    def get_info(self) -> dict[str, Any]:
+        return {}
+
+    def raw_match(self, path: str) -> bool:
+        return False
+
+    def __len__(self) -> int:
+        return 0
+
+    def __iter__(self) -> Any:
+        return iter(())
+
+
+async def test_a_resource_of_ones_own() -> None:
+    app = web.Application()
+    app.router.register_resource(EverySecond())
+    app.router.add_get("/own/x", named("fallback"))
+    app.router.add_get("/plain", named("plain"))
+    found = await serve_once(
+        app, *[("GET", "/own/x")] * 4, ("GET", "/own/y"), ("GET", "/own/y"), ("GET", "/plain")
+    )
+    assert [status for status, _ in found] == [200] * 4 + [405, 200, 200]
+    assert [body for _, body in found[:4]] == ["fallback"] * 4
+    assert [body for _, body in found[5:]] == ["own", "plain"]
+
+
+async def test_a_router_of_ones_own() -> None:
+    class Router(web.UrlDispatcher):
+        async def resolve(self, request: web.Request) -> Any:
+            if request.path == "/own":
+                return web.UrlMappingMatchInfo(
+                    {"a": "b"}, web.ResourceRoute("*", named("own"), None)
+                )  # type: ignore[arg-type]  # it has no resource
+            return await super().resolve(request)
+
+    with pytest.warns(DeprecationWarning, match="router"):
+        app = web.Application(router=Router())
+    app.router.add_get("/x", named("x"))
+    found = await serve_once(app, ("GET", "/own"), ("GET", "/x"), ("GET", "/y"))
+    assert found == [(200, "own"), (200, "x"), (404, "404: Not Found")]
+
+
+# -- middlewares ---------------------------------------------------------------------------------------
+
+
+async def test_middlewares(setup: Setup) -> None:
+    """The first is the outermost; they wrap 404 and 405 too."""
+    calls: list[str] = []
+
+    def make(name: str) -> Any:
+        @web.middleware
+        async def middleware(request: web.Request, handler: Any) -> web.StreamResponse:
+            calls.append(f"{name} in")
+            try:
+                response = await handler(request)
+            except web.HTTPException as error:
+                calls.append(f"{name} {error.status}")
+                raise
+            calls.append(f"{name} out")
+            response.headers[f"X-{name}"] = "1"
+            return response  # type: ignore[no-any-return]  # the handler is anything
+
+        return middleware
+
+    app = web.Application(middlewares=[make("a"), make("b")])
+    app.router.add_get("/", named("x"))
+    async with setup.serve(app) as site:
+        client = await site.connect()
+        for _ in range(2):
+            calls.clear()
+            answer = await client.fetch()
+            assert calls == ["a in", "b in", "b out", "a out"]
+            assert (answer.header("x-a"), answer.header("x-b")) == ("1", "1")
+        for method, target, status in (("GET", "/nothing", 404), ("POST", "/", 405)):
+            calls.clear()
+            assert (await ask(client, method, target))[0] == status
+            assert calls == ["a in", "b in", f"b {status}", f"a {status}"]
+
+
+async def test_a_middleware_may_answer_and_recover() -> None:
+    @web.middleware
+    async def guard(request: web.Request, handler: Any) -> web.StreamResponse:
+        if "key" not in request.query:
+            return web.Response(status=403)
+        try:
+            return await handler(request)  # type: ignore[no-any-return]  # likewise
+        except KeyError:
+            return web.Response(text="recovered")
+
+    async def fail(request: web.Request) -> web.Response:
+        raise KeyError
+
+    app = web.Application(middlewares=[guard])
+    app.router.add_get("/", fail)
+    assert await serve_once(app, ("GET", "/"), ("GET", "/?key")) == [(403, ""), (200, "recovered")]
+
+
+async def test_old_style_middlewares() -> None:
+    async def factory(app: web.Application, handler: Any) -> Any:
+        async def middleware(request: web.Request) -> web.Response:
+            response = await handler(request)
+            return web.Response(text=response.text.upper())
+
+        return middleware
+
+    app = web.Application(middlewares=[factory])  # type: ignore[list-item]  # that is the point
+    app.router.add_get("/", named("x"))
+    with pytest.warns(DeprecationWarning, match="old-style"):
+        assert await serve_once(app, ("GET", "/")) == [(200, "X")]
+
+
+async def test_memory_does_not_grow_with_paths() -> None:
+    """Attack S80: 404s with a middleware leave nothing behind."""
+
+    @web.middleware
+    async def through(request: web.Request, handler: Any) -> web.StreamResponse:
+        return await handler(request)  # type: ignore[no-any-return]  # likewise
+
+    app = web.Application(middlewares=[through])
+    app.router.add_get("/{x}", named("x"))
+    targets = [("GET", f"/{number}/nothing") for number in range(300)]
+    async with Setup("http/1.1", "native").serve(app) as site:
+        client = await site.connect()
+        counts = []
+        for _ in range(3):
+            for method, target in targets:
+                await ask(client, method, target)
+            gc.collect()
+            counts.append(len(gc.get_objects()))
+        assert counts[2] - counts[1] < 100
+
+
+@pytest.mark.parametrize(
+    ("options", "target", "location"),
+    [
+        ({}, "/slash?a=b", "/slash/?a=b"),
+        ({}, "//double///path", "/double/path"),
+        ({}, "/double//path", "/double/path"),
+        ({}, "//slash", "/slash/"),
+        ({"append_slash": False, "remove_slash": True}, "/double/path/", "/double/path"),
+        ({"append_slash": False, "merge_slashes": False}, "/slash", None),
+        ({"merge_slashes": False}, "/double//path", None),
+        ({}, "/nothing", None),
+        ({}, "//nothing.test/x", None),
+    ],
+)
+async def test_normalize_path(options: Any, target: str, location: str | None) -> None:
+    app = web.Application(middlewares=[web.normalize_path_middleware(**options)])
+    app.router.add_get("/slash/", named("x"))
+    app.router.add_get("/double/path", named("x"))
+    async with Setup("http/1.1", "native").serve(app) as site:
+        answer = await (await site.connect()).fetch("GET", target)
+        assert answer.status == (404 if location is None else 308)
+        assert answer.header("location") == location
+
+
+# -- sub-applications -------------------------------------------------------------------------------------
+
+
+async def test_sub_applications(setup: Setup) -> None:
+    seen: list[tuple[str, web.Application]] = []
+
+    def note(name: str) -> Any:
+        @web.middleware
+        async def middleware(request: web.Request, handler: Any) -> web.StreamResponse:
+            seen.append((name, request.app))
+            response = await handler(request)
+            assert request.app is seen[0][1] or name != "root"
+            return response  # type: ignore[no-any-return]  # likewise
+
+        return middleware
+
+    key, other = web.AppKey("key", str), web.AppKey("other", str)
+
+    async def handler(request: web.Request) -> web.Response:
+        assert request.match_info.apps == (app, sub, subsub)
+        assert request.app is subsub
+        config = request.config_dict
+        return web.json_response([config[key], config[other], dict(request.match_info)])
+
+    app = web.Application(middlewares=[note("root")])
+    sub = web.Application(middlewares=[note("sub")])
+    subsub = web.Application()
+    app[key], sub[key], app[other] = "root", "sub", "other"
+    subsub.router.add_get("/{x}", handler, name="x")
+    sub.router.add_get("", named("sub root"))
+    sub.router.add_get("/", named("sub slash"))
+    sub.add_subapp("/deep/", subsub)
+    app.add_subapp("/sub", sub)
+    app.router.add_get("/sub2", named("not in sub"))
+    assert subsub.router["x"].url_for(x="1") == URL("/sub/deep/1")
+    assert "prefix" in next(iter(app.router.resources())).get_info()
+    async with setup.serve(app) as site:
+        client = await site.connect()
+        for _ in range(2):
+            seen.clear()
+            assert await ask(client, "GET", "/sub/deep/1?q") == (
+                200,
+                '["sub", "other", {"x": "1"}]',
+            )
+            assert seen == [("root", app), ("sub", sub)]
+        assert await ask(client, "GET", "/sub") == (200, "sub root")
+        assert await ask(client, "GET", "/sub/") == (200, "sub slash")
+        assert await ask(client, "GET", "/sub2") == (200, "not in sub")
+        seen.clear()
+        assert (await ask(client, "GET", "/sub/nothing"))[0] == 404
+        assert seen == [("root", app), ("sub", sub)]
+        answer = await client.fetch("POST", "/sub/deep/1")
+        assert (answer.status, answer.header("allow")) == (405, "GET,HEAD")
+
+
+def test_sub_applications_that_cannot_be_added() -> None:
+    app = web.Application()
+    for prefix in ("", "/", "//"):
+        with pytest.raises(ValueError, match="empty"):
+            app.add_subapp(prefix, web.Application())
+    with pytest.raises(TypeError):
+        app.add_subapp(7, web.Application())  # type: ignore[arg-type]  # that is the point
+    with pytest.raises(ValueError, match="start with"):
+        app.add_subapp("x", web.Application())
+    frozen = web.Application()
+    frozen.freeze()
+    with pytest.raises(RuntimeError, match="frozen"):
+        app.add_subapp("/x", frozen)
+    with pytest.raises(RuntimeError, match="frozen"):
+        frozen.add_subapp("/x", app)
+
+
+# -- signals and contexts -------------------------------------------------------------------------------------
+
+
+async def test_the_order_of_signals() -> None:
+    calls: list[str] = []
+
+    def note(text: str) -> Any:
+        async def handler(app: web.Application) -> None:
+            calls.append(text)
+
+        return handler
+
+    async def generator(app: web.Application) -> AsyncIterator[None]:
+        calls.append("generator in")
+        yield
+        calls.append("generator out")
+
+    @asynccontextmanager
+    async def manager(app: web.Application) -> AsyncIterator[None]:
+        calls.append("manager in")
+        yield
+        calls.append("manager out")
+
+    app, sub = web.Application(), web.Application()
+    for which, name in ((app, "app"), (sub, "sub")):
+        which.on_startup.append(note(f"{name} startup"))
+        which.on_shutdown.append(note(f"{name} shutdown"))
+        which.on_cleanup.append(note(f"{name} cleanup"))
+    app.cleanup_ctx.extend([generator, manager])
+    app.add_subapp("/sub", sub)
+    async with Setup("http/1.1", "native").serve(app):
+        assert app.frozen
+        assert sub.frozen
+        assert calls == ["generator in", "manager in", "app startup", "sub startup"]
+        calls.clear()
+    assert calls == [
+        *("app shutdown", "sub shutdown"),
+        *("manager out", "generator out", "app cleanup", "sub cleanup"),
+    ]
+
+
+@pytest.mark.parametrize("failing", [1, 2])
+async def test_contexts_that_fail_at_the_end(failing: int) -> None:
+    left = []
+
+    def context(number: int) -> Any:
+        async def generator(app: web.Application) -> AsyncIterator[None]:
+            yield
+            left.append(number)
+            if number <= failing:
+                raise KeyError(number)
+
+        return generator
+
+    app = web.Application()
+    app.cleanup_ctx.extend([context(1), context(2), context(3)])
+    runner = web.AppRunner(app)
+    await runner.setup()
+    with pytest.raises((KeyError, web.CleanupError)) as caught:
+        await runner.cleanup()
+    assert left == [3, 2, 1]
+    if failing == 2:
+        assert isinstance(caught.value, web.CleanupError)
+        assert [error.args for error in caught.value.exceptions] == [(2,), (1,)]
+
+
+async def test_a_startup_that_fails_leaves_what_it_entered() -> None:
+    left = []
+
+    async def entered(app: web.Application) -> AsyncIterator[None]:
+        yield
+        left.append(1)
+
+    async def failing(app: web.Application) -> AsyncIterator[None]:
+        raise KeyError("x")
+        yield
+
+    app = web.Application()
+    app.cleanup_ctx.extend([entered, failing])
+    runner = web.AppRunner(app)
+    with pytest.raises(KeyError):
+        await runner.setup()
+    await runner.cleanup()
+    assert left == [1]
+
+
+async def test_on_response_prepare(setup: Setup) -> None:
+    """From the outer application to the inner, with the headers complete, before they go."""
+    calls = []
+
+    def note(name: str) -> Any:
+        async def handler(request: web.Request, response: web.StreamResponse) -> None:
+            calls.append((name, response.headers.get("Content-Length")))
+            response.headers["X-Name"] = name
+
+        return handler
+
+    app, sub = web.Application(), web.Application()
+    app.on_response_prepare.append(note("app"))
+    sub.on_response_prepare.append(note("sub"))
+    sub.router.add_get("/x", named("sub"))
+    app.add_subapp("/sub", sub)
+    app.router.add_get("/", named("root"))
+    async with setup.serve(app) as site:
+        client = await site.connect()
+        answer = await client.fetch("GET", "/sub/x")
+        assert calls == [("app", "3"), ("sub", "3")]
+        assert answer.header("x-name") == "sub"
+        calls.clear()
+        assert (await client.fetch()).header("x-name") == "app"
+        assert (await client.fetch(target="/nothing")).header("x-name") == "app"
+        assert calls == [("app", "4"), ("app", "14")]
+
+
+async def test_on_response_prepare_that_fails(setup: Setup) -> None:
+    async def fail(request: web.Request, response: web.StreamResponse) -> None:
+        if response.status == 200:
+            raise KeyError("x")
+
+    app = web.Application()
+    app.on_response_prepare.append(fail)
+    app.router.add_get("/", named("x"))
+    async with setup.serve(app) as site:
+        assert (await (await site.connect()).fetch()).status == 500
+
+
+# -- state -----------------------------------------------------------------------------------------------------
+
+
+def test_an_application_is_a_mapping() -> None:
+    app = web.Application()
+    key = web.AppKey("key", int)
+    app[key] = 1
+    with pytest.warns(web.NotAppKeyWarning):
+        app["name"] = 2
+    assert (app[key], app["name"], app.get(key), app.get("other", 3)) == (1, 2, 1, 3)
+    assert list(app) == [key, "name"]
+    assert len(app) == 2
+    del app["name"]
+    assert "name" not in app
+    assert bool(web.Application())
+    assert app != web.Application()
+    assert app() is app
+    app.freeze()
+    with pytest.warns(DeprecationWarning, match="started"):
+        app[key] = 2
+    with pytest.warns(DeprecationWarning, match="started"):
+        del app[key]
+
+
+async def test_each_request_has_its_own_context(setup: Setup) -> None:
+    variable: contextvars.ContextVar[int] = contextvars.ContextVar("variable", default=0)
+    both = asyncio.Barrier(2)
+
+    async def handler(request: web.Request) -> web.Response:
+        assert variable.get() == 0
+        variable.set(int(request.query["n"]))
+        await both.wait()
+        return web.Response(text=str(variable.get()))
+
+    app = web.Application()
+    app.router.add_get("/", handler)
+    async with setup.serve(app) as site:
+        clients = [await site.connect(), await site.connect()]
+        answers = [
+            client.request(target=f"/?n={number}") for number, client in enumerate(clients, 1)
+        ]
+        assert [(await answer.complete()).body for answer in answers] == [b"1", b"2"]
+
+
+def test_match_info_repr_and_type() -> None:
+    match_info = web.UrlMappingMatchInfo({"a": "b"}, web.ResourceRoute("GET", say, None))  # type: ignore[arg-type]  # it has no resource
+    assert isinstance(match_info, AbstractMatchInfo)
+    assert "'a': 'b'" in repr(match_info)
+    app = web.Application()
+    match_info.add_app(app)
+    with pytest.raises(RuntimeError, match="Expected one of"):
+        match_info.current_app = web.Application()
+    match_info.freeze()
+    with pytest.raises(RuntimeError, match="freeze"):
+        match_info.add_app(app)
