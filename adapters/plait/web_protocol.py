@@ -319,8 +319,11 @@ class RequestHandler(Driver):
                     exchange.task.cancel()
                 await self._wait_for_handlers(timeout)
         if self.transport is not None:
+            patience = self.config.timeouts.close
+            if timeout is not None:
+                patience = min(patience, timeout)
             try:
-                await asyncio.wait_for(self.wait_closed(), self.config.timeouts.close)
+                await asyncio.wait_for(self.wait_closed(), patience)
             except TimeoutError:
                 self.abort()
                 await self.wait_closed()

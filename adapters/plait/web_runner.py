@@ -284,6 +284,7 @@ class BaseRunner(ABC):
         self._shutdown_timeout = shutdown_timeout
         self._kwargs = kwargs
         self._server: Server | None = None
+        self._is_set_up = False
         self._sites: list[BaseSite] = []
 
     @property
@@ -308,6 +309,7 @@ class BaseRunner(ABC):
 
     async def setup(self) -> None:
         """Make the server; await it before making a site."""
+        self._is_set_up = True
         if self._handle_signals:
             loop = asyncio.get_running_loop()
             # Windows has no signal handlers in the loop.
@@ -321,16 +323,27 @@ class BaseRunner(ABC):
         """Called when the server listens no more and handlers may still run."""
 
     async def cleanup(self) -> None:
-        """End everything, in the order that the module describes."""
+        """End everything, in the order that the module describes.
+
+        Also after a ``setup`` that failed; without one, or a second time, it does nothing.
+        """
+        if not self._is_set_up:
+            return
+        self._is_set_up = False
         for site in list(self._sites):
             await site.stop()
-        if self._server is not None:
-            # A connection that was accepted before may become known in this turn.
-            await asyncio.sleep(0)
-            self._server.pre_shutdown()
-            await self.shutdown()
-            await self._server.shutdown(self._shutdown_timeout)
-        await self._cleanup_server()
+        # Each step happens although one before it fails; the last one stands first.
+        async with contextlib.AsyncExitStack() as steps:
+            steps.callback(self._forget_server)
+            steps.push_async_callback(self._cleanup_server)
+            if self._server is not None:
+                steps.push_async_callback(self._server.shutdown, self._shutdown_timeout)
+                # A connection that was accepted before may become known in this turn.
+                await asyncio.sleep(0)
+                self._server.pre_shutdown()
+                await self.shutdown()
+
+    def _forget_server(self) -> None:
         self._server = None
         if self._handle_signals:
             loop = asyncio.get_running_loop()

@@ -164,9 +164,8 @@ class Setup:
             for client in made.clients:
                 await made.close(client)
             server = runner.server
-            assert server is not None
             await runner.cleanup()
-            assert not server._connections
+            assert server is None or not server._connections
 
 
 @dataclass
