@@ -332,7 +332,8 @@ class HTTPRequestEntityTooLarge(HTTPClientError):
         actual_size: float = 0,
         **kwargs: Any,  # those of HTTPException
     ) -> None:
-        kwargs.setdefault("text", f"Maximum request body size {max_size} exceeded.")
+        if kwargs.get("body") is None:
+            kwargs.setdefault("text", f"Maximum request body size {max_size} exceeded.")
         super().__init__(**kwargs)
         self.max_size = max_size
         self.actual_size = actual_size

@@ -11,7 +11,6 @@ import functools
 import logging
 import os
 import re
-import time as time_module
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, ClassVar, Final, NamedTuple, TypeAlias
 
@@ -41,8 +40,7 @@ def _remote_address(request: BaseRequest, response: StreamResponse, time: float)
 
 
 def _start_time(request: BaseRequest, response: StreamResponse, time: float) -> str:
-    zone = datetime.timezone(datetime.timedelta(seconds=-time_module.timezone))
-    start = datetime.datetime.now(zone) - datetime.timedelta(seconds=time)
+    start = datetime.datetime.now().astimezone() - datetime.timedelta(seconds=time)
     return start.strftime("[%d/%b/%Y:%H:%M:%S %z]")
 
 
@@ -106,7 +104,7 @@ class AccessLogger(AbstractAccessLogger):
         "e": "environ",
     }
     FORMAT_RE: ClassVar[re.Pattern[str]] = re.compile(
-        r"%(?:\{([A-Za-z0-9\-_]+)\}([ioe])|(%|Tf?|[A-Za-z]))"
+        r"%(?:\{([A-Za-z0-9\-_]+)\}([ioe])|(%|Tf?|.?))", re.DOTALL
     )
 
     def __init__(self, logger: logging.Logger, log_format: str = LOG_FORMAT) -> None:

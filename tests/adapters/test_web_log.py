@@ -1,0 +1,110 @@
+"""The access log."""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+from typing import Any
+
+import pytest
+
+from plait import web
+from plait.web_log import access_logger
+from tests.adapters.web_peer import Setup, app_of
+
+pytestmark = pytest.mark.anyio
+
+
+async def handler(request: web.Request) -> web.Response:
+    if "fail" in request.query:
+        raise web.HTTPForbidden
+    return web.Response(text="x", headers={"X-Out": "out"})
+
+
+async def records_of(
+    setup: Setup, caplog: pytest.LogCaptureFixture, *targets: str, **options: Any
+) -> list[logging.LogRecord]:
+    caplog.set_level(logging.INFO, logger=access_logger.name)
+    async with setup.serve(app_of(handler), access_log=access_logger, **options) as site:
+        client = await site.connect()
+        for target in targets:
+            await client.fetch("GET", target, [("user-agent", "test"), ("x-in", "in")])
+    return [record for record in caplog.records if record.name == access_logger.name]
+
+
+async def test_the_default_format(setup: Setup, caplog: pytest.LogCaptureFixture) -> None:
+    records = await records_of(setup, caplog, "/?a=b", "/?fail", "/nothing")
+    version = "2.0" if setup.is_h2 else "1.1"
+    lines = [record.getMessage() for record in records]
+    when = r"\[\d\d/[A-Z][a-z]{2}/\d{4}:\d\d:\d\d:\d\d [+-]\d{4}\]"
+    for line, target, status, size in zip(
+        lines, ["/?a=b", "/?fail", "/nothing"], [200, 403, 404], [1, 14, 14], strict=True
+    ):
+        expected = re.escape(f'"GET {target} HTTP/{version}" {status} {size} "-" "test"')
+        assert re.fullmatch(rf"127\.0\.0\.1 {when} {expected}", line), line
+
+
+async def test_every_atom(setup: Setup, caplog: pytest.LogCaptureFixture) -> None:
+    atoms = "%% %a %P %r %s %b %T %Tf %D %{X-In}i %{X-Out}o %{X-None}o %{HOME}e"
+    (record,) = await records_of(setup, caplog, "/", access_log_format=atoms)
+    version = "2.0" if setup.is_h2 else "1.1"
+    home = os.environ.get("HOME", "-")
+    pattern = (
+        rf"% 127\.0\.0\.1 <{os.getpid()}> GET / HTTP/{version} 200 1"
+        rf" 0 0\.\d+ \d+ in out - {re.escape(home)}"
+    )
+    assert re.fullmatch(pattern, record.getMessage()), record.getMessage()
+    fields = vars(record)
+    assert fields["remote_address"] == "127.0.0.1"
+    assert fields["first_request_line"] == f"GET / HTTP/{version}"
+    assert (fields["response_status"], fields["response_size"]) == (200, 1)
+    assert fields["request_header"] == {"X-In": "in"}
+    assert fields["response_header"] == {"X-Out": "out", "X-None": "-"}
+
+
+async def test_refused_requests_are_logged(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, logger=access_logger.name)
+    setup = Setup("http/1.1", "native")
+    async with setup.serve(app_of(handler), access_log=access_logger) as site:
+        await site.send_octets(b"GET / HTTP/1.1\r\n\r\n")
+    (record,) = [record for record in caplog.records if record.name == access_logger.name]
+    assert '"UNKNOWN / HTTP/1.0" 400' in record.getMessage()
+
+
+@pytest.mark.parametrize("text", ["%x", "%{a b}i", "%{a}x"])
+def test_formats_with_unknown_atoms(text: str) -> None:
+    with pytest.raises(ValueError, match="unknown atom"):
+        web.AccessLogger(access_logger, text)
+
+
+async def test_no_log_costs_nothing(setup: Setup) -> None:
+    class Logger(web.AbstractAccessLogger):
+        def log(self, request: Any, response: Any, time: float) -> None:
+            raise AssertionError
+
+        @property
+        def enabled(self) -> bool:
+            return False
+
+    app = app_of(handler)
+    async with setup.serve(app, access_log=access_logger, access_log_class=Logger) as site:
+        client = await site.connect()
+        assert (await client.fetch()).status == 200
+        assert site.server.connections[0].access_logger is None
+    async with setup.serve(app_of(handler), access_log=None) as site:
+        await site.connect()
+        assert site.server.access_logger is None
+
+
+async def test_a_logger_of_ones_own(setup: Setup) -> None:
+    logged = []
+
+    class Logger(web.AbstractAccessLogger):
+        def log(self, request: Any, response: Any, time: float) -> None:
+            logged.append((request.path, response.status, time >= 0))
+
+    app = app_of(handler)
+    async with setup.serve(app, access_log=access_logger, access_log_class=Logger) as site:
+        await (await site.connect()).fetch("GET", "/?fail")
+    assert logged == [("/", 403, True)]

@@ -1,0 +1,208 @@
+"""``run_app`` and the command line, in processes of their own."""
+
+from __future__ import annotations
+
+import asyncio
+import http.client
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from plait import web
+from plait.web_run import run_app
+
+ROOT = Path(__file__).parents[2]
+APP = """
+import sys
+from plait import web
+
+async def hello(request):
+    return web.Response(text=f"hello from {request.protocol.engine_name}")
+
+def make(argv):
+    app = web.Application()
+    app.router.add_get("/", hello)
+    async def bye(app):
+        print("cleaned up", argv, flush=True)
+    app.on_cleanup.append(bye)
+    return app
+
+async def make_later():
+    return make([])
+"""
+
+
+@pytest.fixture
+def module(tmp_path: Path) -> Path:
+    (tmp_path / "served.py").write_text(APP)
+    return tmp_path
+
+
+@contextmanager
+def running(folder: Path, *command: str) -> Iterator[subprocess.Popen[str]]:
+    """Run a command until the block ends, then check that a signal ends it."""
+    path = os.pathsep.join([str(ROOT / "engine"), str(ROOT / "adapters")])
+    process = subprocess.Popen(
+        [sys.executable, "-W", "error", *command],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": path, "PYTHONUNBUFFERED": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        yield process
+        process.send_signal(signal.SIGTERM)
+        _, errors = process.communicate(timeout=20)
+        assert process.returncode == 0, errors
+        assert errors == ""
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as sock:
+        return int(sock.getsockname()[1])
+
+
+def fetch(port: int) -> bytes:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+    try:
+        connection.request("GET", "/")
+        return connection.getresponse().read()
+    finally:
+        connection.close()
+
+
+def read_banner(process: subprocess.Popen[str]) -> str:
+    assert process.stdout is not None
+    return process.stdout.readline() + process.stdout.readline()
+
+
+@pytest.mark.parametrize("engine", ["native", "reference"])
+def test_the_command_line(module: Path, engine: str) -> None:
+    port = free_port()
+    options = ("-H", "127.0.0.1", "-P", str(port), "--engine", engine)
+    with running(module, "-m", "plait.web", *options, "served:make", "--own") as process:
+        assert read_banner(process) == (
+            f"======== Running on http://127.0.0.1:{port} ========\n(Press CTRL+C to quit)\n"
+        )
+        assert fetch(port) == f"hello from {engine}".encode()
+        process.send_signal(signal.SIGINT)
+        assert process.stdout is not None
+        assert process.stdout.readline() == "cleaned up ['--own']\n"
+
+
+def test_a_unix_socket(module: Path) -> None:
+    with running(module, "-m", "plait.web", "-U", "sock", "served:make") as process:
+        assert "http://unix:sock:" in read_banner(process)
+        with socket.socket(socket.AF_UNIX) as sock:
+            sock.settimeout(20)
+            sock.connect(str(module / "sock"))
+            sock.sendall(b"GET / HTTP/1.0\r\n\r\n")
+            answer = b"".join(iter(lambda: sock.recv(4096), b""))
+        assert answer.endswith(b"hello from native")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "required"),
+        (["nocolon"], "module:function"),
+        ([":x"], "module:function"),
+        ([".relative:x"], "relative module names"),
+        (["no_such_module_here:x"], "unable to import no_such_module_here"),
+        (["json:no_such_name"], "has no attribute 'no_such_name'"),
+        (["--engine", "other", "json:dumps"], "invalid choice"),
+    ],
+)
+def test_command_lines_that_are_wrong(
+    arguments: list[str],
+    message: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(sys, "path", sys.path[:])
+    with pytest.raises(SystemExit) as caught:
+        web.main(arguments)
+    assert caught.value.code == 2
+    assert message in capsys.readouterr().err
+
+
+def test_an_application_that_is_awaited(module: Path) -> None:
+    port = free_port()
+    code = f"import served; served.web.run_app(served.make_later(), host='127.0.0.1', port={port})"
+    with running(module, "-c", code) as process:
+        read_banner(process)
+        assert fetch(port) == b"hello from native"
+
+
+def run(app: Any, **options: Any) -> list[str]:
+    """Run ``app`` until it is up; return what was printed."""
+    printed: list[str] = []
+
+    def note(text: str) -> None:
+        printed.append(text)
+        asyncio.get_running_loop().call_soon(stop)
+
+    def stop() -> None:
+        raise web.GracefulExit
+
+    run_app(app, print=note, **options)
+    return printed
+
+
+def test_several_places(tmp_path: Path) -> None:
+    sock = socket.create_server(("127.0.0.1", 0))
+    port = free_port()
+    paths = [tmp_path / "a", tmp_path / "b"]
+    (text,) = run(web.Application(), host=["127.0.0.1"], port=port, path=paths, sock=[sock])
+    for name in (f"http://127.0.0.1:{port}", f"unix:{paths[0]}:", f"unix:{paths[1]}:"):
+        assert name in text
+    assert f"http://127.0.0.1:{sock.getsockname()[1]}" in text if sock.fileno() > 0 else True
+
+
+def test_the_end_cancels_tasks_and_closes_the_loop() -> None:
+    loop = asyncio.new_event_loop()
+    ended = []
+
+    async def forever(app: web.Application) -> None:
+        async def run() -> None:
+            try:
+                await asyncio.Event().wait()
+            finally:
+                ended.append("task")
+
+        app[web.AppKey("task", asyncio.Task)] = asyncio.ensure_future(run())
+
+    async def cleanup(app: web.Application) -> None:
+        ended.append("cleanup")
+
+    app = web.Application()
+    app.on_startup.append(forever)
+    app.on_cleanup.append(cleanup)
+    run(app, host="127.0.0.1", port=free_port(), loop=loop)
+    assert ended == ["cleanup", "task"]
+    assert loop.is_closed()
+
+
+def test_a_port_that_is_taken() -> None:
+    cleaned = []
+
+    async def cleanup(app: web.Application) -> None:
+        cleaned.append(1)
+
+    app = web.Application()
+    app.on_cleanup.append(cleanup)
+    with socket.create_server(("127.0.0.1", 0)) as sock, pytest.raises(OSError, match="in use"):
+        run_app(app, host="127.0.0.1", port=sock.getsockname()[1], print=None)
+    assert cleaned == [1]
