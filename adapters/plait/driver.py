@@ -447,13 +447,15 @@ class Driver(asyncio.BufferedProtocol):
         """Give ``event`` and every one behind it to its hook."""
         self._dispatching = True
         try:
+            # What the end of a batch does may bring the next batch: an answer that is sent
+            # there, the next of pipelined requests.
             while event is not None:
-                _DISPATCH[type(event)](self, event)
-                # A hook may have put another engine in the place of this one.
+                while event is not None:
+                    _DISPATCH[type(event)](self, event)
+                    # A hook may have put another engine in the place of this one.
+                    event = self.engine.next_event()
+                self.on_batch_end()
                 event = self.engine.next_event()
-            self.on_batch_end()
-            while (event := self.engine.next_event()) is not None:
-                _DISPATCH[type(event)](self, event)
         finally:
             self._dispatching = False
 
