@@ -341,7 +341,8 @@ async def test_a_body_that_is_not_as_long_as_announced(setup: Setup, size: int) 
         client = await site.connect()
         answer = client.request()
         await answer.broken()
-        assert answer.status == 200
+        # The end of an HTTP/1.1 connection may overtake the head.
+        assert answer.status in (200, 0)
         assert not site.exchanges()
 
 
@@ -610,7 +611,7 @@ async def test_a_handler_that_fails_behind_the_head(setup: Setup) -> None:
         client = await site.connect()
         answer = client.request()
         await answer.broken()
-        assert answer.status == 200
+        assert answer.status in (200, 0)
         assert answer.body in (b"half", b"")
         assert not site.exchanges()
 
