@@ -47,8 +47,10 @@ def module(tmp_path: Path) -> Path:
 
 
 @contextmanager
-def running(folder: Path, *command: str) -> Iterator[subprocess.Popen[str]]:
-    """Run a command until the block ends, then check that a signal ends it."""
+def running(
+    folder: Path, *command: str, end: signal.Signals = signal.SIGTERM, says: str = "[]"
+) -> Iterator[subprocess.Popen[str]]:
+    """Run a command until the block ends; the signal ``end`` must end it in good order."""
     path = os.pathsep.join([str(ROOT / "engine"), str(ROOT / "adapters")])
     process = subprocess.Popen(
         [sys.executable, "-W", "error", *command],
@@ -60,10 +62,10 @@ def running(folder: Path, *command: str) -> Iterator[subprocess.Popen[str]]:
     )
     try:
         yield process
-        process.send_signal(signal.SIGTERM)
-        _, errors = process.communicate(timeout=20)
-        assert process.returncode == 0, errors
-        assert errors == ""
+        process.send_signal(end)
+        output, errors = process.communicate(timeout=20)
+        assert (process.returncode, errors) == (0, "")
+        assert output == f"cleaned up {says}\n"
     finally:
         process.kill()
         process.communicate()
@@ -92,14 +94,12 @@ def read_banner(process: subprocess.Popen[str]) -> str:
 def test_the_command_line(module: Path, engine: str) -> None:
     port = free_port()
     options = ("-H", "127.0.0.1", "-P", str(port), "--engine", engine)
-    with running(module, "-m", "plait.web", *options, "served:make", "--own") as process:
+    command = ("-m", "plait.web", *options, "served:make", "--own")
+    with running(module, *command, end=signal.SIGINT, says="['--own']") as process:
         assert read_banner(process) == (
             f"======== Running on http://127.0.0.1:{port} ========\n(Press CTRL+C to quit)\n"
         )
         assert fetch(port) == f"hello from {engine}".encode()
-        process.send_signal(signal.SIGINT)
-        assert process.stdout is not None
-        assert process.stdout.readline() == "cleaned up ['--own']\n"
 
 
 def test_a_unix_socket(module: Path) -> None:
