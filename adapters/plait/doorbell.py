@@ -46,7 +46,6 @@ class Doorbell:
         return self._callback is not None
 
     def __await__(self) -> Generator[Doorbell, None, bool]:
-        self._cancelled = None
         self._asyncio_future_blocking = True
         yield self
         return self._value
@@ -89,6 +88,8 @@ class Doorbell:
         return True
 
     def result(self) -> bool:
-        if self._cancelled is not None:
-            raise self._cancelled
+        cancelled = self._cancelled
+        if cancelled is not None:
+            self._cancelled = None
+            raise cancelled
         return self._value

@@ -204,11 +204,11 @@ class Driver(asyncio.BufferedProtocol):
         "_lost",
         "_protocol",
         "_reading",
-        "_time",
         "_timer",
         "_timer_at",
         "_writing_paused",
         "_wrote_eof",
+        "clock",
         "close_event",
         "config",
         "engine",
@@ -232,7 +232,7 @@ class Driver(asyncio.BufferedProtocol):
         self.role = role
         self.config = config
         self.loop = loop
-        self._time = _clock(loop)
+        self.clock = _clock(loop)
         self.engine_name: EngineName = engine
         self.exchanges: dict[int, Exchange] = {}
         self.transport: asyncio.Transport | None = None
@@ -272,22 +272,22 @@ class Driver(asyncio.BufferedProtocol):
         return self._buffer
 
     def buffer_updated(self, nbytes: int) -> None:
-        self.engine.receive_data(bytes(self._buffer[:nbytes]), self._time())
+        self.engine.receive_data(self._buffer[:nbytes].tobytes(), self.clock())
         self._drain()
 
     def data_received(self, data: bytes) -> None:
         """Octets came, as ``asyncio.Protocol`` has it."""
-        self.engine.receive_data(data, self._time())
+        self.engine.receive_data(data, self.clock())
         self._drain()
 
     def eof_received(self) -> bool:
-        self.engine.receive_eof(self._time())
+        self.engine.receive_eof(self.clock())
         self._drain()
         # The engine decides when to close, but a TLS transport cannot stay half-open.
         return not self.tls
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self.engine.connection_lost(exc, self._time())
+        self.engine.connection_lost(exc, self.clock())
         event = self.engine.next_event()
         if event is not None:
             self._dispatch(event)
@@ -314,7 +314,7 @@ class Driver(asyncio.BufferedProtocol):
 
         Raises LocalProtocolError (see ``Connection.send``).
         """
-        self.engine.send(*events, now=self._time())
+        self.engine.send(*events, now=self.clock())
         if self._coalesce:
             self._flush()
         else:
@@ -322,18 +322,18 @@ class Driver(asyncio.BufferedProtocol):
 
     def acknowledge(self, stream_id: int, credit: int) -> None:
         """Give back the credit of ``Data``."""
-        self.engine.acknowledge(stream_id, credit, self._time())
+        self.engine.acknowledge(stream_id, credit, self.clock())
         self._flush()
 
     def ping(self, payload: bytes) -> None:
         """Send an HTTP/2 PING; ``on_ping_acknowledged`` has the answer."""
-        self.engine.ping(payload, self._time())
+        self.engine.ping(payload, self.clock())
         self._flush()
 
     def close(self, code: int | None = None) -> None:
         """End the connection: gracefully, or at once with an HTTP/2 error code."""
         if self.transport is not None:
-            self.engine.close(code, now=self._time())
+            self.engine.close(code, now=self.clock())
             self._drain()
 
     def abort(self) -> None:
@@ -397,7 +397,7 @@ class Driver(asyncio.BufferedProtocol):
                 self.role, protocol, self.config, engine=self.engine_name
             )
         self._coalesce = protocol == "h2"
-        self.engine.connection_made(self._time())
+        self.engine.connection_made(self.clock())
 
     def _flush(self) -> None:
         """See that the outputs are drained: now, or once for all streams of a batch."""
@@ -499,7 +499,7 @@ class Driver(asyncio.BufferedProtocol):
     def _on_timer(self) -> None:
         self._timer = None
         self._timer_at = NEVER
-        self.engine.handle_timeout(self._time())
+        self.engine.handle_timeout(self.clock())
         self._drain()
 
     # -- dispatch: one small function an event ------------------------------------------
@@ -561,7 +561,7 @@ class Driver(asyncio.BufferedProtocol):
 
     def _dispatch_prior_knowledge(self, event: PriorKnowledge) -> None:
         self._use_engine("h2")
-        self.engine.receive_data(event.data, self._time())
+        self.engine.receive_data(event.data, self.clock())
 
     def _dispatch_closed(self, event: ConnectionClosed) -> None:
         self.close_event = event

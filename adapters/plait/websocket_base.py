@@ -17,9 +17,10 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from typing import Any, Final, Generic, Literal, NoReturn, Self, TypeVar, overload
 
+from plait_engine import LocalProtocolError
 from plait_engine.websocket import (
     BytesMessage,
     CloseCode,
@@ -28,6 +29,7 @@ from plait_engine.websocket import (
     PongTimeout,
     TextMessage,
     WebSocketClose,
+    WebSocketEvent,
     WebSocketState,
 )
 
@@ -50,7 +52,6 @@ DecodeText = TypeVar("DecodeText", bound=bool, covariant=True)
 
 _TEXT: Final = WSMsgType.TEXT
 _BINARY: Final = WSMsgType.BINARY
-_OPEN: Final = WebSocketState.OPEN
 # A named tuple's own ``__new__`` takes twice the time; this one knows no types but Any.
 _new: Final[Callable[..., Any]] = tuple.__new__
 
@@ -116,8 +117,11 @@ class WebSocketBase(Generic[DecodeText]):
         """
         if not isinstance(data, str):
             raise TypeError(f"data argument must be str ({type(data)!r})")
-        stream = self._sendable()
-        stream.machine.send_text(data, True, compress if compress is None else compress > 0)
+        stream = self._stream or self._opened()
+        try:
+            stream.machine.send_text(data, True, compress if compress is None else compress > 0)
+        except LocalProtocolError as error:
+            self._raise_refusal(error)
         if not stream.flush():
             await self._drain()
 
@@ -125,8 +129,11 @@ class WebSocketBase(Generic[DecodeText]):
         """Send a BINARY message: ``bytes``, ``bytearray`` or ``memoryview``; see ``send_str``."""
         if type(data) is not bytes:
             data = _octets(data)
-        stream = self._sendable()
-        stream.machine.send_bytes(data, True, compress if compress is None else compress > 0)
+        stream = self._stream or self._opened()
+        try:
+            stream.machine.send_bytes(data, True, compress if compress is None else compress > 0)
+        except LocalProtocolError as error:
+            self._raise_refusal(error)
         if not stream.flush():
             await self._drain()
 
@@ -153,20 +160,14 @@ class WebSocketBase(Generic[DecodeText]):
 
         Raises ValueError for another opcode, LocalProtocolError for TEXT that is not UTF-8.
         """
-        stream = self._sendable()
-        octets = _octets(message)
-        if opcode is WSMsgType.BINARY:
-            await self.send_bytes(octets, compress)
-            return
-        if opcode is WSMsgType.TEXT:
-            wanted = compress if compress is None else compress > 0
-            stream.machine.send_text(octets, True, wanted)
-        elif opcode is WSMsgType.PING:
-            stream.transmit(Ping(octets))
-        elif opcode is WSMsgType.PONG:
-            stream.transmit(Pong(octets))
-        else:
+        make = _FRAMES.get(opcode)
+        if make is None:
             raise ValueError(f"a frame of {opcode!r} cannot be sent by itself")
+        stream = self._opened()
+        try:
+            stream.transmit(make(_octets(message), compress if compress is None else compress > 0))
+        except LocalProtocolError as error:
+            self._raise_refusal(error)
         if not stream.flush():
             await self._drain()
 
@@ -178,12 +179,11 @@ class WebSocketBase(Generic[DecodeText]):
         """Send a pong that nobody asked for, at most 125 octets."""
         await self.send_frame(_encoded(message), WSMsgType.PONG)
 
-    def _sendable(self) -> WebSocketExchange:
-        """Return the stream.  Raises ClientConnectionResetError when it takes no more."""
-        stream = self._stream or self._opened()
-        if self._closed or stream.machine.state is not _OPEN:
-            raise ClientConnectionResetError("Cannot write to closing transport")
-        return stream
+    def _raise_refusal(self, error: LocalProtocolError) -> NoReturn:
+        """Tell the application why the machine refused to send."""
+        if self._opened().machine.state is WebSocketState.OPEN:
+            raise error
+        raise ClientConnectionResetError("Cannot write to closing transport") from error
 
     async def _drain(self) -> None:
         try:
@@ -194,57 +194,70 @@ class WebSocketBase(Generic[DecodeText]):
     # -- receiving ---------------------------------------------------------------------
 
     @overload
-    async def receive(
+    def receive(
         self: WebSocketBase[Literal[True]], timeout: float | None = None
-    ) -> WSMessageDecodeText: ...
+    ) -> Coroutine[Any, Any, WSMessageDecodeText]: ...
     @overload
-    async def receive(
+    def receive(
         self: WebSocketBase[Literal[False]], timeout: float | None = None
-    ) -> WSMessageNoDecodeText: ...
+    ) -> Coroutine[Any, Any, WSMessageNoDecodeText]: ...
     @overload
-    async def receive(
+    def receive(
         self: WebSocketBase[bool], timeout: float | None = None
-    ) -> WSMessage | WSMessageTextBytes: ...
-    async def receive(self, timeout: float | None = None) -> WSMessage | WSMessageTextBytes:
+    ) -> Coroutine[Any, Any, WSMessage | WSMessageTextBytes]: ...
+    def receive(
+        self, timeout: float | None = None
+    ) -> Coroutine[Any, Any, WSMessage | WSMessageTextBytes]:
         """Wait for the next message.
 
         ``timeout`` in seconds, by default the ``receive_timeout`` of the constructor.
         Raises TimeoutError, and RuntimeError while another task receives.
         """
+        return self._receive(timeout, False)
+
+    def __aiter__(self) -> Self:
+        return self
+
+    def __anext__(self) -> Coroutine[Any, Any, WSMessage | WSMessageTextBytes]:
+        return self._receive(None, True)
+
+    async def _receive(
+        self, timeout: float | None, iterating: bool
+    ) -> WSMessage | WSMessageTextBytes:
+        """Wait for the next message; one coroutine for each, whichever way it is asked for."""
         stream = self._stream or self._opened()
         if self._waiting:
             raise RuntimeError("Concurrent call to receive() is not allowed")
         timeout = timeout or self._receive_timeout
+        machine = stream.machine
         while True:
             if self._closed or self._closing:
-                return await self._receive_after_end()
-            event = stream.next_event()
-            if event is None:
+                return _end(await self._receive_after_end(), iterating)
+            if not machine.waiting_events:
                 self._waiting = True
                 try:
                     if timeout is None:
-                        came = await stream.bell
+                        came = await stream.arrival()
                     else:
                         async with asyncio.timeout(timeout):
-                            came = await stream.bell
+                            came = await stream.arrival()
                 finally:
                     self._waiting = False
                 if not came:
-                    return WS_CLOSING_MESSAGE
-                event = stream.next_event()
-                if event is None:
-                    continue
+                    return _end(WS_CLOSING_MESSAGE, iterating)
+            event = machine.next_event()
+            if isinstance(event, BytesMessage):
+                octets: WSMessage = _new(WSMessage, (_BINARY, event.data, ""))
+                return octets
             if isinstance(event, TextMessage):
                 data = event.data
                 kind = WSMessage if type(data) is str else WSMessageTextBytes
                 text: WSMessage | WSMessageTextBytes = _new(kind, (_TEXT, data, ""))
                 return text
-            if isinstance(event, BytesMessage):
-                octets: WSMessage = _new(WSMessage, (_BINARY, event.data, ""))
-                return octets
             if isinstance(event, WebSocketClose):
-                return self._take_close(event)
-            if not self._autoping:
+                stream.answer_close()
+                return _end(self._take_close(event), iterating)
+            if event is not None and not self._autoping:
                 opcode = WSMsgType.PING if isinstance(event, Ping) else WSMsgType.PONG
                 return WSMessage(opcode, event.payload, "")
 
@@ -317,15 +330,6 @@ class WebSocketBase(Generic[DecodeText]):
         """Return the next message, which must be TEXT, decoded as JSON."""
         return loads(await self.receive_str(timeout=timeout))
 
-    def __aiter__(self) -> Self:
-        return self
-
-    async def __anext__(self) -> WSMessage | WSMessageTextBytes:
-        message = await self.receive()
-        if message.type in _ENDS:
-            raise StopAsyncIteration
-        return message
-
     # -- closing -----------------------------------------------------------------------
 
     async def _close(self, code: int, message: bytes | str, drain: bool) -> bool:
@@ -345,7 +349,7 @@ class WebSocketBase(Generic[DecodeText]):
             if drain:
                 await self._drain()
             while not self._take_rest(stream):
-                await stream.bell
+                await stream.arrival()
         except ConnectionResetError:
             self._take_rest(stream)
         except BaseException:
@@ -358,8 +362,9 @@ class WebSocketBase(Generic[DecodeText]):
         """Drop messages up to the last event; tell whether that has come."""
         if self._closing:
             return True  # ``receive`` has had it
-        while (event := stream.next_event()) is not None:
+        while (event := stream.machine.next_event()) is not None:
             if isinstance(event, WebSocketClose):
+                stream.answer_close()
                 self._closing = True
                 self._close_code = _peer_code(event)
                 if event.error is not None:
@@ -368,7 +373,25 @@ class WebSocketBase(Generic[DecodeText]):
         return False
 
 
+_FRAMES: Final[dict[WSMsgType, Callable[[bytes, bool | None], WebSocketEvent]]] = {
+    WSMsgType.TEXT: lambda octets, compress: TextMessage(octets, True, compress),
+    WSMsgType.BINARY: lambda octets, compress: BytesMessage(octets, True, compress),
+    WSMsgType.PING: lambda octets, compress: Ping(octets),
+    WSMsgType.PONG: lambda octets, compress: Pong(octets),
+}
+"""What can be sent in a frame by itself."""
+
 _ENDS: Final = frozenset({WSMsgType.CLOSE, WSMsgType.CLOSING, WSMsgType.CLOSED})
+
+
+def _end(message: WSMessage, iterating: bool) -> WSMessage:
+    """Return ``message``, the last or one behind it; an iteration ends there.
+
+    Not at an ERROR, which is to be looked at.
+    """
+    if iterating and message.type in _ENDS:
+        raise StopAsyncIteration
+    return message
 
 
 def _peer_code(event: WebSocketClose) -> int:

@@ -27,7 +27,7 @@ import math
 from collections.abc import Callable
 
 from plait_engine import Data, EndOfMessage, ErrorCode, StreamReset
-from plait_engine.websocket import WebSocketClose, WebSocketConnection, WebSocketEvent
+from plait_engine.websocket import WebSocketConnection, WebSocketEvent
 
 from .doorbell import Doorbell
 from .driver import Driver, Exchange
@@ -39,13 +39,15 @@ _ACKNOWLEDGE_AT = 32768
 class WebSocketExchange(Exchange):
     """A WebSocket's stream.  Hand the tunnel's stream over to it; then ``start`` it.
 
-    Await ``bell`` for an event; it gives false when ``interrupt`` came first.
+    Take events from ``machine``, and call ``answer_close`` after the last one.  When there
+    is none, await ``arrival()``; it gives false when ``interrupt`` came first.
 
     ``on_timed_out`` is called with the error when the machine declared the peer dead,
     ``on_finished`` once, when nothing more happens on the stream.
     """
 
     __slots__ = (
+        "_clock",
         "_end_received",
         "_end_sent",
         "_linger_timer",
@@ -63,6 +65,7 @@ class WebSocketExchange(Exchange):
     def __init__(self, driver: Driver, stream_id: int, machine: WebSocketConnection) -> None:
         super().__init__(driver, stream_id)
         self.loop = driver.loop
+        self._clock = driver.clock
         self.machine = machine
         self.on_timed_out: Callable[[Exception], None] | None = None
         self.on_finished: Callable[[], None] | None = None
@@ -97,16 +100,16 @@ class WebSocketExchange(Exchange):
 
     # -- for one task at a time ---------------------------------------------------
 
-    def next_event(self) -> WebSocketEvent | None:
-        """Take the next event, if there is one."""
-        machine = self.machine
-        event = machine.next_event()
-        if self.credit >= _ACKNOWLEDGE_AT and not machine.has_events:
+    def arrival(self) -> Doorbell:
+        """Return what to await when no event waits to be taken."""
+        if self.credit >= _ACKNOWLEDGE_AT:
             self._acknowledge_all()
-        if type(event) is WebSocketClose:
-            self.flush()
-            self._arm()
-        return event
+        return self.bell
+
+    def answer_close(self) -> None:
+        """Write what the machine answered, when its last event was taken."""
+        self.flush()
+        self._arm()
 
     def interrupt(self) -> None:
         """Wake who waits for an event, without one."""
@@ -117,7 +120,7 @@ class WebSocketExchange(Exchange):
 
         Raises LocalProtocolError (see ``WebSocketConnection.send``).
         """
-        self.machine.send(event, now=self.loop.time())
+        self.machine.send(event, now=self._clock())
         self.flush()
         self._arm()
 
@@ -137,7 +140,7 @@ class WebSocketExchange(Exchange):
         error = ConnectionResetError("the WebSocket was given up")
         if self.exception is None:
             self.exception = error
-        self.machine.connection_lost(error, self.loop.time())
+        self.machine.connection_lost(error, self._clock())
         super().reset()
         self._finish()
         self.wake()
@@ -145,7 +148,7 @@ class WebSocketExchange(Exchange):
     def lose(self, error: Exception) -> None:
         """The stream is gone; messages that came can still be received."""
         self.exception = ConnectionResetError(str(error))
-        self.machine.connection_lost(error, self.loop.time())
+        self.machine.connection_lost(error, self._clock())
         self._finish()
         self._tell()
 
@@ -154,11 +157,11 @@ class WebSocketExchange(Exchange):
     def receive(self, data: bytes, credit: int) -> bool:
         """Octets came; tell whether there is an event now."""
         machine = self.machine
-        machine.receive_data(data, self.loop.time())
+        machine.receive_data(data, self._clock())
         self.credit += credit
-        if machine.has_output:
+        if machine.waiting_output:
             self.flush()
-        if machine.has_events:
+        if machine.waiting_events:
             return True
         if self.credit >= _ACKNOWLEDGE_AT:
             self._acknowledge_all()
@@ -171,11 +174,11 @@ class WebSocketExchange(Exchange):
         """
         machine = self.machine
         tunnel = self._tunnel
-        while machine.has_output:
+        while machine.waiting_output:
             if tunnel is not None:
                 if tunnel.paused:
                     return False
-                tunnel.transport.write(machine.data_to_send())
+                tunnel.write(machine.data_to_send())
             elif self.can_send():
                 self.send(Data(self.stream_id, machine.data_to_send()))
             else:
@@ -222,7 +225,7 @@ class WebSocketExchange(Exchange):
 
     def on_end(self, event: EndOfMessage) -> None:
         self._end_received = True
-        self.machine.receive_eof(self.loop.time())
+        self.machine.receive_eof(self._clock())
         if self._end_sent:
             self._finish()
         self._tell()
@@ -237,7 +240,7 @@ class WebSocketExchange(Exchange):
     def _tell(self) -> None:
         """Something else than octets happened."""
         self.flush()
-        if self.machine.has_events:
+        if self.machine.waiting_events:
             self.bell.ring(True)
 
     # -- time ---------------------------------------------------------------------------
@@ -255,7 +258,7 @@ class WebSocketExchange(Exchange):
         self._timer = None
         self._timer_at = math.inf
         machine = self.machine
-        machine.handle_timeout(self.loop.time())
+        machine.handle_timeout(self._clock())
         if machine.lost is None:
             self._tell()
             self._arm()
@@ -278,6 +281,7 @@ class _Tunnel(asyncio.BufferedProtocol):
 
     def __init__(self, exchange: WebSocketExchange, transport: asyncio.Transport) -> None:
         self.transport = transport
+        self.write = transport.write
         self.paused = False
         """The transport takes no more octets for now."""
         self.high_water = exchange.driver.config.limits.read_high_water
@@ -293,7 +297,7 @@ class _Tunnel(asyncio.BufferedProtocol):
 
     def buffer_updated(self, nbytes: int) -> None:
         exchange = self._exchange
-        if exchange.receive(bytes(self._buffer[:nbytes]), nbytes):
+        if exchange.receive(self._buffer[:nbytes].tobytes(), nbytes):
             if exchange.credit >= self.high_water:
                 self.pause_reading()
             exchange.bell.ring_now(True)

@@ -60,7 +60,7 @@ class ReferenceWebSocketConnection(WebSocketConnection):
             max_message_size=config.limits.max_message_size if max_size is None else max_size,
             decode_text=options.get("decode_text", True),
         )
-        self._writer = WsprotoWriter(framer, config.limits.max_pending_pongs)
+        self._use_writer(WsprotoWriter(framer, config.limits.max_pending_pongs))
 
 
 class WsprotoWriter(MessageWriter):

