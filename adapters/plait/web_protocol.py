@@ -202,11 +202,15 @@ class ServerExchange(Exchange):
                 reader.set_exception(gone)
             else:
                 reader.set_exception(RequestPayloadError(str(error)), error)
-        driver = self.driver
         if self.task is None:
-            driver.drop(self)
-        elif driver.manager.handler_cancellation:
-            self.task.cancel()
+            self.driver.drop(self)
+        self.client_left()
+
+    def client_left(self) -> None:
+        """Cancel the handler, once, if the server is made to."""
+        task = self.task
+        if self.driver.manager.handler_cancellation and task and not task.cancelling():
+            task.cancel()
 
 
 class RequestHandler(Driver):
@@ -267,12 +271,10 @@ class RequestHandler(Driver):
 
     def eof_received(self) -> bool:
         keep_open = super().eof_received()
-        if self.manager.handler_cancellation:
-            # A client that goes away looks like one that has only said all it had to say.
-            # Who asked for cancellation wants the first to be noticed at once.
-            for exchange in self._running:
-                if exchange.task is not None:
-                    exchange.task.cancel()
+        # A client that goes away looks like one that has only said all it had to say.  Who
+        # asked for cancellation wants the first to be noticed at once.
+        for exchange in self._running:
+            exchange.client_left()
         return keep_open
 
     @property

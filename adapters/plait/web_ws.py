@@ -181,6 +181,7 @@ class WebSocketResponse(WebSocketBase[DecodeText], StreamResponse):
             max_message_size=self._max_msg_size,
         )
         stream = WebSocketExchange(driver, exchange.stream_id, machine)
+        stream.on_lost = exchange.client_left
         exchange.hand_over(stream)
         exchange.send(Accept(exchange.stream_id, tuple(headers.items())))
         self._ws_protocol = agreement.subprotocol

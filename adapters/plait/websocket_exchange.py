@@ -43,7 +43,8 @@ class WebSocketExchange(Exchange):
     is none, await ``arrival()``; it gives false when ``interrupt`` came first.
 
     ``on_timed_out`` is called with the error when the machine declared the peer dead,
-    ``on_finished`` once, when nothing more happens on the stream.
+    ``on_lost`` when the stream or the connection was cut short, ``on_finished`` once, when
+    nothing more happens on the stream.
     """
 
     __slots__ = (
@@ -59,6 +60,7 @@ class WebSocketExchange(Exchange):
         "loop",
         "machine",
         "on_finished",
+        "on_lost",
         "on_timed_out",
     )
 
@@ -68,6 +70,7 @@ class WebSocketExchange(Exchange):
         self._clock = driver.clock
         self.machine = machine
         self.on_timed_out: Callable[[Exception], None] | None = None
+        self.on_lost: Callable[[], None] | None = None
         self.on_finished: Callable[[], None] | None = None
         self.credit = 0  # octets received and not acknowledged
         self.bell = Doorbell(driver.loop)
@@ -151,6 +154,8 @@ class WebSocketExchange(Exchange):
         self.machine.connection_lost(error, self._clock())
         self._finish()
         self._tell()
+        if self.on_lost is not None:
+            self.on_lost()
 
     # -- between transport and machine ----------------------------------------------
 

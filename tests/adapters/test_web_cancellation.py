@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 import pytest
@@ -13,6 +13,10 @@ from plait import web
 pytestmark = pytest.mark.anyio
 
 REQUEST = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
+WEBSOCKET = (
+    b"GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+    b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+)
 
 
 class Handler:
@@ -35,7 +39,9 @@ class Handler:
 
 
 @asynccontextmanager
-async def serve(handler: Handler, *, handler_cancellation: bool) -> AsyncIterator[int]:
+async def serve(
+    handler: Callable[[web.Request], Awaitable[web.StreamResponse]], *, handler_cancellation: bool
+) -> AsyncIterator[int]:
     app = web.Application()
     app.router.add_get("/", handler)
     runner = web.AppRunner(app, handler_cancellation=handler_cancellation)
@@ -72,6 +78,28 @@ async def test_a_client_that_leaves_does_not_cancel_by_default() -> None:
         writer.transport.abort()
         handler.release.set()
         assert await asyncio.wait_for(handler.outcome, 10) == "released"
+
+
+@pytest.mark.parametrize("how", ["close", "abort"])
+async def test_a_client_that_leaves_cancels_a_handler_that_holds_a_websocket(how: str) -> None:
+    handler = Handler()
+
+    async def serve_websocket(request: web.Request) -> web.StreamResponse:
+        websocket = web.WebSocketResponse()
+        await websocket.prepare(request)
+        await handler(request)
+        return websocket
+
+    async with serve(serve_websocket, handler_cancellation=True) as port:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(WEBSOCKET)
+        await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 10)
+        await handler.started.wait()
+        if how == "close":
+            writer.close()
+        else:
+            writer.transport.abort()
+        assert await asyncio.wait_for(handler.outcome, 10) == "cancelled"
 
 
 @pytest.mark.parametrize("how", ["close", "abort"])
