@@ -22,7 +22,7 @@ from typing import Any, Final
 from yarl import URL
 
 from plait_engine.policy.cookie_store import Cookie, CookieStore, domain_matches
-from plait_engine.policy.cookies import SetCookie, parse_set_cookie
+from plait_engine.policy.cookies import SetCookie, parse_set_cookie, unquote_value
 
 from .abc import AbstractCookieJar
 from .typedefs import LooseCookies, PathLike, StrOrURL
@@ -57,7 +57,7 @@ def parse_set_cookies(fields: Sequence[str]) -> SimpleCookie:
     for field in fields[:MAX_COOKIES_PER_RESPONSE]:
         cookie = parse_set_cookie(field)
         if cookie is not None:
-            morsel = make_morsel(cookie.name, _unquote(cookie.value), cookie.value)
+            morsel = make_morsel(cookie.name, unquote_value(cookie.value), cookie.value)
             morsel["domain"] = cookie.domain or ""
             morsel["path"] = cookie.path or ""
             morsel["max-age"] = cookie.max_age or ""
@@ -69,11 +69,6 @@ def parse_set_cookies(fields: Sequence[str]) -> SimpleCookie:
                 morsel["httponly"] = True
             cookies.put(morsel)
     return cookies
-
-
-def _unquote(value: str) -> str:
-    decoded: str = SimpleCookie().value_decode(value)[0]
-    return decoded
 
 
 def _from_morsel(morsel: Morsel[Any]) -> SetCookie:
@@ -226,7 +221,7 @@ class CookieJar(AbstractCookieJar):
             now=time.time(),
         ):
             if cookie.name not in found:  # The most specific comes first.
-                found.put(make_morsel(cookie.name, _unquote(cookie.value), cookie.value))
+                found.put(make_morsel(cookie.name, unquote_value(cookie.value), cookie.value))
         return found
 
     # -- removing -------------------------------------------------------------------------
@@ -326,7 +321,7 @@ class DummyCookieJar(AbstractCookieJar):
 
 
 def _to_morsel(cookie: Cookie) -> Morsel[str]:
-    morsel = make_morsel(cookie.name, _unquote(cookie.value), cookie.value)
+    morsel = make_morsel(cookie.name, unquote_value(cookie.value), cookie.value)
     morsel["domain"] = cookie.domain
     morsel["path"] = cookie.path
     if cookie.expires is not None:

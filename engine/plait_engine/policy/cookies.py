@@ -31,6 +31,7 @@ MAX_AGE: Final = 400 * 24 * 3600
 """Seconds that a cookie may live."""
 
 _CONTROLS = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+_QUOTED_PAIR = re.compile(r"\\(?:([0-3][0-7][0-7])|(.))")
 
 
 @dataclass(slots=True)
@@ -83,6 +84,22 @@ def _set_attribute(cookie: SetCookie, name: str, text: str) -> None:
         cookie.http_only = True
     elif name == "samesite":
         cookie.same_site = text
+
+
+def unquote_value(value: str) -> str:
+    """Return what a quoted value means to ``http.cookies``; another value as it is.
+
+    Browsers know no such quoting: this is for applications, and never for what is sent
+    back.  The cost is linear, which that of ``http.cookies`` is not (CVE-2024-7592).
+    """
+    if len(value) < 2 or value[0] != '"' or value[-1] != '"':
+        return value
+    return _QUOTED_PAIR.sub(_unquote_pair, value[1:-1])
+
+
+def _unquote_pair(match: re.Match[str]) -> str:
+    octal, char = match.groups()
+    return chr(int(octal, 8)) if octal else char
 
 
 def keeps_prefix_promise(cookie: SetCookie) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from http.cookies import SimpleCookie
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -27,6 +29,7 @@ from plait_engine.policy.cookies import (
     expiry,
     parse_cookie_date,
     parse_set_cookie,
+    unquote_value,
 )
 
 NOW = 1_700_000_000.0
@@ -126,6 +129,31 @@ def test_expiry(cookie: SetCookie, expected: float | None) -> None:
 
 
 # -- matching ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("value", "meaning"),
+    [
+        ("plain", "plain"),
+        ('"', '"'),
+        ('""', ""),
+        ('"a b"', "a b"),
+        ('a"b"', 'a"b"'),
+        ('"a', '"a'),
+        (r'"say \"no\""', 'say "no"'),
+        (r'"\073\054"', ";,"),
+        (r'"\400"', "400"),
+        (r'"\1234"', "S4"),
+        ('"\\"', "\\"),
+    ],
+)
+def test_quoted_values(value: str, meaning: str) -> None:
+    assert unquote_value(value) == meaning
+
+
+@given(st.text(alphabet='\\"0137a;', max_size=12))
+def test_quoted_values_are_those_of_http_cookies(text: str) -> None:
+    assert unquote_value(f'"{text}"') == SimpleCookie().value_decode(f'"{text}"')[0]
 
 
 def test_domains() -> None:
