@@ -181,7 +181,8 @@ class StreamResponse(ResponseHead):
         self._send_head()
         self._body_length += len(piece)
         exchange.send(Data(exchange.stream_id, piece))
-        await exchange.drain()
+        if not exchange.can_send():
+            await exchange.drain()
 
     async def write_eof(self, data: bytes = b"") -> None:
         """Send a last piece and end the body.  Later calls do nothing."""

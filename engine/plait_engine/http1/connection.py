@@ -214,8 +214,14 @@ class HTTP1Connection(Connection):
         if type(events[0]) is StreamReset and self._has_ended(events[0].stream_id):
             return  # The stream has ended meanwhile, which is as good.
         self._check_stream(events)
-        draft = self._outgoing.copy()
         pieces: list[bytes] = []
+        first = events[0]
+        if type(first) is Data and len(events) == 1:
+            # A piece of a body is all or nothing in itself: it needs no draft.
+            self._outgoing.add_data(first, pieces)
+            self._commit(first, self._outgoing, pieces, now)
+            return
+        draft = self._outgoing.copy()
         length = complete_length(events)
         reset: StreamReset | None = None
         for event in events:
@@ -232,7 +238,7 @@ class HTTP1Connection(Connection):
         # Everything is allowed: from here on, nothing raises.
         before = self._outgoing
         self._outgoing = draft
-        self._commit(events[0], before, pieces, now)
+        self._commit(first, before, pieces, now)
         if reset is not None:
             self._reset(reset, now)
 
