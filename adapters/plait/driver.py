@@ -486,7 +486,10 @@ class Driver(asyncio.BufferedProtocol):
             transport.close()
         elif not self._wrote_eof:
             self._wrote_eof = True
-            transport.write_eof()
+            try:
+                transport.write_eof()
+            except OSError:  # The peer reset the connection; the loop has not noticed yet.
+                transport.abort()
 
     def _arm(self, deadline: float) -> None:
         if self.transport is None:

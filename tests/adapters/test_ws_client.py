@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -130,6 +131,29 @@ async def test_faults_of_the_server(session: plait.ClientSession, octets: bytes,
     (frame,) = decode(received[1], masked=True)
     assert frame.opcode == CLOSE
     assert int.from_bytes(frame.payload[:2]) == code
+
+
+async def test_the_server_closes_its_socket_right_behind_a_fault(
+    session: plait.ClientSession,
+) -> None:
+    # Our Close frame is answered by RST then, before we can end our side.
+    loop = asyncio.get_running_loop()
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.setblocking(False)
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}/"
+        connecting = asyncio.create_task(session.ws_connect(url))
+        server, _ = await loop.sock_accept(listener)
+    with server:
+        head = await loop.sock_recv(server, 65536)
+        key = re.search(rb"Sec-WebSocket-Key: (\S+)", head, re.IGNORECASE)
+        assert key is not None
+        await loop.sock_sendall(
+            server, ACCEPT.replace(b"KEY", accept_key(key[1].decode()).encode())
+        )
+        websocket = await connecting
+        server.send(Frame(TEXT, b"\xc3\x28").encode(False))
+    assert (await websocket.receive()).type is WSMsgType.ERROR
+    assert (websocket.closed, websocket.close_code) == (True, 1007)
 
 
 async def test_the_heartbeat_finds_a_dead_server(session: plait.ClientSession) -> None:
