@@ -4,7 +4,7 @@ Strategy
 --------
 ``ClientRequest`` collects what goes out in ``headers`` and ``body``; ``send`` gives it to
 an exchange.  Everything that only depends on the URL is computed once for each URL and
-kept (``_target``).  A body that is all there leaves with the head in one write; another one
+kept (``client_target``).  A body that is all there leaves with the head in one write; another one
 is sent by a task, while the response may already be coming.
 """
 
@@ -15,15 +15,13 @@ import functools
 import weakref
 from collections.abc import Callable, Iterable, Mapping
 from http.cookies import BaseCookie, Morsel, SimpleCookie
-from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from multidict import CIMultiDict, CIMultiDictProxy, MultiDict, MultiDictProxy
 from yarl import URL
 
 from plait_engine import Data, EndOfMessage, LocalProtocolError, Request
 from plait_engine.headers import is_token
-from plait_engine.policy.auth import encode_basic_credentials
-from plait_engine.policy.hosts import is_legacy_ipv4
 
 from .abc import AbstractStreamWriter
 from .client_body import RequestWriter
@@ -32,9 +30,9 @@ from .client_exceptions import (
     ClientConnectionError,
     ClientConnectionResetError,
     ClientOSError,
-    InvalidUrlClientError,
 )
 from .client_response import ClientResponse, RequestInfo
+from .client_target import ConnectionKey, find_target
 from .client_tls import Fingerprint
 from .compression_utils import ACCEPT_ENCODING, COMPRESSORS
 from .formdata import FormData
@@ -52,69 +50,6 @@ if TYPE_CHECKING:
     from .connector_base import Connection
 
 __all__ = ("ClientRequest", "ClientResponse", "ConnectionKey", "Fingerprint", "RequestInfo")
-
-_SECURE_SCHEMES: Final = frozenset({"https", "wss"})
-
-
-class ConnectionKey(NamedTuple):
-    """What makes two connections interchangeable.
-
-    ``http1_only``: HTTP/2 must not be spoken on it.  ``limits``: the largest line, the
-    largest field, and the most fields of a response, or ``None`` for the defaults.
-    """
-
-    host: str
-    port: int | None
-    is_ssl: bool
-    ssl: ssl_module.SSLContext | bool | Fingerprint = True
-    proxy: URL | None = None
-    proxy_auth: BasicAuth | None = None
-    proxy_headers_hash: int | None = None
-    server_hostname: str | None = None
-    http1_only: bool = False
-    limits: tuple[int, int, int] | None = None
-
-
-class _Target(NamedTuple):
-    """What a URL means for a request."""
-
-    url: URL
-    """Without fragment and credentials."""
-    host: str
-    port: int | None
-    is_ssl: bool
-    authority: str
-    """The value of Host, or ``:authority``."""
-    path: str
-    """The target in origin form."""
-    authorization: str | None
-    """The Authorization that the credentials in the URL mean."""
-    key: ConnectionKey
-
-
-@functools.lru_cache(maxsize=1024)
-def _target(url: URL) -> _Target:
-    """Take a URL apart.  Raises InvalidUrlClientError."""
-    host = url.raw_host
-    if not host:
-        raise InvalidUrlClientError(url, "there is no host")
-    if is_legacy_ipv4(host):
-        raise InvalidUrlClientError(url, "the host is a number, but no IPv4 address")
-    authorization = None
-    if url.raw_user or url.raw_password:
-        authorization = encode_basic_credentials(url.user or "", url.password or "", "latin1")
-    is_ssl = url.scheme in _SECURE_SCHEMES
-    host = host.rstrip(".") if host.endswith(".") else host
-    return _Target(
-        url=url.with_user(None).with_fragment(None) if authorization else url.with_fragment(None),
-        host=host,
-        port=url.port,
-        is_ssl=is_ssl,
-        authority=(url.host_port_subcomponent or host),
-        path=url.raw_path_qs or "/",
-        authorization=authorization,
-        key=ConnectionKey(host, url.port, is_ssl),
-    )
 
 
 class ClientRequest:
@@ -191,7 +126,7 @@ class ClientRequest:
         self._body: Payload | None = None
         self._skip_auto_headers: CIMultiDict[None] | None = None
         self._request_info: RequestInfo | None = None
-        self._target = _target(url)
+        self._target = find_target(url)
         self.url = self._target.url
         self.original_url = url if self._target.authorization is None else url.with_user(None)
         if headers or skip_auto_headers or type(self) is not ClientRequest:

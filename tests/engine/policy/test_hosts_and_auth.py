@@ -7,7 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from plait_engine.policy.auth import decode_basic_credentials, encode_basic_credentials
-from plait_engine.policy.hosts import is_canonical_ipv4, is_ip_literal, is_legacy_ipv4
+from plait_engine.policy.hosts import (
+    is_canonical_ipv4,
+    is_host,
+    is_ip_literal,
+    is_legacy_ipv4,
+)
 
 
 @pytest.mark.parametrize(
@@ -34,6 +39,43 @@ def test_ipv6_literals() -> None:
     assert is_ip_literal("::ffff:127.0.0.1")
     assert is_ip_literal("fe80::1%eth0")
     assert not is_ip_literal("a:b")
+
+
+@pytest.mark.parametrize(
+    "host", ["a", "a_b.example", "x" * 63, "xn--zca.example", "127.0.0.1", "::1", "fe80::1%eth0"]
+)
+def test_hosts(host: str) -> None:
+    assert is_host(host)
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "",
+        ".",
+        "a..b",
+        "a.",
+        "a b",
+        "localhost\0",
+        "localhost\0.example",
+        "a\n",
+        "a/b",
+        "a@b",
+        "a%00",
+        "x" * 64,
+        ".".join(["x" * 60] * 5),
+        "stra\xdfe.example",
+        "xn--example-.com",
+        "xn--.com",
+        "XN--example-.com",
+        "a:b",
+        "::1%",
+        "::1%a b",
+        "::1%a\0",
+    ],
+)
+def test_what_no_resolver_is_asked_for(host: str) -> None:
+    assert not is_host(host)
 
 
 @given(st.text().filter(lambda login: ":" not in login), st.text())

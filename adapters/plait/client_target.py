@@ -1,0 +1,95 @@
+"""What a URL means for a request: where to connect, what to ask for, and as whom.
+
+It depends on the URL alone, so it is worked out once for each and kept.
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from yarl import URL
+
+from plait_engine.policy.auth import encode_basic_credentials
+from plait_engine.policy.hosts import is_host, is_legacy_ipv4
+
+from .client_exceptions import InvalidUrlClientError
+
+if TYPE_CHECKING:
+    import ssl as ssl_module
+
+    from .client_tls import Fingerprint
+    from .helpers import BasicAuth
+
+_SECURE_SCHEMES: Final = frozenset({"https", "wss"})
+
+
+class ConnectionKey(NamedTuple):
+    """What makes two connections interchangeable.
+
+    ``http1_only``: HTTP/2 must not be spoken on it.  ``limits``: the largest line, the
+    largest field, and the most fields of a response, or ``None`` for the defaults.
+    """
+
+    host: str
+    port: int | None
+    is_ssl: bool
+    ssl: ssl_module.SSLContext | bool | Fingerprint = True
+    proxy: URL | None = None
+    proxy_auth: BasicAuth | None = None
+    proxy_headers_hash: int | None = None
+    server_hostname: str | None = None
+    http1_only: bool = False
+    limits: tuple[int, int, int] | None = None
+
+
+class Target(NamedTuple):
+    """What a URL means for a request."""
+
+    url: URL
+    """Without fragment and credentials."""
+    host: str
+    port: int | None
+    is_ssl: bool
+    authority: str
+    """The value of Host, or ``:authority``."""
+    path: str
+    """The target in origin form."""
+    authorization: str | None
+    """The Authorization that the credentials in the URL mean."""
+    key: ConnectionKey
+
+
+@functools.lru_cache(maxsize=1024)
+def find_target(url: URL) -> Target:
+    """Take a URL apart.  Raises InvalidUrlClientError."""
+    host = url.raw_host
+    if not host:
+        raise InvalidUrlClientError(url, "there is no host")
+    if is_legacy_ipv4(host):
+        raise InvalidUrlClientError(url, "the host is a number, but no IPv4 address")
+    host = host.removesuffix(".")
+    if not is_host(host):
+        raise InvalidUrlClientError(url, "the host is neither a name nor an address")
+    authorization = _url_credentials(url)
+    is_ssl = url.scheme in _SECURE_SCHEMES
+    return Target(
+        url=url.with_user(None).with_fragment(None) if authorization else url.with_fragment(None),
+        host=host,
+        port=url.port,
+        is_ssl=is_ssl,
+        authority=(url.host_port_subcomponent or host),
+        path=url.raw_path_qs or "/",
+        authorization=authorization,
+        key=ConnectionKey(host, url.port, is_ssl),
+    )
+
+
+def _url_credentials(url: URL) -> str | None:
+    """Return the Authorization that a URL means.  Raises InvalidUrlClientError."""
+    if not (url.raw_user or url.raw_password):
+        return None
+    try:
+        return encode_basic_credentials(url.user or "", url.password or "", "latin1")
+    except ValueError as error:
+        raise InvalidUrlClientError(url, f"the credentials cannot be sent: {error}") from error
