@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from http.cookies import SimpleCookie
+import re
+from http.cookies import CookieError, SimpleCookie
 from typing import Any
+
+# RFC 6265bis section 4.1.1: an attribute's value has no control characters and no ";".
+_find_attribute_end = re.compile(r"[\x00-\x1f\x7f;]").search
 
 _LONG_AGO = "Thu, 01 Jan 1970 00:00:00 GMT"
 
@@ -41,7 +45,8 @@ class CookieMixin:
     ) -> None:
         """Set the cookie ``name``.  ``None`` leaves an attribute out.
 
-        Raises http.cookies.CookieError for a name that a cookie cannot have.
+        Raises http.cookies.CookieError for a name that a cookie cannot have, and for an
+        attribute with a character that would end it.
         """
         cookies = self.cookies
         # A cookie that was deleted before would keep its expiry.
@@ -59,6 +64,9 @@ class CookieMixin:
             "version": version,
             "samesite": samesite,
         }
+        for key, text in attributes.items():
+            if isinstance(text, str) and _find_attribute_end(text):
+                raise CookieError(f"illegal character in the attribute {key}: {text!r}")
         morsel.update({key: value for key, value in attributes.items() if value is not None})
         if partitioned:
             # http.cookies knows the attribute only since Python 3.14.
