@@ -10,7 +10,6 @@ before anybody asks.  ``content`` is a stream over the same pieces.
 from __future__ import annotations
 
 import asyncio
-import codecs
 import contextlib
 import json
 import re
@@ -35,7 +34,7 @@ from .client_exceptions import (
     ClientResponseError,
     ContentTypeError,
 )
-from .helpers import HeadersMixin, parse_mimetype
+from .helpers import HeadersMixin, find_charset, parse_mimetype
 from .http_writer import VERSIONS, HttpVersion
 from .streams import EMPTY_PAYLOAD, BodyReader, StreamReader
 from .typedefs import JSONDecoder, RawHeaders
@@ -313,9 +312,9 @@ class ClientResponse(HeadersMixin):
         """
         mimetype = parse_mimetype(self.headers.get("Content-Type", "").lower())
         charset = mimetype.parameters.get("charset")
-        if charset:
-            with contextlib.suppress(LookupError, ValueError):
-                return codecs.lookup(charset).name
+        known = find_charset(charset) if charset else None
+        if known is not None:
+            return known
         if mimetype.type == "application" and mimetype.subtype in {"json", "rdap"}:
             return "utf-8"
         if self._body is None:

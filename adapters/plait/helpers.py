@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import enum
 import functools
 import re
@@ -10,7 +11,6 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from email.message import Message
 from email.utils import parsedate
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, Final, Generic, NamedTuple, Self, TypeVar, overload
@@ -139,12 +139,47 @@ def parse_mimetype(mimetype: str) -> MimeType:
     return MimeType(main, subtype, suffix, MultiDictProxy(parameters))
 
 
+# RFC 9110 section 5.6.6: what stands between two semicolons that are not quoted.
+_PARAMETER: Final = re.compile(r'((?:[^;"]|"(?:[^"\\]|\\.)*+"?)*+)(?:;|\Z)', re.DOTALL)
+
+
 @functools.lru_cache(maxsize=256)
 def _content_type_and_charset(raw: str) -> tuple[str, str | None]:
-    message = Message()
-    message["Content-Type"] = raw.replace("\r", "").replace("\n", "")
-    charset = message.get_param("charset")
-    return message.get_content_type(), charset if isinstance(charset, str) else None
+    """Return the media type and its charset, at a cost that is linear in their length.
+
+    ``email.message`` reads the same, but an unbalanced quote costs it the square.
+    """
+    items = [match[1] for match in _PARAMETER.finditer(raw)]
+    kind = items[0].strip().lower()
+    if kind.count("/") != 1:
+        kind = "text/plain"  # RFC 2045 section 5.2
+    for item in items[1:]:
+        name, mark, value = item.partition("=")
+        if mark and name.strip().lower() == "charset":
+            return kind, _unquote_string(value.strip())
+    return kind, None
+
+
+def _unquote_string(value: str) -> str:
+    """Return what a quoted-string says (RFC 9110 section 5.6.4); a token as it is."""
+    if len(value) < 2 or value[0] != '"' or value[-1] != '"':
+        return value
+    return re.sub(r"\\(.)", r"\1", value[1:-1])
+
+
+def printable(text: str) -> str:
+    """Return ``text`` in printable ASCII, backslashes and all else escaped."""
+    return text.encode("unicode_escape").decode("ascii")
+
+
+def find_charset(name: str) -> str | None:
+    """Return Python's name of a charset, or ``None`` for one that it cannot decode text by."""
+    try:
+        info = codecs.lookup(name)
+        " ".encode(info.name)  # "base64" and "undefined" are codecs, but no charsets.
+    except (LookupError, ValueError):
+        return None
+    return info.name
 
 
 class HeadersMixin:

@@ -2,6 +2,9 @@
 
 The format is a text with atoms such as ``%a``; it is compiled once, into the functions that
 its atoms need.
+
+What a client wrote is escaped: a quote in it would end the field that the format puts in
+quotes, and octets that no terminal should see, or no file can take, may be in it.
 """
 
 from __future__ import annotations
@@ -15,6 +18,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, ClassVar, Final, NamedTuple, TypeAlias
 
 from .abc import AbstractAccessLogger
+from .helpers import printable
 
 if TYPE_CHECKING:
     from .web_request import BaseRequest
@@ -44,9 +48,16 @@ def _start_time(request: BaseRequest, response: StreamResponse, time: float) -> 
     return start.strftime("[%d/%b/%Y:%H:%M:%S %z]")
 
 
+def _escape(text: str) -> str:
+    if text.isprintable() and '"' not in text and "\\" not in text:
+        return text
+    text = text.replace("\\", "\\\\").replace('"', '\\"')
+    return "".join(char if char.isprintable() else printable(char) for char in text)
+
+
 def _request_line(request: BaseRequest, response: StreamResponse, time: float) -> str:
     version = request.version
-    return f"{request.method} {request.path_qs} HTTP/{version.major}.{version.minor}"
+    return _escape(f"{request.method} {request.path_qs} HTTP/{version.major}.{version.minor}")
 
 
 _FORMATS: Final[Mapping[str, _Format]] = {
@@ -63,11 +74,11 @@ _FORMATS: Final[Mapping[str, _Format]] = {
 
 
 def _request_header(name: str, request: BaseRequest, response: StreamResponse, time: float) -> str:
-    return request.headers.get(name, "-")
+    return _escape(request.headers.get(name, "-"))
 
 
 def _response_header(name: str, request: BaseRequest, response: StreamResponse, time: float) -> str:
-    return response.headers.get(name, "-")
+    return _escape(response.headers.get(name, "-"))
 
 
 def _environment(name: str, request: BaseRequest, response: StreamResponse, time: float) -> str:

@@ -26,7 +26,6 @@ import json
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
-from http.cookies import SimpleCookie
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 from urllib.parse import parse_qsl
@@ -37,6 +36,7 @@ from yarl import URL
 from plait_engine import Headers
 from plait_engine import Request as RequestEvent
 from plait_engine.headers import encode
+from plait_engine.policy.cookies import unquote_value
 from plait_engine.routing import Params
 
 from . import hdrs
@@ -44,7 +44,9 @@ from .helpers import (
     _SENTINEL,
     ChainMapProxy,
     HeadersMixin,
+    find_charset,
     parse_http_date,
+    printable,
     reify,
     sentinel,
 )
@@ -359,10 +361,10 @@ class BaseRequest(KeyedState, HeadersMixin):
         """
         octets = await self.read()
         charset = self.charset or "utf-8"
-        try:
-            return octets.decode(charset)
-        except LookupError:
-            raise HTTPUnsupportedMediaType(text=f"unknown charset: {charset}") from None
+        name = find_charset(charset)
+        if name is None:
+            raise HTTPUnsupportedMediaType(text=f"unknown charset: {printable(charset)}")
+        return octets.decode(name)
 
     async def json(self, *, loads: JSONDecoder = json.loads) -> Any:
         """Return the content, decoded by ``loads``."""
@@ -419,8 +421,7 @@ class BaseRequest(KeyedState, HeadersMixin):
         """Called when the head of ``response`` is made, before it is sent."""
 
     def __repr__(self) -> str:
-        path = self.path.encode("ascii", "backslashreplace").decode("ascii")
-        return f"<{type(self).__name__} {self.method} {path} >"
+        return f"<{type(self).__name__} {self.method} {printable(self.path)} >"
 
 
 class Request(BaseRequest):
@@ -472,9 +473,5 @@ def _parse_cookies(raw: str) -> dict[str, str]:
         name, mark, value = pair.partition("=")
         name = name.strip(" \t")
         if mark and name:
-            cookies.setdefault(name, _unquote_cookie(value.strip(" \t")))
+            cookies.setdefault(name, unquote_value(value.strip(" \t")))
     return cookies
-
-
-def _unquote_cookie(value: str) -> str:
-    return SimpleCookie().value_decode(value)[0] if value.startswith('"') else value

@@ -19,6 +19,7 @@ from plait_engine.routing import Params
 
 from . import hdrs
 from .abc import AbstractMatchInfo, AbstractView
+from .helpers import printable
 from .http_writer import HttpVersion10
 from .typedefs import Handler
 from .web_exceptions import HTTPException, HTTPExpectationFailed, HTTPMethodNotAllowed
@@ -104,7 +105,7 @@ def check_expectation(request: Request) -> None:
     """
     expect = request.headers.get(hdrs.EXPECT, "100-continue")
     if request.version != HttpVersion10 and expect.lower() != "100-continue":
-        raise HTTPExpectationFailed(text=f"Unknown Expect: {expect}")
+        raise HTTPExpectationFailed(text=f"Unknown Expect: {printable(expect)}")
 
 
 def _as_handler(handler: Handler | type[AbstractView]) -> Handler:
