@@ -1,0 +1,282 @@
+"""Attacks on a ``web.Application``: what its engine lets through and its own parts read.
+
+A row is an id of the list of attacks, and what makes the row.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import pytest
+
+from plait import web
+from plait_engine.policy.cookies import unquote_value
+from tests.adapters.web_peer import Setup, app_of
+
+pytestmark = pytest.mark.anyio
+
+H1 = Setup("http/1.1", "native")
+
+
+def request(*fields: bytes, line: bytes = b"GET / HTTP/1.1", body: bytes = b"") -> bytes:
+    """Join a request that ends the connection."""
+    every = [line, b"Host: a", b"Connection: close", *fields]
+    return b"\r\n".join(every) + b"\r\n\r\n" + body
+
+
+def post(content_type: bytes, body: bytes) -> bytes:
+    return request(
+        b"Content-Type: " + content_type,
+        b"Content-Length: %d" % len(body),
+        line=b"POST / HTTP/1.1",
+        body=body,
+    )
+
+
+async def answer_to(octets: bytes, app: Any) -> tuple[int, bytes, bytes]:
+    """Serve one connection; return status, head and body of the only answer."""
+    async with H1.serve(app) as site:
+        answer = await site.send_octets(octets)
+    assert answer.count(b"HTTP/1.1 ") == 1, answer
+    head, _, body = answer.partition(b"\r\n\r\n")
+    return int(head.split(b" ")[1]), head, body
+
+
+# -- what the handler reads -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("octets", "status"),
+    [
+        pytest.param(request(b"__proto__: x", b"constructor: y", b"__class__: z"), 200, id="S63"),
+        pytest.param(request(b"X: \xff\xfe", b"Cookie: \xff=\xfe"), 200, id="S64-fields"),
+        pytest.param(post(b"text/plain; charset=\xff", b"x"), 415, id="C18-charset-octets"),
+        pytest.param(post(b"text/plain; charset=nope", b"x"), 415, id="C18-charset-unknown"),
+        pytest.param(post(b"text/plain; charset=base64", b"x"), 415, id="C18-charset-codec"),
+        pytest.param(post(b"text/plain; charset=undefined", b"x"), 415, id="C18-charset-none"),
+        pytest.param(post(b'text/plain; charset="', b"x"), 415, id="C18-charset-quote"),
+        pytest.param(post(b"text/plain; charset=", b"x"), 200, id="C18-charset-empty"),
+        pytest.param(post(b";" * 5000, b"x"), 200, id="C18-semicolons"),
+        pytest.param(post(b"a/b; charset*9999999999=x", b"x"), 200, id="C18-continuation"),
+        pytest.param(request(b'Cookie: a="' + b"\\\\" * 4000 + b'"'), 200, id="A40-backslashes"),
+        pytest.param(request(b"Cookie: " + b"a=;" * 2600), 200, id="A40-many"),
+        pytest.param(request(b'Cookie: ; =x; a; ="\\; a="\\'), 200, id="A40-odd"),
+    ],
+)
+async def test_fields_are_plain_data(
+    octets: bytes, status: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def handler(request: web.Request) -> web.Response:
+        await request.text()
+        return web.Response(text=repr([dict(request.cookies), request.content_type, request.host]))
+
+    got, _, _ = await answer_to(octets, app_of(handler))
+    assert got == status
+    assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
+
+
+async def test_s63_special_names_are_names() -> None:
+    async def handler(request: web.Request) -> web.Response:
+        return web.Response(text=request.headers["__Class__"] + request.headers["__proto__"])
+
+    octets = request(b"__proto__: x", b"constructor: y", b"__class__: z")
+    assert (await answer_to(octets, app_of(handler)))[2] == b"zx"
+
+
+async def test_a40_cookies_that_cannot_be_read_are_left_out() -> None:
+    async def handler(request: web.Request) -> web.Response:
+        return web.Response(text=repr(sorted(request.cookies.items())))
+
+    octets = request(b"Cookie: bad; =nameless; a=1; =__Host-b=2; a=3")
+    assert (await answer_to(octets, app_of(handler)))[2] == b"[('a', '1')]"
+
+
+@pytest.mark.parametrize(
+    ("content_type", "body", "status"),
+    [
+        pytest.param("", b"a;a;a=1;b=2", 200, id="A71-semicolon-is-no-separator"),
+        pytest.param("", b"&" * 900_000, 413, id="A71-many-empty"),
+        pytest.param("", b"a=1&" * 2_000, 413, id="A71-many"),
+        pytest.param("", b"a=%zz&b=%ff&%", 200, id="A71-odd"),
+        pytest.param("", b"x" * 1_100_000, 413, id="Z7-too-large"),
+        pytest.param("; charset=undefined", b"a=1", 415, id="A71-charset"),
+    ],
+)
+async def test_forms(content_type: str, body: bytes, status: int) -> None:
+    async def handler(request: web.Request) -> web.Response:
+        return web.Response(text=str(len(await request.post())))
+
+    full = f"application/x-www-form-urlencoded{content_type}".encode()
+    got, _, answer = await answer_to(post(full, body), app_of(handler))
+    assert got == status
+    if body.startswith(b"a;"):
+        assert answer == b"1"
+
+
+@pytest.mark.parametrize("items", [";", ';"', ';\\"', '";', "; charset*0=x"])
+def test_c18_a_content_type_costs_what_it_is_long(items: str) -> None:
+    """If it cost the square of that, nobody would wait for this test to end."""
+    response = web.Response(headers={"Content-Type": "a/b" + items * 1_000_000})
+    assert response.charset is None
+    assert response.content_type.startswith(("a/b", "text/plain"))
+
+
+def test_a40_a_quoted_cookie_costs_what_it_is_long() -> None:
+    """Likewise."""
+    assert unquote_value('"' + "\\\\" * 2_000_000 + '"') == "\\" * 2_000_000
+
+
+# -- what the handler sends -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("attribute", ["domain", "path", "samesite", "expires", "max_age"])
+@pytest.mark.parametrize("value", ["x; HttpOnly", "x\r\nA: b", "x\n", "\r", "x\0", "x\x7f"])
+def test_a42_cookie_attributes_cannot_become_more(attribute: str, value: str) -> None:
+    response = web.Response()
+    # http.cookies.CookieError, as for names; typeshed cannot know which argument it is.
+    options: dict[str, Any] = {attribute: value}
+    with pytest.raises(Exception, match="illegal character in the attribute"):
+        response.set_cookie("name", "value", **options)
+
+
+@pytest.mark.parametrize("name", ["", "a b", "a;b", "a=b", "a\r\nX: y", "a\0"])
+def test_a42_cookie_names(name: str) -> None:
+    with pytest.raises(Exception, match="Illegal key"):
+        web.Response().set_cookie(name, "value")
+
+
+@pytest.mark.parametrize("value", ["x; HttpOnly", "x\r\nA: b", "x\0", 'q"'])
+async def test_a42_cookie_values_are_quoted(value: str) -> None:
+    async def handler(request: web.Request) -> web.Response:
+        response = web.Response()
+        response.set_cookie("name", value)
+        return response
+
+    _, head, _ = await answer_to(request(), app_of(handler))
+    (line,) = [line for line in head.split(b"\r\n") if line.startswith(b"Set-Cookie: ")]
+    assert line.count(b";") == 1, "only Path"
+
+
+@pytest.mark.parametrize("location", ["/a\r\nX: y", "/\u010aX: y", "/<script>", "http://x/\0"])
+async def test_a27_a_location_is_a_url(location: str) -> None:
+    async def handler(request: web.Request) -> web.Response:
+        raise web.HTTPFound(location)
+
+    status, head, body = await answer_to(request(), app_of(handler))
+    assert status == 302
+    assert b"\r\nX: y" not in head
+    assert b"<script>" not in head + body
+
+
+@pytest.mark.parametrize("reason", ["OK\r\nSet-Cookie: evil=1", "OK\r", "a\nb", "\0"])
+async def test_s71_reasons(reason: str) -> None:
+    async def handler(request: web.Request) -> web.Response:
+        return web.Response(reason=reason)
+
+    status, head, _ = await answer_to(request(), app_of(handler))
+    assert status == 500
+    assert b"evil" not in head
+
+
+async def test_s71_a_reason_in_a_page_is_escaped() -> None:
+    async def handler(request: web.Request) -> web.Response:
+        raise web.HTTPBadRequest(reason="<script>")
+
+    _, head, body = await answer_to(request(b"Accept: text/html"), app_of(handler))
+    assert b"\r\nContent-Type: text/plain" in head or b"<script>" not in body
+
+
+async def test_a74_the_text_of_an_error_reaches_nobody() -> None:
+    async def handler(request: web.Request) -> web.Response:
+        raise RuntimeError(f"<script>{request.path}")
+
+    octets = request(b"Accept: text/html", line=b"GET / HTTP/1.1")
+    status, head, body = await answer_to(octets, app_of(handler))
+    assert status == 500
+    assert b"script" not in body
+    assert b"\r\nContent-Type: text/html" in head
+
+
+# -- paths ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "//evil.test",
+        "///evil.test",
+        "//evil.test/..%2f",
+        "/\\evil.test",
+        "/\\\\evil.test",
+        "/%5cevil.test",
+        "/%09/evil.test",
+        "/%2fevil.test",
+        "http://a//evil.test",
+    ],
+)
+async def test_a26_normalized_paths_stay_on_their_host(target: str) -> None:
+    async def handler(request: web.Request) -> web.Response:
+        return web.Response()
+
+    app = web.Application(middlewares=[web.normalize_path_middleware()])
+    app.router.add_get("/{name}/", handler)
+    app.router.add_get("/{name}/{more}/", handler)
+    _, head, _ = await answer_to(request(line=f"GET {target} HTTP/1.1".encode()), app)
+    for line in head.split(b"\r\n"):
+        if line.lower().startswith(b"location: "):
+            path = line[10:]
+            # A browser takes "\" for "/" in a Location.
+            assert path[:1] == b"/"
+            assert path[1:2] not in (b"/", b"\\")
+
+
+# -- methods and expectations -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("octets", "status"),
+    [
+        pytest.param(request(b"Cookie: secret", line=b"TRACE / HTTP/1.1"), 405, id="S85-trace"),
+        pytest.param(request(line=b"_INTERNAL / HTTP/1.1"), 405, id="A72"),
+        pytest.param(request(line=b"__init__ / HTTP/1.1"), 405, id="A72-dunder"),
+        pytest.param(request(b"Expect: foo"), 417, id="S84-unknown"),
+        pytest.param(request(b"Expect: 100-continue, 100-continue"), 417, id="S84-twice"),
+        pytest.param(request(b"Expect: y 100-continue"), 417, id="S84-prefix"),
+        pytest.param(
+            request(b"Expect: y 100-continue", b"Content-Length: 4", body=b"GET "),
+            417,
+            id="S84-prefix-and-content",
+        ),
+        pytest.param(request(b"Expect: 100-continue"), 200, id="S84-without-content"),
+    ],
+)
+async def test_methods_and_expectations(octets: bytes, status: int) -> None:
+    async def handler(request: web.Request) -> web.Response:
+        return web.Response(text="ok")
+
+    app = web.Application()
+    app.router.add_get("/", handler)
+    got, head, body = await answer_to(octets, app)
+    assert got == status
+    assert b"secret" not in head + body
+
+
+async def test_s65_what_a_client_writes_is_escaped_in_logs(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def handler(request: web.Request) -> web.Response:
+        return web.Response(text=request.path)
+
+    caplog.set_level(logging.DEBUG)
+    app = app_of(handler, "/{any:.*}")
+    async with H1.serve(app, access_log=logging.getLogger("access")) as site:
+        for agent in (b"\xff", b"\xc2\x9b2J", b'" 200 0 "', "\u2028\u202e".encode()):
+            octets = request(b"User-Agent: " + agent, line=b'GET /%1b[2J%0d%0a" HTTP/1.1')
+            await site.send_octets(octets)
+        await site.send_octets(b"GET /\x1b[2J HTTP/1.1\r\nHost: a\r\n\r\n")
+    assert caplog.records
+    for record in caplog.records:
+        line = record.getMessage()
+        assert line.isprintable(), line
+        assert record.name != "access" or line.replace('\\"', "").count('"') == 6, line
