@@ -22,6 +22,7 @@ Rules
 from __future__ import annotations
 
 import asyncio
+import ssl
 from typing import TYPE_CHECKING, Any, Final
 
 from plait_engine import (
@@ -91,6 +92,22 @@ class ClientDriver(Driver):
     def capacity(self) -> int:
         """How many requests the connection takes at once."""
         return self.engine.available_streams + self.engine.open_streams if self.shared else 1
+
+    def eof_received(self) -> bool:
+        if self.tls and not self._has_closure_alert():
+            # RFC 9112 section 9.8: anybody may have cut this off.
+            self.engine.connection_lost(None, self.clock())
+            self._drain()
+            return False
+        return super().eof_received()
+
+    def _has_closure_alert(self) -> bool:
+        """Tell whether the peer ended TLS in order, now that all it sent was read."""
+        ssl_object: ssl.SSLObject | None = self.get_extra_info("ssl_object")
+        try:
+            return ssl_object is None or ssl_object.read(1) == b""
+        except ssl.SSLError:
+            return False
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.lost = exc
