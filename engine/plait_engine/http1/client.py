@@ -146,7 +146,7 @@ class HTTP1Client(HTTP1Connection):
         fields = self._prepare(request.headers)
         authority = request.authority
         if authority != self._authority:
-            if grammar.match_target(authority) is None:
+            if grammar.match_host(authority) is None:
                 return False
             self._authority = authority
         if not fields.plain or end.trailers:
@@ -185,7 +185,8 @@ class HTTP1Client(HTTP1Connection):
         line = f"{event.method} {event.target} HTTP/1.1\r\n"
         if "host" not in fields.names:
             authority = event.authority
-            if authority and grammar.match_target(authority) is None:
+            # RFC 9110 section 7.2: empty, or a host and a port, without user information.
+            if authority and grammar.match_host(authority) is None:
                 raise LocalProtocolError(f"invalid authority: {authority!r}")
             line += f"Host: {authority}\r\n"  # RFC 9112 section 3.2: it comes first.
         elif [name.lower() for name, _ in fields.headers].count("host") > 1:

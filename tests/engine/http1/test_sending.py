@@ -143,7 +143,9 @@ def test_bad_targets(method: str, target: str) -> None:
     assert "target" in refused_by_client(request(method=method, target=target), EndOfMessage(1))
 
 
-@pytest.mark.parametrize("authority", ["a\r\nX: y", "a b", "\x00", "é"])
+@pytest.mark.parametrize(
+    "authority", ["a\r\nX: y", "a b", "\x00", "é", "u@a", "a/b", "a,b", ":1", "[::1", "a:x"]
+)
 @pytest.mark.parametrize("method", ["GET", "POST"])
 def test_bad_authorities(method: str, authority: str) -> None:
     message = refused_by_client(request(method=method, authority=authority), EndOfMessage(1))
