@@ -6,6 +6,7 @@ It depends on the URL alone, so it is worked out once for each and kept.
 from __future__ import annotations
 
 import functools
+import re
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from yarl import URL
@@ -22,6 +23,10 @@ if TYPE_CHECKING:
     from .helpers import BasicAuth
 
 _SECURE_SCHEMES: Final = frozenset({"https", "wss"})
+
+_ZONE: Final = re.compile(r"%[^\]]*+(?=\])")
+"""Of an IPv6 address: it means something on this machine only, and is not sent (RFC 6874
+section 4)."""
 
 
 class ConnectionKey(NamedTuple):
@@ -71,6 +76,8 @@ def find_target(url: URL) -> Target:
     host = host.removesuffix(".")
     if not is_host(host):
         raise InvalidUrlClientError(url, "the host is neither a name nor an address")
+    if ":" in host:
+        host = host.replace("%25", "%", 1)
     authorization = _url_credentials(url)
     is_ssl = url.scheme in _SECURE_SCHEMES
     return Target(
@@ -78,7 +85,7 @@ def find_target(url: URL) -> Target:
         host=host,
         port=url.port,
         is_ssl=is_ssl,
-        authority=(url.host_port_subcomponent or host),
+        authority=_ZONE.sub("", url.host_port_subcomponent or host),
         path=url.raw_path_qs or "/",
         authorization=authorization,
         key=ConnectionKey(host, url.port, is_ssl),
