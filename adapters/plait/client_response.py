@@ -260,8 +260,10 @@ class ClientResponse(HeadersMixin):
         exchange = self._exchange
         if exchange is None:
             return EMPTY_PAYLOAD
-        coding = self.headers.get("Content-Encoding") if self._auto_decompress else None
-        decoder = None if coding is None else find_decoder(coding)
+        # RFC 9110 section 5.3: several lines are one list.
+        lines = self.headers.getall("Content-Encoding", ()) if self._auto_decompress else ()
+        coding = ", ".join(lines)
+        decoder = find_decoder(coding)
         if decoder is None:
             reader: StreamReader = BodyReader(
                 exchange, self._read_bufsize, loop=exchange.driver.loop
@@ -269,7 +271,7 @@ class ClientResponse(HeadersMixin):
             exchange.pour_into(reader)
         else:
             body = DecodedBody(exchange, decoder, self._read_bufsize)
-            exchange.coding = coding or ""
+            exchange.coding = coding
             reader = body.reader
             exchange.pour_into(body)
         return reader
