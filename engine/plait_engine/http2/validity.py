@@ -41,9 +41,10 @@ from .streams import NO_LENGTH
 # RFC 9113 section 8.3.1, RFC 3986 section 3.3: no white space, fragment or raw octets.
 is_path = re.compile(r"/[\x21\x22\x24-\x7e]*").fullmatch
 # RFC 3986 sections 3.2.2 and 3.2.3; user information is forbidden (RFC 9113 section 8.3.1).
+# As on HTTP/1.1, a name has no comma, although RFC 3986 lets it: nobody shall take it for two.
 _match_authority = re.compile(
     r"(?:\[[0-9A-Fa-f:.]+\]|\[v[0-9A-Fa-f]+\.[A-Za-z0-9._~!$&'()*+,;=:-]+\]"
-    r"|(?:[A-Za-z0-9._~!$&'()*+,;=-]|%[0-9A-Fa-f]{2})+)"
+    r"|(?:[A-Za-z0-9._~!$&'()*+;=-]|%[0-9A-Fa-f]{2})+)"
     r"(?::(?P<port>[0-9]{0,5}))?"
 ).fullmatch
 _is_status = re.compile(r"[1-9][0-9]{2}", re.ASCII).fullmatch

@@ -145,6 +145,7 @@ def test_t70_malformed_blocks_that_repeat(server: Peer, block: bytes) -> None:
         (None, []),
         ("", []),
         ("user@example.org", []),
+        ("a,b", []),
         ("user:pw@example.org", []),
         ("a b", []),
         ("a/b", []),
