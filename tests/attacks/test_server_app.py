@@ -5,6 +5,7 @@ A row is an id of the list of attacks, and what makes the row.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from typing import Any
 
@@ -17,6 +18,7 @@ from tests.adapters.web_peer import Setup, app_of
 pytestmark = pytest.mark.anyio
 
 H1 = Setup("http/1.1", "native")
+H2 = Setup("h2", "native")
 
 
 def request(*fields: bytes, line: bytes = b"GET / HTTP/1.1", body: bytes = b"") -> bytes:
@@ -280,3 +282,133 @@ async def test_s65_what_a_client_writes_is_escaped_in_logs(
         line = record.getMessage()
         assert line.isprintable(), line
         assert record.name != "access" or line.replace('\\"', "").count('"') == 6, line
+
+
+# -- requests that nobody wants ----------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("line", "status"),
+    [("POST /nothing", 404), ("POST /", 405), ("DELETE /", 405), ("GET /moved", 302)],
+)
+@pytest.mark.parametrize("size", [100, 200_000, 400_000])
+@pytest.mark.parametrize("chunked", [False, True])
+async def test_s9_content_of_a_request_that_is_declined_is_no_request(
+    line: str, status: int, size: int, chunked: bool
+) -> None:
+    """It is drained, up to ``Limits.max_drain``; else the connection ends."""
+    asked: list[str] = []
+
+    @web.middleware
+    async def note(request: web.Request, handler: Any) -> Any:
+        asked.append(request.path)
+        return await handler(request)
+
+    async def handler(request: web.Request) -> web.Response:
+        return web.Response(text="ok")
+
+    async def moved(request: web.Request) -> web.Response:
+        raise web.HTTPFound("/")
+
+    app = web.Application(middlewares=[note])
+    app.router.add_get("/", handler)
+    app.router.add_get("/moved", moved)
+    evil = b"GET /evil HTTP/1.1\r\nHost: a\r\n\r\n"
+    content = evil * (size // len(evil))
+    framing = b"Content-Length: %d" % len(content)
+    if chunked:
+        framing = b"Transfer-Encoding: chunked"
+        content = b"%x\r\n%b\r\n0\r\n\r\n" % (len(content), content)
+    first = f"{line} HTTP/1.1\r\nHost: a\r\n".encode() + framing + b"\r\n\r\n" + content
+    async with H1.serve(app) as site:
+        answer = await site.send_octets(first + request())
+    statuses = [int(part[:3]) for part in answer.split(b"HTTP/1.1 ")[1:]]
+    assert statuses == ([status, 200] if size <= 262_144 else [status])
+    assert "/evil" not in asked
+
+
+async def test_s55_the_target_says_which_host() -> None:
+    async def handler(request: web.Request) -> web.Response:
+        return web.Response(text=f"{request.host} {request.url}")
+
+    octets = request(line=b"GET http://other.test/x HTTP/1.1")
+    _, _, body = await answer_to(octets, app_of(handler, "/x"))
+    assert body == b"other.test http://other.test/x"
+
+
+@pytest.mark.parametrize(
+    "protocols", [b"\xff", b"a\xc3\xa9", b"b" + b" " * 8000 + b"x", b",,", b"a b"]
+)
+async def test_s64_w14_subprotocols_that_are_none(protocols: bytes) -> None:
+    async def handler(request: web.Request) -> web.StreamResponse:
+        websocket = web.WebSocketResponse(protocols=("chat",))
+        await websocket.prepare(request)
+        await websocket.close()
+        return websocket
+
+    octets = (
+        b"GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+        b"Sec-WebSocket-Protocol: " + protocols + b"\r\n\r\n"
+    )
+    # A masked Close 1000 ends it, if it began.
+    octets += b"\x88\x82\0\0\0\0\x03\xe8"
+    async with H1.serve(app_of(handler)) as site:
+        answer = await site.send_octets(octets)
+        assert answer[9:12] in (b"101", b"400")
+        assert b"Sec-WebSocket-Protocol" not in answer
+        assert (await (await site.connect()).fetch("GET", "/")).status == 400, "the server lives"
+
+
+async def test_s83_reading_and_writing_at_once() -> None:
+    size = 1_000_000
+
+    async def handler(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse()
+        await response.prepare(request)
+
+        async def read() -> int:
+            total = 0
+            async for piece in request.content.iter_any():
+                total += len(piece)
+            return total
+
+        async def write() -> None:
+            for _ in range(10):
+                await response.write(b"x" * (size // 10))
+
+        total, _ = await asyncio.gather(read(), write())
+        assert total == size
+        return response
+
+    for setup in (H1, H2):
+        async with setup.serve(app_of(handler)) as site:
+            answer = await (await site.connect()).fetch("POST", "/", (), b"y" * size)
+            assert answer.body == b"x" * size
+
+
+async def test_s79_what_a_handler_opens_is_closed_when_the_client_goes() -> None:
+    opened = 0
+    written = asyncio.Event()
+
+    async def handler(request: web.Request) -> web.StreamResponse:
+        nonlocal opened
+        opened += 1
+        try:
+            response = web.StreamResponse()
+            await response.prepare(request)
+            while True:
+                await response.write(b"x" * 100_000)
+                written.set()
+        finally:
+            opened -= 1
+
+    for setup in (H1, H2):
+        async with setup.serve(app_of(handler)) as site:
+            for _ in range(20):
+                written.clear()
+                client = await site.connect()
+                client.request(hold=True)
+                await asyncio.wait_for(written.wait(), 20)
+                await site.close(client)
+        assert opened == 0, "the server's end waits for handlers"
