@@ -45,13 +45,6 @@ match_content_length: Final = re.compile(r"[0-9]{1,18}").fullmatch
 # The same without leading zeros: what some recipients read as octal.
 match_strict_content_length: Final = re.compile(r"0|[1-9][0-9]{0,17}").fullmatch
 
-# RFC 3986 section 3.2.2: host = IP-literal / IPv4address / reg-name
-# RFC 9110 section 7.2: Host = uri-host [ ":" port ].  "http" and "https" need a host.
-# No comma, although sub-delims has it: in a Host it means that two were joined.
-_REG_NAME = r"(?:[A-Za-z0-9\-._~!$&'()*+;=]|%[0-9A-Fa-f]{2})++"
-_IP_LITERAL = r"\[(?:[0-9A-Fa-f:.]++|[vV][0-9A-Fa-f]++\.[A-Za-z0-9\-._~!$&'()*+,;=:]++)\]"
-match_host: Final = re.compile(rf"(?:{_REG_NAME}|{_IP_LITERAL})(?::([0-9]{{0,5}}))?").fullmatch
-
 # RFC 9112 section 3.2.2: absolute-form = absolute-URI, with the two schemes of HTTP.
 match_absolute_form: Final = re.compile(
     r"(https?)://([^/?]*+)(/[^?]*+)?(\?.*+)?", re.IGNORECASE | re.ASCII

@@ -32,6 +32,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from plait_engine.authority import match_authority
 from plait_engine.config import Config
 from plait_engine.headers import FORBIDDEN_TRAILERS, Headers, is_token
 
@@ -40,13 +41,6 @@ from .streams import NO_LENGTH
 
 # RFC 9113 section 8.3.1, RFC 3986 section 3.3: no white space, fragment or raw octets.
 is_path = re.compile(r"/[\x21\x22\x24-\x7e]*").fullmatch
-# RFC 3986 sections 3.2.2 and 3.2.3; user information is forbidden (RFC 9113 section 8.3.1).
-# As on HTTP/1.1, a name has no comma, although RFC 3986 lets it: nobody shall take it for two.
-_match_authority = re.compile(
-    r"(?:\[[0-9A-Fa-f:.]+\]|\[v[0-9A-Fa-f]+\.[A-Za-z0-9._~!$&'()*+,;=:-]+\]"
-    r"|(?:[A-Za-z0-9._~!$&'()*+;=-]|%[0-9A-Fa-f]{2})+)"
-    r"(?::(?P<port>[0-9]{0,5}))?"
-).fullmatch
 _is_status = re.compile(r"[1-9][0-9]{2}", re.ASCII).fullmatch
 
 _REQUEST_PSEUDO: Final = frozenset({":method", ":scheme", ":authority", ":path", ":protocol"})
@@ -60,10 +54,10 @@ _KEPT_SIZE: Final = 1024
 
 def is_authority(text: str, *, needs_port: bool = False) -> bool:
     """Tell whether ``text`` is a host and an optional port, without user information."""
-    match = _match_authority(text)
+    match = match_authority(text)
     if match is None:
         return False
-    port = match["port"]
+    port = match[1]
     return int(port) <= _MAX_PORT if port else not needs_port
 
 

@@ -9,23 +9,18 @@ Rules: RFC 9110 sections 5.1 and 5.5; RFC 9113 section 8.2.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 
+from plait_engine.authority import match_authority
 from plait_engine.errors import LocalProtocolError, RemoteProtocolError
 from plait_engine.headers import Headers, decode, encode, find_bad_value_char, is_token
 
 RawHeaders = list[tuple[bytes, bytes]]
 
-# RFC 9112 section 3.2 and RFC 9110 section 4.2: uri-host [ ":" port ], no user information.
-_match_authority = re.compile(
-    r"(?:\[[0-9A-Fa-f:.]+\]|(?:[A-Za-z0-9\-._~!$&'()*+,;=]|%[0-9A-Fa-f]{2})+)(?::([0-9]{0,5}))?"
-).fullmatch
-
 
 def is_authority(text: str) -> bool:
     """Tell whether ``text`` is a host with an optional port."""
-    match = _match_authority(text)
+    match = match_authority(text)
     return match is not None and int(match[1] or 0) <= 65535
 
 

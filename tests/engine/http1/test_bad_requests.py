@@ -170,6 +170,8 @@ HEADS: list[tuple[str, bytes, int]] = [
             "<h1>",
             "a\\b",
             "[::1]x",
+            "[.]",
+            "[1:2]",
             "%zz",
             "h\xf6st",
         )

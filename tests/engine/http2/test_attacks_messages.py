@@ -154,6 +154,7 @@ def test_t70_malformed_blocks_that_repeat(server: Peer, block: bytes) -> None:
         ("a:99999", []),
         ("a:b", []),
         ("[::1", []),
+        ("[.]", []),
         ("<h1>", []),
         ("\u00fc.org", []),
         (None, ["user@example.org"]),
