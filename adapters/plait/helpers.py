@@ -237,7 +237,7 @@ def parse_http_date(date_str: str | None) -> datetime | None:
         return None
     try:
         return datetime(*parsed[:6], tzinfo=UTC)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
 
 
