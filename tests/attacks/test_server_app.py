@@ -78,6 +78,39 @@ async def test_fields_are_plain_data(
     assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
 
 
+@pytest.mark.parametrize(
+    "date",
+    [
+        b"Thu, 01 Jan 99999999999999999999999 00:00:00 GMT",
+        b"Thu, 31 Feb 2020 00:00:00 GMT",
+        b"Thu, 01 Jan 2020 99:99:99 GMT",
+        b"1 1 1 1:1:1 +99999999999999999",
+        "\u0660\u0661".encode(),
+        b"(" * 8000,
+        b"junk",
+    ],
+)
+async def test_a11_dates_that_are_none(date: bytes) -> None:
+    async def handler(request: web.Request) -> web.Response:
+        return web.Response(text=str(request.if_modified_since))
+
+    octets = request(b"If-Modified-Since: " + date)
+    assert (await answer_to(octets, app_of(handler)))[2] == b"None"
+
+
+@pytest.mark.parametrize(
+    "host", ["[v1.x]", "%41%00", "a..b", ".", "-", "a:", "a:0", "[:::::]", "1.2.3.4.5", "a" * 300]
+)
+async def test_s54_what_is_a_host_makes_a_url(host: str) -> None:
+    async def handler(request: web.Request) -> web.Response:
+        return web.Response(text=str(request.url))
+
+    octets = f"GET /x HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n".encode()
+    status, _, body = await answer_to(octets, app_of(handler, "/x"))
+    assert status == 200
+    assert body.startswith(b"http://")
+
+
 async def test_s63_special_names_are_names() -> None:
     async def handler(request: web.Request) -> web.Response:
         return web.Response(text=request.headers["__Class__"] + request.headers["__proto__"])
