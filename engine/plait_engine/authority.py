@@ -10,16 +10,33 @@ joined, and nobody shall take it for two.
 
 from __future__ import annotations
 
+import ipaddress
 import re
-from typing import Final
+
+MAX_PORT = 65535
 
 _REG_NAME = r"(?:[A-Za-z0-9\-._~!$&'()*+;=]|%[0-9A-Fa-f]{2})++"
-# Not all of the grammar, whose nine lines count the groups: what reads it later does that.
-_IPV6 = r"(?:[0-9A-Fa-f]{0,4}:){2,8}(?:[0-9A-Fa-f]{0,4}|[0-9]{1,3}(?:\.[0-9]{1,3}){3})"
 _IP_FUTURE = r"[vV][0-9A-Fa-f]++\.[A-Za-z0-9\-._~!$&'()*+,;=:]++"
-
-match_authority: Final = re.compile(
-    rf"(?:{_REG_NAME}|\[(?:{_IPV6}|{_IP_FUTURE})\])(?::([0-9]{{0,5}}))?"
+_match = re.compile(
+    rf"(?:{_REG_NAME}|\[(?:([0-9A-Fa-f:.]++)|{_IP_FUTURE})\])(?::([0-9]{{0,5}}))?"
 ).fullmatch
-"""Match if the whole string is a host and perhaps a port, which is group 1.  The port may be
-empty, and may be more than 65535."""
+
+
+def is_authority(text: str, *, needs_port: bool = False) -> bool:
+    """Tell whether ``text`` is a host and, if ``needs_port`` does not ask for one, perhaps a
+    port."""
+    match = _match(text)
+    if match is None:
+        return False
+    ipv6, port = match.groups()
+    if ipv6 is not None and not _is_ipv6(ipv6):
+        return False
+    return int(port) <= MAX_PORT if port else not needs_port
+
+
+def _is_ipv6(text: str) -> bool:
+    try:
+        ipaddress.IPv6Address(text)
+    except ValueError:
+        return False
+    return True

@@ -99,7 +99,7 @@ async def test_a11_dates_that_are_none(date: bytes) -> None:
 
 
 @pytest.mark.parametrize(
-    "host", ["[v1.x]", "%41%00", "a..b", ".", "-", "a:", "a:0", "[:::::]", "1.2.3.4.5", "a" * 300]
+    "host", ["[v1.x]", "%41%00", "a..b", ".", "-", "a:", "a:0", "1.2.3.4.5", "a" * 300]
 )
 async def test_s54_what_is_a_host_makes_a_url(host: str) -> None:
     async def handler(request: web.Request) -> web.Response:

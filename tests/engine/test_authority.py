@@ -8,30 +8,30 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from plait_engine.authority import match_authority
+from plait_engine.authority import is_authority
 
 
 @pytest.mark.parametrize(
-    ("text", "port"),
+    ("text", "has_port"),
     [
-        ("a", None),
-        ("a:80", "80"),
-        ("a:", ""),
-        ("A_b.c-d~!$&'()*+;=", None),
-        ("%41%ff", None),
-        ("127.0.0.1:8080", "8080"),
-        ("[::1]", None),
-        ("[::]:1", "1"),
-        ("[1::]", None),
-        ("[1:2:3:4:5:6:7:8]", None),
-        ("[::ffff:127.0.0.1]:443", "443"),
-        ("[v1.fe80::a+en1]", None),
+        ("a", False),
+        ("a:80", True),
+        ("a:", False),
+        ("a:65535", True),
+        ("A_b.c-d~!$&'()*+;=", False),
+        ("%41%ff", False),
+        ("127.0.0.1:8080", True),
+        ("[::1]", False),
+        ("[::]:1", True),
+        ("[1::]", False),
+        ("[1:2:3:4:5:6:7:8]", False),
+        ("[::ffff:127.0.0.1]:443", True),
+        ("[v1.fe80::a+en1]", False),
     ],
 )
-def test_authorities(text: str, port: str | None) -> None:
-    match = match_authority(text)
-    assert match is not None
-    assert match[1] == port
+def test_authorities(text: str, has_port: bool) -> None:
+    assert is_authority(text)
+    assert is_authority(text, needs_port=True) is has_port
 
 
 @pytest.mark.parametrize(
@@ -48,6 +48,7 @@ def test_authorities(text: str, port: str | None) -> None:
         "a\\b",
         "a:b",
         "a:123456",
+        "a:65536",
         "a:80:80",
         "%4",
         "%zz",
@@ -59,6 +60,8 @@ def test_authorities(text: str, port: str | None) -> None:
         "[.]",
         "[1]",
         "[1:2]",
+        "[:::::]",
+        "[1:2:3:4:5:6:7:8:9]",
         "[12345::]",
         "[::1%25lo]",
         "[::1.2.3]",
@@ -70,13 +73,13 @@ def test_authorities(text: str, port: str | None) -> None:
     ],
 )
 def test_what_is_no_authority(text: str) -> None:
-    assert match_authority(text) is None
+    assert not is_authority(text)
 
 
 @given(st.ip_addresses(v=6) | st.ip_addresses(v=4))
 def test_every_address_is_one(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> None:
     if isinstance(address, ipaddress.IPv4Address):
-        assert match_authority(f"{address}:1")
+        assert is_authority(f"{address}:1")
         return
     for text in (str(address), address.exploded):
-        assert match_authority(f"[{text}]:1")
+        assert is_authority(f"[{text}]:1")

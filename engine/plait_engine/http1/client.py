@@ -25,7 +25,7 @@ from __future__ import annotations
 import enum
 from typing import ClassVar, Final
 
-from plait_engine.authority import match_authority
+from plait_engine.authority import is_authority
 from plait_engine.config import Config
 from plait_engine.connection import CloseAction, ConnectionState, Role
 from plait_engine.errors import ErrorCode, LocalProtocolError, RemoteProtocolError
@@ -147,7 +147,7 @@ class HTTP1Client(HTTP1Connection):
         fields = self._prepare(request.headers)
         authority = request.authority
         if authority != self._authority:
-            if match_authority(authority) is None:
+            if not is_authority(authority):
                 return False
             self._authority = authority
         if not fields.plain or end.trailers:
@@ -187,7 +187,7 @@ class HTTP1Client(HTTP1Connection):
         if "host" not in fields.names:
             authority = event.authority
             # RFC 9110 section 7.2: empty, or a host and a port, without user information.
-            if authority and match_authority(authority) is None:
+            if authority and not is_authority(authority):
                 raise LocalProtocolError(f"invalid authority: {authority!r}")
             line += f"Host: {authority}\r\n"  # RFC 9112 section 3.2: it comes first.
         elif [name.lower() for name, _ in fields.headers].count("host") > 1:
@@ -211,8 +211,7 @@ class HTTP1Client(HTTP1Connection):
         if event.method == "CONNECT":
             if event.protocol is not None:
                 raise LocalProtocolError("HTTP/1.1 has no extended CONNECT: send GET")
-            host = match_authority(event.target)
-            if host is None or not host[1]:
+            if not is_authority(event.target, needs_port=True):
                 raise LocalProtocolError(f"not a host and port to connect to: {event.target!r}")
         draft.begin_body(Framing.NONE)
         draft.phase = Phase.SWITCHING

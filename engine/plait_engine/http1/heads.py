@@ -23,7 +23,7 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
-from plait_engine.authority import match_authority
+from plait_engine.authority import is_authority
 from plait_engine.config import Limits
 from plait_engine.errors import RemoteProtocolError
 from plait_engine.headers import (
@@ -220,8 +220,7 @@ def parse_request_line(line: str) -> RequestLine:
             return RequestLine(method, None, None, target, version, False)
     elif method == "CONNECT":
         # RFC 9112 section 3.2.3: authority-form = uri-host ":" port
-        host = match_authority(target)
-        if host is not None and host[1] and int(host[1]) <= 65535:
+        if is_authority(target, needs_port=True):
             return RequestLine(method, None, target, target, version, False)
     elif (absolute := grammar.match_absolute_form(target)) is not None:
         scheme, authority, path, query = absolute.groups()
@@ -373,6 +372,5 @@ def _parse_content_length(value: str, *, strict: bool) -> int:
 
 def check_host(host: str) -> None:
     """Raise if ``host`` is no valid Host of an "http" URI (RFC 9112 section 3.2)."""
-    match = match_authority(host)
-    if match is None or (match[1] and int(match[1]) > 65535):
+    if not is_authority(host):
         raise RemoteProtocolError("invalid host")

@@ -24,6 +24,7 @@ import re
 from typing import Final, TypeAlias
 
 from plait_engine import headers as header_text
+from plait_engine.authority import is_authority
 from plait_engine.errors import LocalProtocolError
 from plait_engine.events import Request
 from plait_engine.headers import FORBIDDEN_TRAILERS, Headers, find_bad_value_char, is_token
@@ -38,7 +39,7 @@ from .fields import (
     is_content_length,
 )
 from .streams import NO_LENGTH
-from .validity import is_authority, is_path
+from .validity import is_path
 
 Fields: TypeAlias = tuple[tuple[str, str], ...]
 

@@ -32,7 +32,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from plait_engine.authority import match_authority
+from plait_engine.authority import is_authority
 from plait_engine.config import Config
 from plait_engine.headers import FORBIDDEN_TRAILERS, Headers, is_token
 
@@ -47,18 +47,8 @@ _REQUEST_PSEUDO: Final = frozenset({":method", ":scheme", ":authority", ":path",
 _RESPONSE_PSEUDO: Final = frozenset({":status"})
 _NO_PSEUDO: Final[frozenset[str]] = frozenset()
 _DEFAULT_PORTS: Final = {"http": ":80", "https": ":443"}
-_MAX_PORT: Final = 65535
 _KEPT: Final = 64
 _KEPT_SIZE: Final = 1024
-
-
-def is_authority(text: str, *, needs_port: bool = False) -> bool:
-    """Tell whether ``text`` is a host and an optional port, without user information."""
-    match = match_authority(text)
-    if match is None:
-        return False
-    port = match[1]
-    return int(port) <= _MAX_PORT if port else not needs_port
 
 
 class RequestHead:

@@ -11,17 +11,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from plait_engine.authority import match_authority
 from plait_engine.errors import LocalProtocolError, RemoteProtocolError
 from plait_engine.headers import Headers, decode, encode, find_bad_value_char, is_token
 
 RawHeaders = list[tuple[bytes, bytes]]
-
-
-def is_authority(text: str) -> bool:
-    """Tell whether ``text`` is a host with an optional port."""
-    match = match_authority(text)
-    return match is not None and int(match[1] or 0) <= 65535
 
 
 def to_text(raw: Iterable[tuple[bytes, bytes]]) -> list[tuple[str, str]]:

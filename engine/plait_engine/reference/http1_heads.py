@@ -13,12 +13,13 @@ import re
 
 import h11
 
+from plait_engine.authority import is_authority
 from plait_engine.config import Config
 from plait_engine.errors import RemoteProtocolError
 from plait_engine.events import Request, Response
 from plait_engine.headers import Headers, decode, find_bad_value_char, get_all, has_token, tokens
 
-from .fields import is_authority, to_text
+from .fields import to_text
 
 _absolute_form = re.compile(r"(?P<scheme>https?)://(?P<authority>[^/?#]*)(?P<rest>.*)", re.I | re.S)
 

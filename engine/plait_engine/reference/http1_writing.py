@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 
 import h11
 
+from plait_engine.authority import is_authority
 from plait_engine.errors import ErrorCode, LocalProtocolError, RemoteProtocolError
 from plait_engine.events import (
     Accept,
@@ -31,7 +32,7 @@ from plait_engine.events import (
 )
 from plait_engine.headers import Headers, encode, find_bad_value_char, get_all, has_token
 
-from .fields import is_authority, to_raw
+from .fields import to_raw
 
 # RFC 9110 section 8.6: a request that anticipates content says so even when it is empty.
 CONTENT_METHODS = frozenset({"POST", "PUT", "PATCH"})

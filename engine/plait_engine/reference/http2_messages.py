@@ -11,12 +11,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from plait_engine.authority import is_authority
 from plait_engine.config import Config
 from plait_engine.errors import ErrorCode, LocalProtocolError, RemoteProtocolError, Scope
 from plait_engine.events import Request, Response
 from plait_engine.headers import Headers, encode, get, get_all, has_token, is_token
 
-from .fields import RawHeaders, is_authority, to_raw, to_text
+from .fields import RawHeaders, to_raw, to_text
 
 # RFC 9113 section 8.2.2: these have no place in HTTP/2 and are dropped.
 CONNECTION_FIELDS = frozenset(
