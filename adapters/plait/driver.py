@@ -341,6 +341,12 @@ class Driver(asyncio.BufferedProtocol):
         if self.transport is not None:
             self.transport.abort()
 
+    def close_transport(self) -> None:
+        """Close the transport when it has written what it has."""
+        # Not twice: asyncio's transport of TLS then forgets what it is, even for its getters.
+        if self.transport is not None and not self.transport.is_closing():
+            self.transport.close()
+
     async def wait_closed(self) -> None:
         """Wait until the transport is gone."""
         if self.transport is not None:
@@ -483,7 +489,7 @@ class Driver(asyncio.BufferedProtocol):
         if self._writing_paused:
             return  # resume_writing drains the rest and comes back here.
         if action is CloseAction.CLOSE:
-            transport.close()
+            self.close_transport()
         elif not self._wrote_eof:
             self._wrote_eof = True
             try:

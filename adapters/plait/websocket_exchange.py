@@ -211,8 +211,8 @@ class WebSocketExchange(Exchange):
             return
         self._stop_timers()
         self._linger_timer = self.loop.call_later(driver.config.timeouts.close, self.abort)
-        if driver.tls and driver.engine.protocol == "http/1.1" and driver.transport is not None:
-            driver.transport.close()  # TLS cannot half-close: what was the end of the stream?
+        if driver.tls and driver.engine.protocol == "http/1.1":
+            driver.close_transport()  # TLS cannot half-close: what was the end of the stream?
 
     def _finish(self) -> None:
         """Nothing more happens on the stream."""
