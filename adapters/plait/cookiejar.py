@@ -260,7 +260,7 @@ class CookieJar(AbstractCookieJar):
         """
         data = Path(file_path).read_bytes()
         try:
-            cookies = [Cookie(**item) for item in json.loads(data)]
+            cookies = [_from_json(item) for item in json.loads(data)]
         except (TypeError, ValueError) as error:
             raise ValueError(f"{file_path} has no cookies that save() wrote") from error
         self._store.clear()
@@ -318,6 +318,30 @@ class DummyCookieJar(AbstractCookieJar):
     def filter_cookies(self, request_url: URL) -> SimpleCookie:
         """Return no cookies."""
         return SimpleCookie()
+
+
+def _from_json(item: Any) -> Cookie:  # whatever the file has
+    """Return the cookie that ``save`` wrote.  Raises TypeError or ValueError for another item."""
+    cookie = Cookie(**item)
+    for name, types in _TYPES.items():
+        if type(getattr(cookie, name)) not in types:
+            raise ValueError(f"{name} of a cookie is {getattr(cookie, name)!r}")
+    return cookie
+
+
+_TYPES: Final[dict[str, tuple[type, ...]]] = {
+    "name": (str,),
+    "value": (str,),
+    "domain": (str,),
+    "path": (str,),
+    "host_only": (bool,),
+    "secure": (bool,),
+    "http_only": (bool,),
+    "same_site": (str, type(None)),
+    "expires": (float, int, type(None)),
+    "created": (int,),
+    "used": (int,),
+}
 
 
 def _to_morsel(cookie: Cookie) -> Morsel[str]:

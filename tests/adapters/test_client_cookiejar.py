@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import stat
 from http.cookies import SimpleCookie
 from pathlib import Path
@@ -89,7 +90,48 @@ def test_files_keep_everything(tmp_path: Path) -> None:
     assert loaded.host_only_cookies == frozenset({("www.example.org", "/", "a")})
 
 
-@pytest.mark.parametrize("content", [b"\x80\x04pickle", b"[{}]", b"{", b"[1]", b'{"a": 1}'])
+def saved(**changes: object) -> bytes:
+    """Return what ``save`` writes for one cookie, but for ``changes``."""
+    cookie = {
+        "name": "b",
+        "value": "2",
+        "domain": "example.org",
+        "path": "/",
+        "host_only": True,
+        "secure": False,
+        "http_only": False,
+        "same_site": None,
+        "expires": None,
+        "created": 1,
+        "used": 1,
+    }
+    return json.dumps([{**cookie, **changes}]).encode()
+
+
+def test_a_file_written_by_hand(tmp_path: Path) -> None:
+    path = tmp_path / "cookies"
+    path.write_bytes(saved(expires=9999999999))
+    jar = CookieJar()
+    jar.load(path)
+    assert [morsel.key for morsel in jar] == ["b"]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"\x80\x04pickle",
+        b"[{}]",
+        b"{",
+        b"[1]",
+        b'{"a": 1}',
+        saved(name=1),
+        saved(domain=None),
+        saved(secure="no"),
+        saved(expires="never"),
+        saved(created=None),
+        saved(more=1),
+    ],
+)
 def test_other_files_are_refused_and_change_nothing(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "cookies"
     path.write_bytes(content)
