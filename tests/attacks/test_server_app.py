@@ -14,6 +14,7 @@ import pytest
 from plait import web
 from plait_engine.policy.cookies import unquote_value
 from tests.adapters.web_peer import Setup, app_of
+from tests.conftest import Authority
 
 pytestmark = pytest.mark.anyio
 
@@ -445,3 +446,51 @@ async def test_s79_what_a_handler_opens_is_closed_when_the_client_goes() -> None
                 await asyncio.wait_for(written.wait(), 20)
                 await site.close(client)
         assert opened == 0, "the server's end waits for handlers"
+
+
+# -- who is asked, and over what ----------------------------------------------------------------
+
+
+async def test_a75_what_only_a_proxy_may_say_is_not_believed() -> None:
+    async def handler(request: web.Request) -> web.Response:
+        return web.Response(text=f"{request.url} {request.remote} {request.secure}")
+
+    octets = request(
+        b"X-Forwarded-For: 10.0.0.1",
+        b"X-Forwarded-Proto: https",
+        b"X-Forwarded-Host: evil.test",
+        b"Forwarded: for=10.0.0.1;proto=https;host=evil.test",
+        b"X-Real-IP: 10.0.0.1",
+    )
+    _, _, body = await answer_to(octets, app_of(handler))
+    assert body == b"http://a/ 127.0.0.1 False"
+
+
+async def test_t74_the_scheme_is_that_of_the_connection() -> None:
+    """RFC 9110 section 7.4: what a client claims makes nothing secure."""
+
+    async def handler(request: web.Request) -> web.Response:
+        return web.Response(text=f"{request.scheme} {request.secure}")
+
+    octets = request(line=b"GET https://a/ HTTP/1.1")
+    assert (await answer_to(octets, app_of(handler)))[2] == b"http False"
+
+
+@pytest.mark.parametrize("protocols", [[], ["http/1.1"], ["other"]])
+async def test_t81_http2_over_tls_needs_alpn(protocols: list[str], authority: Authority) -> None:
+    """RFC 9113 section 3.2."""
+
+    async def handler(request: web.Request) -> web.Response:
+        return web.Response()
+
+    runner = web.AppRunner(app_of(handler))
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0, ssl_context=authority.server_context())
+    await site.start()
+    reader, writer = await asyncio.open_connection(
+        "127.0.0.1", site.port, ssl=authority.client_context(*protocols)
+    )
+    writer.write(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\4\0\0\0\0\0")
+    assert (await asyncio.wait_for(reader.read(), 20)).startswith(b"HTTP/1.1 505 ")
+    writer.close()
+    await runner.cleanup()
