@@ -35,8 +35,11 @@ from . import hdrs
 from .abc import AbstractRouter, AbstractView
 from .typedefs import Handler
 from .web_exceptions import (
+    HTTPException,
     HTTPMethodNotAllowed,
+    HTTPNoContent,
     HTTPNotFound,
+    HTTPNotImplemented,
 )
 from .web_route import (
     AbstractRoute,
@@ -273,6 +276,16 @@ def _add_prefix_to_resources(router: UrlDispatcher, prefix: str) -> None:
     router._table = None
 
 
+def _no_resource(method: str, target: str) -> HTTPException:
+    """Return the answer where no resource has the target: 404, but for two targets that name
+    no resource."""
+    if method == hdrs.METH_CONNECT:
+        return HTTPNotImplemented()  # RFC 9110 section 9.3.6: a server is no proxy.
+    if target == "*":
+        return HTTPNoContent()  # RFC 9110 section 9.3.7: is the server there?
+    return HTTPNotFound()
+
+
 def _path_of(request: Request) -> str:
     return decode_path(request.raw_path.partition("?")[0])
 
@@ -368,7 +381,7 @@ class UrlDispatcher(AbstractRouter, Mapping[str, AbstractResource]):
             allowed |= methods
         if allowed:
             return MatchInfoError(HTTPMethodNotAllowed(method, allowed))
-        return MatchInfoError(HTTPNotFound())
+        return MatchInfoError(_no_resource(method, request.raw_path))
 
     def _make_table(self) -> RouteTable[ResourceRoute | AbstractResource]:
         table: RouteTable[ResourceRoute | AbstractResource] = RouteTable()

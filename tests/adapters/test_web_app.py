@@ -119,18 +119,19 @@ async def test_routes(setup: Setup) -> None:
 
 
 async def test_options_asterisk() -> None:
+    """RFC 9110 section 9.3.7: it asks for no resource, and whether the server is there."""
     app = web.Application()
     app.router.add_route("*", "/{all:.*}", named("all"))
-    assert (await serve_once(app, ("OPTIONS", "*")))[0][0] == 404
+    assert (await serve_once(app, ("OPTIONS", "*")))[0][0] == 204
 
 
 async def test_connect_is_declined() -> None:
-    """Attack S85: it is a request like another, and no tunnel is opened by itself."""
+    """Attack S85; RFC 9110 section 15.6.2: there is nothing here that could do it."""
     app = web.Application()
     app.router.add_route("*", "/{all:.*}", named("all"))
     async with Setup("http/1.1", "native").serve(app) as site:
         octets = b"CONNECT a:80 HTTP/1.1\r\nHost: a:80\r\nConnection: close\r\n\r\n"
-        assert (await site.send_octets(octets)).startswith(b"HTTP/1.1 404 ")
+        assert (await site.send_octets(octets)).startswith(b"HTTP/1.1 501 ")
 
 
 async def test_names_and_urls() -> None:

@@ -274,6 +274,8 @@ async def test_a26_normalized_paths_stay_on_their_host(target: str) -> None:
     ("octets", "status"),
     [
         pytest.param(request(b"Cookie: secret", line=b"TRACE / HTTP/1.1"), 405, id="S85-trace"),
+        pytest.param(request(line=b"CONNECT a:1 HTTP/1.1"), 501, id="S85-connect"),
+        pytest.param(request(line=b"OPTIONS * HTTP/1.1"), 204, id="S56-asterisk"),
         pytest.param(request(line=b"_INTERNAL / HTTP/1.1"), 405, id="A72"),
         pytest.param(request(line=b"__init__ / HTTP/1.1"), 405, id="A72-dunder"),
         pytest.param(request(b"Expect: foo"), 417, id="S84-unknown"),
