@@ -427,7 +427,8 @@ def _is_expected_type(actual: str, expected: str) -> bool:
     return expected in actual
 
 
-_LINK: Final = re.compile(r'<([^>]*)>((?:[^,"]|"(?:[^"\\]|\\.)*")*)')
+# RFC 8288 section 3; a quote that nothing closes reaches to the end, so the cost is linear.
+_LINK: Final = re.compile(r'<([^<>]*+)>((?:[^,"]|"(?:[^"\\]|\\.)*+"?)*+)')
 _LINK_PARAMETER: Final = re.compile(r';\s*([^\s=;"]+)\s*(?:=\s*(?:"((?:[^"\\]|\\.)*)"|([^;"]*)))?')
 
 

@@ -317,6 +317,22 @@ async def test_charsets(content_type: bytes, text: str) -> None:
         assert isinstance(got.content_type, str)
 
 
+@pytest.mark.parametrize(
+    "part", ["<", ",<", '<a>\\"', '<a>"', '<a>;x="\\"', "<a>; rel=x, ", "<a>;"]
+)
+async def test_c18_links_cost_what_they_are_long(part: str) -> None:
+    """If they cost the square of that, nobody would wait for this test to end."""
+    value = part * 50_000
+    headers = b"Link: " + value.encode()
+    size = 2 * len(headers)
+    async with (
+        raw_server(always(response(headers))) as server,
+        plait.ClientSession(max_field_size=size) as session,
+        session.get(server.url) as got,
+    ):
+        assert isinstance(dict(got.links), dict)
+
+
 GZIP = gzip.compress(b"text")
 
 
