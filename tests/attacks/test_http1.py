@@ -181,6 +181,19 @@ def test_s52_dribbles_cost_what_they_carry() -> None:
     assert [type(event) for event in endpoint.events] == [Request, EndOfMessage]
 
 
+def test_s49_a_folded_response_costs_what_it_is_long() -> None:
+    """Likewise."""
+    size = 1_000_000
+    endpoint = client(settings=config(max_field_size=2 * size, max_header_list_size=4 * size))
+    ask(endpoint)
+    fields = b"X: a\r\n b" + b" \t" * (size // 2) + b"c\r\n"
+    endpoint.receive(b"HTTP/1.1 204 No Content\r\n" + fields + b"\r\n")
+    (response,) = responses(endpoint)
+    (value,) = [value for name, value in response.headers if name == "X"]
+    assert value.startswith("a b \t")
+    assert value.endswith("\tc")
+
+
 @each_chop
 @pytest.mark.parametrize(
     ("octets", "message"),
