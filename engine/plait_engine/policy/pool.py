@@ -480,10 +480,15 @@ class Pool(Generic[Key, Ticket]):
         self._events.append(Connect(number, host.key, ticket))
 
     def _make_room(self) -> bool:
-        """Close the connection that is idle longest; tell whether there was one."""
+        """Close the connection that is idle longest; tell whether there was one.
+
+        Those come last for whose key somebody waits: they have a capacity of 0 until the peer
+        changes it.
+        """
         if not self._idle:
             return False
-        slot = next(iter(self._idle.values()))
+        unwanted = (slot for slot in self._idle.values() if not slot.host.waiting)
+        slot = next(unwanted, None) or next(iter(self._idle.values()))
         host = slot.host
         self._remove(slot)
         self._events.append(Close(slot.number))

@@ -99,6 +99,21 @@ def test_an_idle_connection_makes_room_for_another_key() -> None:
     assert drain(pool) == [Close(1), Connect(3, "c", "r3")]
 
 
+def test_a_connection_that_somebody_waits_for_makes_room_last() -> None:
+    """The peer allows no request for now; it may change that."""
+    pool: StrPool = Pool(limit=2)
+    pool.acquire("r1", "busy", 0.0, may_share=True)
+    pool.connected(1, 0.0, shared=True, capacity=0)
+    pool.acquire("r2", "idle", 1.0)
+    pool.connected(2, 1.0)
+    pool.released(2, 2.0)
+    drain(pool)
+    pool.acquire("r3", "c", 3.0)
+    assert drain(pool) == [Close(2), Connect(3, "c", "r3")]
+    pool.capacity_changed(1, 1, 4.0)
+    assert drain(pool) == [Assign("r1", 1, False)]
+
+
 @pytest.mark.parametrize("timer_is_late", [False, True])
 def test_an_idle_connection_expires(timer_is_late: bool) -> None:
     pool: StrPool = Pool(keep_alive=15.0)
