@@ -25,6 +25,11 @@ match_request_line: Final = re.compile(
     rf"([{TOKEN_CHARS}]+) ([\x21\x22\x24-\x7e]+) HTTP/1\.([0-9])"
 ).fullmatch
 
+# A line of that form of which nothing is HTTP's, neither the target nor the version.
+match_foreign_line: Final = re.compile(
+    rf"[{TOKEN_CHARS}]+ [\x21-\x29\x2b-\x2e\x30-\x39\x3b-\x7e]+ (?![Hh][Tt][Tt][Pp])[\x21-\x7e]+"
+).fullmatch
+
 # RFC 9112 section 2.3: HTTP-version = HTTP-name "/" DIGIT "." DIGIT
 match_version: Final = re.compile(r"HTTP/([0-9])\.([0-9])").fullmatch
 

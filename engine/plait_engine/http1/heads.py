@@ -233,6 +233,10 @@ def parse_request_line(line: str) -> RequestLine:
     raise RemoteProtocolError("the request target has none of the four forms")
 
 
+class ForeignProtocolError(RemoteProtocolError):
+    """The line looks like a request of another protocol than HTTP."""
+
+
 def explain_request_line(line: str) -> RemoteProtocolError:
     """Say what is wrong with a request line, without repeating it."""
     method, _, rest = line.partition(" ")
@@ -244,6 +248,8 @@ def explain_request_line(line: str) -> RemoteProtocolError:
         return RemoteProtocolError("the HTTP version is not supported", status_hint=505)
     if line.startswith("\x16\x03"):
         return RemoteProtocolError("the client speaks TLS to a cleartext port")
+    if grammar.match_foreign_line(line):
+        return ForeignProtocolError("neither an HTTP/1.1 request nor an HTTP/2 preface")
     return RemoteProtocolError("malformed request line")
 
 

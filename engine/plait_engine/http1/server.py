@@ -46,6 +46,7 @@ from .framing import BODILESS_STATUSES, Framing, frame_request
 from .heads import (
     NO_FIELDS,
     FieldFacts,
+    ForeignProtocolError,
     RequestLine,
     check_host,
     explain_request_line,
@@ -480,7 +481,9 @@ class HTTP1Server(HTTP1Connection):
     ) -> None:
         self._end_stream(error.code, self._culprit(), error)
         outgoing = self._outgoing
-        if outgoing.phase in (Phase.IDLE, Phase.HEAD):
+        if self._is_foreign_preface(error):
+            pass  # Who does not speak HTTP/1.1 is told nothing in it.
+        elif outgoing.phase in (Phase.IDLE, Phase.HEAD):
             self._out.put(refusal(error.status_hint, with_body=self._method != "HEAD"), now)
         elif outgoing.phase is Phase.BODY and outgoing.framing is Framing.UNTIL_CLOSE:
             # An orderly close would say that the response is complete.
@@ -488,6 +491,18 @@ class HTTP1Server(HTTP1Connection):
             return
         outgoing.phase = Phase.DONE
         self._begin_close(reason, now, error)
+
+    def _is_foreign_preface(self, error: RemoteProtocolError) -> bool:
+        """Tell whether a connection that may speak either version began with neither.
+
+        RFC 9113 section 3.4: an invalid preface is a connection error, for which GOAWAY may
+        be omitted.  RFC 9112 section 2.2 wants 400 for what appears to be an HTTP message.
+        """
+        return (
+            self.config.detect_http2
+            and self._stream_id < 0
+            and isinstance(error, ForeignProtocolError)
+        )
 
     # -- time -------------------------------------------------------------------------
 

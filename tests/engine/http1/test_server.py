@@ -827,6 +827,35 @@ def test_nearly_the_preface(octets: bytes, chop: Fragmenter) -> None:
     assert statuses(endpoint.take_sent()) == [505]
 
 
+@each_chop
+@pytest.mark.parametrize(
+    ("octets", "detect_http2", "expected"),
+    [
+        (b"INVALID CONNECTION PREFACE\r\n\r\n", True, []),
+        (b"INVALID CONNECTION PREFACE\r\n\r\n", False, [400]),
+        (b"GET / PREFACE\r\n\r\n", True, [400]),
+        (b"GET index HTTP/1.1\r\n\r\n", True, [400]),
+        (b"GET index http/1.1\r\n\r\n", True, [400]),
+        (b"CONNECT a:1 PREFACE\r\n\r\n", True, [400]),
+        (b"OPTIONS * PREFACE\r\n\r\n", True, [400]),
+        (b"INVALID PREFACE\r\n\r\n", True, [400]),
+    ],
+)
+def test_only_another_protocol_is_closed_without_an_answer(
+    octets: bytes, detect_http2: bool, expected: list[int], chop: Fragmenter
+) -> None:
+    endpoint = server(chop, config(detect_http2=detect_http2))
+    endpoint.receive(octets)
+    assert statuses(endpoint.take_sent()) == expected
+    assert endpoint.connection.wants_close is CloseAction.WRITE_EOF
+
+
+def test_another_protocol_behind_a_request_is_answered() -> None:
+    endpoint = server(settings=config(detect_http2=True))
+    endpoint.receive(GET + b"INVALID CONNECTION PREFACE\r\n\r\n")
+    assert statuses(answer(endpoint)) == [200, 400]
+
+
 def test_the_preface_behind_a_request_is_refused() -> None:
     endpoint = server(settings=config(detect_http2=True))
     endpoint.receive(GET + PREFACE)
