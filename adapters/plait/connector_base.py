@@ -175,7 +175,7 @@ class BaseConnector:
         """Connections whose transport is not closed yet."""
         self._opening: dict[int, asyncio.Task[None]] = {}
         self._given_up: set[asyncio.Task[None]] = set()
-        self._waiters: dict[ClientRequest, asyncio.Future[Assign[ClientRequest]]] = {}
+        self._waiters: dict[ClientRequest, asyncio.Future[Connection]] = {}
         self._http1_keys: OrderedDict[ConnectionKey, None] = OrderedDict()
         self._contexts = TLSContexts()
         self._configs: dict[tuple[object, ...], Config] = {}
@@ -248,9 +248,8 @@ class BaseConnector:
         self._pool.acquire(req, key, self._loop.time(), may_share=may_share)
         assigned = self._follow_pool(req)
         if assigned is None:
-            assigned = await self._wait(req, timeout)
-        driver = self._drivers[assigned.connection]
-        return Connection(self, key, driver, assigned.reused)
+            return await self._wait(req, timeout)
+        return self._take_place(assigned)
 
     async def connect_websocket(
         self, req: ClientRequest, traces: list[Any], timeout: ClientTimeout
@@ -298,19 +297,18 @@ class BaseConnector:
             return False
         return key.is_ssl or self._http2 is True
 
-    async def _wait(self, req: ClientRequest, timeout: ClientTimeout) -> Assign[ClientRequest]:
-        waiter: asyncio.Future[Assign[ClientRequest]] = self._loop.create_future()
+    async def _wait(self, req: ClientRequest, timeout: ClientTimeout) -> Connection:
+        waiter: asyncio.Future[Connection] = self._loop.create_future()
         self._waiters[req] = waiter
         try:
             return await _in_time(waiter, req, timeout)
         except BaseException:
-            now = self._loop.time()
             if waiter.done() and not waiter.cancelled() and waiter.exception() is None:
                 # Cancelled in the moment when it was served.
-                self._pool.released(waiter.result().connection, now)
+                waiter.result().release()
             else:
-                self._pool.cancel(req, now)
-            self._follow_pool()
+                self._pool.cancel(req, self._loop.time())
+                self._follow_pool()
             raise
         finally:
             self._waiters.pop(req, None)
@@ -364,7 +362,8 @@ class BaseConnector:
             if waiter is None or waiter.done():
                 self._pool.released(event.connection, self._loop.time())
             else:
-                waiter.set_result(event)
+                # Now, for the connection may be gone when the waiter wakes.
+                waiter.set_result(self._take_place(event))
         elif isinstance(event, Connect):
             task = self._loop.create_task(self._open(event))
             self._opening[event.connection] = task
@@ -375,6 +374,10 @@ class BaseConnector:
             if waiter is not None and not waiter.done():
                 # Each gets its own, for each adds its own traceback.
                 waiter.set_exception(_copy_error(event.error))
+
+    def _take_place(self, event: Assign[ClientRequest]) -> Connection:
+        driver = self._drivers[event.connection]
+        return Connection(self, event.ticket.connection_key, driver, event.reused)
 
     def _close_connection(self, number: int) -> None:
         task = self._opening.pop(number, None)
