@@ -15,7 +15,8 @@ WRITE       a response has octets queued and its windows let none (or next to no
             the stream is reset.  A server may take its time for a request's content.
             The transport takes nothing: the connection is dropped
 CONTINUE    a client has waited long enough for 100 Continue
-CLOSE       the PING between the two phases of GOAWAY is not answered
+CLOSE       the PING between the two phases of GOAWAY is not answered, or a client that has
+            said GOAWAY does not close
 ==========  ============================================================================
 
 BODY, WRITE and CONTINUE are deadlines of many streams behind one timer: it is set for the
@@ -200,7 +201,8 @@ class HTTP2Connection(Sender):
         self._time_out("PING was not answered")
 
     def _on_close_timer(self, now: float) -> None:
-        self._send_last_goaway()
+        if not self._goaway_final:
+            self._send_last_goaway()
         self._finish_draining()
 
     def _on_body_timer(self, now: float) -> None:

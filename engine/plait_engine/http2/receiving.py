@@ -293,6 +293,12 @@ class Receiver(MessageReceiver):
         self._events.append(Draining(last, code, debug[:_MAX_DEBUG_DATA]))
         if not self._is_server:
             self._drop_above(last, now)
+        elif not self._streams and not self._goaway_final:
+            # The client is about to close.  Who closes first meets what is still under way
+            # with a reset of the connection, so wait for it, a while.
+            self._send_last_goaway()
+            self._timers.set(Timer.CLOSE, now + self.config.timeouts.close)
+            return
         self._finish_draining()
 
     def _drop_above(self, last: int, now: float) -> None:

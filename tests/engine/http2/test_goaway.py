@@ -49,6 +49,23 @@ def respond(peer: Peer, stream: int) -> None:
     peer.endpoint.send(Response(stream, 200), EndOfMessage(stream))
 
 
+def test_a_server_lets_an_idle_client_close_first(server: Peer) -> None:
+    server.say(wire.goaway(0) + wire.ping(b"bye-bye!"))
+    assert [frame.type for frame in server.hear()] == [FrameType.GOAWAY, FrameType.PING]
+    assert not server.connection.wants_close
+    server.endpoint.receive_eof()
+    assert server.connection.wants_close is CloseAction.CLOSE
+    assert server.endpoint.events[-1] == ConnectionClosed(CloseReason.PEER)
+
+
+def test_a_client_that_says_goaway_and_does_not_close(server: Peer) -> None:
+    server.say(wire.goaway(0))
+    assert goaways(server) == [(0, ErrorCode.NO_ERROR)]
+    server.wait(server.connection.config.timeouts.close)
+    assert goaways(server) == []
+    assert server.connection.wants_close is CloseAction.CLOSE
+
+
 def test_a_server_goes_away_in_two_phases(server: Peer) -> None:
     server.say(wire.headers(1, GET, end_stream=True))
     server.endpoint.close()
