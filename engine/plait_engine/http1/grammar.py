@@ -21,8 +21,11 @@ _VALUE = r"[^\x00-\x08\x0a-\x1f\x7f]"
 
 # RFC 9112 section 3: request-line = method SP request-target SP HTTP-version
 # The target is any visible ASCII but "#": a fragment is never sent (RFC 9112 section 3.2).
+# A path has no "\", which is no pchar (RFC 3986 section 3.3) and which some recipients read
+# as "/"; browsers send it in queries.
 match_request_line: Final = re.compile(
-    rf"([{TOKEN_CHARS}]+) ([\x21\x22\x24-\x7e]+) HTTP/1\.([0-9])"
+    rf"([{TOKEN_CHARS}]+) ([\x21\x22\x24-\x3e\x40-\x5b\x5d-\x7e]++(?:\?[\x21\x22\x24-\x7e]*+)?+) "
+    r"HTTP/1\.([0-9])"
 ).fullmatch
 
 # A line of that form of which nothing is HTTP's, neither the target nor the version.

@@ -62,7 +62,7 @@ def head(line: str, *fields: str) -> bytes:
         ("GET / HTTP/1.0", [], ("GET", "http", "", "/", "1.0")),
         ("GET / HTTP/1.0", ["Host: h"], ("GET", "http", "h", "/", "1.0")),
         ("GET / HTTP/1.7", ["Host: h"], ("GET", "http", "h", "/", "1.1")),
-        ('GET /{}|^`\\" HTTP/1.1', ["Host: h"], ("GET", "http", "h", '/{}|^`\\"', "1.1")),
+        ('GET /{}|^`"?\\ HTTP/1.1', ["Host: h"], ("GET", "http", "h", '/{}|^`"?\\', "1.1")),
     ],
 )
 def test_request_targets_and_versions(
