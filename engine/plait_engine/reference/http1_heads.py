@@ -96,6 +96,8 @@ def split_target(method: str, target: str, scheme: str, host: str) -> tuple[str,
         if not is_authority(target) or target.rpartition(":")[2] in ("", target):
             raise RemoteProtocolError("the target of CONNECT is not host:port")
         return scheme, target, target
+    if "\\" in target.partition("?")[0]:  # RFC 3986 section 3.3
+        raise RemoteProtocolError("the path of the request target has a backslash")
     if target.startswith("/"):
         if "#" in target:
             raise RemoteProtocolError("the request target has a fragment")
