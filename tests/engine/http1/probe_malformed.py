@@ -1,0 +1,99 @@
+"""The cases of malformed input of the Http11Probe list (see ``probe_case``)."""
+
+from __future__ import annotations
+
+from tests.engine.http1.probe_case import (
+    FORGIVES,
+    HOST,
+    OK,
+    REFUSAL,
+    Case,
+    Engine,
+    accepted,
+    case,
+    chunked,
+    expect,
+    get,
+    head,
+    length,
+)
+
+TOO_LARGE = expect({400, 431})
+NO_TARGET = expect({400}, warns=range(200, 500))
+
+# The list's garbage is that of a generator of .NET; this is as good.
+GARBAGE = bytes((index * 167 + 13) & 0xFF for index in range(256))
+
+MALFORMED: list[Case] = [
+    case("MAL-BINARY-GARBAGE", GARBAGE),
+    case("MAL-LONG-URL", get(target=b"/" + b"A" * 100_000), expect({400, 414, 431})),
+    case("MAL-LONG-HEADER-VALUE", get(b"X-Big: " + b"B" * 100_000), TOO_LARGE),
+    case("MAL-LONG-HEADER-NAME", get(b"A" * 100_000 + b": val"), TOO_LARGE),
+    case("MAL-LONG-METHOD", head(b"A" * 100_000 + b" / HTTP/1.1")),
+    case(
+        "MAL-MANY-HEADERS", get(*[b"X-H-%d: value" % index for index in range(10_000)]), TOO_LARGE
+    ),
+    case("MAL-NUL-IN-URL", get(target=b"/\x00test")),
+    case("MAL-NUL-IN-HEADER-VALUE", get(b"X-Test: val\x00ue")),
+    case("MAL-CONTROL-CHARS-HEADER", get(b"X-Test: abc\x07\x08\x0bdef")),
+    case("MAL-NON-ASCII-HEADER-NAME", get(b"X-T\xc3\xabst: value")),
+    case("MAL-NON-ASCII-URL", get(target=b"/caf\xc3\xa9")),
+    case("MAL-URL-OVERLONG-UTF8", get(target=b"/\xc0\xaf")),
+    # RFC 3986 section 3.3: no pchar.  Some servers read it as "/".
+    case("MAL-URL-BACKSLASH", get(target=b"/path\\file"), NO_TARGET),
+    accepted(
+        "MAL-URL-PERCENT-NULL",
+        get(target=b"/path%00.html"),
+        NO_TARGET,
+        warned="RFC 3986 section 2.1: any octet may be percent-encoded; by section 7.3 the"
+        " application decides about this one",
+    ),
+    accepted(
+        "MAL-URL-PERCENT-CRLF",
+        get(target=b"/path%0d%0aX-Injected:%20true"),
+        NO_TARGET,
+        warned="RFC 3986 section 2.1: any octet may be percent-encoded",
+    ),
+    case("MAL-CL-OVERFLOW", length(b"9" * 20, body=b"")),
+    case("MAL-CL-EMPTY", length(b"", body=b"")),
+    accepted(
+        "MAL-CL-TAB-BEFORE-VALUE",
+        get().replace(b"GET", b"POST").replace(b"\r\n\r\n", b"\r\nContent-Length:\t5\r\n\r\nhello"),
+        FORGIVES,
+        b"hello",
+        warned="RFC 9110 section 5.6.3: OWS is SP or HTAB, and section 5.5 excludes it",
+    ),
+    case(
+        "MAL-CHUNK-SIZE-OVERFLOW",
+        chunked(b"FFFFFFFFFFFFFFFF0\r\nhello\r\n0\r\n\r\n"),
+        engine=Engine.REFUSES_BODY,
+    ),
+    case(
+        "MAL-CHUNK-EXT-64K",
+        chunked(b"5;ext=" + b"a" * 65_536 + b"\r\nhello\r\n0\r\n\r\n"),
+        expect({400, 431}, warns=OK),
+        engine=Engine.REFUSES_BODY,
+    ),
+    case("MAL-WHITESPACE-ONLY-LINE", b"   \r\n\r\n"),
+    case("MAL-H2-PREFACE", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", expect({400, 505})),
+    case(
+        "MAL-INCOMPLETE-REQUEST",
+        b"GET / HTTP/1.1\r\n" + HOST + b"X-Test: value",
+        REFUSAL,
+        engine=Engine.WAITS,
+    ),
+    case("MAL-EMPTY-REQUEST", b"", REFUSAL, engine=Engine.WAITS),
+    case(
+        "MAL-POST-CL-HUGE-NO-BODY",
+        length(b"999999999", body=b""),
+        expect({400, 413}),
+        engine=Engine.WAITS,
+    ),
+    accepted(
+        "MAL-RANGE-OVERLAPPING",
+        get(b"Range: bytes=" + b",".join([b"0-"] * 1000)),
+        expect((), warns={200, 206, 400, 416, 431}),
+        scored=False,
+        warned="no answer passes; RFC 9110 section 14.2 lets a server ignore Range",
+    ),
+]
