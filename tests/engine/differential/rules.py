@@ -346,8 +346,9 @@ HTTP2_RULES = (
     Rule(
         "goaway-ends-idle",
         "RFC 9113 section 6.8",
-        "A peer that has sent GOAWAY opens no more streams.  Native closes the connection as"
-        " soon as nothing is open; the reference goes on reading.",
+        "A peer that has sent GOAWAY opens no more streams.  Native closes the connection when"
+        " its last stream ends (a server whose client is idle lets it close first, for"
+        " `Timeouts.close`); the reference goes on reading.",
         left_early,
     ),
     Rule(
