@@ -15,8 +15,8 @@ WRITE       a response has octets queued and its windows let none (or next to no
             the stream is reset.  A server may take its time for a request's content.
             The transport takes nothing: the connection is dropped
 CONTINUE    a client has waited long enough for 100 Continue
-CLOSE       the PING between the two phases of GOAWAY is not answered, or a client that has
-            said GOAWAY does not close
+CLOSE       the PING between the two phases of GOAWAY, or behind a client's, is not answered;
+            or a client that has said GOAWAY does not close
 ==========  ============================================================================
 
 BODY, WRITE and CONTINUE are deadlines of many streams behind one timer: it is set for the

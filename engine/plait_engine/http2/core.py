@@ -28,6 +28,10 @@ Rules
 * Section 6.8: a server goes away in two phases.  GOAWAY(2**31 - 1) asks the client to stop;
   a PING measures when it has heard; then GOAWAY says which stream was the last.  Streams
   in between are served.  The connection ends with its last stream.
+* A client that goes away says GOAWAY once, and behind its last stream a PING: what the
+  server sent before the answer is still read and answered.  Who closes at once meets it
+  with a reset of the connection, which may undo what was said last (RFC 9112 section 9.6
+  tells of the same on HTTP/1.1).
 
 Memory: ``_out`` holds what is ready to go.  DATA gets there only when the transport asks
 for it, or when the windows are open for a small message; acknowledgements and resets are
@@ -62,7 +66,9 @@ from .streams import (
 from .validity import HeadReader
 
 GOAWAY_PING: Final = b"plaitbye"
-"""The payload of the PING between the two phases of GOAWAY."""
+"""The payload of the PING between the two phases of GOAWAY, or behind that of a client."""
+_FAREWELL: Final = 0.1
+"""Seconds that a client waits for the answer to that PING."""
 
 KEEP_ALIVE_PING: Final = b"plaitliv"
 """The payload of the PING after ``Timeouts.ping_interval`` of silence."""
@@ -90,6 +96,7 @@ class HTTP2Core(Connection):
         "_control_frames",
         "_decoder",
         "_encoder",
+        "_farewell_sent",
         "_first_unsent",
         "_first_window",
         "_glitches",
@@ -137,6 +144,7 @@ class HTTP2Core(Connection):
         self._last_accepted = frames.MAX_STREAM_ID  # what the server's GOAWAY said
         self._first_unsent = frames.MAX_STREAM_ID  # from here on, no request has left
         self._goaway_final = False
+        self._farewell_sent = False  # a client's PING behind GOAWAY
         self._is_leaving = False  # this side drains: closed, or out of stream ids
         self._peer_gone = False  # GOAWAY or end of input: nothing new comes from the peer
         # receiving
@@ -369,7 +377,12 @@ class HTTP2Core(Connection):
         reason = CloseReason.LOCAL if self._is_leaving else CloseReason.PEER
         if not self._goaway_final and (self._peer_gone or not self._is_server):
             self._send_last_goaway()
-        if self._goaway_final:
+        if not (self._is_server or self._peer_gone or self._farewell_sent):
+            self._farewell_sent = True
+            self._out.append(frames.encode_ping(GOAWAY_PING))
+            patience = min(_FAREWELL, self.config.timeouts.close)
+            self._timers.set(Timer.CLOSE, self._now + patience)
+        elif self._goaway_final:
             self._close(reason, None, CloseAction.CLOSE)
 
     def _send_last_goaway(self) -> None:

@@ -263,7 +263,7 @@ class Receiver(MessageReceiver):
         elif payload == GOAWAY_PING and self.state is ConnectionState.DRAINING:
             if not self._goaway_final:
                 self._send_last_goaway()
-                self._finish_draining()
+            self._finish_draining()
         else:
             self._charge_glitch(now)
 

@@ -112,7 +112,29 @@ def test_a_client_finishes_and_goes(client: Peer) -> None:
     with pytest.raises(LocalProtocolError):
         client.request()
     client.say(wire.headers(1, OK, end_stream=True))
-    assert kinds(client.events()) == [Response, EndOfMessage, ConnectionClosed]
+    assert kinds(client.events()) == [Response, EndOfMessage]
+    # What the server says before it answers this PING is read, and answered.
+    assert [frame.payload for frame in of_type(client.hear(), FrameType.PING)] == [GOAWAY_PING]
+    client.say(wire.ping(b"not dead"))
+    assert [frame.payload for frame in client.hear()] == [b"not dead"]
+    assert not client.connection.wants_close
+    client.say(wire.ping(GOAWAY_PING, ack=True))
+    assert client.events() == [ConnectionClosed(CloseReason.LOCAL)]
+    assert client.connection.wants_close is CloseAction.CLOSE
+
+
+def test_a_client_waits_for_its_last_ping_only_a_moment(client: Peer) -> None:
+    client.endpoint.close()
+    assert not client.connection.wants_close
+    client.wait(0.1)
+    assert client.connection.wants_close is CloseAction.CLOSE
+    assert client.events()[-1] == ConnectionClosed(CloseReason.LOCAL)
+
+
+def test_a_client_whose_server_ends_the_connection_waits_no_more(client: Peer) -> None:
+    client.endpoint.close()
+    client.endpoint.receive_eof()
+    assert client.connection.wants_close is CloseAction.CLOSE
 
 
 def test_a_client_that_leaves_still_counts_what_the_server_refuses(client: Peer) -> None:
