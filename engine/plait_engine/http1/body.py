@@ -42,24 +42,25 @@ class BodyReader(Protocol):
 class LengthReader:
     """A body of so many octets (RFC 9112 section 6.2)."""
 
-    __slots__ = ("_expected", "_remaining", "done", "rest")
+    __slots__ = ("_expected", "done", "remaining", "rest")
 
     trailers: Headers = ()
     error: RemoteProtocolError | None = None
 
     def __init__(self, length: int) -> None:
         self._expected = length
-        self._remaining = length
+        self.remaining = length
+        """Octets that are still to come."""
         self.done = False
         self.rest = b""
 
     def feed(self, data: bytes) -> bytes:
-        remaining = self._remaining - len(data)
+        remaining = self.remaining - len(data)
         if remaining > 0:
-            self._remaining = remaining
+            self.remaining = remaining
             return data
         self.done = True
-        self._remaining = 0
+        self.remaining = 0
         if remaining < 0:
             self.rest = data[remaining:]
             return data[:remaining]
@@ -67,7 +68,7 @@ class LengthReader:
 
     def end(self) -> None:
         raise RemoteProtocolError(
-            f"the connection closed after {self._expected - self._remaining}"
+            f"the connection closed after {self._expected - self.remaining}"
             f" of {self._expected} octets of the body"
         )
 

@@ -373,6 +373,7 @@ class HTTP1Server(HTTP1Connection):
                 or self.state is not ConnectionState.OPEN
                 # RFC 9110 section 10.1.1: nobody knows whether the content will come.
                 or self._expecting
+                or (length is not None and self._has_too_much_unread())
             )
             pieces.append(
                 write_response(
@@ -397,6 +398,18 @@ class HTTP1Server(HTTP1Connection):
             raise LocalProtocolError("this request does not ask for a tunnel")
         else:
             pieces.append(write_accept(event, draft, self._switch))
+
+    def _has_too_much_unread(self) -> bool:
+        """Tell whether more content is announced than would be drained to save the connection.
+
+        RFC 9112 section 9.6: who is going to close says so.
+        """
+        reader = self._reader
+        return (
+            self._read is Read.BODY
+            and type(reader) is LengthReader
+            and reader.remaining > self._limits.max_drain
+        )
 
     def _commit(self, first: Sendable, before: Outgoing, pieces: list[bytes], now: float) -> None:
         if pieces:

@@ -513,12 +513,38 @@ def test_an_unread_body_is_drained_and_the_connection_used_again() -> None:
 
 
 def test_an_unread_body_that_is_too_large_closes() -> None:
-    endpoint = _answer_without_reading(5000, 1001)
+    endpoint = server(settings=config(max_drain=1000))
+    endpoint.receive(head("POST / HTTP/1.1", "Host: a", "Transfer-Encoding: chunked"))
+    assert b"Connection" not in answer(endpoint)
+    endpoint.send(StreamReset(1, ErrorCode.NO_ERROR))
+    endpoint.receive(b"1000\r\n" + b"x" * 1000)
+    assert not endpoint.connection.wants_close
+    endpoint.receive(b"x")
     assert endpoint.connection.wants_close is CloseAction.WRITE_EOF
     endpoint.receive(GET)
     assert len(requests(endpoint)) == 1
     endpoint.receive(b"x" * 1001)
     assert endpoint.connection.wants_close is CloseAction.CLOSE
+
+
+def test_an_unread_body_that_will_be_too_large_closes_at_once() -> None:
+    """RFC 9112 section 9.6: who is going to close says so."""
+    endpoint = server(settings=config(max_drain=1000))
+    endpoint.receive(head("POST / HTTP/1.1", "Host: a", "Content-Length: 1001"))
+    assert b"\r\nConnection: close\r\n" in answer(endpoint)
+    endpoint.send(StreamReset(1, ErrorCode.NO_ERROR))
+    assert endpoint.connection.wants_close is CloseAction.WRITE_EOF
+
+
+def test_an_answer_that_begins_before_the_body_is_read_keeps_the_connection() -> None:
+    endpoint = server(settings=config(max_drain=1000))
+    endpoint.receive(head("POST / HTTP/1.1", "Host: a", "Content-Length: 1001"))
+    endpoint.send(Response(1, 200))
+    assert b"Connection" not in endpoint.take_sent()
+    endpoint.receive(b"x" * 1001)
+    endpoint.send(Data(1, b"x" * 1001), EndOfMessage(1))
+    endpoint.receive(GET)
+    assert len(requests(endpoint)) == 2
 
 
 def test_a_body_read_after_the_answer() -> None:
