@@ -93,8 +93,8 @@ class HTTP1Client(HTTP1Connection):
         self._hold = Hold.NO
         self._held: list[bytes] = []
         # A server repeats itself on a connection: keep what its last head meant.
-        self._head_octets = b"\n"
-        """A head with its empty line; at first what none can begin with."""
+        self._head_octets = b""
+        """A head with its empty line; at first there is none."""
         self._head = (StatusLine(0, "", "1.1"), NO_FIELDS)
         self._authority = ""
 
@@ -289,7 +289,7 @@ class HTTP1Client(HTTP1Connection):
     # -- the response -----------------------------------------------------------------
 
     def _receive_fresh(self, data: bytes, now: float) -> None:
-        if data.startswith(self._head_octets):
+        if self._head_octets and data.startswith(self._head_octets):
             head = self._head_octets
         else:
             head = data[: data.find(b"\r\n\r\n") + 4]

@@ -107,8 +107,8 @@ class HTTP1Server(HTTP1Connection):
         # A client repeats itself on a connection: keep what its last head meant.
         self._line_octets = b""
         self._line: RequestLine | None = None
-        self._fields_octets = b"\n"
-        """A field section and its empty line; at first what none can begin with."""
+        self._fields_octets = b""
+        """A field section and its empty line; at first there is none."""
         self._fields = NO_FIELDS
 
     def connection_made(self, now: float) -> None:
@@ -118,13 +118,16 @@ class HTTP1Server(HTTP1Connection):
 
     def _receive_fresh(self, data: bytes, now: float) -> None:
         line_end = data.find(b"\r\n")
-        if 0 < line_end <= self._limits.max_line_size and data.startswith(
-            self._fields_octets, line_end + 2
+        known = self._fields_octets
+        if (
+            known
+            and 0 < line_end <= self._limits.max_line_size
+            and data.startswith(known, line_end + 2)
         ):
             # The field section, with the empty line, is that of the last request.
             line = self._read_line(data[:line_end])
             fields = self._fields
-            end = line_end + 2 + len(self._fields_octets)
+            end = line_end + 2 + len(known)
         else:
             end = data.find(b"\r\n\r\n", line_end) + 4
             if not 0 < line_end < end <= self._short_head or data.startswith(b"PRI "):

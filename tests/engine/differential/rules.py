@@ -242,7 +242,20 @@ def unknown_coding(octets: bytes, native: Outcome, reference: Outcome) -> bool:
     return b"transfer-encoding" in octets.lower() and reference.failed and not reference.messages
 
 
+def _reason_with_controls(octets: bytes) -> bool:
+    """A status line has control characters that h11 takes: all but NUL, DEL and white space."""
+    return bool(re.search(rb"HTTP/1\.[01] [0-9]{3} [^\r\n]*[\x01-\x08\x0e-\x1b]", octets))
+
+
 RESPONSE_RULES = (
+    Rule(
+        "reason-phrase",
+        "RFC 9112 section 4",
+        "A reason phrase has no control characters.  h11 takes most of them there, native none.",
+        lambda octets, native, reference: (
+            strict(native, reference) and _reason_with_controls(octets)
+        ),
+    ),
     Rule(
         "http10-keep-alive",
         "RFC 9112 section 9.3",

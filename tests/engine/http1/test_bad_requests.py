@@ -120,6 +120,7 @@ HEADS: list[tuple[str, bytes, int]] = [
     ("S40-lf-first-line", b"GET / HTTP/1.1\nHost: a\r\n\r\n", 400),
     ("S40-lf-field", b"GET / HTTP/1.1\r\nHost: a\nX: 2\r\n\r\n", 400),
     ("S40-lf-empty-line", b"GET / HTTP/1.1\r\nHost: a\r\n\n", 400),
+    ("S40-lf-without-fields", b"GET / HTTP/1.0\r\n\n", 400),
     ("S40-cr-field", b"GET / HTTP/1.1\r\nHost: a\rX: 2\r\n\r\n", 400),
     ("S40-cr-first-line", b"GET / HTTP/1.1\rHost: a\r\n\r\n", 400),
     ("S40-cr-only", b"GET / HTTP/1.1\rHost: a\r\rx", 400),

@@ -420,6 +420,7 @@ BAD = [
     ("status-0xx", b"HTTP/1.1 099 OK\r\n\r\n"),
     ("lower-case", b"http/1.1 200 OK\r\n\r\n"),
     ("empty-line-first", b"\r\nHTTP/1.1 200 OK\r\n\r\n"),
+    ("empty-line-first-lf", b"\nHTTP/1.1 200 OK\r\n\r\n"),
 ]
 
 
