@@ -270,6 +270,17 @@ RESPONSE_RULES = (
         folded_the_same,
     ),
     Rule(
+        "trailer-line-end",
+        "RFC 9112 section 7.1",
+        "The lines of a chunked body end in CRLF.  Native holds to that in both roles, for two"
+        " readings of them are an attack; h11 takes LF alone in a trailer section.",
+        lambda octets, native, reference: (
+            strict(native, reference)
+            and b"chunked" in octets.lower()
+            and bool(_bare_lf(octets.partition(b"\r\n0\r\n")[2]))
+        ),
+    ),
+    Rule(
         "unknown-coding",
         "RFC 9112 section 6.3, item 4",
         "A response whose last transfer coding is not chunked ends with the connection.  h11"
