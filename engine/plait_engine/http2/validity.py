@@ -39,8 +39,11 @@ from plait_engine.headers import FORBIDDEN_TRAILERS, Headers, is_token
 from .fields import Fields, Section, malformed, read_section
 from .streams import NO_LENGTH
 
-# RFC 9113 section 8.3.1, RFC 3986 section 3.3: no white space, fragment or raw octets.
-is_path = re.compile(r"/[\x21\x22\x24-\x7e]*").fullmatch
+# RFC 9113 section 8.3.1, RFC 3986 section 3.3: no white space, fragment or raw octets, and
+# no "\" in the path itself, which some recipients read as "/".
+is_path = re.compile(
+    r"/[\x21\x22\x24-\x3e\x40-\x5b\x5d-\x7e]*+(?:\?[\x21\x22\x24-\x7e]*+)?+"
+).fullmatch
 _is_status = re.compile(r"[1-9][0-9]{2}", re.ASCII).fullmatch
 
 _REQUEST_PSEUDO: Final = frozenset({":method", ":scheme", ":authority", ":path", ":protocol"})

@@ -351,6 +351,7 @@ def test_t73_ours_are_dropped(client: Peer, server: Peer) -> None:
         {":path": "http://example.org/"},
         {":path": "/a b"},
         {":path": "/a#b"},
+        {":path": "/a\\b"},
         {":path": "/\u00fc"},
         {":path": "/\x00"},
         {":status": "200"},
