@@ -34,6 +34,7 @@ from .client_exceptions import (
     ClientResponseError,
     ContentTypeError,
 )
+from .hdrs import CONTENT_TYPE
 from .helpers import HeadersMixin, find_charset, parse_mimetype
 from .http_writer import VERSIONS, HttpVersion
 from .streams import EMPTY_PAYLOAD, BodyReader, StreamReader
@@ -112,7 +113,8 @@ class ClientResponse(HeadersMixin):
         self._exchange = exchange
 
     def __repr__(self) -> str:
-        return f"<ClientResponse({self.url}) [{self.status} {self.reason}]>"
+        headers = None if self._head is None else self.headers
+        return f"<ClientResponse({self.url}) [{self.status} {self.reason}]>\n{headers}\n"
 
     def __del__(self, _warn: Any = warnings.warn) -> None:
         exchange = self._exchange
@@ -343,11 +345,12 @@ class ClientResponse(HeadersMixin):
         """
         body = await self.read()
         if content_type and not _is_expected_type(self.content_type, content_type):
+            mimetype = self.headers.get(CONTENT_TYPE, "").lower()
             raise ContentTypeError(
                 self.request_info,
                 self.history,
                 status=self.status,
-                message=f"Attempt to decode JSON with unexpected mimetype: {self.content_type}",
+                message=f"Attempt to decode JSON with unexpected mimetype: {mimetype}",
                 headers=self.headers,
             )
         stripped = body.strip()

@@ -150,15 +150,30 @@ async def test_json(content_type: str, body: bytes, expected: object) -> None:
 
 
 async def test_json_of_another_type() -> None:
-    answer = HEAD + b"Content-Type: text/plain\r\nContent-Length: 1\r\n\r\n1"
+    answer = HEAD + b"Content-Type: text/plain; charset=UTF-8\r\nContent-Length: 1\r\n\r\n1"
     async with (
         raw_server(always(answer)) as server,
         plait.ClientSession() as session,
         session.get(server.url) as response,
     ):
-        with pytest.raises(plait.ContentTypeError, match="text/plain"):
+        with pytest.raises(plait.ContentTypeError) as caught:
             await response.json()
+        assert caught.value.message == (
+            "Attempt to decode JSON with unexpected mimetype: text/plain; charset=utf-8"
+        )
         assert await response.json(content_type=None) == 1
+
+
+async def test_repr() -> None:
+    async with (
+        raw_server(always(OK)) as server,
+        plait.ClientSession() as session,
+        session.get(server.url) as response,
+    ):
+        line, fields, end = repr(response).split("\n")
+        assert line == f"<ClientResponse({server.url}) [200 OK]>"
+        assert fields == repr(response.headers)
+        assert not end
 
 
 async def test_the_fallback_for_an_unknown_charset() -> None:
