@@ -250,6 +250,7 @@ class ClientExchange(Exchange):
         "started",
         "successor",
         "trailers",
+        "unacknowledged",
         "unprocessed",
         "upload",
         "waiter",
@@ -273,6 +274,8 @@ class ClientExchange(Exchange):
         """What came of the body and was not taken, while there is no sink."""
         self.credit = 0
         """The credit of ``pieces``."""
+        self.unacknowledged = 0
+        """Credit of all that came, wherever it waits to be read."""
         self.received = 0
         """Octets of the body that came."""
         self.ended = False
@@ -357,6 +360,19 @@ class ClientExchange(Exchange):
         else:
             self.sink = sink
 
+    def acknowledge(self, credit: int) -> None:
+        credit = min(credit, self.unacknowledged)
+        if credit:
+            self.unacknowledged -= credit
+            self.driver.acknowledge(self.stream_id, credit)
+
+    def give_back(self) -> None:
+        """Nobody waits for what came and was not read.
+
+        On HTTP/2 it would take its share of the connection's window for ever.
+        """
+        self.acknowledge(self.unacknowledged)
+
     # -- the ways to the end --------------------------------------------------------
 
     def fail(self, error: BaseException) -> None:
@@ -404,6 +420,8 @@ class ClientExchange(Exchange):
         upload, self.upload = self.upload, None
         if upload is not None:
             upload.cancel()
+        if not self.ended:
+            self.give_back()
         self.driver.forget(self)
         if self.clock is not None:
             self.clock.end_exchange()
@@ -441,6 +459,7 @@ class ClientExchange(Exchange):
     def on_data(self, event: Data) -> None:
         self._note_activity()
         self.received += len(event.data)
+        self.unacknowledged += event.credit
         if self.sink is not None:
             self.sink.feed_data(event.data, event.credit)
             return

@@ -118,7 +118,10 @@ class ClientResponse(HeadersMixin):
 
     def __del__(self, _warn: Any = warnings.warn) -> None:
         exchange = self._exchange
-        if exchange is None or exchange.done or self._loop is None or self._loop.is_closed():
+        if exchange is None or self._loop is None or self._loop.is_closed():
+            return
+        if exchange.done:
+            exchange.give_back()
             return
         exchange.abandon()
         if self._loop.get_debug():
@@ -393,6 +396,7 @@ class ClientResponse(HeadersMixin):
             return
         exchange.abandon()
         exchange.take()
+        exchange.give_back()
         content = self._content
         if content is not None and not content.is_eof() and content.exception() is None:
             content.set_exception(ClientConnectionError(message))

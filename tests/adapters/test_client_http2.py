@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from functools import partial
 
 import pytest
 
@@ -49,6 +50,48 @@ def counts(session: plait.ClientSession) -> tuple[int, int, int]:
 async def answer_all(peer: H2Peer) -> None:
     while True:
         peer.answer((await peer.next_request()).stream_id)
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Let the loop turn until ``condition`` holds."""
+    for _ in range(100_000):
+        if condition():
+            return
+        await asyncio.sleep(0)
+    raise AssertionError("that took too many turns")
+
+
+def has_come(content: plait.StreamReader, size: int) -> bool:
+    return content.total_bytes == size
+
+
+@pytest.mark.parametrize("how", ["close", "complete", "forget", "cancel"])
+async def test_what_is_not_read_takes_nothing_of_the_window_for_ever(
+    session: plait.ClientSession, how: str
+) -> None:
+    body = bytes(Limits().stream_window)
+    times = 2 * Limits().max_connection_window // len(body)
+
+    async def script(peer: H2Peer) -> None:
+        while True:
+            stream = (await peer.next_request()).stream_id
+            peer.send(Response(stream, 200), Data(stream, body))
+            if how in ("complete", "forget"):
+                peer.send(EndOfMessage(stream))
+
+    async with raw_server(h2(script)) as server:
+        for _ in range(times):
+            response = await session.get(server.url)
+            content = response.content
+            await until(partial(has_come, content, len(body)))
+            if how == "cancel":
+                reading = asyncio.create_task(response.read())
+                await asyncio.sleep(0)
+                reading.cancel()
+                await asyncio.wait([reading])
+            if how != "forget":
+                response.close()
+            del response, content
 
 
 async def test_the_head_of_a_request(session: plait.ClientSession) -> None:
