@@ -217,6 +217,8 @@ class WebSocketExchange(Exchange):
     def _finish(self) -> None:
         """Nothing more happens on the stream."""
         self._stop_timers()
+        if self.credit:  # of what nobody takes any more; the connection's window needs it
+            self._acknowledge_all()
         self.forget()
         finished, self.on_finished = self.on_finished, None
         if finished is not None:
