@@ -347,3 +347,31 @@ async def serve_app(
         yield f"{'https' if authority else 'http'}://127.0.0.1:{runner.addresses[0][1]}"
     finally:
         await runner.cleanup()
+
+
+async def test_messages_that_nobody_takes_use_up_no_http2_window() -> None:
+    async def many(request: web.Request) -> web.WebSocketResponse:
+        websocket = web.WebSocketResponse()
+        await websocket.prepare(request)
+        for _ in range(10):
+            await websocket.send_bytes(bytes(20_000))
+        async for _ in websocket:
+            pass
+        return websocket
+
+    app = web.Application()
+    app.router.add_get("/", many)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    url = f"http://127.0.0.1:{runner.addresses[0][1]}/"
+    try:
+        async with plait.ClientSession(connector=plait.TCPConnector(http2=True)) as session:
+            for _ in range(60):  # more than the windows of both sides
+                websocket = await asyncio.wait_for(session.ws_connect(url), 10)
+                assert (await websocket.receive(timeout=10)).data == bytes(20_000)
+                await websocket.send_bytes(bytes(30_000))
+                await websocket.close()
+    finally:
+        await runner.cleanup()
