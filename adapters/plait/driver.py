@@ -233,6 +233,7 @@ class Driver(asyncio.BufferedProtocol):
         self.config = config
         self.loop = loop
         self.clock = _clock(loop)
+        """The time in seconds, as the engine is told it."""
         self.engine_name: EngineName = engine
         self.exchanges: dict[int, Exchange] = {}
         self.transport: asyncio.Transport | None = None

@@ -45,7 +45,6 @@ class MessageWriter:
         "_latest_pong",
         "_max_pending_pongs",
         "_pending_pongs",
-        "_plain",
         "_random",
         "_sending",
         "outgoing",
@@ -61,7 +60,6 @@ class MessageWriter:
         self._random = random
         self._deflater = deflater
         self._keys = b""
-        self._plain = random is None and deflater is None
         self.outgoing: deque[bytes] = deque()
         """Octets that wait; nothing else waits while it is empty."""
         # The message in fragments; none while the opcode is 0.
@@ -76,11 +74,6 @@ class MessageWriter:
 
         Raises LocalProtocolError while another message is in fragments.
         """
-        if self._plain and finished and not self._sending:
-            size = len(payload)
-            if size < _JOIN_BELOW:
-                self.outgoing.append(frame_header(FIN | opcode, size) + payload)
-                return
         first = opcode
         if self._sending:
             if opcode != self._sending:
