@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar, cast, overload
 from aiosignal import Signal
 from frozenlist import FrozenList
 
-from plait_engine.routing import NoMatch, decode_path
+from plait_engine.routing import NoMatch, decode_path, is_dangerous
 
 from . import hdrs
 from .helpers import AppKey
@@ -292,6 +292,8 @@ class Application(MutableMapping[str | AppKey[Any], Any]):
         path = event.target
         if "?" in path or "%" in path:
             path = decode_path(path.partition("?")[0])
+            if is_dangerous(path):
+                return self._resolve_and_handle(request)
         method = event.method if event.protocol is None else request.method
         found = router.find(method, path)
         if found is None or isinstance(found, NoMatch):

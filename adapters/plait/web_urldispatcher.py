@@ -29,12 +29,14 @@ from plait_engine.routing import (
     Subtree,
     Template,
     decode_path,
+    is_dangerous,
 )
 
 from . import hdrs
 from .abc import AbstractRouter, AbstractView
 from .typedefs import Handler
 from .web_exceptions import (
+    HTTPBadRequest,
     HTTPException,
     HTTPMethodNotAllowed,
     HTTPNoContent,
@@ -368,7 +370,10 @@ class UrlDispatcher(AbstractRouter, Mapping[str, AbstractResource]):
         table = self._table or self._make_table()
         method = request.method
         allowed: set[str] = set()
-        for routes, params in table.candidates(_path_of(request)):
+        path = _path_of(request)
+        if is_dangerous(path):
+            return MatchInfoError(HTTPBadRequest(text="400: NUL, CR or LF in the path"))
+        for routes, params in table.candidates(path):
             route = routes.get(method) or routes.get(hdrs.METH_ANY)
             if isinstance(route, ResourceRoute):
                 return UrlMappingMatchInfo(params, route)

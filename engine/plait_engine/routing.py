@@ -18,6 +18,9 @@ Rules
 * A path is percent-decoded once, and ``%2F`` and ``%25`` are kept: an encoded slash is
   no separator of segments (RFC 3986 section 2.2), and nothing is decoded twice.  The
   values of variables are decoded completely.
+* NUL, CR and LF in a decoded path are for nobody but attackers: they end strings and lines
+  where the path is used next (RFC 3986 section 7.3; RFC 9110 section 5.5 has the same three
+  for fields).  ``is_dangerous`` finds them; the answer is 400.
 * A variable without a pattern matches one segment that is not empty: ``[^{}/]+``.
 * The method ``*`` of a template's routes is taken for any method that has none.
 * When templates match and none has the method, the answer is the methods that they have
@@ -39,6 +42,8 @@ Params: TypeAlias = dict[str, str]
 ANY_METHOD: Final = "*"
 SEGMENT: Final = "[^{}/]+"
 _find_variable_name = re.compile(r"[_a-zA-Z][_a-zA-Z0-9]*", re.ASCII).fullmatch
+is_dangerous: Final = re.compile(r"[\0\r\n]").search
+"""Tell whether a decoded path has an octet that must not go on to a handler."""
 _kept_encoded = re.compile(r"(%2[Ff5])").split
 # RFC 3986 section 3.3: pchar without percent-encoding, and the slash.
 _PATH_SAFE: Final = "/!$&'()*+,;=:@~"

@@ -8,8 +8,10 @@ import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
+from yarl import URL
 
 import plait
 from plait import web
@@ -40,7 +42,7 @@ async def serve(app: web.Application, *, http2: bool) -> AsyncIterator[Any]:
         await runner.cleanup()
 
 
-async def text(session: Any, path: str, **options: Any) -> tuple[int, str]:
+async def text(session: Any, path: str | URL, **options: Any) -> tuple[int, str]:
     async with session.get(path, **options) as response:
         return response.status, await response.text()
 
@@ -73,6 +75,35 @@ async def test_routing(http2: bool) -> None:
         async with session.delete("/any") as response:
             assert response.status == 200
     assert str(app.router["user"].url_for(id="a b")) == "/users/a%20b"
+
+
+@pytest.mark.parametrize("octet", ["%00", "%0A", "%0d"])
+async def test_dangerous_octets_in_a_path_are_refused(octet: str, http2: bool) -> None:
+    """RFC 3986 section 7.3; below a sub-application, and with middlewares, as well."""
+    seen: list[int] = []
+
+    async def show(request: web.Request) -> web.Response:
+        return web.Response(text=request.query.get("q"))
+
+    @web.middleware
+    async def watch(request: web.Request, handler: Any) -> web.StreamResponse:
+        try:
+            return await handler(request)  # type: ignore[no-any-return]
+        except web.HTTPException as error:
+            seen.append(error.status)
+            raise
+
+    inner = web.Application()
+    inner.router.add_get("/{name}", show)
+    app = web.Application(middlewares=[watch])
+    app.router.add_get("/files/{name:.*}", show)
+    app.router.add_get("/{name}", show)
+    app.add_subapp("/inner/", inner)
+    async with serve(app, http2=http2) as session:
+        for path in ("/files/a", "/", "/inner/", "/nowhere/at/all"):
+            assert (await text(session, URL(path + octet, encoded=True)))[0] == 400
+        assert seen == [400] * 4
+        assert await text(session, "/a?q=" + octet) == (200, unquote(octet))
 
 
 async def test_middlewares_wrap_in_order_and_see_errors(http2: bool) -> None:
