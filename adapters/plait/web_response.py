@@ -29,7 +29,6 @@ import time
 import warnings
 import zlib
 from concurrent.futures import Executor
-from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from multidict import CIMultiDict
@@ -65,7 +64,6 @@ _T = TypeVar("_T")
 LARGE_BODY: Final = 65536
 """A longer body is sent in pieces, waiting for the peer (asyncio's high-water mark)."""
 
-_REASONS: Final = {int(status): status.phrase for status in HTTPStatus}
 _NO_BODY_STATUSES: Final = frozenset({204, 304})
 _TEXT_PLAIN: Final = "text/plain; charset=utf-8"
 _JSON: Final = "application/json; charset=utf-8"

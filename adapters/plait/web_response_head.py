@@ -11,10 +11,11 @@ import enum
 import warnings
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
-from http import HTTPStatus
-from typing import Final, TypeVar
+from typing import TypeVar
 
 from multidict import CIMultiDict
+
+from plait_engine.http1.status import REASONS
 
 from . import hdrs
 from .helpers import (
@@ -30,8 +31,6 @@ from .web_cookies import CookieMixin
 __all__ = ("ContentCoding", "ResponseHead")
 
 _T = TypeVar("_T")
-
-_REASONS: Final = {int(status): status.phrase for status in HTTPStatus}
 
 
 class ContentCoding(enum.Enum):
@@ -98,7 +97,7 @@ class ResponseHead(KeyedState, HeadersMixin, CookieMixin):
     @property
     def reason(self) -> str:
         """The reason phrase."""
-        return _REASONS.get(self._status, "") if self._reason is None else self._reason
+        return REASONS.get(self._status, "") if self._reason is None else self._reason
 
     def set_status(self, status: int, reason: str | None = None) -> None:
         """Set status and reason; not after the head was made."""

@@ -9,6 +9,7 @@ import pytest
 from yarl import URL
 
 from plait import web, web_exceptions
+from plait_engine.http1.status import status_line
 
 CLASSES: list[type[Any]] = [
     value
@@ -36,6 +37,8 @@ def test_each_status(cls: type[Any]) -> None:
     assert error
     assert error.status == cls.status_code
     assert error.reason == HTTPStatus(cls.status_code).phrase
+    # The same words are sent where nothing else is asked for.
+    assert status_line(error.status, None) == f"HTTP/1.1 {error.status} {error.reason}\r\n".encode()
     family = {2: web.HTTPSuccessful, 3: web.HTTPRedirection, 4: web.HTTPClientError}
     assert issubclass(cls, family.get(cls.status_code // 100, web.HTTPServerError))
     assert issubclass(cls, web.HTTPError) == (cls.status_code >= 400)
