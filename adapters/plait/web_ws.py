@@ -250,7 +250,9 @@ class WebSocketResponse(WebSocketBase[DecodeText], StreamResponse):
             return
         if self._stream is None:
             raise RuntimeError("Response has not been started")
-        await self.close()
+        if not await self.close() and self._close_done is not None:
+            # Another task closes: the handler's end must not cut its handshake short.
+            await self._close_done.wait()
         self._eof_sent = True
 
     async def _receive_after_end(self) -> WSMessage:

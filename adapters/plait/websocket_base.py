@@ -68,6 +68,8 @@ class WebSocketBase(Generic[DecodeText]):
     """A task is in ``receive``."""
     _close_code: int | None = None
     _exception: BaseException | None = None
+    _close_done: asyncio.Event | None = None
+    """Set when the ``close()`` that waits for the peer is through."""
 
     _receive_timeout: float | None
     _autoclose: bool
@@ -344,6 +346,7 @@ class WebSocketBase(Generic[DecodeText]):
         reason = message if isinstance(message, str) else message.decode("utf-8", "replace")
         stream.transmit(WebSocketClose(code, reason))
         self._closed = True
+        self._close_done = asyncio.Event()
         stream.interrupt()
         try:
             if drain:
@@ -356,6 +359,8 @@ class WebSocketBase(Generic[DecodeText]):
             self._close_code = WSCloseCode.ABNORMAL_CLOSURE
             stream.abort()
             raise
+        finally:
+            self._close_done.set()
         return True
 
     def _take_rest(self, stream: WebSocketExchange) -> bool:

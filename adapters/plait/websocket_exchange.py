@@ -146,7 +146,8 @@ class WebSocketExchange(Exchange):
         self.machine.connection_lost(error, self._clock())
         super().reset()
         self._finish()
-        self.wake()
+        self._tell()
+        super().wake()
 
     def lose(self, error: Exception) -> None:
         """The stream is gone; messages that came can still be received."""

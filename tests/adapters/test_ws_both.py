@@ -271,6 +271,39 @@ async def test_both_close_at_once(setup: Setup) -> None:
         assert ws.close_code in (1000, 1001)
 
 
+async def test_another_task_closes_while_the_handler_receives(setup: Setup) -> None:
+    """As ``on_shutdown`` does; the handler is at its end before the client has answered."""
+    opened: asyncio.Future[web.WebSocketResponse[Any]] = asyncio.get_running_loop().create_future()
+
+    async def handler(ws: web.WebSocketResponse[Any]) -> None:
+        opened.set_result(ws)
+        await echo(ws)
+
+    async with setup.serve(handler) as site, site.connect(autoclose=False) as ws:
+        closing = asyncio.create_task((await opened).close(code=1001, message="bye"))
+        assert await ws.receive() == (WSMsgType.CLOSE, 1001, "bye")
+        assert not closing.done()
+        assert await ws.close(code=4000) is True
+        assert await asyncio.wait_for(closing, 10) is True
+        assert (await opened).close_code == 4000
+
+
+async def test_the_handler_fails_while_another_task_closes(
+    setup: Setup, caplog: pytest.LogCaptureFixture
+) -> None:
+    opened: asyncio.Future[web.WebSocketResponse[Any]] = asyncio.get_running_loop().create_future()
+
+    async def handler(ws: web.WebSocketResponse[Any]) -> None:
+        opened.set_result(ws)
+        await ws.receive()
+        raise ZeroDivisionError
+
+    async with setup.serve(handler) as site, site.connect(autoclose=False) as ws:
+        assert await asyncio.wait_for((await opened).close(), 10) is True
+        assert (await opened).close_code == 1006
+        await ws.close()
+
+
 async def test_close_ends_a_receive_that_waits(setup: Setup) -> None:
     async with setup.serve(echo) as site:
         ws = await site.connect()
