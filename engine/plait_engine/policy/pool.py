@@ -275,6 +275,7 @@ class Pool(Generic[Key, Ticket]):
         if slot is None:
             return
         slot.active -= 1
+        slot.used = True
         if not reusable or self.keep_alive == 0:
             self._drain(slot)
         self._settle(slot, now)
@@ -415,7 +416,6 @@ class Pool(Generic[Key, Ticket]):
             self._idle.pop(slot.number, None)
         slot.active += 1
         self._events.append(Assign(ticket, slot.number, slot.used))
-        slot.used = True
 
     def _settle(self, slot: _Slot[Key, Ticket], now: float) -> None:
         """See to a connection after a change: serve who waits, let it be idle, close it."""

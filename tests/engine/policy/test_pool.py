@@ -43,6 +43,20 @@ def test_a_connection_is_opened_assigned_kept_and_reused() -> None:
     assert drain(pool) == [Assign("r2", 1, True)]
 
 
+def test_a_connection_is_not_reused_before_a_request_on_it_is_done() -> None:
+    """Requests that share a new connection do not make it look stale to one another."""
+    pool: StrPool = Pool()
+    for ticket in ("r1", "r2"):
+        pool.acquire(ticket, "host", 0.0, may_share=True)
+    pool.connected(1, 0.0, capacity=100, shared=True)
+    drain(pool)
+    pool.acquire("r3", "host", 1.0, may_share=True)
+    assert drain(pool) == [Assign("r3", 1, False)]
+    pool.released(1, 2.0)
+    pool.acquire("r4", "host", 3.0, may_share=True)
+    assert drain(pool) == [Assign("r4", 1, True)]
+
+
 def test_the_connection_used_last_is_used_first() -> None:
     pool: StrPool = Pool()
     for ticket in ("r1", "r2"):
@@ -157,7 +171,7 @@ def test_tickets_wait_to_learn_whether_a_key_is_shared_and_share() -> None:
         pool.acquire(ticket, "host", 0.0, may_share=True)
     assert drain(pool) == [Connect(1, "host", "r1")]
     pool.connected(1, 0.0, capacity=2, shared=True)
-    assert drain(pool) == [Assign("r1", 1, False), Assign("r2", 1, True)]
+    assert drain(pool) == [Assign("r1", 1, False), Assign("r2", 1, False)]
     pool.released(1, 1.0)
     assert drain(pool) == [Assign("r3", 1, True)]
     assert pool.connections == 1
@@ -254,7 +268,7 @@ def test_a_second_shared_connection_is_needless() -> None:
     drain(pool)
     pool.connected(1, 1.0, capacity=100, shared=True)
     pool.connected(2, 1.0, capacity=100, shared=True)
-    assert drain(pool) == [Assign("r1", 1, False), Assign("r2", 1, True), Close(2)]
+    assert drain(pool) == [Assign("r1", 1, False), Assign("r2", 1, False), Close(2)]
 
 
 def test_a_cancelled_ticket_takes_its_connection_with_it() -> None:
