@@ -31,16 +31,19 @@ _zstd = _import("compression.zstd", "backports.zstd")
 class BrotliDecoder:
     """br (RFC 7932)."""
 
-    __slots__ = ("_stream",)
+    __slots__ = ("_more", "_stream")
 
     def __init__(self) -> None:
         # The package has no types: Any.
         self._stream: Any = _brotli.Decompressor()  # type: ignore[union-attr]  # see below
+        self._more = False
+        """The last step gave something.  The stream may hold more of it even where it says
+        that it can take more data."""
 
     @property
     def pending(self) -> bool:
         """True when ``decode(b"", n)`` may give more octets."""
-        return not self._stream.can_accept_more_data()
+        return self._more or not self._stream.can_accept_more_data()
 
     def decode(self, data: bytes, max_length: int) -> bytes:
         """Take ``data`` and return about ``max_length`` octets.  Raises CodingError."""
@@ -48,6 +51,7 @@ class BrotliDecoder:
             octets: bytes = self._stream.process(data, output_buffer_limit=max_length)
         except Exception as error:
             raise CodingError(f"invalid compressed data: {error}") from error
+        self._more = bool(octets) and not self._stream.is_finished()
         return octets
 
     def finish(self) -> None:
