@@ -61,14 +61,20 @@ def read_request(event: h11.Request, stream_id: int, config: Config, waits: bool
 
 def read_response(event: h11.Response, stream_id: int) -> Response:
     """Return the ``Response`` that h11 parsed."""
+    reason = read_reason(event)
+    version = "1.0" if event.http_version == b"1.0" else "1.1"
+    headers = to_text(event.headers.raw_items())
+    return Response(stream_id, event.status_code, headers, reason, version)
+
+
+def read_reason(event: h11.Response | h11.InformationalResponse) -> str:
+    """Return the reason phrase of a status line that h11 takes and HTTP/1.1 allows."""
     if not event.http_version.startswith(b"1."):  # RFC 9112 section 2.3
         raise RemoteProtocolError("the response is not of HTTP/1")
-    version = "1.0" if event.http_version == b"1.0" else "1.1"
     reason = decode(bytes(event.reason))
     if find_bad_value_char(reason):  # RFC 9112 section 4
         raise RemoteProtocolError("the reason phrase has a control character")
-    headers = to_text(event.headers.raw_items())
-    return Response(stream_id, event.status_code, headers, reason, version)
+    return reason
 
 
 def is_last(message: Request | Response) -> bool:

@@ -32,7 +32,7 @@ from plait_engine.timers import Timer
 
 from .base import STOPPED, ReferenceConnection
 from .fields import to_text
-from .http1_heads import is_last, read_request, read_response
+from .http1_heads import is_last, read_reason, read_request, read_response
 from .http1_writing import Exchange, write_refusal
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"  # RFC 9113 section 3.4
@@ -171,6 +171,7 @@ class ReadingConnection(ReferenceConnection):
 
     def _read_informational(self, event: h11.InformationalResponse, now: float) -> None:
         exchange = self._exchange
+        read_reason(event)  # for its checks: nobody reads the phrase of a 1xx
         headers = to_text(event.headers.raw_items())
         if event.status_code == 101:
             if not has_token(headers, "upgrade", exchange.protocol or ""):

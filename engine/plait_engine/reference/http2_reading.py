@@ -80,6 +80,9 @@ class ReadingConnection(ReferenceConnection):
                 reader = self.READERS.get(type(event))
                 if reader is not None:
                     reader(self, event, now)
+                self._end_drained()
+                if self.state in STOPPED:  # what comes behind the end is not read
+                    break
         except RemoteProtocolError as error:
             self._fail(error)
         if self._machine.settings_seen:
@@ -300,6 +303,10 @@ class ReadingConnection(ReferenceConnection):
 
     def _release(self, stream: Stream) -> None:
         """End the own side when everything is sent, and forget the stream when it is over."""
+        raise NotImplementedError
+
+    def _end_drained(self) -> None:
+        """End a draining connection when its last stream is over."""
         raise NotImplementedError
 
     def _finish_drain(self) -> None:
