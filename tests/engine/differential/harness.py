@@ -7,6 +7,9 @@ What is compared is what the contract promises: the messages, in order, with the
 content and trailers; how each ended; whether the peer was refused and with which status.
 What is not compared is how content was cut into ``Data``, what an application never sees,
 and the text of errors.
+
+Where in the octets things happened is noted beside that, in a ``Trace``: the rules on known
+differences look there for what they say, and nowhere else.
 """
 
 from __future__ import annotations
@@ -17,6 +20,7 @@ from typing import TypeAlias
 from plait_engine import (
     Accept,
     Connection,
+    ConnectionState,
     Data,
     EndOfMessage,
     Event,
@@ -28,9 +32,13 @@ from plait_engine import (
     Response,
     StreamReset,
 )
+from plait_engine.engines import EngineName
 from plait_engine.testing import Endpoint, Fragmenter
 
 Head: TypeAlias = tuple[object, ...]
+Informational: TypeAlias = tuple[int, tuple[tuple[str, str], ...]]
+ENGINES: tuple[EngineName, ...] = ("native", "reference")
+STOPPED = (ConnectionState.CLOSING, ConnectionState.CLOSED)
 
 
 @dataclass
@@ -39,7 +47,7 @@ class Message:
 
     head: Head
     headers: list[tuple[str, str]]
-    informational: list[Head] = field(default_factory=list)
+    informational: list[Informational] = field(default_factory=list)
     content: bytes = b""
     trailers: list[tuple[str, str]] = field(default_factory=list)
     end: str = "open"
@@ -53,6 +61,21 @@ class Message:
 
 
 @dataclass
+class Trace:
+    """How many octets had come when something happened; exact when they came one by one.
+
+    What the end of input brought about is not here.
+    """
+
+    begun: dict[int, int] = field(default_factory=dict)
+    """The head of a message was told."""
+    ended: dict[int, int] = field(default_factory=dict)
+    """A message was complete, or given up."""
+    stopped: int | None = None
+    """The connection took no more."""
+
+
+@dataclass
 class Outcome:
     """What an engine made of the octets."""
 
@@ -61,6 +84,7 @@ class Outcome:
     """The status of the refusal, 0 for one without a status."""
     failed: bool = False
     """The connection ended because the peer broke the protocol."""
+    trace: Trace = field(default_factory=Trace)
 
     def comparable(self) -> tuple[object, ...]:
         messages = [(key, self.messages[key].comparable()) for key in sorted(self.messages)]
@@ -75,20 +99,40 @@ def plain(headers: Headers) -> list[tuple[str, str]]:
 
 
 class Run:
-    """Drives one engine and collects its outcome."""
+    """Drives one engine and collects its outcome.
 
-    def __init__(self, connection: Connection, fragment: Fragmenter) -> None:
+    A server's application answers a request as soon as it is complete, or, if it
+    ``answers_late``, when all octets have come.
+    """
+
+    def __init__(
+        self, connection: Connection, fragment: Fragmenter, *, answers_late: bool = False
+    ) -> None:
         self.endpoint = Endpoint(connection, fragment=fragment)
+        self._answers_late = answers_late
+        self._owed: list[tuple[int, int]] = []
         self.outcome = Outcome()
-        self._informational: list[Head] = []
+        self._informational: list[Informational] = []
+        self._received: int | None = 0
+        """Octets that have come; ``None`` behind the last."""
         self.endpoint.start()
 
     def receive(self, octets: bytes) -> None:
+        connection, trace = self.endpoint.connection, self.outcome.trace
+        received = 0
         for piece in self.endpoint.fragment(octets):
-            self.endpoint.connection.receive_data(piece, self.endpoint.clock.now)
+            received = self._received = received + len(piece)
+            connection.receive_data(piece, self.endpoint.clock.now)
             self._settle()
+            if trace.stopped is None and connection.state in STOPPED:
+                trace.stopped = received
 
     def finish(self) -> Outcome:
+        self._received = None
+        self._answers_late = False
+        for stream_id, status in self._owed:
+            self.answer(stream_id, status)
+        self._settle()
         self.endpoint.connection.receive_eof(self.endpoint.clock.now)
         self._settle()
         self.outcome.failed = any(
@@ -119,6 +163,7 @@ class Run:
                 event.http_version,
             )
             messages[event.stream_id] = Message(head, plain(event.headers))
+            self._note(self.outcome.trace.begun, event.stream_id)
             if event.method == "CONNECT" or event.protocol is not None:
                 self.answer(event.stream_id, 404)
         elif isinstance(event, InformationalResponse):
@@ -131,15 +176,22 @@ class Run:
             message = Message(head, plain(event.headers), self._informational)
             self._informational = []
             messages[event.stream_id] = message
+            self._note(self.outcome.trace.begun, event.stream_id)
         elif isinstance(event, Data):
             messages[event.stream_id].content += event.data
         elif isinstance(event, EndOfMessage):
             message = messages[event.stream_id]
             message.trailers = plain(event.trailers)
             message.end = "complete"
+            self._note(self.outcome.trace.ended, event.stream_id)
             self.on_complete(event.stream_id)
         elif isinstance(event, StreamReset):
+            self._note(self.outcome.trace.ended, event.stream_id)
             self.on_reset(event)
+
+    def _note(self, places: dict[int, int], stream_id: int) -> None:
+        if self._received is not None:
+            places.setdefault(stream_id, self._received)
 
     def on_complete(self, stream_id: int) -> None:
         """A message of the peer is complete."""
@@ -156,6 +208,9 @@ class Run:
                 message.end = f"reset by the peer with {event.code}"
 
     def answer(self, stream_id: int, status: int) -> None:
+        if self._answers_late:
+            self._owed.append((stream_id, status))
+            return
         try:
             self.endpoint.connection.send(
                 Response(stream_id, status), EndOfMessage(stream_id), now=self.endpoint.clock.now

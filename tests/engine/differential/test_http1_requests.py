@@ -8,17 +8,19 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from plait_engine import Config, Role, create_connection
+from plait_engine.engines import EngineName
 from plait_engine.testing import Fragmenter, counting_random, whole
 from plait_engine.testing.strategies import fragmenters, http1_request_streams, mutated
 from tests.engine.differential import rules
 from tests.engine.differential.conftest import budget
-from tests.engine.differential.harness import Outcome, Run, differences
+from tests.engine.differential.harness import ENGINES, Outcome, Run, differences
+from tests.engine.differential.http1_rules import REQUEST_RULES
 
 CONFIG = Config(random=counting_random, upgrade_protocols=frozenset({"websocket", "foo/2"}))
 _statuses = re.compile(rb"HTTP/1\.1 ([0-9]{3}) ").findall
 
 
-def serve(engine: str, octets: bytes, fragment: Fragmenter) -> Outcome:
+def serve(engine: EngineName, octets: bytes, fragment: Fragmenter) -> Outcome:
     run = Run(create_connection(Role.SERVER, "http/1.1", CONFIG, engine=engine), fragment)
     run.receive(octets)
     outcome = run.finish()
@@ -30,9 +32,7 @@ def serve(engine: str, octets: bytes, fragment: Fragmenter) -> Outcome:
 
 
 def compare(octets: bytes, fragment: Fragmenter) -> None:
-    native = serve("native", octets, fragment)
-    reference = serve("reference", octets, whole)
-    rules.compare(rules.REQUEST_RULES, octets, native, reference)
+    rules.compare(REQUEST_RULES, serve, octets, fragment)
 
 
 @budget(150)
@@ -59,6 +59,6 @@ def test_any_octets(octets: bytes, fragment: Fragmenter) -> None:
 def test_how_octets_are_cut_makes_no_difference(
     octets: bytes, one: Fragmenter, other: Fragmenter
 ) -> None:
-    for engine in ("native", "reference"):
+    for engine in ENGINES:
         first, second = serve(engine, octets, one), serve(engine, octets, other)
         assert first.same_as(second), differences(first, second)

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from plait_engine import Config, EndOfMessage, Request, Role, create_connection
-from plait_engine.testing import Fragmenter, counting_random, whole
+from plait_engine.engines import EngineName
+from plait_engine.testing import Fragmenter, counting_random
 from plait_engine.testing.strategies import fragmenters, http1_responses, mutated
 from tests.engine.differential import rules
 from tests.engine.differential.conftest import budget
-from tests.engine.differential.harness import Outcome, Run, differences
+from tests.engine.differential.harness import ENGINES, Outcome, Run, differences
+from tests.engine.differential.http1_rules import RESPONSE_RULES
 
 CONFIG = Config(random=counting_random)
 
@@ -23,7 +27,7 @@ REQUESTS = {
 }
 
 
-def fetch(engine: str, method: str, octets: bytes, fragment: Fragmenter) -> Outcome:
+def fetch(method: str, engine: EngineName, octets: bytes, fragment: Fragmenter) -> Outcome:
     """Send a request, receive ``octets``, and note whether another request could follow."""
     run = Run(create_connection(Role.CLIENT, "http/1.1", CONFIG, engine=engine), fragment)
     request = REQUESTS[method]
@@ -37,9 +41,7 @@ def fetch(engine: str, method: str, octets: bytes, fragment: Fragmenter) -> Outc
 
 
 def compare(method: str, octets: bytes, fragment: Fragmenter) -> None:
-    native = fetch("native", method, octets, fragment)
-    reference = fetch("reference", method, octets, whole)
-    rules.compare(rules.RESPONSE_RULES, octets, native, reference)
+    rules.compare(RESPONSE_RULES, partial(fetch, method), octets, fragment)
 
 
 METHODS = pytest.mark.parametrize("method", REQUESTS)
@@ -72,6 +74,6 @@ def test_any_octets(method: str, octets: bytes, fragment: Fragmenter) -> None:
 def test_how_octets_are_cut_makes_no_difference(
     method: str, octets: bytes, one: Fragmenter, other: Fragmenter
 ) -> None:
-    for engine in ("native", "reference"):
-        first, second = (fetch(engine, method, octets, fragment) for fragment in (one, other))
+    for engine in ENGINES:
+        first, second = (fetch(method, engine, octets, fragment) for fragment in (one, other))
         assert first.same_as(second), differences(first, second)

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from hypothesis import given
 from hypothesis import strategies as st
 
 from plait_engine import Config, Role, create_connection
+from plait_engine.engines import EngineName
 from plait_engine.http2.frames import PREFACE
-from plait_engine.testing import Fragmenter, counting_random, whole
+from plait_engine.testing import Fragmenter, counting_random
 from plait_engine.testing.strategies import fragmenters, http2_client_frames, mutated
 from tests.engine.differential import rules
 from tests.engine.differential.conftest import budget
-from tests.engine.differential.harness import Outcome, Run
+from tests.engine.differential.harness import ENGINES, Outcome, Run, differences
+from tests.engine.differential.http2_faults import whole_frames
+from tests.engine.differential.http2_rules import HTTP2_RULES
 
 CONFIG = Config(random=counting_random)
 
@@ -19,31 +24,62 @@ streams = http2_client_frames().map(lambda frames: PREFACE + b"".join(frames))
 odd_streams = http2_client_frames(odd=True).map(lambda frames: PREFACE + b"".join(frames))
 
 
-def serve(engine: str, octets: bytes, fragment: Fragmenter) -> Outcome:
-    run = Run(create_connection(Role.SERVER, "h2", CONFIG, engine=engine), fragment)
+LATE = st.booleans()
+"""Whether the application answers when all has come, or each request when it is complete."""
+
+
+def serve(
+    engine: EngineName, octets: bytes, fragment: Fragmenter, *, late: bool = False
+) -> Outcome:
+    # What is answered when would depend on the cuts, so that one more is at the end of each
+    # frame; but for answers that come late.
+    cut = fragment if late else between_frames(fragment)
+    connection = create_connection(Role.SERVER, "h2", CONFIG, engine=engine)
+    run = Run(connection, cut, answers_late=late)
     run.receive(octets)
     return run.finish()
 
 
-def compare(octets: bytes, fragment: Fragmenter) -> None:
-    native = serve("native", octets, fragment)
-    reference = serve("reference", octets, whole)
-    rules.compare(rules.HTTP2_RULES, octets, native, reference)
+def between_frames(fragment: Fragmenter) -> Fragmenter:
+    """Cut at the end of each frame, too."""
+
+    def cut(octets: bytes) -> list[bytes]:
+        start, parts = 0, []
+        for frame in whole_frames(octets):
+            parts.append(octets[start : frame.end])
+            start = frame.end
+        return [piece for part in [*parts, octets[start:]] for piece in fragment(part)]
+
+    return cut
+
+
+def compare(octets: bytes, fragment: Fragmenter, late: bool) -> None:
+    rules.compare(HTTP2_RULES, partial(serve, late=late), octets, fragment)
 
 
 @budget(150)
-@given(streams, fragmenters())
-def test_valid_frames(octets: bytes, fragment: Fragmenter) -> None:
-    compare(octets, fragment)
+@given(streams, fragmenters(), LATE)
+def test_valid_frames(octets: bytes, fragment: Fragmenter, late: bool) -> None:
+    compare(octets, fragment, late)
 
 
 @budget(150)
-@given(odd_streams, fragmenters())
-def test_odd_frames(octets: bytes, fragment: Fragmenter) -> None:
-    compare(octets, fragment)
+@given(odd_streams, fragmenters(), LATE)
+def test_odd_frames(octets: bytes, fragment: Fragmenter, late: bool) -> None:
+    compare(octets, fragment, late)
 
 
 @budget(300)
-@given(mutated(st.one_of(streams, odd_streams)), fragmenters())
-def test_damaged_frames(octets: bytes, fragment: Fragmenter) -> None:
-    compare(octets, fragment)
+@given(mutated(st.one_of(streams, odd_streams)), fragmenters(), LATE)
+def test_damaged_frames(octets: bytes, fragment: Fragmenter, late: bool) -> None:
+    compare(octets, fragment, late)
+
+
+@budget(150)
+@given(mutated(st.one_of(streams, odd_streams)), fragmenters(), fragmenters(), LATE)
+def test_how_octets_are_cut_makes_no_difference(
+    octets: bytes, one: Fragmenter, other: Fragmenter, late: bool
+) -> None:
+    for engine in ENGINES:
+        first, second = (serve(engine, octets, cut, late=late) for cut in (one, other))
+        assert first.same_as(second), differences(first, second)

@@ -6,11 +6,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from plait_engine import Config, EndOfMessage, Request, Role, create_connection
-from plait_engine.testing import Fragmenter, counting_random, whole
+from plait_engine.engines import EngineName
+from plait_engine.testing import Fragmenter, counting_random
 from plait_engine.testing.strategies import fragmenters, http2_server_frames, mutated
 from tests.engine.differential import rules
 from tests.engine.differential.conftest import budget
-from tests.engine.differential.harness import Outcome, Run
+from tests.engine.differential.harness import ENGINES, Outcome, Run, differences
+from tests.engine.differential.http2_rules import HTTP2_RULES
 
 CONFIG = Config(random=counting_random)
 
@@ -18,7 +20,7 @@ streams = http2_server_frames().map(b"".join)
 odd_streams = http2_server_frames(odd=True).map(b"".join)
 
 
-def fetch(engine: str, octets: bytes, fragment: Fragmenter) -> Outcome:
+def fetch(engine: EngineName, octets: bytes, fragment: Fragmenter) -> Outcome:
     """Send two requests, then take ``octets`` for the answers."""
     run = Run(create_connection(Role.CLIENT, "h2", CONFIG, engine=engine), fragment)
     for stream_id in (1, 3):
@@ -30,9 +32,7 @@ def fetch(engine: str, octets: bytes, fragment: Fragmenter) -> Outcome:
 
 
 def compare(octets: bytes, fragment: Fragmenter) -> None:
-    native = fetch("native", octets, fragment)
-    reference = fetch("reference", octets, whole)
-    rules.compare(rules.HTTP2_RULES, b"\0" * len(rules.PREFACE) + octets, native, reference)
+    rules.compare(HTTP2_RULES, fetch, octets, fragment)
 
 
 @budget(150)
@@ -51,3 +51,13 @@ def test_odd_frames(octets: bytes, fragment: Fragmenter) -> None:
 @given(mutated(st.one_of(streams, odd_streams)), fragmenters())
 def test_damaged_frames(octets: bytes, fragment: Fragmenter) -> None:
     compare(octets, fragment)
+
+
+@budget(150)
+@given(mutated(st.one_of(streams, odd_streams)), fragmenters(), fragmenters())
+def test_how_octets_are_cut_makes_no_difference(
+    octets: bytes, one: Fragmenter, other: Fragmenter
+) -> None:
+    for engine in ENGINES:
+        first, second = (fetch(engine, octets, cut) for cut in (one, other))
+        assert first.same_as(second), differences(first, second)

@@ -5,14 +5,15 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from tests.engine.differential import rules
+from tests.engine.differential.http1_rules import REQUEST_RULES, RESPONSE_RULES
+from tests.engine.differential.http2_rules import HTTP2_RULES
 
 PAGE = Path(__file__).parents[3] / "docs" / "reference.md"
 
 
 def test_the_page_lists_every_rule_with_its_section() -> None:
     text = " ".join(PAGE.read_text().split())
-    every = (*rules.REQUEST_RULES, *rules.RESPONSE_RULES, *rules.HTTP2_RULES)
+    every = (*REQUEST_RULES, *RESPONSE_RULES, *HTTP2_RULES)
     listed = re.findall(r"- \*\*([\w-]+)\*\*", text)
     assert listed == [rule.name for rule in every]
     for rule in every:

@@ -1,0 +1,381 @@
+"""The known differences on HTTP/1.1; see ``rules`` for what a rule has to show."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from copy import deepcopy
+from dataclasses import dataclass
+
+from plait_engine.headers import FORBIDDEN_TRAILERS
+from plait_engine.http1.heads import SINGLETON_FIELDS
+from plait_engine.testing import whole
+from tests.engine.differential.harness import Message, Outcome
+from tests.engine.differential.rules import Case, Rule, cut_short
+
+# -- what native refused, and where -----------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Refused:
+    """The octets of a message up to the one at which native refused it.
+
+    One of ``head`` and ``body`` is empty: the fault is in the other.
+    """
+
+    head: bytes
+    body: bytes
+
+
+def refused(case: Case) -> Refused | None:
+    """Return what native refused; ``None`` unless that is all there is between the two.
+
+    A server has answered with 400, a client does not use the connection again.  What came
+    before the message is what the reference sees in it; what came of the message, too.
+    """
+    native, trace = case.native, case.native_places.trace
+    if not native.failed or native.refused not in (400, 0) or trace.stopped is None:
+        return None
+    start = max([end for end in trace.ended.values() if end < trace.stopped], default=0)
+    begun = max(trace.begun.values(), default=0)
+    before = case.run("reference", case.octets[:start], whole) if start else Outcome()
+    if before.failed or not cut_short(native, before, case.reference, begun > start):
+        return None
+    if begun > start:
+        return Refused(b"", case.octets[begun : trace.stopped])
+    head = case.octets[start : trace.stopped].removeprefix(b"\r\n")
+    last = _last_head(head)
+    # A client may have got interim responses before.
+    return Refused(last, b"") if last == head or native.refused == 0 else None
+
+
+def _last_head(octets: bytes) -> bytes:
+    """Return the last of several heads, which an empty line ends."""
+    ends = [match.end() for match in re.finditer(rb"\n\r?\n", octets)]
+    return octets[([0] + [end for end in ends if end < len(octets)])[-1] :]
+
+
+def refusing(evidence: Callable[[Refused], bool]) -> Callable[[Case], bool]:
+    """Native refused a message, at its first octet that shows ``evidence``."""
+
+    def explains(case: Case) -> bool:
+        found = refused(case)
+        return found is not None and evidence(found)
+
+    return explains
+
+
+def field_lines(head: bytes) -> list[tuple[bytes, bytes]]:
+    """Return the names, in lower case, and values of a head's field lines."""
+    pairs = [line.partition(b":") for line in head.split(b"\n")[1:]]
+    return [(name.lower(), value.strip()) for name, colon, value in pairs if colon]
+
+
+def values_of(head: bytes, field: bytes) -> list[bytes]:
+    return [value for name, value in field_lines(head) if name == field]
+
+
+# -- evidence -------------------------------------------------------------------------------
+
+
+def bare_lf(found: Refused) -> bool:
+    """The last octet is LF, and no CR is before it."""
+    return re.search(rb"(?<!\r)\n\Z", found.head or found.body) is not None
+
+
+def fold(found: Refused) -> bool:
+    """A whole section of fields has a folded line."""
+    section = found.head or trailer_section(found.body)
+    return section.endswith(b"\r\n\r\n") and re.search(rb"\n[ \t]", section) is not None
+
+
+def trailer_section(body: bytes) -> bytes:
+    """Return the size line of the last chunk of a body that ends behind it, and the trailers."""
+    sizes = list(re.finditer(rb"(?:\A|\r\n)0+[ \t]*(?:;[^\n]*)?\r\n", body))
+    return body[sizes[-1].start() :] if sizes else b""
+
+
+def repeated_singleton(found: Refused) -> bool:
+    """A whole head has a field that is no list twice, or a list of lengths."""
+    names = [name for name, _ in field_lines(found.head)]
+    repeated = [name for name in names if names.count(name) > 1]
+    return found.head.endswith(b"\r\n\r\n") and (
+        any(name.decode("latin-1") in SINGLETON_FIELDS for name in repeated)
+        or any(b"," in value for value in values_of(found.head, b"content-length"))
+    )
+
+
+def size_line(body: bytes) -> bytes:
+    """Return the last line of a body, whole or not."""
+    return body.removesuffix(b"\r\n").rpartition(b"\n")[2]
+
+
+def chunk_extension(found: Refused) -> bool:
+    """There is more in a chunk's size line than a size."""
+    return re.match(rb"[0-9A-Fa-f]{1,20}(?:;|[ \t]+\Z)", size_line(found.body)) is not None
+
+
+def large_size(found: Refused) -> bool:
+    """A chunk or a body is larger than native can count, and h11 cannot be asked to refuse."""
+    size = re.match(rb"[0-9A-Fa-f]{1,20}", size_line(found.body))
+    if size is not None:
+        return len(size[0]) > 16 or int(size[0], 16) >= 2**63
+    lengths = values_of(found.head, b"content-length")
+    return any(re.fullmatch(rb"[0-9]{19,20}", value) is not None for value in lengths)
+
+
+def leading_zero(found: Refused) -> bool:
+    lengths = values_of(found.head, b"content-length")
+    return any(re.fullmatch(rb"0[0-9]+", value) is not None for value in lengths)
+
+
+# -- requests ---------------------------------------------------------------------------------
+
+
+def empty_line(case: Case) -> bool:
+    """The reference refused an empty line where a request should begin; native went on."""
+    places = case.reference_places.trace
+    start = max(places.ended.values(), default=0)
+    if not case.reference.failed or not case.octets.startswith(b"\r\n", start):
+        return False
+    repaired = case.again(case.octets[:start] + case.octets[start + 2 :])
+    return case.native.same_as(repaired.native) and repaired.is_settled
+
+
+def kept_http10(case: Case) -> bool:
+    """Native went on behind an HTTP/1.0 request, as on a new connection; the reference stopped."""
+    before = case.reference.messages
+    last = max(before, default=0)
+    if case.reference.failed or not last or not asks_to_keep_http10(before[last]):
+        return False
+    rest = case.again(case.octets[case.native_places.trace.ended.get(last, 0) :])
+    expected = deepcopy(case.reference)
+    expected.messages |= {last + key + 1: seen for key, seen in rest.native.messages.items()}
+    expected.refused, expected.failed = rest.native.refused, rest.native.failed
+    return case.native.same_as(expected) and rest.is_settled
+
+
+def asks_to_keep_http10(message: Message) -> bool:
+    options = ",".join(value for name, value in message.headers if name == "connection")
+    tokens = [option.strip().lower() for option in options.split(",")]
+    return message.head[-1] == "1.0" and "keep-alive" in tokens and "close" not in tokens
+
+
+def other_status(case: Case) -> bool:
+    """Both refused a broken Transfer-Encoding, native with 400, the reference with 501."""
+    found = refused(case)
+    if found is None or (case.native.refused, case.reference.refused) != (400, 501):
+        return False
+    same_status = deepcopy(case.reference)
+    same_status.refused = 400
+    return case.native.same_as(same_status) and broken_coding(found.head)
+
+
+def broken_coding(head: bytes) -> bool:
+    """Transfer-Encoding is not a list of codings with chunked at its end, or must not be there."""
+    values = values_of(head, b"transfer-encoding")
+    codings = [coding.strip(b" \t").lower() for coding in b",".join(values).split(b",")]
+    codings = [coding for coding in codings if coding]
+    return bool(values) and (
+        len(values) > 1
+        or not codings
+        or b"chunked" in codings[:-1]
+        or bool(values_of(head, b"content-length"))
+        or b"HTTP/1.0" in head.partition(b"\n")[0]
+    )
+
+
+def filtered_trailers(case: Case) -> bool:
+    """The reference has trailers that must not be there; but for these, nothing is new."""
+    reference = deepcopy(case.reference)
+    for message in reference.messages.values():
+        message.trailers = [pair for pair in message.trailers if pair[0] not in FORBIDDEN_TRAILERS]
+    return not reference.same_as(case.reference) and case.with_reference(reference).is_settled
+
+
+BODY_RULES = (
+    Rule(
+        "chunk-extension",
+        "RFC 9112 section 7.1.1",
+        "h11 takes anything behind the semicolon of a chunk's size line, and white space before"
+        " its end.  Native holds the grammar.",
+        refusing(chunk_extension),
+    ),
+    Rule(
+        "size-limits",
+        "RFC 9112 section 7.1, RFC 9110 section 8.6",
+        "A size must not overflow.  Native takes 16 hexadecimal digits below 2**63 and 18"
+        " decimal ones, h11 20 of each.",
+        refusing(large_size),
+    ),
+)
+
+TRAILER_FIELDS = Rule(
+    "trailer-fields",
+    "RFC 9110 section 6.5.1",
+    "Fields that must not be trailers are dropped by native; the reference hands them over.",
+    filtered_trailers,
+)
+
+REQUEST_RULES = (
+    Rule(
+        "bare-lf",
+        "RFC 9112 section 2.2",
+        "A recipient may take LF alone as the end of a line.  h11 does; native refuses it in"
+        " requests, where two readings of the same octets are an attack.",
+        refusing(bare_lf),
+    ),
+    Rule(
+        "obs-fold",
+        "RFC 9112 section 5.2",
+        "A server must refuse a folded field line or replace the fold by spaces.  h11"
+        " replaces, native refuses.",
+        refusing(fold),
+    ),
+    Rule(
+        "empty-line",
+        "RFC 9112 section 2.2",
+        "A server should ignore at least one empty line before a request.  Native ignores as"
+        " many as ``max_empty_lines``, h11 none.",
+        empty_line,
+    ),
+    Rule(
+        "repeated-singleton",
+        "RFC 9110 section 5.3",
+        "A field that is no list must not have two lines.  Native refuses the request (400);"
+        " h11 checks Host and Transfer-Encoding alone and merges equal Content-Lengths, which"
+        " RFC 9112 section 6.3 allows.",
+        refusing(repeated_singleton),
+    ),
+    Rule(
+        "leading-zeros",
+        "RFC 9110 section 8.6",
+        "Content-Length is decimal.  Native refuses one of several digits that begins with 0 in"
+        " a request, since some recipients read it as octal; h11 takes it.",
+        refusing(leading_zero),
+    ),
+    *BODY_RULES,
+    TRAILER_FIELDS,
+    Rule(
+        "http10-keep-alive",
+        "RFC 9112 section 9.3",
+        "An HTTP/1.0 client may ask to keep the connection.  Native does, h11 never.",
+        kept_http10,
+    ),
+    Rule(
+        "refusal-status",
+        "RFC 9112 section 6.1",
+        "Both refuse, with another status: h11 says 501 for every Transfer-Encoding that it"
+        " does not take, native 400 for those that are broken.",
+        other_status,
+    ),
+)
+
+
+# -- responses --------------------------------------------------------------------------------
+
+
+def reused_http10(case: Case) -> bool:
+    """Native keeps the connection, as the HTTP/1.0 response says, so octets behind it are wrong.
+
+    The messages are the same; the reference closes.
+    """
+    message = case.native.messages.get(1)
+    end = case.native_places.trace.ended.get(1)
+    if message is None or end is None or not asks_to_keep_http10(message):
+        return False
+    expected = deepcopy(case.reference)
+    expected.failed = end < len(case.octets)
+    expected.refused = int(not expected.failed)
+    return not case.reference.failed and case.native.same_as(expected)
+
+
+def unfolded(case: Case) -> bool:
+    """Native saw what it would have seen with a space in the place of each fold in the heads."""
+    trace = case.native_places.trace
+    end = trace.begun.get(1, trace.stopped)
+    heads, behind = case.octets[:end], case.octets[len(case.octets[:end]) :]
+    repaired = re.sub(rb"[ \t]*\r?\n[ \t]+", b" ", heads)
+    if repaired == heads:
+        return False
+    again = case.again(repaired + behind)
+    return case.native.same_as(again.native) and again.is_settled
+
+
+FRAMING_FIELDS = ("transfer-encoding", "content-length", "connection")
+
+
+def unknown_coding(case: Case) -> bool:
+    """The reference refused a head for its codings, of which the last is not chunked.
+
+    Native took it as if it had neither codings nor a length; the connection is not used again
+    where there was a length, too, or in HTTP/1.0 (RFC 9112 section 6.1).
+    """
+    stopped = case.reference_places.trace.stopped
+    if not case.reference.failed or case.reference.messages or stopped is None:
+        return False
+    head = _last_head(case.octets[:stopped])
+    codings = b",".join(values_of(head, b"transfer-encoding")).split(b",")
+    codings = [coding.strip(b" \t").lower() for coding in codings if coding.strip(b" \t")]
+    if not values_of(head, b"transfer-encoding") or codings[-1:] == [b"chunked"]:
+        return False
+    lines = re.sub(rb"(?i)\n(?:transfer-encoding|content-length):[^\n]*(?=\n)", b"", head)
+    if values_of(head, b"content-length") or head.startswith(b"HTTP/1.0"):
+        lines = lines.replace(b"\n", b"\nConnection: close\r\n", 1)
+    start = stopped - len(head)
+    again = case.again(case.octets[:start] + lines + case.octets[stopped:])
+    return (
+        _without(FRAMING_FIELDS, case.native).same_as(_without(FRAMING_FIELDS, again.native))
+        and again.is_settled
+    )
+
+
+def _without(names: Iterable[str], outcome: Outcome) -> Outcome:
+    """Return the outcome with some fields left out."""
+    copy = deepcopy(outcome)
+    for message in copy.messages.values():
+        message.headers = [pair for pair in message.headers if pair[0] not in names]
+        message.informational = [
+            (status, tuple(pair for pair in headers if pair[0] not in names))
+            for status, headers in message.informational
+        ]
+    return copy
+
+
+def in_trailers(found: Refused) -> bool:
+    """A line of a trailer section ends in LF alone, or a whole one has a fold."""
+    return bool(trailer_section(found.body)) and (bare_lf(found) or fold(found))
+
+
+RESPONSE_RULES = (
+    Rule(
+        "http10-keep-alive",
+        "RFC 9112 section 9.3",
+        "An HTTP/1.0 server may keep the connection.  Native uses it again, h11 never.",
+        reused_http10,
+    ),
+    Rule(
+        "obs-fold-space",
+        "RFC 9112 section 5.2",
+        "A client replaces a fold, with the white space around it, by spaces.  h11 keeps the"
+        " white space in front of the line end.",
+        unfolded,
+    ),
+    Rule(
+        "trailer-lines",
+        "RFC 9112 sections 5.2 and 7.1",
+        "The lines of a chunked body end in CRLF and are not folded.  Native holds to that in"
+        " both roles, for two readings of them are an attack; h11 takes LF alone and folds in a"
+        " trailer section.",
+        refusing(in_trailers),
+    ),
+    *BODY_RULES,
+    TRAILER_FIELDS,
+    Rule(
+        "unknown-coding",
+        "RFC 9112 section 6.3, item 4",
+        "A response whose last transfer coding is not chunked ends with the connection.  h11"
+        " refuses every coding but chunked.",
+        unknown_coding,
+    ),
+)

@@ -1,0 +1,212 @@
+"""The known differences on HTTP/2; see ``rules`` for what a rule has to show."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+
+from plait_engine.testing.frames import PREFACE, Flag, FrameType
+from tests.engine.differential.harness import Message, Outcome
+from tests.engine.differential.http1_rules import TRAILER_FIELDS
+from tests.engine.differential.http2_faults import Fault, Piece, faults, repaired, whole_frames
+from tests.engine.differential.rules import Case, Rule, is_same
+
+ALTSVC = 0xA
+
+
+def no_settings_yet(case: Case) -> bool:
+    """The only frame is not complete and is not SETTINGS; the reference did not wait for it."""
+    start = len(PREFACE) if case.octets.startswith(PREFACE) else 0
+    header = case.octets[start : start + 9]
+    is_settings = header[3:4] == bytes((FrameType.SETTINGS,)) and not header[4] & Flag.ACK
+    return (
+        len(header) == 9
+        and not is_settings
+        and not list(whole_frames(case.octets))
+        and case.reference.same_as(Outcome(failed=True))
+        and case.native.same_as(Outcome())
+    )
+
+
+def ignored_altsvc(case: Case) -> bool:
+    """Native saw what it would have seen without the ALTSVC frames."""
+    frames = list(whole_frames(case.octets))
+    kept = [frame for frame in frames if frame.kind != ALTSVC]
+    if frames == kept:
+        return False
+    octets, last = b"", 0
+    for frame in frames:
+        octets += case.octets[last : frame.start if frame.kind == ALTSVC else frame.end]
+        last = frame.end
+    again = case.again(octets + case.octets[last:])
+    return case.native.same_as(again.native) and again.is_settled
+
+
+def read_after_goaway(case: Case) -> bool:
+    """Native read on behind the GOAWAY of an idle client, and found errors; nothing else came."""
+    stopped = case.reference_places.trace.stopped
+    is_goaway = any(
+        frame.kind == FrameType.GOAWAY and frame.end == stopped
+        for frame in whole_frames(case.octets)
+    )
+    expected = deepcopy(case.reference)
+    expected.failed = True
+    return (
+        case.octets.startswith(PREFACE)
+        and is_goaway
+        and not case.reference.failed
+        and case.native.same_as(expected)
+    )
+
+
+def checked_priority_update(case: Case) -> bool:
+    """Native ended the connection at a PRIORITY_UPDATE that must not be; h2 ignored it."""
+    stopped = case.native_places.trace.stopped
+    for frame in whole_frames(case.octets):
+        if frame.end == stopped and frame.kind == FrameType.PRIORITY_UPDATE:
+            again = case.again(case.octets[: frame.start])
+            is_wrong = _is_wrong_priority_update(frame, case.octets.startswith(PREFACE))
+            return (
+                is_wrong and case.native.failed and _same_messages(case, again) and again.is_settled
+            )
+    return False
+
+
+def _is_wrong_priority_update(frame: Piece, of_client: bool) -> bool:
+    """RFC 9218 section 7.1: from a client, on stream 0, for a stream that a client may open."""
+    target = int.from_bytes(frame.payload[:4], "big")
+    return not of_client or bool(frame.stream_id) or len(frame.payload) < 4 or target % 2 == 0
+
+
+def _same_messages(case: Case, again: Case) -> bool:
+    """The messages are those of fewer octets; one may be cut short by this side or by the end
+    of input."""
+    return (
+        case.native.refused is None
+        and case.native.messages.keys() == again.native.messages.keys()
+        and all(
+            is_same(_anyhow(message), _anyhow(again.native.messages[key]))
+            for key, message in case.native.messages.items()
+        )
+    )
+
+
+def _anyhow(message: Message) -> Message:
+    copy = deepcopy(message)
+    copy.end = "complete" if message.end == "complete" else "reset"
+    return copy
+
+
+# -- errors of one stream -------------------------------------------------------------------
+
+
+def _kept_apart(case: Case, fault: Fault) -> bool:
+    """Native reset the stream of the fault, and all else is as if the peer had done so."""
+    stream_id = fault.piece.stream_id
+    again = case.again(repaired(case.octets, fault))
+    message = case.native.messages.get(stream_id)
+    ended = case.native_places.trace.ended.get(stream_id)
+    was_complete = ended is not None and ended <= fault.piece.start
+    return (
+        case.native.failed
+        and (message is None or message.end == "reset" or was_complete)
+        and _others(case.native, stream_id).same_as(_others(again.native, stream_id))
+        and again.is_settled
+    )
+
+
+def _others(outcome: Outcome, stream_id: int) -> Outcome:
+    """Return the outcome for the other streams."""
+    messages = {key: message for key, message in outcome.messages.items() if key != stream_id}
+    return Outcome(messages, outcome.refused)
+
+
+def _ended_all(case: Case, *, is_message: bool) -> bool:
+    """The reference ended the connection at an error of one stream, which native kept apart."""
+    stopped = case.reference_places.trace.stopped
+    return any(
+        fault.is_message is is_message
+        and fault.piece.end == stopped
+        and case.reference.failed
+        and _kept_apart(case, fault)
+        for fault in faults(case.octets)
+    )
+
+
+LET_THROUGH = frozenset(
+    {"authority", "path", "scheme", "status", "method", "host"}
+    | {"length of the content", "content-length"}
+)
+"""What h2 does not look at, or not at the end of a message."""
+
+
+def stricter(case: Case) -> bool:
+    """The reference took a message that is malformed; native reset its stream."""
+    return any(
+        fault.what in LET_THROUGH
+        and fault.is_message
+        and _reference_took(case, fault.piece.stream_id)
+        and _kept_apart(case, fault)
+        for fault in faults(case.octets)
+    )
+
+
+def _reference_took(case: Case, stream_id: int) -> bool:
+    taken = case.reference.messages.get(stream_id)
+    seen = case.native.messages.get(stream_id)
+    return taken is not None and (seen is None or not is_same(taken, seen))
+
+
+HTTP2_RULES = (
+    Rule(
+        "incomplete-frame",
+        "RFC 9113 section 3.4",
+        "Native judges a frame when all of it came, but for its length, and what is cut off by"
+        " the end of input not at all; the reference asks for SETTINGS by the first header.",
+        no_settings_yet,
+    ),
+    Rule(
+        "extension-frames",
+        "RFC 9113 section 5.5",
+        "Frames of unknown types are ignored.  hyperframe knows ALTSVC and checks it.",
+        ignored_altsvc,
+    ),
+    Rule(
+        "priority-update",
+        "RFC 9218 section 7.1",
+        "PRIORITY_UPDATE comes from a client, on stream 0, for a stream that it may open.  All"
+        " else is a connection error for native; h2 does not know the frame.",
+        checked_priority_update,
+    ),
+    Rule(
+        "goaway-of-an-idle-client",
+        "RFC 9113 section 6.8",
+        "A client that has sent GOAWAY opens no more streams.  Native lets one that is idle"
+        " close first, for `Timeouts.close`, and refuses what else it sends; the reference"
+        " closes.",
+        read_after_goaway,
+    ),
+    Rule(
+        "malformed-is-a-stream-error",
+        "RFC 9113 section 8.1.1",
+        "A malformed message is a stream error: native resets the stream and goes on.  h2"
+        " raises after a part of the header block went into its table, so that the reference"
+        " must end the connection.",
+        lambda case: _ended_all(case, is_message=True),
+    ),
+    Rule(
+        "stream-errors",
+        "RFC 9113 section 5.4.1",
+        "An endpoint may treat a stream error as a connection error.  h2 does for a frame on a"
+        " stream whose end has come, an increment of 0 or too much, a PRIORITY of the wrong"
+        " size, and a stream that depends on itself; native resets the stream.",
+        lambda case: _ended_all(case, is_message=False),
+    ),
+    Rule(
+        "stricter-messages",
+        "RFC 9113 sections 8.2 and 8.3",
+        "Native refuses what h2 lets through: an authority, a path, a scheme, a method or a status that HTTP has not, a host that is not the"
+        " authority, a body that does not fit Content-Length at its end.",
+        stricter,
+    ),
+    TRAILER_FIELDS,
+)
