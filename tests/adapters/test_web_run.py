@@ -16,7 +16,8 @@ from typing import Any
 
 import pytest
 
-from plait import web
+import plait
+from plait import WSMsgType, web
 from plait.web_run import run_app
 
 ROOT = Path(__file__).parents[2]
@@ -39,10 +40,64 @@ async def make_later():
     return make([])
 """
 
+BUSY = """
+import asyncio
+from plait import web
+
+STOP = web.AppKey("stop", asyncio.Event)
+SOCKETS = web.AppKey("sockets", set)
+
+async def wait(request):
+    print("busy", flush=True)
+    await request.app[STOP].wait()
+    return web.Response(text="done")
+
+async def stream(request):
+    response = web.StreamResponse()
+    await response.prepare(request)
+    await response.write(b"first ")
+    print("busy", flush=True)
+    await request.app[STOP].wait()
+    await response.write(b"last")
+    return response
+
+async def hang(request):
+    print("busy", flush=True)
+    await asyncio.Event().wait()
+
+async def chat(request):
+    socket = web.WebSocketResponse()
+    await socket.prepare(request)
+    request.app[SOCKETS].add(socket)
+    print("busy", flush=True)
+    async for message in socket:
+        pass
+    return socket
+
+async def say_goodbye(app):
+    app[STOP].set()
+    for socket in app[SOCKETS]:
+        await socket.close(code=1001, message="bye")
+
+async def report(app):
+    print("cleaned up []", flush=True)
+
+async def make():
+    app = web.Application()
+    app[STOP] = asyncio.Event()
+    app[SOCKETS] = set()
+    for handler in (wait, stream, hang, chat):
+        app.router.add_get("/" + handler.__name__, handler)
+    app.on_shutdown.append(say_goodbye)
+    app.on_cleanup.append(report)
+    return app
+"""
+
 
 @pytest.fixture
 def module(tmp_path: Path) -> Path:
     (tmp_path / "served.py").write_text(APP)
+    (tmp_path / "busy.py").write_text(BUSY)
     return tmp_path
 
 
@@ -163,12 +218,14 @@ def run(app: Any, **options: Any) -> list[str]:
 
 def test_several_places(tmp_path: Path) -> None:
     sock = socket.create_server(("127.0.0.1", 0))
+    sock_port = sock.getsockname()[1]
     port = free_port()
     paths = [tmp_path / "a", tmp_path / "b"]
     (text,) = run(web.Application(), host=["127.0.0.1"], port=port, path=paths, sock=[sock])
-    for name in (f"http://127.0.0.1:{port}", f"unix:{paths[0]}:", f"unix:{paths[1]}:"):
-        assert name in text
-    assert f"http://127.0.0.1:{sock.getsockname()[1]}" in text if sock.fileno() > 0 else True
+    for place in (port, sock_port):
+        assert f"http://127.0.0.1:{place}" in text
+    for path in paths:
+        assert f"unix:{path}:" in text
 
 
 def test_the_end_cancels_tasks_and_closes_the_loop() -> None:
@@ -206,3 +263,72 @@ def test_a_port_that_is_taken() -> None:
     with socket.create_server(("127.0.0.1", 0)) as sock, pytest.raises(OSError, match="in use"):
         run_app(app, host="127.0.0.1", port=sock.getsockname()[1], print=None)
     assert cleaned == [1]
+
+
+# -- signals while clients are busy -------------------------------------------------------
+
+
+@contextmanager
+def running_busy(folder: Path, timeout: float) -> Iterator[tuple[subprocess.Popen[str], int]]:
+    """Serve ``busy`` with a shutdown timeout; the process must end in good order."""
+    port = free_port()
+    options = f"host='127.0.0.1', port={port}, shutdown_timeout={timeout}"
+    code = f"import busy; busy.web.run_app(busy.make(), {options})"
+    with running(folder, "-c", code) as process:
+        read_banner(process)
+        yield process, port
+
+
+async def signal_busy(process: subprocess.Popen[str], number: signal.Signals, busy: int) -> None:
+    """End ``process`` by a signal, as soon as ``busy`` handlers are at work."""
+    assert process.stdout is not None
+    for _ in range(busy):
+        assert await asyncio.to_thread(process.stdout.readline) == "busy\n"
+    process.send_signal(number)
+
+
+def open_session(http2: bool) -> plait.ClientSession:
+    return plait.ClientSession(connector=plait.TCPConnector(http2=http2))
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("http2", [False, True])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+async def test_a_signal_lets_requests_end(
+    module: Path, http2: bool, number: signal.Signals
+) -> None:
+    async def fetch_text(path: str) -> str:
+        async with session.get(url + path) as response:
+            return await response.text()
+
+    with running_busy(module, timeout=20) as (process, port):
+        url = f"http://127.0.0.1:{port}"
+        idle, idle_writer = await asyncio.open_connection("127.0.0.1", port)
+        async with open_session(http2) as session, session.ws_connect(url + "/chat") as websocket:
+            paths = ["/wait"] * 5 + ["/stream"] * 5
+            answers = asyncio.gather(*(fetch_text(path) for path in paths))
+            await signal_busy(process, number, busy=11)
+            assert await answers == ["done"] * 5 + ["first last"] * 5
+            assert await websocket.receive() == (WSMsgType.CLOSE, 1001, "bye")
+        assert await idle.read() == b""
+        idle_writer.close()
+        await idle_writer.wait_closed()
+        await asyncio.to_thread(process.wait, 20)
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("http2", [False, True])
+async def test_a_signal_ends_what_takes_too_long(module: Path, http2: bool) -> None:
+    async def fetch_text(path: str) -> str:
+        async with session.get(url + path) as response:
+            return await response.text()
+
+    with running_busy(module, timeout=0.05) as (process, port):
+        url = f"http://127.0.0.1:{port}"
+        async with open_session(http2) as session:
+            answers = asyncio.gather(
+                *(fetch_text("/hang") for _ in range(5)), return_exceptions=True
+            )
+            await signal_busy(process, signal.SIGTERM, busy=5)
+            assert [type(answer) for answer in await answers] == [plait.ServerDisconnectedError] * 5
+        await asyncio.to_thread(process.wait, 20)
