@@ -21,7 +21,7 @@ from typing import Any, Final
 
 from yarl import URL
 
-from plait_engine.policy.cookie_store import Cookie, CookieStore, domain_matches
+from plait_engine.policy.cookie_store import Cookie, CookieStore, domain_matches, specificity
 from plait_engine.policy.cookies import SetCookie, parse_set_cookie, unquote_value
 
 from .abc import AbstractCookieJar
@@ -213,14 +213,21 @@ class CookieJar(AbstractCookieJar):
                 "filter_cookies expects a yarl.URL, not str", DeprecationWarning, stacklevel=2
             )
             request_url = URL(request_url)
-        found = _LooseCookie()
-        for cookie in self._store.select(
+        selected = self._store.select(
             host=request_url.raw_host or "",
             path=request_url.raw_path or "/",
             secure=self._is_secure(request_url),
             now=time.time(),
-        ):
-            if cookie.name not in found:  # The most specific comes first.
+        )
+        # A SimpleCookie has one of each name: that of the host before that of its domain.
+        winners: dict[str, Cookie] = {}
+        for cookie in selected:
+            rival = winners.get(cookie.name)
+            if rival is None or specificity(cookie) > specificity(rival):
+                winners[cookie.name] = cookie
+        found = _LooseCookie()
+        for cookie in selected:
+            if winners[cookie.name] is cookie:
                 found.put(make_morsel(cookie.name, unquote_value(cookie.value), cookie.value))
         return found
 

@@ -52,6 +52,18 @@ def test_morsels_and_simple_cookies() -> None:
     assert jar.host_only_cookies == frozenset()
 
 
+def test_of_one_name_the_cookie_of_the_host_is_sent() -> None:
+    jar = CookieJar()
+    domain = "id=of-the-domain; Domain=example.org; Path=/"
+    jar.update_cookies_from_headers([domain], URL("https://other.example.org/"))
+    jar.update_cookies_from_headers(["id=of-the-host; Path=/"], SITE)
+    assert sent(jar) == {"id": "of-the-host"}
+    jar.update_cookies_from_headers(["id=of-the-path; Path=/a"], SITE)
+    assert sent(jar) == {"id": "of-the-path"}
+    jar.update_cookies_from_headers([domain + "a/page"], URL("https://other.example.org/"))
+    assert sent(jar) == {"id": "of-the-path"}
+
+
 def test_unsafe_and_secure_origins() -> None:
     address = URL("http://127.0.0.1:8080/")
     jar = CookieJar()

@@ -17,6 +17,8 @@ Rules
 * Hosts that are IP addresses have cookies only with ``allow_ip``; never with Domain.
 * Domain ``""`` is for cookies that the application set: they go everywhere.
 * The longest path first, then the oldest (section 5.8.3).
+* Where a request has not room for all, those of the host itself come before those of the
+  domains above it: who has a sibling host cannot crowd them out.
 """
 
 from __future__ import annotations
@@ -37,7 +39,7 @@ PURGED_COOKIES: Final = 3000
 MAX_SENT: Final = 150
 """Cookies in one request."""
 MAX_SENT_SIZE: Final = 8190
-"""Octets of the Cookie field (a server's usual limit of a field)."""
+"""Octets of the line ``Cookie: a=b; c=d`` (a server's usual limit of a line)."""
 
 
 @dataclass(slots=True)
@@ -57,6 +59,11 @@ class Cookie:
     """A number that grows with each cookie that is new."""
     used: int
     """A number that grows with each use."""
+
+
+def specificity(cookie: Cookie) -> tuple[int, int]:
+    """Return how closely a cookie fits where it is sent to: by its domain, then its path."""
+    return len(cookie.domain), len(cookie.path)
 
 
 def domain_matches(host: str, domain: str) -> bool:
@@ -157,10 +164,12 @@ class CookieStore:
         self._turn = max(self._turn, cookie.created, cookie.used)
         if len(cookies) > MAX_PER_DOMAIN:
             self.expire(now)
-            self._purge(list(cookies.values()), PURGED_PER_DOMAIN)
+            if len(cookies) > MAX_PER_DOMAIN:
+                self._purge(list(cookies.values()), PURGED_PER_DOMAIN)
         if self._count > MAX_COOKIES:
             self.expire(now)
-            self._purge(list(self), PURGED_COOKIES)
+            if self._count > MAX_COOKIES:
+                self._purge(list(self), PURGED_COOKIES)
 
     def select(self, *, host: str, path: str, secure: bool, now: float) -> list[Cookie]:
         """Return the cookies to send to ``host``, in order."""
@@ -182,8 +191,12 @@ class CookieStore:
                 self.remove(cookie)
             elif (secure or not cookie.secure) and path_matches(path, cookie.path):
                 chosen.append(cookie)
+        chosen = self._within_limits(chosen)
         chosen.sort(key=lambda cookie: (-len(cookie.path), cookie.created))
-        return self._within_limits(chosen)
+        for cookie in chosen:
+            self._turn += 1
+            cookie.used = self._turn
+        return chosen
 
     def expire(self, now: float) -> None:
         """Remove what has expired."""
@@ -242,14 +255,17 @@ class CookieStore:
             self.remove(cookie)
 
     def _within_limits(self, cookies: list[Cookie]) -> list[Cookie]:
-        """Note the use of the first cookies, as many as one request has."""
-        size = 0
+        """Return as many as one request has, the most specific first."""
+        cookies.sort(key=lambda cookie: (specificity(cookie), -cookie.created), reverse=True)
+        size = len("Cookie: ") - len("; ")
         sent: list[Cookie] = []
         for cookie in cookies[:MAX_SENT]:
-            size += len(cookie.name) + len(cookie.value) + 3  # "=" and "; "
-            if size - 2 > MAX_SENT_SIZE:
+            size += len("; ") + _octets(cookie.name) + len("=") + _octets(cookie.value)
+            if size > MAX_SENT_SIZE:
                 break
-            self._turn += 1
-            cookie.used = self._turn
             sent.append(cookie)
         return sent
+
+
+def _octets(text: str) -> int:
+    return len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))

@@ -334,5 +334,40 @@ def test_limits_of_one_request() -> None:
     jar.store.clear()
     for number in range(9):
         jar.set(f"c{number}={'x' * 1000}")
-    assert len(jar.get()) <= MAX_SENT_SIZE
+    assert len("Cookie: " + jar.get()) <= MAX_SENT_SIZE
     assert jar.get().count("=") == 8
+
+
+@pytest.mark.parametrize("letter", ["x", "é"])
+def test_the_largest_cookie_field(letter: str) -> None:
+    jar = Jar()
+    room = MAX_SENT_SIZE - len("Cookie: a=1; b=")
+    fitting = letter * (room // len(letter.encode()))
+    jar.set("a=1", host="")
+    jar.store.set(SetCookie("b", fitting), host="", path="/", secure=True, now=NOW)
+    assert jar.get() == f"a=1; b={fitting}"
+    jar.store.set(SetCookie("b", fitting + letter), host="", path="/", secure=True, now=NOW)
+    assert jar.get() == "a=1"
+
+
+def test_sibling_hosts_cannot_crowd_out_a_hosts_own_cookies() -> None:
+    jar = Jar()
+    for number in range(MAX_SENT):
+        jar.set(f"c{number}=1; domain=example.org", host="other.example.org")
+    jar.set("own=1", host="www.example.org")
+    sent = jar.get("www.example.org")
+    assert sent.endswith("; own=1"), "the order is still that of RFC 6265bis section 5.8.3"
+    assert sent.count("=") == MAX_SENT
+
+
+def test_what_expired_makes_room_before_anything_is_purged() -> None:
+    jar = Jar()
+    for number in range(MAX_PER_DOMAIN):
+        jar.set(f"c{number}=1{'; max-age=1' if number == 0 else ''}")
+    jar.store.set(SetCookie("new", "1"), host="www.example.org", path="/", secure=True, now=NOW + 2)
+    assert len(jar.store) == MAX_PER_DOMAIN
+    jar.store.clear()
+    for number in range(MAX_COOKIES):
+        jar.set(f"a=1{'; max-age=1' if number == 0 else ''}", host=f"h{number}.example.org")
+    jar.store.set(SetCookie("new", "1"), host="www.example.org", path="/", secure=True, now=NOW + 2)
+    assert len(jar.store) == MAX_COOKIES
