@@ -121,6 +121,7 @@ class ServerExchange(Exchange):
     def _make_reader(self) -> BodyReader:
         reader = self._reader = BodyReader(
             self,
+            self.driver.config.limits.read_high_water,
             loop=self.driver.loop,
             want=self._send_continue if self.event.expect_continue else None,
         )

@@ -10,6 +10,7 @@ from yarl import URL
 
 from plait import web
 from plait.client_exceptions import ClientConnectionResetError
+from plait.http_exceptions import LineTooLong
 from plait.http_writer import HttpVersion
 from plait.streams import EMPTY_PAYLOAD
 from plait_engine import ErrorCode
@@ -337,6 +338,22 @@ async def test_release_drops_the_content(setup: Setup) -> None:
         return request.content.at_eof()
 
     assert await look_at(setup, look, "POST", "/", (), b"x" * 300_000)
+
+
+async def test_buffer_limits_are_those_of_the_server(setup: Setup) -> None:
+    """Lines are read up to the high-water mark, unless the handler says another length."""
+
+    async def look(request: web.Request) -> tuple[int, int]:
+        with pytest.raises(LineTooLong):
+            await request.content.readline()
+        return request.content.get_read_buffer_limits()
+
+    probe = Probe(look)
+    app = app_of(probe, handler_args={"read_bufsize": 5})
+    async with setup.serve(app) as site:
+        client = await site.connect()
+        assert (await client.fetch("POST", "/", (), b"eleven o'clock\n")).status == 200
+    assert probe.seen == (5, 10)
 
 
 # -- 100 Continue ------------------------------------------------------------------------------
