@@ -260,15 +260,17 @@ class CookieJar(AbstractCookieJar):
             file.write(text)
 
     def load(self, file_path: PathLike) -> None:
-        """Replace the cookies by those that ``save`` wrote.
+        """Replace the cookies by those that ``save`` wrote, this one or aiohttp's.
 
         Raises ValueError, and changes nothing, when the file is something else.  Pickles
         are refused: reading one can run any code.
         """
         data = Path(file_path).read_bytes()
         try:
-            cookies = [_from_json(item) for item in json.loads(data)]
-        except (TypeError, ValueError) as error:
+            content = json.loads(data)
+            items = _translate(content) if isinstance(content, dict) else content
+            cookies = [_from_json(item) for item in items]
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise ValueError(f"{file_path} has no cookies that save() wrote") from error
         self._store.clear()
         now = time.time()
@@ -325,6 +327,32 @@ class DummyCookieJar(AbstractCookieJar):
     def filter_cookies(self, request_url: URL) -> SimpleCookie:
         """Return no cookies."""
         return SimpleCookie()
+
+
+def _translate(content: dict[str, dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """Yield what aiohttp saved as ``save`` of this module writes it.
+
+    aiohttp's keys are "domain|path" and then the name.  May fail in any way, lazily, for
+    content of another kind.
+    """
+    number = 0
+    for scope, cookies in content.items():
+        domain, _, path = scope.partition("|")
+        for name, item in cookies.items():
+            number += 1
+            yield {
+                "name": name,
+                "value": item["coded_value"],
+                "domain": domain,
+                "path": path or "/",
+                "host_only": item.get("host_only", False),
+                "secure": item.get("secure", False),
+                "http_only": item.get("httponly", False),
+                "same_site": item.get("samesite"),
+                "expires": item.get("expires_timestamp"),
+                "created": number,
+                "used": number,
+            }
 
 
 def _from_json(item: Any) -> Cookie:  # whatever the file has

@@ -7,11 +7,14 @@ import stat
 from http.cookies import SimpleCookie
 from pathlib import Path
 
+import aiohttp
 import pytest
 from yarl import URL
 
 from plait import CookieJar, DummyCookieJar
 from plait.cookiejar import MAX_COOKIES_PER_RESPONSE, parse_set_cookies
+
+pytestmark = pytest.mark.anyio
 
 SITE = URL("https://www.example.org/a/page")
 
@@ -128,9 +131,35 @@ def test_a_file_written_by_hand(tmp_path: Path) -> None:
     assert [morsel.key for morsel in jar] == ["b"]
 
 
+async def test_a_file_that_aiohttp_saved(tmp_path: Path) -> None:
+    path = tmp_path / "cookies"
+    theirs = aiohttp.CookieJar()
+    theirs.update_cookies({"everywhere": "x y"})
+    theirs.update_cookies_from_headers(
+        [
+            'own="q\\054r"; Path=/a; Secure; HttpOnly; SameSite=Lax',
+            "all=2; Domain=example.org; Path=/; Max-Age=1000",
+        ],
+        SITE,
+    )
+    theirs.save(path)
+    jar = CookieJar()
+    jar.load(path)
+    assert sent(jar) == {"own": '"q\\054r"', "everywhere": '"x y"', "all": "2"}
+    assert set(sent(jar, URL("http://sub.www.example.org/a"))) == {"everywhere", "all"}
+    own, forever, all_below = sorted(jar._store, key=lambda cookie: cookie.path, reverse=True)
+    assert (own.host_only, own.secure, own.http_only, own.same_site) == (True, True, True, "Lax")
+    assert own.expires is None
+    assert forever.expires is None
+    assert all_below.expires is not None
+
+
 @pytest.mark.parametrize(
     "content",
     [
+        b'{"example.org|/": {"a": {"value": "1"}}}',
+        b'{"example.org|/": {"a": {"coded_value": 1}}}',
+        b'{"example.org|/": {"a": 1}}',
         b"\x80\x04pickle",
         b"[{}]",
         b"{",
