@@ -7,6 +7,7 @@ What to do after a redirect and whether to try again are decisions of
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from http.cookies import Morsel
 from typing import TYPE_CHECKING, Any, Final
 
 from multidict import CIMultiDict
@@ -30,7 +31,9 @@ from .client_exceptions import (
 from .client_reqrep import ClientRequest
 from .client_response import ClientResponse
 from .connector_base import BaseConnector, Connection
+from .cookiejar import CookieJar
 from .helpers import BasicAuth
+from .payload import Payload
 from .typedefs import LooseCookies, Query
 
 if TYPE_CHECKING:
@@ -53,6 +56,7 @@ class Call:
         "make_head",
         "method",
         "options",
+        "payload",
         "session",
         "url",
     )
@@ -81,27 +85,43 @@ class Call:
         self.make_head: Callable[[RequestEvent, bool], RequestEvent] | None = None
         """Makes a request for a tunnel of a plain one; see ``ClientRequest.send_upgrade``."""
         self.history: list[ClientResponse] = []
+        self.payload: Payload | None = None
+        """The content, which is closed with the call."""
 
     async def run(self, params: Query, allow_redirects: bool, max_redirects: int) -> ClientResponse:
         """Return the final response."""
         if params:
             self.url = self.url.extend_query(params)
         self._choose_auth()
-        while True:
-            request = self._make_request()
-            response = await self._send(request)
-            self._store_cookies(response)
-            if not allow_redirects or response.status not in REDIRECTS:
-                break
-            location = response.headers.get("Location") or response.headers.get("URI")
-            if location is None:
-                break
-            self.history.append(response)
-            if max_redirects and len(self.history) >= max_redirects:
-                response.close()
-                raise TooManyRedirects(self.history[0].request_info, tuple(self.history))
-            response.release()
-            self._follow(request, response.status, location)
+        try:
+            while True:
+                request = self._make_request()
+                response = await self._send(request)
+                try:
+                    self._store_cookies(response)
+                except BaseException:  # The jar may be anybody's.
+                    response.close()
+                    raise
+                if not allow_redirects or response.status not in REDIRECTS:
+                    break
+                location = response.headers.get("Location") or response.headers.get("URI")
+                if location is None:
+                    break
+                self.history.append(response)
+                if max_redirects and len(self.history) >= max_redirects:
+                    response.close()
+                    raise TooManyRedirects(self.history[0].request_info, tuple(self.history))
+                response.release()
+                self._follow(request, response.status, location)
+        except BaseException:
+            if self.payload is not None:
+                await self.payload.close()
+            raise
+        if self.payload is not None:
+            if request.payload is None:
+                await self.payload.close()  # A redirect dropped it.
+            else:
+                await request.close_body()
         if self.history:
             response._history = tuple(self.history)
         return response
@@ -112,7 +132,6 @@ class Call:
         if (
             self.auth is None
             and session._default_auth is not None
-            and "Authorization" not in self.headers
             and not self.url.raw_user
             and (session._base_url is None or _origin(session._base_url) == _origin(self.url))
         ):
@@ -125,13 +144,13 @@ class Call:
             raise RuntimeError("Session is closed")
         if self.url.scheme not in connector.allowed_protocol_schema_set:
             raise NonHttpUrlClientError(self.url)
-        cookies = self.cookies
+        cookies = self._own_cookies() if self.cookies else None
         jar = session._cookie_jar
         if len(jar):
             found = jar.filter_cookies(self.url)
-            if self.cookies:
-                found.load(_cookie_mapping(self.cookies))
-            cookies = found
+            if cookies:
+                found.load(cookies)
+            cookies = dict(found)
         request = session._request_class(
             self.method,
             self.url,
@@ -147,8 +166,27 @@ class Call:
             **self.options,
         )
         if request.payload is not None:
-            self.data = request.payload  # The same for the next hop.
+            self.data = self.payload = request.payload  # The same for the next hop.
         return request
+
+    def _own_cookies(self) -> dict[str, Any]:
+        """Return the cookies of the call, without Morsels that are not for this URL."""
+        cookies = self.cookies
+        assert cookies is not None
+        pairs = cookies.items() if isinstance(cookies, Mapping) else cookies
+        return {
+            name: value
+            for name, value in pairs
+            if not isinstance(value, Morsel) or self._is_for_url(value)
+        }
+
+    def _is_for_url(self, morsel: Morsel[Any]) -> bool:
+        """Tell whether the attributes of a cookie allow to send it to this URL."""
+        jar = CookieJar(
+            unsafe=True, treat_as_secure_origin=self.session._cookie_jar.treat_as_secure_origin
+        )
+        jar.update_cookies({morsel.key: morsel})
+        return len(jar.filter_cookies(self.url)) == 1
 
     async def _send(self, request: ClientRequest) -> ClientResponse:
         """Send ``request``, again if it is safe; return the response with its head."""
@@ -176,6 +214,7 @@ class Call:
                 policy = self._retry(request, connection, error, policy, connector)
                 if policy is None:
                     raise
+                request.is_sent_again = True
             else:
                 return response
 
@@ -222,8 +261,16 @@ class Call:
         if there.scheme not in HTTP_SCHEMES:
             raise NonHttpUrlRedirectClientError(location)
         try:
-            if not there.scheme or not there.raw_host:
-                there = self.url.join(there.relative() if there.scheme else there)
+            if there.scheme == self.url.scheme and not there.raw_authority:
+                # "http:path", as RFC 3986 section 5.2.2 lets clients read it.
+                there = URL.build(
+                    path=there.raw_path,
+                    query_string=there.raw_query_string,
+                    fragment=there.raw_fragment,
+                    encoded=True,
+                )
+            if not there.scheme:
+                there = self.url.join(there)
             if self.url.raw_fragment and not there.raw_fragment:
                 there = there.with_fragment(self.url.fragment)
             there.origin()
@@ -232,9 +279,14 @@ class Call:
         step = follow_redirect(
             status, request.method, self.headers.items(), _origin(self.url), _origin(there)
         )
+        headers = CIMultiDict(step.headers)
         if not step.keeps_credentials:
             self.auth = None
             self.cookies = None
+        if there.raw_user or there.raw_password:
+            # Those of the redirect, then.
+            self.auth = None
+            headers.popall("Authorization", None)
         if step.keeps_content:
             payload = request.payload
             if payload is not None and not payload.replayable:
@@ -245,13 +297,9 @@ class Call:
             self.data = None
             self.options = {**self.options, "compress": None, "chunked": None, "expect100": False}
         self.method = step.method
-        self.headers = CIMultiDict(step.headers)
+        self.headers = headers
         self.url = there
 
 
 def _origin(url: URL) -> Origin:
     return Origin(url.scheme, url.raw_host or "", url.port)
-
-
-def _cookie_mapping(cookies: LooseCookies) -> dict[str, Any]:
-    return dict(cookies.items() if isinstance(cookies, Mapping) else cookies)

@@ -118,12 +118,16 @@ class ClientRequest:
         self.response_class = response_class or ClientResponse
         self.server_hostname = server_hostname
         self.clock = clock
+        self.is_sent_again = False
+        """A connection took the request before, and nothing came of it."""
         self.http1_only = False
         """The connection must not speak HTTP/2."""
         self._session = session
         self._ssl = ssl
         self._limits = limits
         self._body: Payload | None = None
+        self._closes_body = False
+        """The content is to be closed when it is sent."""
         self._skip_auto_headers: CIMultiDict[None] | None = None
         self._request_info: RequestInfo | None = None
         self._target = find_target(url)
@@ -306,9 +310,12 @@ class ClientRequest:
             authorization = auth.encode()
         if authorization is None:
             return
-        if "Authorization" in self.headers and auth is not None:
-            raise ValueError("Cannot combine AUTHORIZATION header with AUTH argument")
-        self.headers.setdefault("Authorization", authorization)
+        if "Authorization" in self.headers:
+            raise ValueError(
+                "Cannot combine AUTHORIZATION header with AUTH argument"
+                " or credentials encoded in URL"
+            )
+        self.headers["Authorization"] = authorization
 
     def update_body_from_data(self, body: Any, _stacklevel: int = 3) -> None:
         """Make ``body`` the content, and set the fields that describe it."""
@@ -331,7 +338,7 @@ class ClientRequest:
         for name, value in payload.headers.items():
             if name.lower() == "content-type":
                 self._set_content_type(value)
-            elif name.lower() != "content-disposition":
+            else:
                 headers.setdefault(name, value)
 
     def _to_payload(self, body: Any) -> Payload:
@@ -483,6 +490,9 @@ class ClientRequest:
             exchange.fail(_upload_error(error))
         else:
             exchange.finish_upload()
+        finally:
+            if self._closes_body:
+                await self.close_body()
 
     async def write_bytes(
         self, writer: AbstractStreamWriter, conn: Connection, content_length: int | None = None
@@ -491,6 +501,15 @@ class ClientRequest:
         if self._body is not None:
             await self._body.write(writer)
         await writer.write_eof()
+
+    async def close_body(self) -> None:
+        """Close the content, as soon as nobody sends it any more."""
+        response = self.response
+        exchange = None if response is None else response._exchange
+        if exchange is not None and exchange.upload is not None and not self._closes_body:
+            self._closes_body = True
+        elif self._body is not None:
+            await self._body.close()
 
     async def close(self) -> None:
         """Stop sending."""

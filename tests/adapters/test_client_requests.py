@@ -7,6 +7,7 @@ import gzip
 import io
 import zlib
 from collections.abc import AsyncIterator
+from http.cookies import SimpleCookie
 from pathlib import Path
 from typing import Any
 
@@ -183,6 +184,88 @@ async def test_a_file_from_where_it_stands(engine: EngineName, tmp_path: Path) -
     assert not any(line.lower().startswith(b"content-disposition") for line in lines)
 
 
+@pytest.mark.parametrize("status", [200, 303, 307])
+async def test_a_file_is_closed_with_the_request(
+    engine: EngineName, tmp_path: Path, status: int
+) -> None:
+    async def script(connection: RawConnection) -> None:
+        await connection.read_head()
+        assert await connection.read(7) == b"content"
+        if status == 200:
+            connection.send(OK)
+            return
+        connection.send(b"HTTP/1.1 %d Go\r\nLocation: /\r\nContent-Length: 0\r\n\r\n" % status)
+        head = await connection.read_head()
+        if status == 307:
+            assert await connection.read(7) == b"content"
+        else:
+            assert head.startswith(b"GET /")
+        connection.send(OK)
+
+    path = tmp_path / "file"
+    path.write_bytes(b"content")
+    async with raw_server(script) as server, plait.ClientSession(engine=engine) as session:
+        file = path.open("rb")
+        async with session.post(server.url, data=file) as response:
+            assert response.status == 200
+        assert file.closed
+
+
+async def test_a_file_is_closed_when_the_upload_ends_after_the_response(
+    engine: EngineName, tmp_path: Path
+) -> None:
+    """The response is there before the server reads, and the file is more than fits on the way."""
+    size = 20_000_000
+    answered = asyncio.Event()
+    closed = asyncio.Event()
+
+    class Watched(plait.BufferedReaderPayload):
+        async def close(self) -> None:
+            await super().close()
+            closed.set()
+
+    async def script(connection: RawConnection) -> None:
+        await connection.read_head()
+        connection.send(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n")
+        await answered.wait()
+        await connection.read(size)
+        connection.send(b"ok")
+
+    path = tmp_path / "file"
+    with path.open("wb") as made:
+        made.truncate(size)
+    async with raw_server(script) as server, plait.ClientSession(engine=engine) as session:
+        file = path.open("rb")
+        async with session.post(server.url, data=Watched(file)) as response:
+            assert not file.closed
+            answered.set()
+            assert await response.read() == b"ok"
+        await closed.wait()
+        assert file.closed
+
+
+async def test_a_file_is_closed_when_the_request_fails(engine: EngineName, tmp_path: Path) -> None:
+    async def script(connection: RawConnection) -> None:
+        await connection.read_head()
+
+    path = tmp_path / "file"
+    path.write_bytes(b"content")
+    async with raw_server(script) as server, plait.ClientSession(engine=engine) as session:
+        file = path.open("rb")
+        with pytest.raises(plait.ClientError):
+            await session.post(server.url, data=file)
+        assert file.closed
+
+
+async def test_fields_of_a_payload_are_sent(engine: EngineName) -> None:
+    payload = plait.StringPayload("x")
+    payload.set_content_disposition("inline", filename="a.txt")
+    payload.headers["X-More"] = "1"
+    lines, _ = await sent(engine, "POST", data=payload)
+    assert b'Content-Disposition: inline; filename="a.txt"' in lines
+    assert b"X-More: 1" in lines
+
+
 async def test_a_bytes_io_from_where_it_stands(engine: EngineName) -> None:
     body = io.BytesIO(b"0123456789")
     body.seek(8)
@@ -263,6 +346,41 @@ async def test_cookies_of_the_request_go_over_those_of_the_jar(engine: EngineNam
     assert b"Cookie: jar=1; both=own; own=2" in lines
 
 
+@pytest.mark.parametrize(
+    ("cookie", "sent_along"),
+    [
+        ("a=1", True),
+        ("a=1; Path=/dir", True),
+        ("a=1; Path=/other", False),
+        ("a=1; Domain=localhost", True),
+        ("a=1; Domain=example.org", False),
+        ("a=1; Secure", False),
+        ("a=1; Max-Age=0", False),
+    ],
+)
+async def test_attributes_of_a_morsel_decide_where_it_goes(
+    engine: EngineName, cookie: str, sent_along: bool
+) -> None:
+    lines, _ = await sent(
+        engine, "GET", "dir/x", cookies={"a": SimpleCookie(cookie)["a"], "plain": "2"}
+    )
+    assert (b"Cookie: a=1; plain=2" if sent_along else b"Cookie: plain=2") in lines
+
+
+async def test_trusted_origins_get_secure_cookies_of_the_request() -> None:
+    async def script(connection: RawConnection) -> None:
+        assert b"\r\nCookie: a=1\r\n" in await connection.read_head()
+        connection.send(OK)
+
+    async with raw_server(script) as server:
+        jar = plait.CookieJar(treat_as_secure_origin=server.url)
+        async with (
+            plait.ClientSession(cookie_jar=jar) as session,
+            session.get(server.url, cookies=SimpleCookie("a=1; Secure")) as response,
+        ):
+            assert response.status == 200
+
+
 async def test_a_cookie_cannot_become_a_field(engine: EngineName) -> None:
     lines, _ = await sent(engine, "GET", cookies={"a": "b\r\nX: y"})
     assert lines[-1] == rb'Cookie: a="b\015\012X: y"'
@@ -283,6 +401,23 @@ async def test_credentials_in_the_url() -> None:
         url = URL(server.url).with_user("user").with_password("pass")
         response = await session.get(url)
         assert response.url == URL(server.url)
+
+
+async def test_only_one_source_of_authorization(engine: EngineName) -> None:
+    with pytest.warns(DeprecationWarning, match="BasicAuth"):
+        auth = plait.BasicAuth("user", "pass")
+    headers = {"Authorization": "mine"}
+    async with plait.ClientSession(headers=headers, engine=engine) as session:
+        for url, options in [
+            ("http://localhost/", {"auth": auth}),
+            ("http://user@localhost/", {}),
+            ("http://user@localhost/", {"auth": auth}),
+        ]:
+            with pytest.raises(ValueError, match="Cannot combine"):
+                await session.get(url, **options)
+    async with plait.ClientSession(auth=auth, engine=engine) as session:
+        with pytest.raises(ValueError, match="Cannot combine"):
+            await session.get("http://localhost/", headers=headers)
 
 
 async def test_the_body_waits_for_100(engine: EngineName) -> None:

@@ -348,8 +348,53 @@ async def test_a_redirect_across_origins_leaves_credentials_behind(engine: Engin
 
 
 @pytest.mark.parametrize(
+    ("location", "target"),
+    [
+        (b"/b?c=d", b"/b?c=d"),
+        (b"b", b"/dir/b"),
+        (b"?c", b"/dir/a?c"),
+        (b"http:/b?c=d", b"/b?c=d"),
+        (b"http:b", b"/dir/b"),
+        (b"http:////b", b"//b"),
+    ],
+)
+async def test_relative_redirects(engine: EngineName, location: bytes, target: bytes) -> None:
+    async def script(connection: RawConnection) -> None:
+        assert (await connection.read_head()).startswith(b"GET /dir/a HTTP/1.1\r\n")
+        connection.send(b"HTTP/1.1 302 Go\r\nLocation: %b\r\nContent-Length: 0\r\n\r\n" % location)
+        assert (await connection.read_head()).startswith(b"GET %b HTTP/1.1\r\n" % target)
+        connection.send(OK)
+
+    async with (
+        raw_server(script) as server,
+        plait.ClientSession(engine=engine) as session,
+        session.get(server.url + "dir/a") as response,
+    ):
+        assert response.status == 200
+
+
+async def test_credentials_in_a_redirect_take_the_place_of_others() -> None:
+    async def script(connection: RawConnection) -> None:
+        assert b"\r\nAuthorization: mine\r\n" in await connection.read_head()
+        location = b"http://user:pass@localhost:%d/" % server.port
+        connection.send(b"HTTP/1.1 302 Go\r\nLocation: %b\r\nContent-Length: 0\r\n\r\n" % location)
+        head = await connection.read_head()
+        assert head.count(b"Authorization") == 1
+        assert b"\r\nAuthorization: Basic dXNlcjpwYXNz\r\n" in head
+        connection.send(OK)
+
+    async with (
+        raw_server(script) as server,
+        plait.ClientSession() as session,
+        session.get(server.url, headers={"Authorization": "mine"}) as response,
+    ):
+        assert response.url == URL(server.url)
+
+
+@pytest.mark.parametrize(
     ("location", "error"),
     [
+        (b"https:/elsewhere", plait.InvalidUrlRedirectClientError),
         (b"ftp://example.org/", plait.NonHttpUrlRedirectClientError),
         (b"file:///etc/passwd", plait.NonHttpUrlRedirectClientError),
         (b"data:text/plain,x", plait.NonHttpUrlRedirectClientError),
@@ -388,6 +433,26 @@ async def test_a_body_that_is_used_up_cannot_follow_a_redirect() -> None:
     async with raw_server(script) as server, plait.ClientSession() as session:
         with pytest.raises(plait.ClientPayloadError, match="twice"):
             await session.post(server.url, data=body())
+
+
+async def test_a_jar_that_fails_costs_no_connection() -> None:
+    class Failing(plait.CookieJar):
+        def update_cookies_from_headers(self, headers: Any, response_url: URL) -> None:
+            raise RuntimeError("the jar is broken")
+
+    async def script(connection: RawConnection) -> None:
+        await connection.read_head()
+        connection.send(b"HTTP/1.1 200 OK\r\nSet-Cookie: a=b\r\nContent-Length: 5\r\n\r\n")
+        await connection.read_to_end()
+
+    async with (
+        raw_server(script) as server,
+        plait.ClientSession(cookie_jar=Failing(), connector=plait.TCPConnector(limit=1)) as session,
+    ):
+        for _ in range(2):
+            with pytest.raises(RuntimeError, match="the jar is broken") as kept:
+                await session.get(server.url)
+            assert kept.traceback, "it holds all that failed, and still the place is free"
 
 
 async def test_cookies_of_every_hop_are_kept_and_sent() -> None:
