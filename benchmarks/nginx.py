@@ -27,7 +27,7 @@ http {{
     uwsgi_temp_path {folder}/uwsgi;
     scgi_temp_path {folder}/scgi;
     client_max_body_size 0;
-    keepalive_requests 100000000;
+    keepalive_requests {keepalive_requests};
     keepalive_timeout 300s;
     types {{ text/plain txt; }}
     default_type application/octet-stream;
@@ -85,11 +85,19 @@ class Nginx:
     Args:
         folder: where its files go; ``folder / "root"`` is the document root.
         certificate, key: PEM files for TLS.
+        keepalive_requests: after so many requests it ends a connection.
 
     Raises MissingProgram when nginx is not installed.
     """
 
-    def __init__(self, folder: Path, certificate: Path, key: Path) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        certificate: Path,
+        key: Path,
+        *,
+        keepalive_requests: int = 100_000_000,
+    ) -> None:
         program = find_program("nginx")
         self.root = folder / "root"
         self.root.mkdir()
@@ -109,6 +117,7 @@ class Nginx:
                 h2c=self.h2c,
                 sink=sink,
                 root=self.root,
+                keepalive_requests=keepalive_requests,
                 http2_option="" if directive else " http2",
                 http2_directive="http2 on;" if directive else "",
             )

@@ -245,7 +245,9 @@ class BaseConnector:
         if may_share and key in self._http1_keys:
             req.http1_only = True
             key, may_share = req.connection_key, False
-        self._pool.acquire(req, key, self._loop.time(), may_share=may_share)
+        self._pool.acquire(
+            req, key, self._loop.time(), may_share=may_share, again=req.is_sent_again
+        )
         assigned = self._follow_pool(req)
         if assigned is None:
             return await self._wait(req, timeout)

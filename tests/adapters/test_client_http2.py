@@ -10,6 +10,7 @@ import pytest
 
 import plait
 from plait_engine import (
+    ConnectionClosed,
     Data,
     EndOfMessage,
     ErrorCode,
@@ -19,6 +20,7 @@ from plait_engine import (
     StreamReset,
 )
 from plait_engine.engines import EngineName
+from plait_engine.policy.retry import RetryPolicy
 from tests.adapters.h2_server import H2Peer, h2
 from tests.adapters.raw_server import OK, RawConnection, always, raw_server
 from tests.conftest import Authority
@@ -184,7 +186,7 @@ async def test_retries_of_refused_streams_have_an_end(session: plait.ClientSessi
     async with raw_server(h2(script)) as server:
         with pytest.raises(plait.ClientConnectionResetError, match="REFUSED_STREAM"):
             await session.get(server.url)
-        assert count == 4
+        assert count == 1 + RetryPolicy().unprocessed
         assert counts(session) == (0, 1, 0)
 
 
@@ -250,6 +252,40 @@ async def test_a_connection_that_goes_away_finishes_and_is_replaced(
             await asyncio.sleep(0)
         replaced.set()
         assert await (await first).text() == "late"
+
+
+async def test_a_server_that_ends_each_connection_after_some_requests(
+    session: plait.ClientSession,
+) -> None:
+    """None of many requests at once fails, and none has to wait for all that come later."""
+    taken = 5
+    rounds: dict[str, list[int]] = {}
+
+    async def script(peer: H2Peer) -> None:
+        answered = 0
+        while not isinstance(event := await peer.next_event(), ConnectionClosed):
+            if not isinstance(event, Request):
+                continue
+            rounds.setdefault(event.target, []).append(peer.number)
+            answered += 1
+            if answered <= taken:
+                peer.answer(event.stream_id)
+            else:
+                peer.send(StreamReset(event.stream_id, ErrorCode.REFUSED_STREAM))
+            if answered == taken:
+                peer.close()
+
+    async def fetch(number: int) -> None:
+        async with session.get(f"{server.url}{number}") as response:
+            assert await response.text() == "ok"
+
+    async def fetch_some(numbers: range) -> None:
+        for number in numbers:
+            await fetch(number)
+
+    async with raw_server(h2(script)) as server:
+        await asyncio.gather(*(fetch_some(range(n * 10, n * 10 + 10)) for n in range(20)))
+        assert max(len(tries) for tries in rounds.values()) <= 20 // taken
 
 
 def _is_draining(connector: plait.BaseConnector) -> bool:

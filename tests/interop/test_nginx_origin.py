@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 
@@ -24,6 +25,10 @@ def way(request: pytest.FixtureRequest) -> Way:
 
 @pytest.fixture
 def origin(nginx: Nginx, way: Way) -> str:
+    return _origin(nginx, way)
+
+
+def _origin(nginx: Nginx, way: Way) -> str:
     port = {H1: nginx.plain, H1_TLS: nginx.tls, H2C: nginx.h2c, H2: nginx.tls}[way]
     return f"{'https' if way.tls else 'http'}://127.0.0.1:{port}"
 
@@ -117,6 +122,25 @@ async def test_many_at_once(session: plait.ClientSession, origin: str, way: Way)
     assert len(connections) == 400
     if way.version == "2.0":
         assert len(set(connections)) == 1
+
+
+async def test_connections_that_end_after_some_requests(
+    session: plait.ClientSession, authority: Authority, way: Way, tmp_path: Path
+) -> None:
+    """RFC 9113 section 6.8: what GOAWAY says was not processed is sent again, unnoticed."""
+    files = authority.certificate_file, authority.key_file
+    with Nginx(tmp_path, *files, keepalive_requests=20) as nginx:
+        url = f"{_origin(nginx, way)}/connection"
+        fifty = asyncio.Semaphore(50)
+
+        async def one() -> str:
+            async with fifty, session.get(url) as response:
+                return await response.text()
+
+        connections = await asyncio.gather(*(one() for _ in range(500)))
+        assert len(connections) == 500
+        if way.version == "2.0":
+            assert len(set(connections)) == 500 // 20
 
 
 async def test_given_up_half_way(

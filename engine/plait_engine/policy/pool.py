@@ -18,8 +18,9 @@ peer's SETTINGS_MAX_CONCURRENT_STREAMS on HTTP/2 (where it is ``shared``).
 
 Rules
 -----
-* First come, first served; across keys too when the limit of all connections holds
-  tickets back: a key gives its free connection up for an older ticket of another.
+* First come, first served (but see ``line``); across keys too when the limit of all
+  connections holds tickets back: a key gives its free connection up for an older ticket of
+  another.
 * The idle connection that was used last is used first: it is the least likely to be stale.
 * One shared connection a key (RFC 9113 section 9.1): while it is full, tickets wait.
 * Whether a key is shared is learned by connecting.  Until it is known, one connection is
@@ -44,6 +45,8 @@ from collections import OrderedDict, deque
 from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import Final, Generic, TypeAlias, TypeVar
+
+from .line import Line
 
 Key = TypeVar("Key", bound=Hashable)
 Ticket = TypeVar("Ticket", bound=Hashable)
@@ -113,8 +116,8 @@ class _Host(Generic[Key, Ticket]):
         self.key = key
         self.sharing = sharing
         """Whether connections are shared; ``None``: not known yet."""
-        self.waiting: OrderedDict[Ticket, int] = OrderedDict()
-        """Tickets in order, with their numbers in the order of all keys."""
+        self.waiting: Line[Ticket] = Line()
+        """Tickets in order."""
         self.unattended: OrderedDict[Ticket, None] = OrderedDict()
         """Those of them for which no connection is being opened."""
         self.connecting: dict[int, Ticket] = {}
@@ -233,10 +236,13 @@ class Pool(Generic[Key, Ticket]):
 
     # -- inputs of requests -----------------------------------------------------------
 
-    def acquire(self, ticket: Ticket, key: Key, now: float, *, may_share: bool = False) -> None:
+    def acquire(
+        self, ticket: Ticket, key: Key, now: float, *, may_share: bool = False, again: bool = False
+    ) -> None:
         """A request wants a connection: ``Assign`` or ``Fail`` will answer it.
 
         ``may_share``: whether a connection for this key may turn out to be shared.
+        ``again``: it had a connection before, and was not processed.
         """
         if self._closed:
             self._events.append(Fail(ticket, PoolClosedError("the pool is closed")))
@@ -251,7 +257,7 @@ class Pool(Generic[Key, Ticket]):
                 return
         self._hosts[key] = host
         self._next_turn += 1
-        host.waiting[ticket] = self._next_turn
+        host.waiting.join(ticket, self._next_turn, again=again)
         host.unattended[ticket] = None
         self._tickets[ticket] = host
         self._open_more(host)
@@ -406,7 +412,7 @@ class Pool(Generic[Key, Ticket]):
     def _leave_line(self, ticket: Ticket, host: _Host[Key, Ticket]) -> None:
         """``ticket`` waits no longer."""
         del self._tickets[ticket]
-        del host.waiting[ticket]
+        host.waiting.leave(ticket)
         host.unattended.pop(ticket, None)
         if not self._wants_connection(host):
             self._held_back.pop(host.key, None)
@@ -441,7 +447,7 @@ class Pool(Generic[Key, Ticket]):
         if not self._held_back:
             return False
         other = self._hosts[next(iter(self._held_back))]
-        return _first(other.waiting) < _first(host.waiting)
+        return other.waiting.turn < host.waiting.turn
 
     def _rest(self, slot: _Slot[Key, Ticket], now: float) -> None:
         """Let a connection be idle, unless another key needs its place."""
@@ -561,7 +567,3 @@ class Pool(Generic[Key, Ticket]):
             self._remembered[host.key] = host.sharing
             if len(self._remembered) > MAX_REMEMBERED:
                 self._remembered.popitem(last=False)
-
-
-def _first(waiting: OrderedDict[Ticket, int]) -> int:
-    return next(iter(waiting.values()))

@@ -57,6 +57,34 @@ def test_a_connection_is_not_reused_before_a_request_on_it_is_done() -> None:
     assert drain(pool) == [Assign("r4", 1, True)]
 
 
+def test_who_comes_again_goes_before_who_comes_first() -> None:
+    pool: StrPool = Pool(limit_per_host=1)
+    pool.acquire("busy", "host", 0.0)
+    pool.connected(1, 0.0)
+    drain(pool)
+    for ticket, again in (("f1", False), ("a1", True), ("f2", False), ("a2", True), ("gone", True)):
+        pool.acquire(ticket, "host", 0.0, again=again)
+    pool.cancel("gone", 0.0)
+    order = []
+    for now in range(4):
+        pool.released(1, float(now))
+        (event,) = drain(pool)
+        assert isinstance(event, Assign)
+        order.append(event.ticket)
+    assert order == ["a1", "a2", "f1", "f2"]
+
+
+def test_who_comes_again_gives_its_connection_to_no_other_key() -> None:
+    pool: StrPool = Pool(limit=1)
+    pool.acquire("busy", "a", 0.0)
+    pool.connected(1, 0.0)
+    drain(pool)
+    pool.acquire("older", "b", 0.0)
+    pool.acquire("again", "a", 0.0, again=True)
+    pool.released(1, 1.0)
+    assert drain(pool) == [Assign("again", 1, True)]
+
+
 def test_the_connection_used_last_is_used_first() -> None:
     pool: StrPool = Pool()
     for ticket in ("r1", "r2"):
@@ -337,12 +365,12 @@ class PoolMachine(RuleBasedStateMachine):
             else:
                 del self.waiting[event.ticket]
 
-    @rule(key=st.sampled_from("abc"))
-    def acquire(self, key: str) -> None:
+    @rule(key=st.sampled_from("abc"), again=st.booleans())
+    def acquire(self, key: str, again: bool) -> None:
         self.count += 1
         ticket = f"r{self.count}"
         self.waiting[ticket] = key
-        self.pool.acquire(ticket, key, self.now, may_share=key != "c")
+        self.pool.acquire(ticket, key, self.now, may_share=key != "c", again=again)
         self.follow()
 
     @precondition(lambda self: self.connecting)
