@@ -38,7 +38,8 @@ class Server:
         handler: takes a request, returns a response.
         request_factory: makes the request; ``BaseRequest`` by default.
         handler_cancellation: cancel a handler when its client goes away.
-        keepalive_timeout: seconds between requests of a connection; 0 or ``None``: any.
+        keepalive_timeout: seconds between requests of a connection; ``None``: any; 0: it
+            closes after a response.
         tcp_keepalive: set SO_KEEPALIVE.
         logger: for errors.
         access_log, access_log_class, access_log_format: the access log; ``access_log=None``
@@ -95,7 +96,7 @@ class Server:
                 read_high_water=read_bufsize,
             ),
             timeouts=_override(
-                replace(timeouts or Timeouts(), keep_alive=keepalive_timeout or None),
+                replace(timeouts or Timeouts(), keep_alive=keepalive_timeout),
                 close=lingering_time,
             ),
             detect_http2=http2,

@@ -105,7 +105,8 @@ class Timeouts:
     body: float | None = 60.0
     """Between octets of a body while the application is ready for more."""
     keep_alive: float | None = 75.0
-    """Between exchanges (nginx: 75 s; aiohttp's run_app: 75 s)."""
+    """Between exchanges (nginx: 75 s; aiohttp's run_app: 75 s); a server's first request gets
+    the time of ``head``, if that is longer."""
     expect_continue: float = 1.0
     """How long a client waits for 100 Continue before it sends the content (curl: 1 s)."""
     ping_interval: float | None = None

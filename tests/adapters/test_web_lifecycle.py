@@ -280,7 +280,7 @@ async def test_timeouts_and_limits_reach_the_engine() -> None:
     assert (limits.read_high_water, limits.max_concurrent_streams) == (14, 15)
     assert (timeouts.keep_alive, timeouts.close, timeouts.head) == (7.0, 13.0, 16.0)
     assert server.tls_config.scheme == "https"
-    assert web.Server(Gate(), keepalive_timeout=0).config.timeouts.keep_alive is None
+    assert web.Server(Gate(), keepalive_timeout=None).config.timeouts.keep_alive is None
     assert web.Server(Gate(), limits=Limits(max_fields=3)).config.limits.max_fields == 3
 
 
@@ -289,6 +289,15 @@ async def test_idle_connections_are_closed(setup: Setup) -> None:
     async with setup.serve(app, keepalive_timeout=0.05) as site:
         client = await site.connect()
         await client.fetch("GET", "/nothing")
+        await asyncio.wait_for(client.wait_closed(), 20)
+
+
+async def test_without_keep_alive_a_connection_ends_after_its_request(setup: Setup) -> None:
+    async with setup.serve(app_of(Gate()), keepalive_timeout=0) as site:
+        client = await site.connect()
+        for _ in range(10):  # turns of the loop: nothing closes ahead of the request
+            await asyncio.sleep(0)
+        assert (await client.fetch("GET", "/nothing")).status == 404
         await asyncio.wait_for(client.wait_closed(), 20)
 
 

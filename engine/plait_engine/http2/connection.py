@@ -162,9 +162,13 @@ class HTTP2Connection(Sender):
             self.ping(KEEP_ALIVE_PING, now)
 
     def _idle_deadline(self) -> float | None:
-        keep_alive = self.config.timeouts.keep_alive
+        timeouts = self.config.timeouts
+        keep_alive = timeouts.keep_alive
         if self._streams or keep_alive is None or self.state is not ConnectionState.OPEN:
             return None
+        if self._is_server and self._highest < 0:
+            # However short it is, the first request gets the time that a head has.
+            keep_alive = max(keep_alive, timeouts.head or 0.0)
         return self._idle_since + keep_alive
 
     def _ping_deadline(self) -> float | None:

@@ -58,7 +58,11 @@ class ReferenceHTTP2Connection(ReadingConnection):
         self._machine.start(self.config)
         self._timers.set(Timer.SETTINGS, now + timeouts.settings)
         self._set_timer(Timer.HEAD, timeouts.head, now)
-        self._set_timer(Timer.KEEP_ALIVE, timeouts.keep_alive, now)
+        keep_alive = timeouts.keep_alive
+        if keep_alive is not None and self.role is Role.SERVER:
+            # However short it is, the first request gets the time that a head has.
+            keep_alive = max(keep_alive, timeouts.head or 0.0)
+        self._set_timer(Timer.KEEP_ALIVE, keep_alive, now)
         self._update(now)
 
     def handle_timeout(self, now: float) -> None:

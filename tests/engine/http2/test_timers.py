@@ -99,6 +99,17 @@ def test_keep_alive_counts_from_the_end_of_the_last_exchange() -> None:
     assert peer.endpoint.is_closed
 
 
+def test_a_first_request_has_the_time_of_a_head() -> None:
+    peer = quiet(keep_alive=0.0, head=30.0)
+    assert step(peer) == pytest.approx(30)
+    peer = quiet(keep_alive=0.0, head=30.0)
+    peer.wait(20)
+    peer.say(wire.headers(1, GET, end_stream=True))
+    peer.endpoint.send(Response(1, 200), EndOfMessage(1))
+    assert step(peer) == 0
+    assert_timed_out(peer, CloseReason.KEEP_ALIVE)
+
+
 # -- SETTINGS, head --------------------------------------------------------------------------
 
 
