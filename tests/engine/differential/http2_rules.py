@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from copy import deepcopy
 
 from plait_engine.testing.frames import PREFACE, Flag, FrameType
 from tests.engine.differential.harness import Message, Outcome
 from tests.engine.differential.http1_rules import TRAILER_FIELDS
-from tests.engine.differential.http2_faults import Fault, Piece, faults, repaired, whole_frames
+from tests.engine.differential.http2_faults import (
+    Fault,
+    Piece,
+    faults,
+    pieces,
+    repaired,
+    whole_frames,
+)
 from tests.engine.differential.rules import Case, Rule, is_same
 
 ALTSVC = 0xA
@@ -58,23 +66,35 @@ def read_after_goaway(case: Case) -> bool:
     )
 
 
-def checked_priority_update(case: Case) -> bool:
-    """Native ended the connection at a PRIORITY_UPDATE that must not be; h2 ignored it."""
-    stopped = case.native_places.trace.stopped
-    for frame in whole_frames(case.octets):
-        if frame.end == stopped and frame.kind == FrameType.PRIORITY_UPDATE:
-            again = case.again(case.octets[: frame.start])
-            is_wrong = _is_wrong_priority_update(frame, case.octets.startswith(PREFACE))
-            return (
-                is_wrong and case.native.failed and _same_messages(case, again) and again.is_settled
-            )
-    return False
+def ending_at(evidence: Callable[[Piece, Case], bool]) -> Callable[[Case], bool]:
+    """Native ended the connection at a frame that shows ``evidence``; the reference went on."""
+
+    def explains(case: Case) -> bool:
+        stopped = case.native_places.trace.stopped
+        for frame in whole_frames(case.octets):
+            if frame.end == stopped and evidence(frame, case):
+                again = case.again(case.octets[: frame.start])
+                return case.native.failed and _same_messages(case, again) and again.is_settled
+        return False
+
+    return explains
 
 
-def _is_wrong_priority_update(frame: Piece, of_client: bool) -> bool:
+def wrong_priority_update(frame: Piece, case: Case) -> bool:
     """RFC 9218 section 7.1: from a client, on stream 0, for a stream that a client may open."""
     target = int.from_bytes(frame.payload[:4], "big")
-    return not of_client or bool(frame.stream_id) or len(frame.payload) < 4 or target % 2 == 0
+    of_client = case.octets.startswith(PREFACE)
+    return frame.kind == FrameType.PRIORITY_UPDATE and (
+        not of_client or bool(frame.stream_id) or len(frame.payload) < 4 or target % 2 == 0
+    )
+
+
+def behind_the_end(frame: Piece, case: Case) -> bool:
+    """DATA or HEADERS, and the peer has ended the stream."""
+    return frame.kind in (FrameType.DATA, FrameType.HEADERS) and any(
+        piece.ends_stream and piece.stream_id == frame.stream_id and piece.end <= frame.start
+        for piece in pieces(case.octets)
+    )
 
 
 def _same_messages(case: Case, again: Case) -> bool:
@@ -175,7 +195,14 @@ HTTP2_RULES = (
         "RFC 9218 section 7.1",
         "PRIORITY_UPDATE comes from a client, on stream 0, for a stream that it may open.  All"
         " else is a connection error for native; h2 does not know the frame.",
-        checked_priority_update,
+        ending_at(wrong_priority_update),
+    ),
+    Rule(
+        "behind-the-end",
+        "RFC 9113 section 5.1",
+        "DATA or HEADERS on a stream that is closed, after END_STREAM, is a connection error for"
+        " native; h2 answers DATA with RST_STREAM and goes on.",
+        ending_at(behind_the_end),
     ),
     Rule(
         "goaway-of-an-idle-client",

@@ -132,6 +132,8 @@ HTTP2_SAMPLES = [
     of_server("extension-frames", reply(1), frame(0xA, 0, b"\0"), reply(3)),
     of_client("priority-update", ask(1), frame(FrameType.PRIORITY_UPDATE, 0, b"\0"), ask(3)),
     of_server("priority-update", reply(1), frames.priority_update(1, b"u=1"), reply(3)),
+    of_client("behind-the-end", ask(1), frames.data(1, b"x"), ask(3)),
+    of_server("behind-the-end", reply(1), frames.data(1, b"x"), reply(3)),
     of_client("goaway-of-an-idle-client", ask(1), frames.goaway(0), ask(3)),
     of_client("goaway-of-an-idle-client", ask(1), frames.goaway(0), frames.ping(b"short")),
     of_client("malformed-is-a-stream-error", ask(1), ask(3, ("Upper", "x")), ask(5)),
