@@ -9,6 +9,7 @@ below its prefix; its own router decides on.
 from __future__ import annotations
 
 import abc
+import keyword
 import re
 from collections.abc import (
     Iterable,
@@ -48,6 +49,7 @@ from .web_route import (
     ExpectHandler,
     MatchInfoError,
     ResourceRoute,
+    SystemRoute,
     UrlMappingMatchInfo,
     View,
 )
@@ -65,6 +67,7 @@ __all__ = (
     "PrefixedSubAppResource",
     "Resource",
     "ResourceRoute",
+    "SystemRoute",
     "UrlDispatcher",
     "UrlMappingMatchInfo",
     "View",
@@ -179,7 +182,12 @@ class Resource(AbstractResource):
 
 
 class PlainResource(Resource):
-    """A path without variables."""
+    """A path without variables; the empty path is ``/``, but for a sub-application's prefix."""
+
+    def freeze(self) -> None:
+        """Take no more changes: no prefix comes any more."""
+        if not self._template.path:
+            self._template = Template("/")
 
     def url_for(self) -> URL:  # type: ignore[override]  # it has no variables
         """Return the URL."""
@@ -420,10 +428,10 @@ class UrlDispatcher(AbstractRouter, Mapping[str, AbstractResource]):
         name = resource.name
         if name is not None:
             for part in self.NAME_SPLIT_RE.split(name):
-                if not part.isidentifier() and not part.isdigit():
+                if keyword.iskeyword(part) or not (part.isidentifier() or part.isdigit()):
                     raise ValueError(
                         f"Incorrect route name {name!r}, the name should be a sequence of"
-                        " python identifiers separated by dash, dot or column"
+                        " python identifiers, no keywords, separated by dash, dot or column"
                     )
             if name in self._named_resources:
                 raise ValueError(
@@ -520,6 +528,7 @@ class UrlDispatcher(AbstractRouter, Mapping[str, AbstractResource]):
         super().freeze()
         for resource in self._resources:
             resource.freeze()
+        self._table = None
 
     # -- looking ------------------------------------------------------------------------------
 
