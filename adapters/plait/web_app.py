@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import logging
 import warnings
@@ -377,7 +378,7 @@ class CleanupContext(FrozenList[_Context]):
         while self._exits:
             try:
                 await self._exits.pop().__aexit__(None, None, None)
-            except Exception as error:
+            except (Exception, asyncio.CancelledError) as error:
                 errors.append(error)
         if len(errors) == 1:
             raise errors[0]

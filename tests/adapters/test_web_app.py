@@ -134,6 +134,19 @@ async def test_connect_is_declined() -> None:
         assert (await site.send_octets(octets)).startswith(b"HTTP/1.1 501 ")
 
 
+async def test_the_empty_path_is_a_slash(setup: Setup) -> None:
+    """But for a sub-application, where it is the prefix."""
+    app, sub = web.Application(), web.Application()
+    app.router.add_get("", say)
+    sub.router.add_get("", say)
+    app.add_subapp("/sub", sub)
+    async with setup.serve(app) as site:
+        client = await site.connect()
+        assert await ask(client, "GET", "/") == (200, '["/", {}]')
+        assert await ask(client, "GET", "/sub") == (200, '["/sub", {}]')
+        assert (await ask(client, "GET", "/sub/"))[0] == 404
+
+
 async def test_names_and_urls() -> None:
     app = web.Application()
     router = app.router
@@ -162,6 +175,7 @@ async def test_names_and_urls() -> None:
         (lambda router: router.add_get("no-slash", say), ValueError),
         (lambda router: router.add_get("/{bad", say), ValueError),
         (lambda router: router.add_get("/x", say, name="not valid"), ValueError),
+        (lambda router: router.add_get("/x", say, name="a.class"), ValueError),
         (lambda router: router.add_get("/x", say, name="taken"), ValueError),
         (lambda router: router.add_route("BAD METHOD", "/x", say), ValueError),
         (lambda router: router.add_get("/taken", say), RuntimeError),
@@ -498,8 +512,11 @@ async def test_the_order_of_signals() -> None:
     ]
 
 
+@pytest.mark.parametrize("kind", [KeyError, asyncio.CancelledError])
 @pytest.mark.parametrize("failing", [1, 2])
-async def test_contexts_that_fail_at_the_end(failing: int) -> None:
+async def test_contexts_that_fail_at_the_end(
+    failing: int, kind: type[KeyError | asyncio.CancelledError]
+) -> None:
     left = []
 
     def context(number: int) -> Any:
@@ -507,7 +524,7 @@ async def test_contexts_that_fail_at_the_end(failing: int) -> None:
             yield
             left.append(number)
             if number <= failing:
-                raise KeyError(number)
+                raise kind(number)
 
         return generator
 
@@ -515,7 +532,7 @@ async def test_contexts_that_fail_at_the_end(failing: int) -> None:
     app.cleanup_ctx.extend([context(1), context(2), context(3)])
     runner = web.AppRunner(app)
     await runner.setup()
-    with pytest.raises((KeyError, web.CleanupError)) as caught:
+    with pytest.raises((kind, web.CleanupError)) as caught:
         await runner.cleanup()
     assert left == [3, 2, 1]
     if failing == 2:
