@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 import warnings
 from collections.abc import Awaitable, Callable, Sequence
+from functools import update_wrapper
 from typing import TYPE_CHECKING, TypeVar, cast
 
 from .typedefs import Handler, Middleware
@@ -34,16 +35,17 @@ def middleware(f: _F) -> _F:
 def compose(handler: Handler, apps: Sequence[Application]) -> Handler:
     """Return ``handler`` inside the middlewares of ``apps``, the outermost first.
 
-    ``request.app`` is each application in turn while its middlewares run.
+    ``request.app`` is each application in turn while its middlewares run.  A middleware sees
+    the name and the attributes of the handler, whatever stands between.
     """
     for app in reversed(apps):
         for function in reversed(app.middlewares):
             if getattr(function, "__middleware_version__", 0):
-                handler = _wrap(function, handler)
+                handler = update_wrapper(_wrap(function, handler), handler)
             else:
-                handler = _wrap_old_style(function, app, handler)
+                handler = update_wrapper(_wrap_old_style(function, app, handler), handler)
         if len(apps) > 1:
-            handler = _enter(app, handler)
+            handler = update_wrapper(_enter(app, handler), handler)
     return handler
 
 

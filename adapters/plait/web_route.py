@@ -11,7 +11,8 @@ import abc
 import inspect
 import warnings
 from collections.abc import Awaitable, Callable, Generator
-from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
+from functools import wraps
+from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias, cast
 
 from yarl import URL
 
@@ -45,8 +46,8 @@ ExpectHandler: TypeAlias = Callable[["Request"], Awaitable[StreamResponse | None
 class AbstractRoute(abc.ABC):
     """A method and its handler.
 
-    Raises TypeError for a handler that cannot be called; one that is no coroutine function
-    is deprecated.
+    Raises TypeError for a handler that cannot be called, AssertionError for an
+    ``expect_handler`` that is no coroutine function; such a handler is deprecated.
     """
 
     def __init__(
@@ -57,6 +58,9 @@ class AbstractRoute(abc.ABC):
         expect_handler: ExpectHandler | None = None,
         resource: AbstractResource | None = None,
     ) -> None:
+        assert expect_handler is None or inspect.iscoroutinefunction(expect_handler), (
+            f"Coroutine is expected, got {expect_handler!r}"
+        )
         self._method = method
         self._handler = _as_handler(handler)
         self._expect_handler = expect_handler
@@ -69,7 +73,7 @@ class AbstractRoute(abc.ABC):
 
     @property
     def handler(self) -> Handler:
-        """The handler."""
+        """The handler; a view's is its class."""
         return self._handler
 
     @property
@@ -113,7 +117,7 @@ def _as_handler(handler: Handler | type[AbstractView]) -> Handler:
     if inspect.iscoroutinefunction(handler):
         return handler
     if isinstance(handler, type) and issubclass(handler, AbstractView):
-        return _view_handler(handler)
+        return cast("Handler", handler)  # Its instances are awaited.
     if not callable(handler):
         raise TypeError(f"Only async functions are allowed as web-handlers, got {handler!r}")
     if not inspect.iscoroutinefunction(getattr(handler, "__call__", None)):  # noqa: B004  # the method, not whether there is one
@@ -123,14 +127,8 @@ def _as_handler(handler: Handler | type[AbstractView]) -> Handler:
     return _bare_handler(handler)
 
 
-def _view_handler(view: type[AbstractView]) -> Handler:
-    async def handler(request: Request) -> StreamResponse:
-        return await view(request)
-
-    return handler
-
-
 def _bare_handler(function: Callable[[Request], Any]) -> Handler:
+    @wraps(function)
     async def handler(request: Request) -> StreamResponse:
         result = function(request)
         if inspect.isawaitable(result):

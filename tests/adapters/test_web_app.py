@@ -180,6 +180,7 @@ async def test_names_and_urls() -> None:
         (lambda router: router.add_route("BAD METHOD", "/x", say), ValueError),
         (lambda router: router.add_get("/taken", say), RuntimeError),
         (lambda router: router.add_get("/x", 7), TypeError),
+        (lambda router: router.add_get("/x", say, expect_handler=named), AssertionError),
     ],
 )
 def test_routes_that_cannot_be_added(add: Any, error: type[Exception]) -> None:
@@ -198,8 +199,17 @@ def test_a_frozen_router_takes_no_routes() -> None:
 
 
 def test_bare_functions_are_deprecated() -> None:
+    def bare(request: web.Request) -> web.Response:
+        return web.Response()
+
     with pytest.warns(DeprecationWarning, match="async"):
-        web.Application().router.add_get("/", lambda request: web.Response())  # type: ignore[arg-type,return-value]  # that is the point
+        route = web.Application().router.add_get("/", bare)  # type: ignore[arg-type]  # that is the point
+    assert route.handler.__name__ == "bare"
+
+
+def test_the_handler_of_a_view_is_its_class() -> None:
+    route = web.Application().router.add_view("/", web.View)
+    assert route.handler is web.View
 
 
 def test_route_definitions() -> None:
@@ -338,6 +348,42 @@ async def test_a_middleware_may_answer_and_recover() -> None:
     app = web.Application(middlewares=[guard])
     app.router.add_get("/", fail)
     assert await serve_once(app, ("GET", "/"), ("GET", "/?key")) == [(403, ""), (200, "recovered")]
+
+
+async def test_middlewares_see_the_attributes_of_the_handler(setup: Setup) -> None:
+    """However many stand between, of whatever application."""
+    seen: list[tuple[str, Any]] = []
+
+    @web.middleware
+    async def look(request: web.Request, handler: Any) -> web.StreamResponse:
+        seen.append((handler.__name__, getattr(handler, "role", None)))
+        return await handler(request)  # type: ignore[no-any-return]  # likewise
+
+    async def marked(request: web.Request) -> web.Response:
+        return web.Response()
+
+    class Marked(web.View):
+        role = "user"
+
+        async def get(self) -> web.Response:
+            return web.Response()
+
+    marked.role = "admin"  # type: ignore[attr-defined]  # functions take attributes
+    app, sub = web.Application(middlewares=[look, look]), web.Application(middlewares=[look])
+    app.router.add_get("/", marked)
+    app.router.add_get("/other", say)
+    sub.router.add_view("/view", Marked)
+    app.add_subapp("/sub", sub)
+    async with setup.serve(app) as site:
+        client = await site.connect()
+        for target, expected in (
+            ("/", [("marked", "admin")] * 2),
+            ("/other", [("say", None)] * 2),
+            ("/sub/view", [("Marked", "user")] * 3),
+        ):
+            seen.clear()
+            assert (await client.fetch("GET", target)).status == 200
+            assert seen == expected
 
 
 async def test_old_style_middlewares() -> None:
