@@ -288,6 +288,31 @@ async def test_a_server_that_ends_each_connection_after_some_requests(
         assert max(len(tries) for tries in rounds.values()) <= 20 // taken
 
 
+async def test_the_connection_ends_in_the_moment_in_which_a_stream_is_free(
+    engine: EngineName, authority: Authority
+) -> None:
+    """The request that waited got the stream, and the connection is gone when it wakes."""
+
+    async def script(peer: H2Peer) -> None:
+        if peer.number == 2:
+            await answer_all(peer)
+        warm_up = await peer.next_request()  # Until then the client knows no limit.
+        peer.answer(warm_up.stream_id)
+        peer.answer((await peer.next_request()).stream_id)
+        # The closure alert of TLS follows at once: the client reads both in one go.
+
+    connector = plait.TCPConnector(ssl=authority.client_context(), http2=True, engine=engine)
+    context = authority.server_context("h2")
+    async with (
+        raw_server(h2(script, max_concurrent_streams=1), context) as server,
+        plait.ClientSession(connector=connector) as session,
+    ):
+        await session.get(server.url)
+        responses = await asyncio.gather(*[session.get(server.url) for _ in range(2)])
+        assert [await response.text() for response in responses] == ["ok", "ok"]
+        assert server.connections == 2
+
+
 def _is_draining(connector: plait.BaseConnector) -> bool:
     return any(slot.draining for slot in connector._pool._slots.values())
 
