@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import zlib
 from collections import deque
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from multidict import CIMultiDict
 
@@ -20,6 +20,11 @@ from .streams import EMPTY_PAYLOAD, StreamReader
 
 if TYPE_CHECKING:
     from .client_driver import ClientExchange
+
+
+SLICE: Final = 65536
+"""Octets of a request's body that are given to the engine at once.  When the last slice is
+taken, no more than that, and what fits into the transport's buffer, is still to be sent."""
 
 
 class BodySink(Protocol):
@@ -160,9 +165,9 @@ class RequestWriter(AbstractStreamWriter):
         data = bytes(chunk)
         if self._compressor is not None:
             data = self._compressor.compress(data)
-        if data:
-            self._send(data)
-            if not self._exchange.can_send():
+        for start in range(0, len(data), SLICE):
+            self._send(data[start : start + SLICE])
+            if not self._ended and not self._exchange.can_send():
                 await self._exchange.drain()
 
     async def write_eof(self, chunk: bytes = b"") -> None:

@@ -60,6 +60,11 @@ ENABLE_CONNECT_PROTOCOL: Final = 0x8
 """SETTINGS_ENABLE_CONNECT_PROTOCOL (RFC 8441 section 3)."""
 
 
+UNREAD_LIMIT: Final = 131072
+"""Octets that wait to be read, from which on the server may have been stopped (half of the
+engine's ``read_high_water`` and ``stream_window``)."""
+
+
 class ClientDriver(Driver):
     """A connection of a client; ``number`` is what the connector's pool calls it."""
 
@@ -189,6 +194,8 @@ class RequestClock:
     def on_deadline(self, now: float) -> float:
         """Tell whoever waits that the time is up."""
         waiter, exchange = self.waiter, self.exchange
+        if exchange is not None and exchange.keeps_server_waiting():
+            exchange.last_activity = now
         if now >= self._total:
             error: Exception = TimeoutError(f"the request took more than {self.timeout.total} s")
         elif now >= self.connect:
@@ -363,6 +370,8 @@ class ClientExchange(Exchange):
     def acknowledge(self, credit: int) -> None:
         credit = min(credit, self.unacknowledged)
         if credit:
+            if self.unacknowledged >= UNREAD_LIMIT:
+                self._note_activity()
             self.unacknowledged -= credit
             self.driver.acknowledge(self.stream_id, credit)
 
@@ -406,9 +415,19 @@ class ClientExchange(Exchange):
             self.clock.stop()
         return pieces
 
+    def keeps_server_waiting(self) -> bool:
+        """Tell whether it may be this side's turn: the request is not complete, or much of
+        the response is to be read.  ``ClientTimeout.sock_read`` does not run then."""
+        return (
+            self.upload is not None
+            or self.unacknowledged >= UNREAD_LIMIT
+            or not self.driver.can_write
+        )
+
     def finish_upload(self) -> None:
         """The request is complete."""
         self.upload = None
+        self._note_activity()
         if self.ended:
             self._finish()
 

@@ -15,7 +15,7 @@ import functools
 import weakref
 from collections.abc import Callable, Iterable, Mapping
 from http.cookies import BaseCookie, Morsel, SimpleCookie
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeGuard
 
 from multidict import CIMultiDict, CIMultiDictProxy, MultiDict, MultiDictProxy
 from yarl import URL
@@ -24,7 +24,7 @@ from plait_engine import Data, EndOfMessage, LocalProtocolError, Request
 from plait_engine.headers import is_token
 
 from .abc import AbstractStreamWriter
-from .client_body import RequestWriter
+from .client_body import SLICE, RequestWriter
 from .client_driver import ClientExchange, RequestClock
 from .client_exceptions import (
     ClientConnectionError,
@@ -386,7 +386,7 @@ class ClientRequest:
         try:
             if payload is None:
                 exchange.send(head, EndOfMessage(stream_id))
-            elif isinstance(payload, BytesPayload) and self.compress is None and not self.chunked:
+            elif self._fits_in_one_write(payload):
                 exchange.send(head, Data(stream_id, payload.as_octets()), EndOfMessage(stream_id))
             else:
                 exchange.send(head)
@@ -398,6 +398,14 @@ class ClientRequest:
             self._start_upload(exchange, conn)
         self._response = weakref.ref(response)
         return response
+
+    def _fits_in_one_write(self, payload: Payload | None) -> TypeGuard[BytesPayload]:
+        return (
+            isinstance(payload, BytesPayload)
+            and (payload.size or 0) <= SLICE
+            and self.compress is None
+            and not self.chunked
+        )
 
     async def send_upgrade(
         self, conn: Connection, make_head: Callable[[Request, bool], Request]
@@ -463,8 +471,7 @@ class ClientRequest:
         return response
 
     def _start_upload(self, exchange: ClientExchange, conn: Connection) -> None:
-        payload = self._body
-        if isinstance(payload, BytesPayload) and self.compress is None and not self.chunked:
+        if self._fits_in_one_write(self._body):
             return  # It left with the head.
         value = self.headers.get("Content-Length")
         length = int(value) if value is not None else None

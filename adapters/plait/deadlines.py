@@ -27,7 +27,8 @@ class ClientTimeout:
         total: everything from the call to the end of the response's body, redirects
             included.
         connect: until a connection is assigned: waiting in the pool and connecting.
-        sock_read: between two pieces of what the server sends.
+        sock_read: between two pieces of what the server sends, while it can send: the time
+            to send the request, and to read what came already, does not count.
         sock_connect: to set up a new connection: name, TCP and TLS.
         ceil_threshold: deadlines longer than this end on a whole second of the loop's
             clock, so that many of them fire together.

@@ -286,6 +286,39 @@ async def test_deadlines_in_the_body(
         assert counts(session) == (0, 0, 0)
 
 
+async def test_the_read_deadline_runs_from_the_end_of_the_upload(engine: EngineName) -> None:
+    async def body() -> AsyncIterator[bytes]:
+        await asyncio.sleep(0.1)
+        yield b"content"
+
+    async with raw_server(silent) as server, plait.ClientSession(engine=engine) as session:
+        timeout = plait.ClientTimeout(sock_read=0.05)
+        before = session._loop.time()
+        with pytest.raises(plait.SocketTimeoutError):
+            await session.post(server.url, data=body(), timeout=timeout)
+        assert session._loop.time() - before >= 0.15
+
+
+async def test_the_read_deadline_runs_again_when_what_came_is_read(engine: EngineName) -> None:
+    size = 300_000
+
+    async def script(connection: RawConnection) -> None:
+        await connection.read_head()
+        connection.send(b"HTTP/1.1 200 OK\r\nContent-Length: 999999\r\n\r\n" + bytes(size))
+        await connection.read_to_end()
+
+    timeout = plait.ClientTimeout(sock_read=0.05)
+    async with (
+        raw_server(script) as server,
+        plait.ClientSession(engine=engine, timeout=timeout) as session,
+        session.get(server.url) as response,
+    ):
+        await asyncio.sleep(0.1)
+        assert len(await response.content.readexactly(size)) == size
+        with pytest.raises(plait.SocketTimeoutError):
+            await response.content.readany()
+
+
 async def test_the_deadline_for_a_place_in_the_pool(engine: EngineName) -> None:
     connector = plait.TCPConnector(limit=1, engine=engine)
     async with raw_server(silent) as server, plait.ClientSession(connector=connector) as session:
