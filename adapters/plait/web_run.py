@@ -98,9 +98,11 @@ def run_app(
         pass
     finally:
         try:
-            main.cancel()
-            with suppress(asyncio.CancelledError):
-                loop.run_until_complete(main)
+            # Not once more if it has ended: the traceback of its error would get lost.
+            if not main.done():
+                main.cancel()
+                with suppress(asyncio.CancelledError):
+                    loop.run_until_complete(main)
         finally:
             _cancel_all(loop)
             loop.run_until_complete(loop.shutdown_asyncgens())

@@ -265,6 +265,17 @@ def test_a_port_that_is_taken() -> None:
     assert cleaned == [1]
 
 
+def test_a_startup_that_fails_shows_where() -> None:
+    async def fail(app: web.Application) -> None:
+        raise KeyError("of the startup")
+
+    app = web.Application()
+    app.on_startup.append(fail)
+    with pytest.raises(KeyError, match="of the startup") as caught:
+        run_app(app, port=0, print=None)
+    assert caught.traceback[-1].name == "fail"
+
+
 # -- signals while clients are busy -------------------------------------------------------
 
 
