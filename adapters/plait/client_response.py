@@ -255,6 +255,8 @@ class ClientResponse(HeadersMixin):
         content = self._content
         if content is None:
             content = self._content = self._make_content()
+            if self._closed:
+                content.set_exception(ClientConnectionError("Connection closed"))
         return content
 
     @content.setter
@@ -284,8 +286,11 @@ class ClientResponse(HeadersMixin):
     async def read(self) -> bytes:
         """Return the whole body, decoded; the first time it is read, then kept.
 
-        Raises ClientPayloadError when it is cut short or cannot be decoded.
+        Raises ClientPayloadError when it is cut short or cannot be decoded,
+        ClientConnectionError after ``close`` or ``release``.
         """
+        if self._closed:
+            raise ClientConnectionError("Connection closed")
         if self._body is None:
             try:
                 self._body = await self._read_all()
@@ -296,8 +301,6 @@ class ClientResponse(HeadersMixin):
 
     async def _read_all(self) -> bytes:
         exchange = self._exchange
-        if self._closed and self._content is None:
-            raise ClientConnectionError("Connection closed")
         if (
             self._content is not None
             or exchange is None
@@ -331,7 +334,7 @@ class ClientResponse(HeadersMixin):
 
     async def text(self, encoding: str | None = None, errors: str = "strict") -> str:
         """Return the whole body as text."""
-        body = await self.read()
+        body = await self.read() if self._body is None else self._body
         return body.decode(encoding or self.get_encoding(), errors=errors)
 
     async def json(
@@ -346,7 +349,7 @@ class ClientResponse(HeadersMixin):
         Raises ContentTypeError unless the media type is ``content_type`` (or another one
         of JSON); ``content_type=None`` takes any.
         """
-        body = await self.read()
+        body = await self.read() if self._body is None else self._body
         if content_type and not _is_expected_type(self.content_type, content_type):
             mimetype = self.headers.get(CONTENT_TYPE, "").lower()
             raise ContentTypeError(
@@ -398,7 +401,7 @@ class ClientResponse(HeadersMixin):
         exchange.take()
         exchange.give_back()
         content = self._content
-        if content is not None and not content.is_eof() and content.exception() is None:
+        if content is not None and content.exception() is None:
             content.set_exception(ClientConnectionError(message))
 
     async def wait_for_close(self) -> None:

@@ -76,6 +76,29 @@ async def test_bodies_in_any_pieces(
             assert b"".join([piece async for piece in response.content.iter_chunked(7)]) == body
 
 
+@pytest.mark.parametrize("end", ["release", "close"])
+async def test_after_the_end_only_what_was_read_is_there(engine: EngineName, end: str) -> None:
+    async with raw_server(always(OK)) as server, plait.ClientSession(engine=engine) as session:
+        unread = await session.get(server.url)
+        getattr(unread, end)()
+        for read in (unread.read, unread.text, unread.json, unread.content.readany):
+            with pytest.raises(plait.ClientConnectionError, match="Connection closed"):
+                await read()
+
+        read_before = await session.get(server.url)
+        assert await read_before.read() == b"ok"
+        getattr(read_before, end)()
+        assert await read_before.text() == "ok"
+        with pytest.raises(plait.ClientConnectionError, match="Connection closed"):
+            await read_before.read()
+
+        streamed = await session.get(server.url)
+        assert await streamed.content.read() == b"ok"
+        getattr(streamed, end)()
+        with pytest.raises(plait.ClientConnectionError, match="Connection closed"):
+            await streamed.content.read()
+
+
 async def test_the_parts_of_a_head(engine: EngineName) -> None:
     answer = (
         b"HTTP/1.1 206 Quite Good\r\nX-Two: 1\r\nx-two: 2\r\nX-Latin: \xe9\r\n"
