@@ -467,7 +467,7 @@ class RequestHandler(Driver):
         With ``debug`` the response has the traceback.
         """
         if status >= 500 and exc is not None:
-            self.log_exception(f"Error handling request from {request.remote}", exc_info=exc)
+            self.log_exception("Error handling request from %s", request.remote, exc_info=exc)
         content_type = "text/plain"
         if status == 500:
             title = f"{status} Internal Server Error"

@@ -577,6 +577,8 @@ async def test_a_handler_that_fails(
         "Error handling request from 127.0.0.1"
     ]
     assert caplog.records[0].exc_info is not None
+    # What gathers errors tells them apart by the message without the client's address.
+    assert caplog.records[0].msg == "Error handling request from %s"
 
 
 async def test_a_handler_that_times_out(setup: Setup) -> None:
