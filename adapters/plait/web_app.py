@@ -25,9 +25,9 @@ from plait_engine.routing import NoMatch, decode_path, is_dangerous
 
 from . import hdrs
 from .helpers import AppKey
+from .log import web_logger
 from .typedefs import Handler, Middleware
 from .web_exceptions import NotAppKeyWarning
-from .web_log import web_logger
 from .web_middlewares import compose
 from .web_request import Request
 from .web_response import StreamResponse

@@ -24,10 +24,6 @@ if TYPE_CHECKING:
     from .web_request import BaseRequest
     from .web_response import StreamResponse
 
-access_logger: Final = logging.getLogger("plait.access")
-server_logger: Final = logging.getLogger("plait.server")
-web_logger: Final = logging.getLogger("plait.web")
-
 
 class KeyMethod(NamedTuple):
     """The key of an atom in the record's ``extra``, and what makes its value."""

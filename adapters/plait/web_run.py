@@ -13,9 +13,10 @@ from contextlib import suppress
 from typing import Any, TypeVar, cast
 
 from .abc import AbstractAccessLogger
+from .log import access_logger
 from .typedefs import PathLike
 from .web_app import Application
-from .web_log import AccessLogger, access_logger
+from .web_log import AccessLogger
 from .web_runner import AppRunner, BaseSite, GracefulExit, SockSite, TCPSite, UnixSite
 
 __all__ = ("run_app",)

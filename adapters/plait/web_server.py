@@ -18,7 +18,8 @@ from plait_engine import Request as RequestEvent
 from plait_engine.engines import EngineName
 
 from .abc import AbstractAccessLogger
-from .web_log import AccessLogger, access_logger, server_logger
+from .log import access_logger, server_logger
+from .web_log import AccessLogger
 from .web_protocol import RequestHandler, ServerExchange
 from .web_request import BaseRequest
 from .web_response import StreamResponse

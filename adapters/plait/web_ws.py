@@ -6,7 +6,6 @@ HTTP/1.1 and over HTTP/2 (RFC 8441) alike.  Everything after it is in ``websocke
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Final, Literal, overload
@@ -27,6 +26,7 @@ from .client_exceptions import ClientConnectionResetError
 from .helpers import rfc822_formatted_time
 from .http import SERVER_SOFTWARE
 from .http_websocket import WS_CLOSED_MESSAGE, WS_CLOSING_MESSAGE, WSCloseCode, WSMessage
+from .log import ws_logger
 from .web_exceptions import (
     HTTPBadRequest,
     HTTPException,
@@ -43,8 +43,6 @@ __all__ = ("WebSocketReady", "WebSocketResponse")
 
 MAX_RECEIVES_AFTER_CLOSE: Final = 5
 """The call of ``receive()`` on a closed WebSocket that raises, against endless loops."""
-
-_logger: Final = logging.getLogger("plait.websocket")
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,7 +201,7 @@ class WebSocketResponse(WebSocketBase[DecodeText], StreamResponse):
     def _warn_without_subprotocol(self, request: BaseRequest, agreement: Agreement) -> None:
         offered = request.headers.get(hdrs.SEC_WEBSOCKET_PROTOCOL)
         if offered is not None and agreement.subprotocol is None:
-            _logger.warning(
+            ws_logger.warning(
                 "%s: none of the client's subprotocols %r is among %r",
                 request.remote,
                 offered,

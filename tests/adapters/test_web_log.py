@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from plait import web
-from plait.web_log import access_logger
+from plait.log import access_logger
 from tests.adapters.web_peer import Setup, app_of
 
 pytestmark = pytest.mark.anyio
