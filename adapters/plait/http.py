@@ -8,16 +8,38 @@ from typing import Final
 
 from . import __version__
 from .http_exceptions import HttpProcessingError
+from .http_websocket import (
+    WS_CLOSED_MESSAGE,
+    WS_CLOSING_MESSAGE,
+    WS_KEY,
+    WebSocketError,
+    WSCloseCode,
+    WSMessage,
+    WSMessageDecodeText,
+    WSMessageNoDecodeText,
+    WSMessageTextBytes,
+    WSMsgType,
+)
 from .http_writer import HttpVersion, HttpVersion10, HttpVersion11, HttpVersion20
 
 __all__ = (
     "RESPONSES",
     "SERVER_SOFTWARE",
+    "WS_CLOSED_MESSAGE",
+    "WS_CLOSING_MESSAGE",
+    "WS_KEY",
     "HttpProcessingError",
     "HttpVersion",
     "HttpVersion10",
     "HttpVersion11",
     "HttpVersion20",
+    "WSCloseCode",
+    "WSMessage",
+    "WSMessageDecodeText",
+    "WSMessageNoDecodeText",
+    "WSMessageTextBytes",
+    "WSMsgType",
+    "WebSocketError",
 )
 
 SERVER_SOFTWARE: Final = f"Python/{sys.version_info[0]}.{sys.version_info[1]} plait/{__version__}"

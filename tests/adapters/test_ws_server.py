@@ -12,7 +12,7 @@ import pytest
 
 import plait
 from plait import WSMsgType, web
-from plait.http_websocket import WS_CLOSED_MESSAGE
+from plait.http import WS_CLOSED_MESSAGE
 from tests.adapters.ws_pair import ENGINES, echo, send_for_ever
 from tests.engine.websocket.peer import (
     BINARY,
