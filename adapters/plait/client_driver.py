@@ -489,6 +489,8 @@ class ClientExchange(Exchange):
     def on_end(self, event: EndOfMessage) -> None:
         self.ended = True
         self.trailers = event.trailers
+        if self.accepted is not None:
+            return  # The other direction of the tunnel goes on; ``hand_over`` is to come.
         if self.upload is not None:
             self.reset(ErrorCode.CANCEL)  # The server does not want the rest.
         self._finish()

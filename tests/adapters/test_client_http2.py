@@ -10,6 +10,7 @@ import pytest
 
 import plait
 from plait_engine import (
+    Accept,
     ConnectionClosed,
     Data,
     EndOfMessage,
@@ -497,3 +498,29 @@ async def test_one_context_offers_different_protocols_at_once(
         response, *_ = await asyncio.gather(session.get(server.url), open_websocket())
         assert response.version == (2, 0)
     assert sorted(map(str, protocols)) == ["h2", "http/1.1"]
+
+
+async def test_a_websocket_that_ends_and_is_reset_with_its_handshake(
+    session: plait.ClientSession,
+) -> None:
+    """All of it in one packet: the task that asked for the WebSocket has not run meanwhile."""
+
+    async def script(peer: H2Peer) -> None:
+        stream_id = (await peer.next_request()).stream_id
+        now = asyncio.get_running_loop().time()
+        for event in (
+            Accept(stream_id),
+            EndOfMessage(stream_id),
+            StreamReset(stream_id, ErrorCode.CANCEL),
+        ):
+            peer.engine.send(event, now=now)
+        peer.flush()
+        await peer.run_to_end()
+
+    async with raw_server(h2(script)) as server:
+        ws = await session.ws_connect(server.url)
+        with pytest.raises(plait.ClientConnectionResetError):
+            await asyncio.wait_for(ws.send_bytes(bytes(1_000_000)), 10)
+        assert await ws.receive() == plait.http.WS_CLOSED_MESSAGE
+        assert await ws.close() is False
+        assert counts(session) == (0, 1, 0)
