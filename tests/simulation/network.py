@@ -1,0 +1,337 @@
+"""A network in memory, and a loop whose time is virtual: for simulations of a whole system.
+
+``VirtualLoop`` is an asyncio loop that never sleeps: when nothing is ready its clock jumps
+to the next timer, and when there is no timer either, the simulation has come to a halt,
+which is ``Deadlock``.  ``Network`` carries octets between the two ends of a connection in
+pieces of any size, with any delay, and breaks connections as its ``Weather`` says.  All
+chance comes from one seed, so a run can be repeated.
+
+What an end sees is what asyncio shows of TCP: octets in order; back-pressure in both
+directions; the end of input apart from the end of the connection; a reset, which destroys
+what is on its way in both directions, when octets meet an end that is closed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import random
+import selectors
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+HIGH_WATER = 65536
+LOW_WATER = 16384
+SOCKET_BUFFER = 32768
+"""Octets that may wait at an end that does not read."""
+USER_TIMEOUT = 900.0
+"""How long a system sends again what nobody acknowledges (RFC 9293 section 3.8.3)."""
+
+
+class Deadlock(Exception):
+    """Nothing will ever happen any more, and the simulation has not ended."""
+
+
+@dataclass(frozen=True)
+class Weather:
+    """How a network behaves.  The rates are chances for each piece that is carried.
+
+    ``latency``: seconds, at most.  ``small``: how many of the pieces are tiny.  ``stalls``:
+    nothing is carried for up to ``stall`` seconds.  ``resets``: both ends see a reset.
+    ``vanishes``: nothing is carried any more, and nobody is told.  ``refusals``: the chance
+    that a connection is refused.
+    """
+
+    latency: float = 0.01
+    small: float = 0.2
+    stalls: float = 0.0
+    stall: float = 5.0
+    resets: float = 0.0
+    vanishes: float = 0.0
+    refusals: float = 0.0
+
+
+class _Clock(selectors.SelectSelector):
+    """Time passes when somebody waits for it."""
+
+    def __init__(self, end: float) -> None:
+        super().__init__()
+        self.now = 1000.0
+        self._end = self.now + end
+
+    def select(self, timeout: float | None = None) -> list[Any]:
+        if timeout is None:
+            raise Deadlock
+        self.now += timeout
+        if self.now > self._end:
+            raise Deadlock(f"at {self.now} something still goes on")
+        return []
+
+
+class VirtualLoop(asyncio.SelectorEventLoop):
+    """``end``: the most seconds that a simulation can take."""
+
+    def __init__(self, end: float) -> None:
+        self._virtual = _Clock(end)
+        super().__init__(self._virtual)
+        self.network: Network | None = None
+        self.errors: list[dict[str, Any]] = []
+        """What would have been logged."""
+        self.set_exception_handler(lambda _, context: self.errors.append(context))
+
+    def time(self) -> float:
+        return self._virtual.now
+
+    def timers(self) -> list[asyncio.TimerHandle]:
+        """Return what is still to come."""
+        scheduled: list[asyncio.TimerHandle] = self._scheduled  # type: ignore[attr-defined]
+        return [timer for timer in scheduled if not timer.cancelled()]
+
+    async def create_unix_connection(  # type: ignore[override]
+        self, factory: Callable[[], Any], path: str | None = None, **options: Any
+    ) -> tuple[asyncio.Transport, Any]:
+        assert self.network is not None
+        assert options.get("ssl") is None
+        return await self.network.connect(factory)
+
+
+class Network:
+    """``listen`` once; then ``connect`` as often as you like."""
+
+    def __init__(self, loop: VirtualLoop, seed: int, weather: Weather) -> None:
+        loop.network = self
+        self.loop = loop
+        self.random = random.Random(seed)
+        self.weather = weather
+        self.ends: list[End] = []
+        self._accept: Callable[[], Any] | None = None
+
+    def listen(self, factory: Callable[[], Any]) -> None:
+        self._accept = factory
+
+    async def connect(self, factory: Callable[[], Any]) -> tuple[End, Any]:
+        await asyncio.sleep(self.delay())
+        if self._accept is None or self.random.random() < self.weather.refusals:
+            raise ConnectionRefusedError("nobody listens")
+        client, server = End(self), End(self)
+        client.peer, server.peer = server, client
+        self.ends += (client, server)
+        server.start(self._accept())
+        protocol = factory()
+        client.start(protocol)
+        return client, protocol
+
+    def delay(self) -> float:
+        return self.random.random() * self.weather.latency
+
+    def piece(self, most: int) -> int:
+        """Return how many octets are carried together."""
+        if self.random.random() < self.weather.small:
+            return min(most, self.random.randint(1, 20))
+        return self.random.randint(1, most)
+
+    def open_ends(self) -> list[End]:
+        return [end for end in self.ends if not end.lost]
+
+
+class End(asyncio.Transport):
+    """One end of a connection: what is written here arrives at ``peer``."""
+
+    peer: End
+
+    def __init__(self, network: Network) -> None:
+        super().__init__()
+        self.lost = False
+        """The protocol was told that the connection is over."""
+        self._network = network
+        self._protocol: Any = None
+        self._closing = False
+        self._sending = bytearray()
+        """Octets on their way to the peer."""
+        self._received = bytearray()
+        """Octets that came and wait for the protocol to read."""
+        self._eof_after_sending = False
+        self._eof_sent = False
+        self._eof_received = False
+        self._reading = True
+        self._writing_paused = False
+        self._timer: asyncio.TimerHandle | None = None
+        self._vanished = False
+
+    def start(self, protocol: Any) -> None:
+        self._protocol = protocol
+        protocol.connection_made(self)
+
+    # -- asyncio.Transport ---------------------------------------------------------------
+
+    def get_extra_info(self, name: str, default: Any = None) -> Any:
+        return {"peername": ("192.0.2.1", 1), "sockname": ("192.0.2.2", 2)}.get(name, default)
+
+    def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
+        self._protocol = protocol
+
+    def get_protocol(self) -> asyncio.BaseProtocol:
+        protocol: asyncio.BaseProtocol = self._protocol
+        return protocol
+
+    def is_closing(self) -> bool:
+        return self._closing
+
+    def is_reading(self) -> bool:
+        return self._reading and not self._closing
+
+    def pause_reading(self) -> None:
+        self._reading = False
+
+    def resume_reading(self) -> None:
+        self._reading = True
+        self._network.loop.call_soon(self._read)
+
+    def can_write_eof(self) -> bool:
+        return True
+
+    def get_write_buffer_size(self) -> int:
+        return len(self._sending)
+
+    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
+        """They are fixed."""
+
+    def write(self, data: bytes | bytearray | memoryview[Any]) -> None:
+        assert not self._eof_after_sending, "written behind the end"
+        if self._closing:
+            return
+        self._sending += data
+        if len(self._sending) > HIGH_WATER and not self._writing_paused:
+            self._writing_paused = True
+            self._protocol.pause_writing()
+        self._send_later()
+
+    def write_eof(self) -> None:
+        self._eof_after_sending = True
+        self._send_later()
+
+    def close(self) -> None:
+        if not self._closing:
+            self._closing = True
+            self._reading = False
+            self._eof_after_sending = True
+            if self._vanished:
+                self._close_in_vain()
+            else:
+                self._send_later()
+
+    def abort(self) -> None:
+        if not self.lost:
+            self._lose(None)
+            self.peer.reset()
+
+    # -- the wire -------------------------------------------------------------------------
+
+    def reset(self) -> None:
+        """The peer, or the network, broke the connection: nothing that was sent arrives."""
+        if not (self.lost or self._vanished):
+            self._lose(ConnectionResetError("the simulated network broke the connection"))
+
+    def _vanish(self) -> None:
+        self._vanished = True
+        self._stop()
+        if self._sending:
+            self._send_later()
+        if self._closing and not self.lost:
+            self._close_in_vain()
+
+    def _give_up(self) -> None:
+        self._lose(TimeoutError(errno.ETIMEDOUT, "nobody acknowledges"))
+
+    def _close_in_vain(self) -> None:
+        """The system has what it can buffer; the rest keeps the transport waiting."""
+        if len(self._sending) <= SOCKET_BUFFER:
+            self._lose(None)
+
+    def _lose(self, error: Exception | None) -> None:
+        self.lost = self._closing = True
+        self._stop()
+        self._sending.clear()
+        self._received.clear()
+        self._network.loop.call_soon(self._protocol.connection_lost, error)
+
+    def _stop(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _send_later(self, wait: float = 0.0) -> None:
+        if self._timer is not None or self.lost:
+            return
+        loop = self._network.loop
+        if self._vanished:
+            self._timer = loop.call_later(USER_TIMEOUT, self._give_up)
+        else:
+            self._timer = loop.call_later(wait + self._network.delay(), self._carry)
+
+    def _carry(self) -> None:
+        """Take a piece to the peer, unless the weather is against it."""
+        self._timer = None
+        network, weather = self._network, self._network.weather
+        luck = network.random.random()
+        if luck < weather.resets:
+            self.reset()
+            self.peer.reset()
+        elif luck < weather.resets + weather.vanishes:
+            self._vanish()
+            self.peer._vanish()
+        elif luck < weather.resets + weather.vanishes + weather.stalls:
+            self._send_later(network.random.random() * weather.stall)
+        elif self._sending:
+            self._carry_octets()
+        elif self._eof_after_sending and not self._eof_sent:
+            self._eof_sent = True
+            self.peer._take_eof()
+            if self._closing:
+                unread = bool(self._received)
+                self._lose(None)
+                if unread:  # as TCP does (RFC 1122 section 4.2.2.13)
+                    self.peer.reset()
+
+    def _carry_octets(self) -> None:
+        peer = self.peer
+        if peer.lost:  # octets for a socket that is closed: the answer is a reset
+            self.reset()
+            return
+        room = SOCKET_BUFFER - len(peer._received)
+        if not room:
+            return  # The peer's ``_read`` goes on.
+        size = self._network.piece(min(room, len(self._sending)))
+        peer._received += self._sending[:size]
+        del self._sending[:size]
+        if self._writing_paused and len(self._sending) <= LOW_WATER:
+            self._writing_paused = False
+            self._protocol.resume_writing()
+        if self._sending or self._eof_after_sending:
+            self._send_later()
+        peer._read()
+
+    def _read(self) -> None:
+        """Give the protocol what came, if it reads."""
+        while self._reading and self._received and not self.lost:
+            protocol = self._protocol
+            size = self._network.piece(len(self._received))
+            octets = bytes(self._received[:size])
+            del self._received[:size]
+            if isinstance(protocol, asyncio.BufferedProtocol):
+                buffer = protocol.get_buffer(size)
+                buffer[:size] = octets
+                protocol.buffer_updated(size)
+            else:
+                protocol.data_received(octets)
+        if self.peer._sending:
+            self.peer._send_later()
+        if self._eof_received and self._reading and not (self._received or self._closing):
+            self._eof_received = False
+            if not self._protocol.eof_received():
+                self.close()
+
+    def _take_eof(self) -> None:
+        self._eof_received = True
+        self._read()
