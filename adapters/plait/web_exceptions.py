@@ -193,12 +193,12 @@ class HTTPMove(HTTPRedirection):
         super().__init__(
             headers=headers, reason=reason, body=body, text=text, content_type=content_type
         )
-        self._location = URL(location)
-        self.headers["Location"] = str(self._location)
+        self._location = location
+        self.headers["Location"] = str(URL(location))
 
     @property
     def location(self) -> StrOrURL:
-        """Where the redirection leads."""
+        """Where the redirection leads, as it was given."""
         return self._location
 
 
@@ -278,7 +278,7 @@ class HTTPMethodNotAllowed(HTTPClientError):
             headers=headers, reason=reason, body=body, text=text, content_type=content_type
         )
         self._allowed = set(allowed_methods)
-        self._method = method
+        self._method = method.upper()
         self.headers["Allow"] = ",".join(sorted(self._allowed))
 
     @property
