@@ -76,7 +76,7 @@ class BaseRequest(KeyedState, HeadersMixin):
         event: the engine's event.
         exchange: where the content comes from and the response goes to.
         client_max_size: octets of content that ``read`` and its like accept; 0: any.
-        client_max_fields: fields of a form that ``post`` accepts.
+        client_max_fields: fields of a form that ``post`` accepts; 0 or less: any.
     """
 
     POST_METHODS: Final = frozenset(
@@ -115,7 +115,8 @@ class BaseRequest(KeyedState, HeadersMixin):
     ) -> BaseRequest:
         """Return a request like this one, but for what is given.
 
-        Raises RuntimeError once the content was read.
+        An absolute ``rel_url`` gives the host, too, unless ``host`` is given.  Raises
+        RuntimeError once the content was read.
         """
         if self._read_bytes is not None:
             raise RuntimeError("Cannot clone request after reading its content")
@@ -123,7 +124,12 @@ class BaseRequest(KeyedState, HeadersMixin):
         if method is not sentinel:
             event.method, event.protocol = method, None
         if rel_url is not sentinel:
-            event.target = str(URL(rel_url))
+            url = URL(rel_url)
+            if url.absolute:
+                event.target = str(url.relative())
+                host = url.authority if host is sentinel else host
+            else:
+                event.target = str(url)
         if headers is not sentinel:
             event.headers = tuple(CIMultiDict(headers).items())
         made = type(self)(
@@ -169,9 +175,12 @@ class BaseRequest(KeyedState, HeadersMixin):
 
     @reify
     def remote(self) -> str | None:
-        """The address of the client, without port; ``None`` on a Unix socket."""
+        """The address of the client, without port; on a Unix socket the path of the client's
+        socket, if that has one, else ``None``."""
         peername = self._exchange.driver.peername
-        return str(peername[0]) if isinstance(peername, tuple) else None
+        if isinstance(peername, tuple):
+            return str(peername[0])
+        return str(peername) if peername else None
 
     @reify
     def scheme(self) -> str:
@@ -189,7 +198,10 @@ class BaseRequest(KeyedState, HeadersMixin):
         if self._event.authority:
             return self._event.authority
         sockname = self.get_extra_info("sockname")
-        return str(sockname[0]) if isinstance(sockname, tuple) else "localhost"
+        if not isinstance(sockname, tuple):
+            return "localhost"
+        address = str(sockname[0])
+        return f"[{address}]" if ":" in address else address  # RFC 3986 section 3.2.2
 
     @reify
     def keep_alive(self) -> bool:
@@ -391,7 +403,7 @@ class BaseRequest(KeyedState, HeadersMixin):
         text = (await self.text()).rstrip()
         limit = self._client_max_fields
         # Counted before anything is split or decoded.
-        if limit and text.count("&") >= limit:
+        if 0 < limit <= text.count("&"):
             raise HTTPRequestEntityTooLarge(
                 max_size=limit,
                 actual_size=text.count("&") + 1,

@@ -149,6 +149,10 @@ async def test_clone(setup: Setup) -> None:
         assert request.method == "GET"
         again = clone.clone()
         assert (again.scheme, again.host, again.remote) == ("https", "other.test", "192.0.2.1")
+        absolute = request.clone(rel_url="https://third.test:81/third?c")
+        assert str(absolute.url) == "http://third.test:81/third?c"
+        assert (absolute.host, absolute.path_qs) == ("third.test:81", "/third?c")
+        assert request.clone(rel_url="http://third.test/", host="fourth.test").host == "fourth.test"
         await request.read()
         with pytest.raises(RuntimeError, match="after reading"):
             request.clone()
@@ -190,6 +194,26 @@ async def test_without_host_the_address_stands_in() -> None:
     async with setup.serve(app_of(probe)) as site:
         await site.send_octets(b"GET / HTTP/1.0\r\n\r\n")
     assert probe.seen == "127.0.0.1"
+
+
+async def test_an_ipv6_address_stands_in_with_brackets() -> None:
+    """RFC 3986 section 3.2.2."""
+
+    async def handler(request: web.Request) -> web.Response:
+        return web.Response(text=f"{request.remote} {request.host} {request.url}")
+
+    runner = web.AppRunner(app_of(handler), access_log=None)
+    await runner.setup()
+    try:
+        site = web.TCPSite(runner, "::1", 0)
+        await site.start()
+        reader, writer = await asyncio.open_connection("::1", site.port)
+        writer.write(b"GET / HTTP/1.0\r\n\r\n")
+        assert (await reader.read()).endswith(b"\r\n\r\n::1 [::1] http://[::1]/")
+        writer.close()
+        await writer.wait_closed()
+    finally:
+        await runner.cleanup()
 
 
 # -- the content -------------------------------------------------------------------------------
@@ -262,6 +286,16 @@ async def test_forms_that_are_refused(
         assert text in answer.body.decode()
         # The connection is fit for more.
         assert (await client.fetch("GET")).status == 200
+
+
+@pytest.mark.parametrize("limit", [0, -1, 4])
+async def test_forms_of_any_number_of_fields(setup: Setup, limit: int) -> None:
+    probe = Probe(lambda request: request.post())
+    async with setup.serve(app_of(probe, client_max_fields=limit)) as site:
+        client = await site.connect()
+        headers = [("content-type", "application/x-www-form-urlencoded")]
+        assert (await client.fetch("POST", "/", headers, b"a=&b=&c=&d=")).status == 200
+    assert list(probe.seen) == ["a", "b", "c", "d"]
 
 
 @pytest.mark.parametrize("announced", [True, False])
