@@ -36,7 +36,7 @@ from plait_engine.events import (
     Response,
     Sendable,
 )
-from plait_engine.headers import decode
+from plait_engine.headers import decode, tokens
 from plait_engine.timers import Timer
 
 from . import grammar
@@ -260,7 +260,7 @@ class HTTP1Server(HTTP1Connection):
         self._reusable = not fields.close and (version != "1.0" or fields.keep_alive)
         self._expecting = (
             fields.expect is not None
-            and fields.expect.lower() == "100-continue"
+            and "100-continue" in tokens(fields.expect)  # RFC 9110 section 10.1.1: a list
             and version != "1.0"
             and framing is not Framing.NONE
         )

@@ -24,7 +24,7 @@ from collections.abc import Sequence
 from typing import Final, NoReturn, TypeAlias
 
 from plait_engine.errors import RemoteProtocolError, Scope
-from plait_engine.headers import Headers, find_bad_value_char
+from plait_engine.headers import Headers, find_bad_value_char, tokens
 
 from .scheduler import parse_priority
 from .streams import NO_LENGTH
@@ -120,16 +120,18 @@ NAMES: Final[dict[str, int]] = {
 class Section:
     """A valid section without pseudo-header fields.
 
-    ``headers``: its fields, cookies joined.  ``host``: the Host field or ``""``.
+    ``headers``: its fields, cookies joined.  ``host``: the Host field or ``""``, the last of
+    ``hosts``.
     ``priority``: the Priority field (RFC 9218), if there is one.
     """
 
-    __slots__ = ("content_length", "expects_continue", "headers", "host", "priority")
+    __slots__ = ("content_length", "expects_continue", "headers", "host", "hosts", "priority")
 
     def __init__(self, headers: Headers) -> None:
         self.headers = headers
         self.content_length = NO_LENGTH
         self.host = ""
+        self.hosts = 0
         self.expects_continue = False
         self.priority: tuple[int, bool] | None = None
 
@@ -181,7 +183,6 @@ def _check_values(headers: Fields) -> None:
 
 def _read_special(section: Section, special: Fields) -> None:
     cookies: list[str] = []
-    has_host = False
     for name, value in special:
         meaning = NAMES[name]
         if meaning == LENGTH:
@@ -191,15 +192,13 @@ def _read_special(section: Section, special: Fields) -> None:
         elif meaning == _COOKIE:
             cookies.append(value)
         elif meaning == HOST:
-            if has_host or not value:
-                malformed("host is empty or comes twice")
-            has_host = True
+            section.hosts += 1
             section.host = value
         elif meaning == TE:
             if value.lower() != "trailers":
                 malformed(f"te is {value!r}")
         elif meaning == _EXPECT:
-            section.expects_continue = value.lower() == "100-continue"
+            section.expects_continue |= "100-continue" in tokens(value)
         else:
             section.priority = parse_priority(value)
     if len(cookies) > 1:

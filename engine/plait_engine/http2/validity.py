@@ -134,6 +134,8 @@ class HeadReader:
             section = self._section(fields[len(pseudo) :], size)
             head = RequestHead(fields, pseudo, section)
             self._check_request(head, pseudo)
+            if section.hosts and (section.hosts > 1 or not section.host):
+                malformed("host is empty or comes twice")
             if section.host and not _same_authority(head.authority, section.host, head.scheme):
                 malformed(f"host {section.host!r} is not :authority {head.authority!r}")
             if size <= _KEPT_SIZE:

@@ -34,6 +34,14 @@ def test_the_content_waits_for_100(pair: Pair) -> None:
     assert kinds(taken(pair.client)) == [Response, EndOfMessage]
 
 
+def test_expect_is_a_list(pair: Pair) -> None:
+    head = request(pair, "POST", headers=[("Expect", "x, 100-Continue"), ("Content-Length", "7")])
+    pair.client.send(head)
+    pair.run()
+    (event,) = taken(pair.server)
+    assert event.expect_continue
+
+
 def test_the_client_does_not_wait_for_ever(pair: Pair) -> None:
     begin(pair)
     assert kinds(taken(pair.server)) == [Request]

@@ -583,3 +583,11 @@ def test_t78_crumbs_are_joined(server: Peer) -> None:
 def test_t78_one_cookie_stays(server: Peer) -> None:
     says(server, request(fields=[("cookie", "a=1; b=2")]))
     assert server.events()[0].headers == [("cookie", "a=1; b=2")]
+
+
+def test_host_says_nothing_in_a_response(client: Peer) -> None:
+    """RFC 9110 section 7.2: it is a field of requests; two are no reason to refuse a response."""
+    client.request()
+    fields: Fields = [(":status", "200"), ("host", "a"), ("host", "b")]
+    client.say(wire.headers(1, wire.header_block(fields), end_stream=True))
+    assert kinds(client.events()) == [Response, EndOfMessage]
