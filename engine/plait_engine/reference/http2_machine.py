@@ -6,6 +6,8 @@
   written here, and h2 never sees them (RFC 9113 section 6.8).
 * h2 waits for the whole of a frame that is too long, does not ask for SETTINGS first, and
   sends no GOAWAY after a bad preface: checked here (RFC 9113 sections 3.4 and 4.2).
+* h2 takes RST_STREAM on an idle stream, and takes HEADERS that open a stream of a server's
+  for a request: checked here (RFC 9113 sections 5.1 and 5.1.1).
 * h2 ends the connection over a stream too many: it is told of no limit, and its user
   refuses the stream (RFC 9113 section 5.1.2).
 * h2 announces ``enable_connect_protocol`` as 0 when it is set late: all settings are set
@@ -29,6 +31,8 @@ from plait_engine.errors import ErrorCode, RemoteProtocolError
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"  # RFC 9113 section 3.4
 FRAME_HEADER_SIZE = 9
+HEADERS = 0x1
+RST_STREAM = 0x3
 SETTINGS = 0x4
 GOAWAY = 0x7
 MAX_STREAM_ID = 2**31 - 1
@@ -96,6 +100,7 @@ class Machine:
             self._take_preface()
             while frame := self._take_frame():
                 self.settings_seen = True
+                self._check_idle(frame)
                 if frame[3] == GOAWAY:
                     yield _read_goaway(frame)
                 else:
@@ -136,6 +141,17 @@ class Machine:
         frame = bytes(incoming[:size])
         del incoming[:size]
         return frame
+
+    def _check_idle(self, frame: bytes) -> None:
+        """Refuse what must not come on a stream that is not open yet."""
+        kind, stream_id = frame[3], int.from_bytes(frame[5:9], "big") & MAX_STREAM_ID
+        client = self.h2.config.client_side
+        highest = (
+            self.h2.highest_outbound_stream_id if client else self.h2.highest_inbound_stream_id
+        )
+        is_idle = stream_id > highest or not stream_id & 1
+        if is_idle and (kind == RST_STREAM or (kind == HEADERS and client)):
+            raise RemoteProtocolError(f"a frame on stream {stream_id}, which is idle")
 
     def write_goaway(self, last_stream_id: int, code: int) -> None:
         """Queue GOAWAY behind what is queued."""

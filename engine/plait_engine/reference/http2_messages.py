@@ -42,7 +42,7 @@ def read_request(
     return Request(
         stream_id,
         method,
-        pseudo.get(":scheme", config.scheme),
+        pseudo.get(":scheme", config.scheme).lower(),  # RFC 3986 section 3.1
         authority,
         path,
         headers,

@@ -44,6 +44,8 @@ from .http2_streams import Stream
 
 DRAIN_PING = b"draining"
 """The payload of the PING between the two phases of GOAWAY (RFC 9113 section 6.8)."""
+PARTING_PING = b"parting!"
+"""The payload of the PING behind a server's last stream: it closes when that is answered."""
 
 
 class ReadingConnection(ReferenceConnection):
@@ -51,6 +53,7 @@ class ReadingConnection(ReferenceConnection):
 
     __slots__ = (
         "_h2",
+        "_is_parting",
         "_last_accepted",
         "_machine",
         "_now",
@@ -67,6 +70,8 @@ class ReadingConnection(ReferenceConnection):
         self._streams: dict[int, Stream] = {}
         self._pings: dict[bytes, float] = {}
         self._last_accepted = MAX_STREAM_ID
+        self._is_parting = False
+        """(server) The connection drains, and its last stream is over."""
         self._now = 0.0
 
     # -- inputs ---------------------------------------------------------------
@@ -194,6 +199,8 @@ class ReadingConnection(ReferenceConnection):
         if stream is None:
             return
         try:
+            if stream.tunnel_offered or stream.tunnel_open:  # RFC 9113 section 8.5
+                raise malformed("a field section in a tunnel")
             trailers = read_trailers(event.headers)
         except RemoteProtocolError as error:
             self._reset(stream.stream_id, error)
@@ -239,7 +246,7 @@ class ReadingConnection(ReferenceConnection):
             return
         if event.ping_data == DRAIN_PING:
             self._finish_drain()
-        else:
+        elif event.ping_data != PARTING_PING:
             self._events.append(PingAcknowledged(event.ping_data, now - sent))
 
     def _read_goaway(self, event: GoAway, now: float) -> None:
