@@ -325,12 +325,12 @@ def unknown_coding(case: Case) -> bool:
     start = stopped - len(head)
     again = case.again(case.octets[:start] + lines + case.octets[stopped:])
     return (
-        _without(FRAMING_FIELDS, case.native).same_as(_without(FRAMING_FIELDS, again.native))
+        without(FRAMING_FIELDS, case.native).same_as(without(FRAMING_FIELDS, again.native))
         and again.is_settled
     )
 
 
-def _without(names: Iterable[str], outcome: Outcome) -> Outcome:
+def without(names: Iterable[str], outcome: Outcome) -> Outcome:
     """Return the outcome with some fields left out."""
     copy = deepcopy(outcome)
     for message in copy.messages.values():

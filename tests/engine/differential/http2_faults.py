@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import hpack
 
@@ -200,9 +200,19 @@ def bad_request(fields: Fields) -> str:
             return "path"
     if not is_authority(authority.decode("latin-1"), needs_port=tunnel):
         return "authority"
-    if len(hosts) > 1 or b"" in hosts or (hosts and hosts[0].lower() != authority.lower()):
+    if len(hosts) > 1 or b"" in hosts or any(not same_authority(host, fields) for host in hosts):
         return "host"
     return ""
+
+
+def same_authority(host: bytes, fields: Fields) -> bool:
+    """Whether Host is the authority, but for its case and the port that the scheme implies."""
+    found = dict(fields)
+    port = {b"http": b":80", b"https": b":443"}.get(found.get(b":scheme", b"").lower(), b"")
+    one, other = (
+        text.lower().removesuffix(port) for text in (host, found.get(b":authority", host))
+    )
+    return one == other
 
 
 def bad_response(fields: Fields) -> str:
@@ -321,7 +331,8 @@ class Inspector:
         stream.has_head = True
         stream.bodiless = status in (b"204", b"304")
         lengths = values_of(fields, b"content-length")
-        if lengths and _is_length(lengths[0]) and not stream.bodiless:
+        is_tunnel = dict(fields).get(b":method") == b"CONNECT"
+        if lengths and _is_length(lengths[0]) and not (stream.bodiless or is_tunnel):
             stream.left = int(lengths[0])
 
     def _judge_data(self, stream: _Stream, piece: Piece) -> tuple[str, bool]:
@@ -390,4 +401,15 @@ def repaired(octets: bytes, fault: Fault) -> bytes:
                 FrameType.HEADERS,
             )
             parts.append(b"" if ignored else piece.encode())
+    return b"".join([*parts, octets[end:]])
+
+
+def reworded(octets: bytes, change: Callable[[Fields], Fields]) -> bytes:
+    """Return the octets with the fields of all header blocks changed."""
+    parts = [octets[: len(PREFACE)] if octets.startswith(PREFACE) else b""]
+    end = len(parts[0])
+    for piece in pieces(octets):
+        end = piece.end
+        fields = None if piece.fields is None else change(piece.fields)
+        parts.append(replace(piece, fields=fields).encode())
     return b"".join([*parts, octets[end:]])

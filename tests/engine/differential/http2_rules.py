@@ -7,18 +7,23 @@ from copy import deepcopy
 
 from plait_engine.testing.frames import PREFACE, Flag, FrameType
 from tests.engine.differential.harness import Message, Outcome
-from tests.engine.differential.http1_rules import TRAILER_FIELDS
+from tests.engine.differential.http1_rules import TRAILER_FIELDS, without
 from tests.engine.differential.http2_faults import (
     Fault,
+    Fields,
     Piece,
     faults,
     pieces,
     repaired,
+    reworded,
+    same_authority,
     whole_frames,
 )
 from tests.engine.differential.rules import Case, Rule, is_same
 
 ALTSVC = 0xA
+ENABLE_CONNECT_PROTOCOL = 0x8
+NO_RFC7540_PRIORITIES = 0x9
 
 
 def no_settings_yet(case: Case) -> bool:
@@ -50,11 +55,10 @@ def ignored_altsvc(case: Case) -> bool:
 
 
 def read_after_goaway(case: Case) -> bool:
-    """Native read on behind the GOAWAY of an idle client, and found errors; nothing else came."""
+    """Native read on when a client had said GOAWAY and was idle, and found errors; no more."""
     stopped = case.reference_places.trace.stopped
     is_goaway = any(
-        frame.kind == FrameType.GOAWAY and frame.end == stopped
-        for frame in whole_frames(case.octets)
+        frame.kind == FrameType.GOAWAY for frame in whole_frames(case.octets[: stopped or 0])
     )
     expected = deepcopy(case.reference)
     expected.failed = True
@@ -90,11 +94,39 @@ def wrong_priority_update(frame: Piece, case: Case) -> bool:
 
 
 def behind_the_end(frame: Piece, case: Case) -> bool:
-    """DATA or HEADERS, and the peer has ended the stream."""
+    """DATA or HEADERS, and the peer has ended the stream, in one way or another."""
     return frame.kind in (FrameType.DATA, FrameType.HEADERS) and any(
-        piece.ends_stream and piece.stream_id == frame.stream_id and piece.end <= frame.start
+        (piece.ends_stream or piece.kind == FrameType.RST_STREAM)
+        and piece.stream_id == frame.stream_id
+        and piece.end <= frame.start
         for piece in pieces(case.octets)
     )
+
+
+def wrong_settings(frame: Piece, case: Case) -> bool:
+    """A setting that h2 does not know the values of, or a change of one that must stay."""
+    if frame.kind != FrameType.SETTINGS:
+        return False
+    before: dict[int, int] = {}
+    for other in whole_frames(case.octets[: frame.start]):
+        if other.kind == FrameType.SETTINGS:
+            before |= settings_of(other)
+    now = settings_of(frame)
+    connect, priorities = ENABLE_CONNECT_PROTOCOL, NO_RFC7540_PRIORITIES
+    return (before.get(connect) == 1 and now.get(connect) == 0) or (
+        priorities in now
+        and (now[priorities] > 1 or before.get(priorities, now[priorities]) != now[priorities])
+    )
+
+
+def settings_of(frame: Piece) -> dict[int, int]:
+    payload = frame.payload
+    return {
+        int.from_bytes(payload[start : start + 2], "big"): int.from_bytes(
+            payload[start + 2 : start + 6], "big"
+        )
+        for start in range(0, len(payload), 6)
+    }
 
 
 def _same_messages(case: Case, again: Case) -> bool:
@@ -127,7 +159,7 @@ def _kept_apart(case: Case, fault: Fault) -> bool:
     ended = case.native_places.trace.ended.get(stream_id)
     was_complete = ended is not None and ended <= fault.piece.start
     return (
-        case.native.failed
+        (case.native.failed or (was_complete and not again.native.failed))
         and (message is None or message.end == "reset" or was_complete)
         and _others(case.native, stream_id).same_as(_others(again.native, stream_id))
         and again.is_settled
@@ -141,20 +173,57 @@ def _others(outcome: Outcome, stream_id: int) -> Outcome:
 
 
 def _ended_all(case: Case, *, is_message: bool) -> bool:
-    """The reference ended the connection at an error of one stream, which native kept apart."""
+    """The reference ended the connection at an error of one stream, which native kept apart.
+
+    Or at a frame that came on the stream behind it, which native ignored.
+    """
     stopped = case.reference_places.trace.stopped
+    streams = {
+        piece.stream_id
+        for piece in pieces(case.octets)
+        if piece.end == stopped and piece.kind in (FrameType.DATA, FrameType.HEADERS)
+    }
     return any(
         fault.is_message is is_message
-        and fault.piece.end == stopped
+        and (fault.piece.end == stopped or fault.piece.stream_id in streams)
         and case.reference.failed
         and _kept_apart(case, fault)
         for fault in faults(case.octets)
     )
 
 
+# -- fields that one of the two does not look at -----------------------------------------------
+
+
+def read_as(case: Case, change: Callable[[Fields], Fields], *names: str) -> bool:
+    """Native saw what it would have seen with the fields changed, but for those themselves."""
+    octets = reworded(case.octets, change)
+    if octets == reworded(case.octets, lambda fields: fields):
+        return False
+    again = case.again(octets)
+    return without(names, case.native).same_as(without(names, again.native)) and again.is_settled
+
+
+def one_authority(fields: Fields) -> Fields:
+    """Make Host what the authority is, where it means the same."""
+    authority = dict(fields).get(b":authority")
+    if authority is None:
+        return fields
+    return [
+        (name, authority if name == b"host" and same_authority(value, fields) else value)
+        for name, value in fields
+    ]
+
+
+def tunnel_without_length(fields: Fields) -> Fields:
+    """Take Content-Length out of a request for a tunnel."""
+    is_tunnel = dict(fields).get(b":method") == b"CONNECT"
+    return [pair for pair in fields if not (is_tunnel and pair[0] == b"content-length")]
+
+
 LET_THROUGH = frozenset(
     {"authority", "path", "scheme", "status", "method", "host"}
-    | {"length of the content", "content-length"}
+    | {"length of the content", "content where there is none", "content-length", "CONNECT"}
 )
 """What h2 does not look at, or not at the end of a message."""
 
@@ -200,9 +269,17 @@ HTTP2_RULES = (
     Rule(
         "behind-the-end",
         "RFC 9113 section 5.1",
-        "DATA or HEADERS on a stream that is closed, after END_STREAM, is a connection error for"
-        " native; h2 answers DATA with RST_STREAM and goes on.",
+        "DATA or HEADERS on a stream that the peer has ended or reset may be a connection error.  It"
+        " is for native; h2 answers DATA with RST_STREAM and goes on.",
         ending_at(behind_the_end),
+    ),
+    Rule(
+        "settings-values",
+        "RFC 8441 section 3, RFC 9218 section 2.1",
+        "SETTINGS_ENABLE_CONNECT_PROTOCOL must not go back to 0, and"
+        " SETTINGS_NO_RFC7540_PRIORITIES is 0 or 1 and stays.  Native ends the connection"
+        " otherwise; h2 does not check.",
+        ending_at(wrong_settings),
     ),
     Rule(
         "goaway-of-an-idle-client",
@@ -232,8 +309,23 @@ HTTP2_RULES = (
         "stricter-messages",
         "RFC 9113 sections 8.2 and 8.3",
         "Native refuses what h2 lets through: an authority, a path, a scheme, a method or a status that HTTP has not, a host that is not the"
-        " authority, a body that does not fit Content-Length at its end.",
+        " authority, CONNECT without :authority, content in a 204 or 304, a body that does not"
+        " fit Content-Length at its end.",
         stricter,
+    ),
+    Rule(
+        "host-authority",
+        "RFC 9110 section 4.2.3",
+        "Host and :authority are the same if only their case or the scheme's default port"
+        " differ.  h2 compares octets.",
+        lambda case: read_as(case, one_authority, "host"),
+    ),
+    Rule(
+        "tunnel-length",
+        "RFC 9110 section 9.3.6",
+        "A request for a tunnel has no content, so native does not hold its DATA to a"
+        " Content-Length; h2 does.",
+        lambda case: read_as(case, tunnel_without_length, "content-length"),
     ),
     TRAILER_FIELDS,
 )

@@ -71,6 +71,9 @@ def ask_for(stream_id: int, path: str, authority: str) -> bytes:
     return frames.headers(stream_id, block, end_stream=True)
 
 
+TUNNEL = [(":method", "CONNECT"), (":authority", "a:1"), ("content-length", "1")]
+
+
 def frame(kind: int, stream_id: int, payload: bytes) -> bytes:
     return Frame(kind, 0, stream_id, payload).encode()
 
@@ -134,6 +137,9 @@ HTTP2_SAMPLES = [
     of_server("priority-update", reply(1), frames.priority_update(1, b"u=1"), reply(3)),
     of_client("behind-the-end", ask(1), frames.data(1, b"x"), ask(3)),
     of_server("behind-the-end", reply(1), frames.data(1, b"x"), reply(3)),
+    of_client("behind-the-end", ask(1, end=False), frames.rst_stream(1, 8), frames.data(1, b"")),
+    of_client("settings-values", ask(1), frames.settings({8: 1}), frames.settings({8: 0}), ask(3)),
+    of_client("settings-values", ask(1), frames.settings({9: 2}), ask(3)),
     of_client("goaway-of-an-idle-client", ask(1), frames.goaway(0), ask(3)),
     of_client("goaway-of-an-idle-client", ask(1), frames.goaway(0), frames.ping(b"short")),
     of_client("malformed-is-a-stream-error", ask(1), ask(3, ("Upper", "x")), ask(5)),
@@ -154,6 +160,14 @@ HTTP2_SAMPLES = [
         ask(1),
         ask(3, ("content-length", "2"), end=False),
         frames.headers(3, frames.header_block([("t", "x")]), end_stream=True),
+        ask(5),
+    ),
+    of_client("host-authority", ask(1), ask(3, ("host", "Example.org:80")), ask(5)),
+    of_client(
+        "tunnel-length",
+        ask(1),
+        frames.headers(3, frames.header_block(TUNNEL)),
+        frames.data(3, b"xy"),
         ask(5),
     ),
     of_client(
