@@ -152,7 +152,7 @@ def _content_type_and_charset(raw: str) -> tuple[str, str | None]:
     items = [match[1] for match in _PARAMETER.finditer(raw)]
     kind = items[0].strip().lower()
     if kind.count("/") != 1:
-        kind = "text/plain"  # RFC 2045 section 5.2
+        kind = "application/octet-stream"  # RFC 9110 section 8.3: or one may examine the data.
     for item in items[1:]:
         name, mark, value = item.partition("=")
         if mark and name.strip().lower() == "charset":
@@ -226,6 +226,17 @@ def validate_etag_value(value: str) -> None:
     """Raise ValueError unless ``value`` can stand between the quotes of an entity tag."""
     if value != "*" and not _ETAG.fullmatch(value):
         raise ValueError(f"{value!r} is not a valid entity tag: no quotes or control characters")
+
+
+def parse_etag(field: str) -> ETag | None:
+    """Return the entity tag of an ETag field (RFC 9110 section 8.8.3), or ``None``."""
+    if field == "*":
+        return ETag("*")
+    quoted = field.removeprefix("W/")
+    tag = quoted[1:-1]
+    if len(quoted) < 2 or quoted != f'"{tag}"' or not _ETAG.fullmatch(tag):
+        return None
+    return ETag(tag, is_weak=quoted != field)
 
 
 def parse_http_date(date_str: str | None) -> datetime | None:

@@ -282,7 +282,11 @@ class StreamResponse(ResponseHead):
         if not has_body:
             headers.pop(hdrs.CONTENT_LENGTH, None)
             headers.pop(hdrs.TRANSFER_ENCODING, None)
-        elif version == HttpVersion11 and hdrs.CONTENT_LENGTH not in headers:
+        elif (
+            version == HttpVersion11
+            and hdrs.CONTENT_LENGTH not in headers
+            and request.method != hdrs.METH_HEAD
+        ):
             headers[hdrs.TRANSFER_ENCODING] = "chunked"
         if has_body and self._wants_type():
             headers.setdefault(hdrs.CONTENT_TYPE, _OCTETS)
@@ -439,7 +443,7 @@ class Response(StreamResponse):
             return None
         if self._multidict is not None and hdrs.CONTENT_LENGTH in self._multidict:
             return super().content_length
-        return None if self._body is None else len(self._body)
+        return len(self._body or b"")
 
     @content_length.setter
     def content_length(self, value: int | None) -> None:
@@ -499,7 +503,9 @@ class Response(StreamResponse):
         self.headers.pop(hdrs.CONTENT_LENGTH, None)
 
     def _complete_headers(self, request: BaseRequest) -> None:
-        if not self._chunked and hdrs.CONTENT_LENGTH not in self.headers:
+        # RFC 9110 section 8.6: a response to HEAD without a body does not say how long it is.
+        unknown = self._body is None and request.method == hdrs.METH_HEAD
+        if not (self._chunked or unknown or hdrs.CONTENT_LENGTH in self.headers):
             self.headers[hdrs.CONTENT_LENGTH] = str(len(self._body or b""))
         super()._complete_headers(request)
 

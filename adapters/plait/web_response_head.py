@@ -21,6 +21,7 @@ from . import hdrs
 from .helpers import (
     ETag,
     HeadersMixin,
+    parse_etag,
     parse_http_date,
     validate_etag_value,
 )
@@ -240,13 +241,10 @@ class ResponseHead(KeyedState, HeadersMixin, CookieMixin):
 
     @property
     def etag(self) -> ETag | None:
-        """The entity tag; takes an ``ETag`` or the text of a strong one."""
+        """The entity tag, ``None`` if the field has none; takes an ``ETag`` or the text of a
+        strong one."""
         value = self.headers.get(hdrs.ETAG)
-        if not value:
-            return None
-        if value == "*":
-            return ETag(value="*")
-        return ETag(value=value.removeprefix("W/")[1:-1], is_weak=value.startswith("W/"))
+        return None if value is None else parse_etag(value)
 
     @etag.setter
     def etag(self, value: ETag | str | None) -> None:

@@ -167,6 +167,54 @@ async def test_cookies(setup: Setup) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("field", "tag"),
+    [
+        ('"a"', ETag("a")),
+        ('W/"a"', ETag("a", is_weak=True)),
+        ('""', ETag("")),
+        ("*", ETag("*")),
+        *((damaged, None) for damaged in ("", '"', "a", "W/a", 'w/"a"', '"a"b"', '"a", "b"', "W/")),
+    ],
+)
+def test_entity_tags(field: str, tag: ETag | None) -> None:
+    """RFC 9110 section 8.8.3."""
+    assert web.Response(headers={"ETag": field}).etag == tag
+
+
+@pytest.mark.parametrize("field", ["", "jpeg", "a/b/c", "text/html, text/plain", "; charset=x"])
+def test_what_is_no_media_type_may_be_anything(field: str) -> None:
+    """RFC 9110 section 8.3."""
+    response = web.Response(headers={"Content-Type": field})
+    assert response.content_type == "application/octet-stream"
+
+
+async def test_head_alone_tells_no_length(setup: Setup) -> None:
+    """RFC 9110 section 8.6: nobody knows what GET would say."""
+
+    async def plain(request: web.Request) -> web.Response:
+        return web.Response()
+
+    async def special(request: web.Request) -> web.Response:
+        return web.Response(headers={"X-Special": "1"})
+
+    async def streamed(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse()
+        await response.prepare(request)
+        return response
+
+    app = web.Application()
+    app.router.add_head("/plain", plain)
+    app.router.add_head("/special", special)
+    app.router.add_head("/streamed", streamed)
+    async with setup.serve(app) as site:
+        client = await site.connect()
+        for target in ("/plain", "/special", "/streamed"):
+            answer = await client.fetch("HEAD", target)
+            assert (answer.status, answer.body) == (200, b"")
+            assert answer.header("content-length") is None
+
+
 def test_what_a_response_says_of_itself() -> None:
     response = web.Response(text="x")
     assert (response.status, response.reason, response.prepared) == (200, "OK", False)
@@ -180,6 +228,7 @@ def test_what_a_response_says_of_itself() -> None:
     assert response.text == "é"
     response.body = None
     assert response.text is None
+    assert response.content_length == 0
     response.set_status(404)
     assert response.reason == "Not Found"
     response.etag = "a"
