@@ -115,7 +115,7 @@ class TCPConnector(BaseConnector):
                 stacklevel=2,
             )
         self._ssl = merge_ssl_params(ssl, verify_ssl, ssl_context, fingerprint)
-        self._resolver = resolver or DefaultResolver()
+        self._resolver = resolver or DefaultResolver(self._loop)
         self._resolver_owner = resolver is None
         self._cache = DNSCache(ttl_dns_cache, dns_cache_max_size) if use_dns_cache else None
         self._lookups: dict[tuple[str, int], asyncio.Task[list[ResolveResult]]] = {}

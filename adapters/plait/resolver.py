@@ -101,7 +101,7 @@ class AsyncResolver(AbstractResolver):
         self._resolver.cancel()
 
 
-DefaultResolver: type[AbstractResolver] = (
+DefaultResolver: type[AsyncResolver] | type[ThreadedResolver] = (
     AsyncResolver if importlib.util.find_spec("aiodns") else ThreadedResolver
 )
 

@@ -265,3 +265,14 @@ async def test_a_closed_connector_connects_no_more() -> None:
     request = plait.ClientRequest("GET", URL("http://localhost/"))
     with pytest.raises(plait.ClientConnectionError, match="closed"):
         await connector.connect(request, [], plait.ClientTimeout())
+
+
+def test_a_session_may_be_made_before_its_loop_runs() -> None:
+    loop = asyncio.new_event_loop()
+    try:
+        session = plait.ClientSession(loop=loop)
+        assert session.connector is not None
+        assert session.connector._loop is loop
+        loop.run_until_complete(session.close())
+    finally:
+        loop.close()
