@@ -15,7 +15,7 @@ import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from types import TracebackType
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from multidict import CIMultiDict
 
@@ -111,6 +111,10 @@ class ClientWebSocketResponse(WebSocketBase[DecodeText]):
     def client_notakeover(self) -> bool:
         """Whether each of our messages is compressed by itself."""
         return self._client_notakeover
+
+    def get_extra_info(self, name: str, default: Any = None) -> Any:
+        """Return what the transport knows under ``name``; ``default`` after the end."""
+        return default if self._closed else super().get_extra_info(name, default)
 
     async def close(self, *, code: int = WSCloseCode.OK, message: bytes | str = b"") -> bool:
         """Close, and wait for the server's Close frame, as long as ``timeout.ws_close``.

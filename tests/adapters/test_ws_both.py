@@ -489,5 +489,7 @@ async def test_state_before_and_after_the_handshake(setup: Setup) -> None:
     async with setup.serve(handler) as site, site.connect() as ws:
         assert ws.get_extra_info("peername")[1] == site.port
         assert ws.get_extra_info("nothing", 5) == 5
+        await ws.close()
+        assert ws.get_extra_info("peername") is None
         assert isinstance(ws, plait.ClientWebSocketResponse)
         assert WSMessage(WSMsgType.TEXT, "[1]", "").json() == [1]
