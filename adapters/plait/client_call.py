@@ -31,7 +31,7 @@ from .client_exceptions import (
 from .client_reqrep import ClientRequest
 from .client_response import ClientResponse
 from .connector_base import BaseConnector, Connection
-from .cookiejar import CookieJar
+from .cookiejar import CookieJar, make_morsel
 from .helpers import BasicAuth
 from .payload import Payload
 from .typedefs import LooseCookies, Query
@@ -174,6 +174,11 @@ class Call:
         cookies = self.cookies
         assert cookies is not None
         pairs = cookies.items() if isinstance(cookies, Mapping) else cookies
+        if not self.session._cookie_jar.quote_cookie:
+            pairs = [
+                (name, make_morsel(name, value, value) if isinstance(value, str) else value)
+                for name, value in pairs
+            ]
         return {
             name: value
             for name, value in pairs

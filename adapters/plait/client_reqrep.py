@@ -12,10 +12,11 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import re
 import weakref
 from collections.abc import Callable, Iterable, Mapping
 from http.cookies import BaseCookie, Morsel, SimpleCookie
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeGuard
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, TypeGuard
 
 from multidict import CIMultiDict, CIMultiDictProxy, MultiDict, MultiDictProxy
 from yarl import URL
@@ -50,6 +51,10 @@ if TYPE_CHECKING:
     from .connector_base import Connection
 
 __all__ = ("ClientRequest", "ClientResponse", "ConnectionKey", "Fingerprint", "RequestInfo")
+
+
+# A quoted value may have semicolons.
+_COOKIE_PAIR: Final = re.compile(r'(([^=;]*+)(?:="[^"]*"|[^;]*+))(?:;|$)')
 
 
 class ClientRequest:
@@ -254,26 +259,23 @@ class ClientRequest:
             headers["User-Agent"] = SERVER_SOFTWARE
 
     def update_cookies(self, cookies: LooseCookies | None) -> None:
-        """Add ``cookies`` to the Cookie field."""
+        """Add ``cookies`` to the Cookie field, in the place of those with the same name."""
         if not cookies:
             return
         jar: SimpleCookie = SimpleCookie()
-        before = self.headers.popall("Cookie", [])
         pairs = cookies.items() if isinstance(cookies, Mapping) else cookies
         for name, value in pairs:
             if isinstance(value, Morsel):
-                copied: Morsel[str] = Morsel()
-                # ``Morsel.set`` refuses names that browsers accept.
-                copied.__setstate__(  # type: ignore[attr-defined]  # typeshed lacks it
-                    {"key": value.key, "value": value.value, "coded_value": value.coded_value}
-                )
-                dict.__setitem__(jar, name, copied)
+                # A Morsel may have a name that SimpleCookie refuses, but browsers accept.
+                dict.__setitem__(jar, name, value)
             elif isinstance(value, BaseCookie):
                 raise TypeError("a cookie's value is text or a Morsel")
             else:
                 jar[name] = value
-        sent = [f"{morsel.key}={morsel.coded_value}" for morsel in jar.values()]
-        self.headers["Cookie"] = "; ".join([*before, *sent])
+        sent = {morsel.key: f"{morsel.key}={morsel.coded_value}" for morsel in jar.values()}
+        before = _COOKIE_PAIR.findall("; ".join(self.headers.popall("Cookie", [])))
+        kept = [pair.strip() for pair, name in before if pair and name.strip() not in sent]
+        self.headers["Cookie"] = "; ".join([*kept, *sent.values()])
 
     def update_content_encoding(self, data: Any, compress: str | bool | None = None) -> None:
         """Decide about compression.  An empty body is not compressed."""
@@ -544,7 +546,7 @@ def _plain_headers(authority: str) -> CIMultiDictProxy[str]:
 
 def _upload_error(error: Exception) -> Exception:
     """Return what the caller of a request gets when its content could not be sent."""
-    if isinstance(error, ClientConnectionError):
+    if isinstance(error, ClientConnectionError | TimeoutError):
         return error
     if isinstance(error, OSError):
         wrapped: Exception = ClientOSError(error.errno, f"Can not write request body: {error}")

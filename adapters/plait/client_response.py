@@ -45,13 +45,26 @@ if TYPE_CHECKING:
     from .connector_base import Connection
 
 
-class RequestInfo(NamedTuple):
-    """What was asked for.  ``real_url`` still has its fragment."""
-
+class _RequestInfo(NamedTuple):
     url: URL
     method: str
     headers: CIMultiDictProxy[str]
     real_url: URL
+
+
+class RequestInfo(_RequestInfo):
+    """What was asked for.  ``real_url`` still has its fragment; by default it is ``url``."""
+
+    __slots__ = ()
+
+    def __new__(
+        cls,
+        url: URL,
+        method: str,
+        headers: CIMultiDictProxy[str],
+        real_url: URL | None = None,
+    ) -> Self:
+        return super().__new__(cls, url, method, headers, url if real_url is None else real_url)
 
 
 class _Noop:

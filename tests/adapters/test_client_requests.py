@@ -381,6 +381,25 @@ async def test_trusted_origins_get_secure_cookies_of_the_request() -> None:
             assert response.status == 200
 
 
+async def test_cookies_and_a_cookie_field(engine: EngineName) -> None:
+    lines, _ = await sent(
+        engine,
+        "GET",
+        session={"cookies": {"jar": "1"}},
+        headers={"Cookie": 'a="x; y" ; b=1;; jar=2;odd'},
+        cookies={"b": "2"},
+    )
+    assert b'Cookie: a="x; y"; odd; jar=1; b=2' in lines
+
+
+async def test_cookies_of_the_request_are_quoted_as_those_of_the_jar(engine: EngineName) -> None:
+    cookies = {"a": "b=c d"}
+    assert b'Cookie: a="b=c d"' in (await sent(engine, "GET", cookies=cookies))[0]
+    jar = plait.CookieJar(quote_cookie=False)
+    lines, _ = await sent(engine, "GET", session={"cookie_jar": jar}, cookies=cookies)
+    assert b"Cookie: a=b=c d" in lines
+
+
 async def test_a_cookie_cannot_become_a_field(engine: EngineName) -> None:
     lines, _ = await sent(engine, "GET", cookies={"a": "b\r\nX: y"})
     assert lines[-1] == rb'Cookie: a="b\015\012X: y"'
@@ -567,6 +586,20 @@ async def test_a_body_that_fails_fails_the_request(engine: EngineName) -> None:
         with pytest.raises(plait.ClientConnectionError, match="no more") as caught:
             await session.post(server.url, data=broken())
         assert isinstance(caught.value.__cause__, RuntimeError)
+
+
+async def test_a_timeout_in_the_body_is_a_timeout(engine: EngineName) -> None:
+    async def body() -> AsyncIterator[bytes]:
+        yield b"some"
+        raise TimeoutError("mine")
+
+    async with (
+        raw_server(lambda connection: connection.read_to_end()) as server,
+        plait.ClientSession(engine=engine) as session,
+    ):
+        with pytest.raises(TimeoutError, match="mine") as caught:
+            await session.post(server.url, data=body())
+        assert type(caught.value) is TimeoutError
 
 
 async def test_head_and_small_body_leave_in_one_write(engine: EngineName) -> None:

@@ -7,6 +7,7 @@ import zlib
 from typing import Any
 
 import pytest
+from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
 import plait
@@ -209,6 +210,14 @@ async def test_the_fallback_for_an_unknown_charset() -> None:
         with pytest.raises(RuntimeError, match="not yet read"):
             response.get_encoding()
         assert await response.text() == "\xe9"
+
+
+def test_request_info_has_one_url_by_default() -> None:
+    headers = CIMultiDictProxy(CIMultiDict({"X": "1"}))
+    url = URL("http://example.org/")
+    assert plait.RequestInfo(url, "GET", headers) == (url, "GET", headers, url)
+    other = URL("http://example.org/#part")
+    assert plait.RequestInfo(url, "GET", headers, other).real_url == other
 
 
 async def test_without_auto_decompress() -> None:
