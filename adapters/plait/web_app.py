@@ -24,14 +24,17 @@ from frozenlist import FrozenList
 from plait_engine.routing import NoMatch, decode_path, is_dangerous
 
 from . import hdrs
+from .abc import AbstractAccessLogger
 from .helpers import AppKey
 from .log import web_logger
 from .typedefs import Handler, Middleware
 from .web_exceptions import NotAppKeyWarning
+from .web_log import AccessLogger
 from .web_middlewares import compose
 from .web_request import Request
 from .web_response import StreamResponse
 from .web_routedef import AbstractRouteDef
+from .web_server import Server
 from .web_urldispatcher import (
     AbstractRoute,
     PrefixedSubAppResource,
@@ -59,10 +62,13 @@ class Application(MutableMapping[str | AppKey[Any], Any]):
         logger: for what the application says about itself.
         router: deprecated; a router of one's own.
         middlewares: functions around every handler, the outermost first.
-        handler_args: arguments for the ``Server`` that ``AppRunner`` makes.
+        handler_args: arguments for the ``Server`` that ``AppRunner`` makes; they win over
+            those of the runner.
         client_max_size: octets of content that ``Request.read`` and its like accept
             before they answer 413; 0: any.
-        client_max_fields: fields of a form that ``Request.post`` accepts.
+        client_max_fields: fields of a form that ``Request.post`` accepts; 0 or less: any.
+        loop: deprecated, and not needed.
+        debug: deprecated; show tracebacks to clients, by default if the loop is in debug mode.
     """
 
     def __init__(
@@ -74,15 +80,20 @@ class Application(MutableMapping[str | AppKey[Any], Any]):
         handler_args: Mapping[str, Any] | None = None,
         client_max_size: int = 1024**2,
         client_max_fields: int = 1000,
+        loop: asyncio.AbstractEventLoop | None = None,
+        debug: bool | None = None,
     ) -> None:
-        if router is not None:
-            warnings.warn("router argument is deprecated", DeprecationWarning, stacklevel=2)
+        for name, value in (("router", router), ("loop", loop), ("debug", debug)):
+            if value is not None:
+                warnings.warn(f"{name} argument is deprecated", DeprecationWarning, stacklevel=2)
         self.logger = logger
         self._router = UrlDispatcher() if router is None else router
         self._middlewares: FrozenList[Middleware] = FrozenList(middlewares)
         self._handler_args = handler_args
         self._client_max_size = client_max_size
         self._client_max_fields = client_max_fields
+        self._loop = loop
+        self._debug = debug
         self._state: dict[str | AppKey[Any], Any] = {}
         self._frozen = False
         self._pre_frozen = False
@@ -278,6 +289,51 @@ class Application(MutableMapping[str | AppKey[Any], Any]):
         else:
             # Startup failed: only what was entered is left.
             await self._cleanup_ctx._on_cleanup(self)
+
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop | None:
+        """Deprecated: the loop in which the application runs, ``None`` before that."""
+        warnings.warn("loop property is deprecated", DeprecationWarning, stacklevel=2)
+        return self._loop
+
+    @property
+    def debug(self) -> bool | None:
+        """Deprecated: whether clients are shown tracebacks, ``None`` before that is known."""
+        warnings.warn("debug property is deprecated", DeprecationWarning, stacklevel=2)
+        return self._debug
+
+    def make_handler(
+        self,
+        *,
+        loop: asyncio.AbstractEventLoop | None = None,
+        access_log_class: type[AbstractAccessLogger] = AccessLogger,
+        **kwargs: Any,  # those of Server
+    ) -> Server:
+        """Deprecated, use ``AppRunner``: return what ``loop.create_server`` takes."""
+        warnings.warn(
+            "Application.make_handler(...) is deprecated, use AppRunner API instead",
+            DeprecationWarning,
+            stacklevel=2,
+        )
+        self._set_loop(loop or asyncio.get_event_loop())
+        return self._make_server(access_log_class=access_log_class, **kwargs)
+
+    def _set_loop(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Remember the loop, in the sub-applications, too."""
+        self._loop = loop
+        if self._debug is None:
+            self._debug = loop.get_debug()
+        for subapp in self._subapps:
+            subapp._set_loop(loop)
+
+    def _make_server(self, **kwargs: Any) -> Server:  # those of Server
+        self.freeze()
+        return Server(
+            self._handle,
+            request_factory=self._make_request,
+            loop=self._loop,
+            **{"debug": self._debug, **kwargs, **(self._handler_args or {})},
+        )
 
     # -- requests -----------------------------------------------------------------------------
 

@@ -23,6 +23,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import warnings
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
@@ -158,6 +159,12 @@ class BaseRequest(KeyedState, HeadersMixin):
         task = self._exchange.task
         assert task is not None
         return task
+
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop:
+        """Deprecated: the event loop."""
+        warnings.warn("request.loop property is deprecated", DeprecationWarning, stacklevel=2)
+        return self._exchange.driver.loop
 
     @property
     def protocol(self) -> RequestHandler:
@@ -336,6 +343,12 @@ class BaseRequest(KeyedState, HeadersMixin):
     def can_read_body(self) -> bool:
         """Whether there is content left to read."""
         return not self.content.at_eof()
+
+    @property
+    def has_body(self) -> bool:
+        """Deprecated: ``can_read_body``."""
+        warnings.warn("Deprecated, use .can_read_body", DeprecationWarning, stacklevel=2)
+        return self.can_read_body
 
     @property
     def trailers(self) -> CIMultiDictProxy[str]:

@@ -125,6 +125,12 @@ class StreamResponse(ResponseHead):
         """Octets of body that were sent, after compression."""
         return self._body_length
 
+    @property
+    def output_length(self) -> int:
+        """Deprecated: ``body_length``."""
+        warnings.warn("output_length is deprecated", DeprecationWarning, stacklevel=2)
+        return self._body_length
+
     def __repr__(self) -> str:
         if self._eof_sent:
             info = "eof"

@@ -429,14 +429,10 @@ class AppRunner(BaseRunner):
 
     async def _make_server(self) -> Server:
         app = self._app
+        app._set_loop(asyncio.get_running_loop())
         app.on_startup.freeze()
         await app.startup()
-        app.freeze()
-        return Server(
-            app._handle,
-            request_factory=app._make_request,
-            **{**(app._handler_args or {}), **self._kwargs},
-        )
+        return app._make_server(**self._kwargs)
 
     async def _cleanup_server(self) -> None:
         await self._app.cleanup()

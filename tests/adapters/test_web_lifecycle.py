@@ -284,6 +284,24 @@ async def test_timeouts_and_limits_reach_the_engine() -> None:
     assert web.Server(Gate(), limits=Limits(max_fields=3)).config.limits.max_fields == 3
 
 
+async def test_arguments_of_the_application_win_over_those_of_the_runner() -> None:
+    app = web.Application(handler_args={"keepalive_timeout": 3.0})
+    runner = web.AppRunner(app, keepalive_timeout=5.0, lingering_time=7.0)
+    await runner.setup()
+    try:
+        assert runner.server is not None
+        timeouts = runner.server.config.timeouts
+        assert (timeouts.keep_alive, timeouts.close) == (3.0, 7.0)
+    finally:
+        await runner.cleanup()
+
+
+def test_content_is_not_decompressed() -> None:
+    assert web.Server(Gate(), auto_decompress=False, timeout_ceil_threshold=1)
+    with pytest.raises(NotImplementedError, match="auto_decompress"):
+        web.Server(Gate(), auto_decompress=True)
+
+
 async def test_idle_connections_are_closed(setup: Setup) -> None:
     app = app_of(Gate())
     async with setup.serve(app, keepalive_timeout=0.05) as site:
