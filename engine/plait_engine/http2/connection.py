@@ -15,8 +15,8 @@ WRITE       a response has octets queued and its windows let none (or next to no
             the stream is reset.  A server may take its time for a request's content.
             The transport takes nothing: the connection is dropped
 CONTINUE    a client has waited long enough for 100 Continue
-CLOSE       the PING between the two phases of GOAWAY, or behind a client's, is not answered;
-            or a client that has said GOAWAY does not close
+CLOSE       the PING between the two phases of GOAWAY, or behind the last stream, is not
+            answered; or a client that has said GOAWAY does not close
 ==========  ============================================================================
 
 BODY, WRITE and CONTINUE are deadlines of many streams behind one timer: it is set for the
@@ -81,7 +81,8 @@ class HTTP2Connection(Sender):
             self._out.append(frames.encode_ping(GOAWAY_PING))
             self._timers.set(Timer.CLOSE, now + self.config.timeouts.close)
         else:
-            self._send_last_goaway()
+            if not self._goaway_final:
+                self._send_last_goaway()
             self._finish_draining()
 
     # -- outputs ---------------------------------------------------------------------------
@@ -207,7 +208,8 @@ class HTTP2Connection(Sender):
     def _on_close_timer(self, now: float) -> None:
         if not self._goaway_final:
             self._send_last_goaway()
-        self._finish_draining()
+        if not self._streams:
+            self._close_drained()
 
     def _on_body_timer(self, now: float) -> None:
         self._check_streams(Timer.BODY, now, self._body_deadline)

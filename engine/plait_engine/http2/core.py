@@ -27,11 +27,12 @@ Rules
   connection error.
 * Section 6.8: a server goes away in two phases.  GOAWAY(2**31 - 1) asks the client to stop;
   a PING measures when it has heard; then GOAWAY says which stream was the last.  Streams
-  in between are served.  The connection ends with its last stream.
-* A client that goes away says GOAWAY once, and behind its last stream a PING: what the
-  server sent before the answer is still read and answered.  Who closes at once meets it
-  with a reset of the connection, which may undo what was said last (RFC 9112 section 9.6
-  tells of the same on HTTP/1.1).
+  in between are served.  A client that goes away says GOAWAY once.
+* Who goes away and has no stream any more sends a PING, and closes when that is answered.
+  Then the peer has read all that was said before, and what it sent meanwhile was read here.
+  Who closes at once meets the latter, be it only a WINDOW_UPDATE, with a reset of the
+  connection, which may undo the last answer (RFC 9112 section 9.6 tells of the same on
+  HTTP/1.1).  A client that has said GOAWAY itself is let to close first.
 
 Memory: ``_out`` holds what is ready to go.  DATA gets there only when the transport asks
 for it, or when the windows are open for a small message; acknowledgements and resets are
@@ -66,7 +67,9 @@ from .streams import (
 from .validity import HeadReader
 
 GOAWAY_PING: Final = b"plaitbye"
-"""The payload of the PING between the two phases of GOAWAY, or behind that of a client."""
+"""The payload of the PING between the two phases of GOAWAY."""
+FAREWELL_PING: Final = b"plaitend"
+"""The payload of the PING behind the last stream."""
 _FAREWELL: Final = 0.1
 """Seconds that a client waits for the answer to that PING."""
 
@@ -96,7 +99,6 @@ class HTTP2Core(Connection):
         "_control_frames",
         "_decoder",
         "_encoder",
-        "_farewell_sent",
         "_first_unsent",
         "_first_window",
         "_glitches",
@@ -104,7 +106,9 @@ class HTTP2Core(Connection):
         "_heads",
         "_highest",
         "_idle_since",
+        "_input_ended",
         "_is_leaving",
+        "_is_parting",
         "_is_paused",
         "_is_server",
         "_is_settled",
@@ -144,9 +148,10 @@ class HTTP2Core(Connection):
         self._last_accepted = frames.MAX_STREAM_ID  # what the server's GOAWAY said
         self._first_unsent = frames.MAX_STREAM_ID  # from here on, no request has left
         self._goaway_final = False
-        self._farewell_sent = False  # a client's PING behind GOAWAY
+        self._is_parting = False  # nothing is left but to wait until the peer has read it all
         self._is_leaving = False  # this side drains: closed, or out of stream ids
         self._peer_gone = False  # GOAWAY or end of input: nothing new comes from the peer
+        self._input_ended = False
         # receiving
         self._reader = frames.FrameReader(
             limits.max_frame_size, frames.PREFACE if self._is_server else b""
@@ -371,19 +376,28 @@ class HTTP2Core(Connection):
         self._emit_closed(reason, error)
 
     def _finish_draining(self) -> None:
-        """Close, when the last stream of a connection that drains has ended."""
+        """Part from the peer, when the last stream of a connection that drains has ended."""
         if self._streams or self.state is not ConnectionState.DRAINING:
             return
-        reason = CloseReason.LOCAL if self._is_leaving else CloseReason.PEER
         if not self._goaway_final and (self._peer_gone or not self._is_server):
             self._send_last_goaway()
-        if not (self._is_server or self._peer_gone or self._farewell_sent):
-            self._farewell_sent = True
-            self._out.append(frames.encode_ping(GOAWAY_PING))
-            patience = min(_FAREWELL, self.config.timeouts.close)
-            self._timers.set(Timer.CLOSE, self._now + patience)
-        elif self._goaway_final:
-            self._close(reason, None, CloseAction.CLOSE)
+        if self._input_ended or (self._peer_gone and not self._is_server):
+            self._close_drained()
+        elif self._goaway_final and not self._is_parting:
+            self._part()
+
+    def _part(self) -> None:
+        self._is_parting = True
+        patience = self.config.timeouts.close
+        if not self._is_server:
+            patience = min(_FAREWELL, patience)
+        if not self._peer_gone:
+            self._out.append(frames.encode_ping(FAREWELL_PING))
+        self._timers.set(Timer.CLOSE, self._now + patience)
+
+    def _close_drained(self) -> None:
+        reason = CloseReason.LOCAL if self._is_leaving else CloseReason.PEER
+        self._close(reason, None, CloseAction.CLOSE)
 
     def _send_last_goaway(self) -> None:
         """The second phase of GOAWAY, and the only one of a client (section 6.8)."""

@@ -36,7 +36,7 @@ from plait_engine.headers import decode as decode_text
 from plait_engine.timers import Timer
 
 from . import frames
-from .core import GOAWAY_PING, KEEP_ALIVE_PING, connection_error, stream_error
+from .core import FAREWELL_PING, GOAWAY_PING, KEEP_ALIVE_PING, connection_error, stream_error
 from .flow import PROBE
 from .hpack import HPACKError
 from .messages import DEPENDS_ON_ITSELF, MessageReceiver
@@ -264,6 +264,8 @@ class Receiver(MessageReceiver):
             if not self._goaway_final:
                 self._send_last_goaway()
             self._finish_draining()
+        elif payload == FAREWELL_PING and self._is_parting:
+            self._close_drained()
         else:
             self._charge_glitch(now)
 
@@ -293,12 +295,6 @@ class Receiver(MessageReceiver):
         self._events.append(Draining(last, code, debug[:_MAX_DEBUG_DATA]))
         if not self._is_server:
             self._drop_above(last, now)
-        elif not self._streams and not self._goaway_final:
-            # The client is about to close.  Who closes first meets what is still under way
-            # with a reset of the connection, so wait for it, a while.
-            self._send_last_goaway()
-            self._timers.set(Timer.CLOSE, now + self.config.timeouts.close)
-            return
         self._finish_draining()
 
     def _drop_above(self, last: int, now: float) -> None:
@@ -366,7 +362,7 @@ class Receiver(MessageReceiver):
         if self.state is ConnectionState.CLOSED:
             return
         self._now = now
-        self._peer_gone = True
+        self._peer_gone = self._input_ended = True
         self._is_paused = False
         self.wants_read = False
         self.state = ConnectionState.DRAINING

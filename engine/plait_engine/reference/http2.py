@@ -41,7 +41,7 @@ from plait_engine.timers import Timer
 from .base import STOPPED
 from .http2_machine import MAX_STREAM_ID
 from .http2_messages import stream_error
-from .http2_reading import DRAIN_PING, ReadingConnection
+from .http2_reading import DRAIN_PING, PARTING_PING, ReadingConnection
 from .http2_streams import WRITERS, Stream
 
 ASSUMED_STREAMS = 100
@@ -280,7 +280,18 @@ class ReferenceHTTP2Connection(ReadingConnection):
     def _end_drained(self) -> None:
         """End a draining connection when its last stream is over."""
         draining = self.state is ConnectionState.DRAINING and DRAIN_PING not in self._pings
-        if draining and not self._streams:
+        if not draining or self._streams:
+            return
+        if self.role is Role.SERVER and self.wants_read and not self._is_parting:
+            # What the client still says to a closed socket resets the connection, and what
+            # it has not read is lost then.
+            self._is_parting = True
+            if self._last_accepted == MAX_STREAM_ID:  # the client said GOAWAY
+                self._finish_drain()
+            self._pings[PARTING_PING] = self._now
+            self._h2.ping(PARTING_PING)
+            self._timers.set(Timer.CLOSE, self._now + self.config.timeouts.close)
+        elif PARTING_PING not in self._pings:
             self._finish(CloseAction.CLOSE)
 
     # -- timers ---------------------------------------------------------------------------
@@ -361,7 +372,10 @@ class ReferenceHTTP2Connection(ReadingConnection):
         self._timers.set(Timer.PONG, now + self.config.timeouts.pong)
 
     def _close_timed_out(self, now: float) -> None:
-        self._finish_drain()
+        if not self._is_parting:
+            self._finish_drain()
+            self._is_parting = not self._streams
+        self._pings.pop(PARTING_PING, None)
 
     TIMEOUTS: ClassVar[dict[Timer, Callable[[ReferenceHTTP2Connection, float], None]]] = {
         Timer.SETTINGS: _settings_timed_out,

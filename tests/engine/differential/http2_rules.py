@@ -54,22 +54,6 @@ def ignored_altsvc(case: Case) -> bool:
     return case.native.same_as(again.native) and again.is_settled
 
 
-def read_after_goaway(case: Case) -> bool:
-    """Native read on when a client had said GOAWAY and was idle, and found errors; no more."""
-    stopped = case.reference_places.trace.stopped
-    is_goaway = any(
-        frame.kind == FrameType.GOAWAY for frame in whole_frames(case.octets[: stopped or 0])
-    )
-    expected = deepcopy(case.reference)
-    expected.failed = True
-    return (
-        case.octets.startswith(PREFACE)
-        and is_goaway
-        and not case.reference.failed
-        and case.native.same_as(expected)
-    )
-
-
 def ending_at(evidence: Callable[[Piece, Case], bool]) -> Callable[[Case], bool]:
     """Native ended the connection at a frame that shows ``evidence``; the reference went on."""
 
@@ -280,14 +264,6 @@ HTTP2_RULES = (
         " SETTINGS_NO_RFC7540_PRIORITIES is 0 or 1 and stays.  Native ends the connection"
         " otherwise; h2 does not check.",
         ending_at(wrong_settings),
-    ),
-    Rule(
-        "goaway-of-an-idle-client",
-        "RFC 9113 section 6.8",
-        "A client that has sent GOAWAY opens no more streams.  Native lets one that is idle"
-        " close first, for `Timeouts.close`, and refuses what else it sends; the reference"
-        " closes.",
-        read_after_goaway,
     ),
     Rule(
         "malformed-is-a-stream-error",

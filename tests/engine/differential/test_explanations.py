@@ -140,8 +140,6 @@ HTTP2_SAMPLES = [
     of_client("behind-the-end", ask(1, end=False), frames.rst_stream(1, 8), frames.data(1, b"")),
     of_client("settings-values", ask(1), frames.settings({8: 1}), frames.settings({8: 0}), ask(3)),
     of_client("settings-values", ask(1), frames.settings({9: 2}), ask(3)),
-    of_client("goaway-of-an-idle-client", ask(1), frames.goaway(0), ask(3)),
-    of_client("goaway-of-an-idle-client", ask(1), frames.goaway(0), frames.ping(b"short")),
     of_client("malformed-is-a-stream-error", ask(1), ask(3, ("Upper", "x")), ask(5)),
     of_client(
         "malformed-is-a-stream-error",

@@ -200,6 +200,7 @@ def test_t18_streams_after_goaway_are_refused_and_the_end_is_bounded() -> None:
     assert_stream_error(peer, 3, ErrorCode.REFUSED_STREAM)
     assert kinds(peer.events()) == [StreamReset]
     peer.endpoint.send(Response(1, 200), EndOfMessage(1))
+    peer.wait(10.1)  # nor is the PING behind the last stream
     assert peer.endpoint.events[-1] == ConnectionClosed(CloseReason.LOCAL)
 
 

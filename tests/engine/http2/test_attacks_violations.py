@@ -22,7 +22,7 @@ from plait_engine import (
     StreamReset,
     Timeouts,
 )
-from plait_engine.http2.core import GOAWAY_PING
+from plait_engine.http2.core import FAREWELL_PING
 from plait_engine.testing import Fragmenter
 from plait_engine.testing import frames as wire
 from plait_engine.testing.frames import Flag, Frame, FrameType
@@ -221,7 +221,7 @@ def test_t45_a_client_runs_out_of_ids() -> None:
     for stream in (2**31 - 3, 2**31 - 1):  # what is open goes on
         peer.say(wire.headers(stream, OK, end_stream=True))
     assert kinds(peer.events()) == [Response, EndOfMessage] * 2
-    peer.say(wire.ping(GOAWAY_PING, ack=True))
+    peer.say(wire.ping(FAREWELL_PING, ack=True))
     assert kinds(peer.events()) == [ConnectionClosed]
 
 

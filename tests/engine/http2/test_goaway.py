@@ -20,7 +20,7 @@ from plait_engine import (
     Role,
     StreamReset,
 )
-from plait_engine.http2.core import GOAWAY_PING
+from plait_engine.http2.core import FAREWELL_PING, GOAWAY_PING
 from plait_engine.testing import frames as wire
 from plait_engine.testing.frames import FrameType
 from tests.engine.http2.peers import (
@@ -47,6 +47,11 @@ def goaways(peer: Peer) -> list[tuple[int, int]]:
 
 def respond(peer: Peer, stream: int) -> None:
     peer.endpoint.send(Response(stream, 200), EndOfMessage(stream))
+
+
+def pings(peer: Peer) -> list[bytes]:
+    """Return the payload of each PING since the last call."""
+    return [frame.payload for frame in of_type(peer.hear(), FrameType.PING)]
 
 
 def test_a_server_lets_an_idle_client_close_first(server: Peer) -> None:
@@ -80,8 +85,13 @@ def test_a_server_goes_away_in_two_phases(server: Peer) -> None:
     server.say(wire.headers(5, GET, end_stream=True))
     assert_stream_error(server, 5, ErrorCode.REFUSED_STREAM)
     respond(server, 1)
-    assert not server.endpoint.is_closed
+    assert pings(server) == []
     respond(server, 3)
+    # The client may still have much to read, and say things that a closed socket resets.
+    assert pings(server) == [FAREWELL_PING]
+    server.say(wire.window_update(0, 1000))
+    assert not server.connection.wants_close
+    server.say(wire.ping(FAREWELL_PING, ack=True))
     assert server.endpoint.events[-1] == ConnectionClosed(CloseReason.LOCAL)
     assert server.connection.wants_close is CloseAction.CLOSE
     requests = server.endpoint.recorder.of_type(Request)
@@ -93,8 +103,42 @@ def test_an_idle_server_waits_for_what_is_under_way(server: Peer) -> None:
     assert goaways(server) == [(LAST, 0)]
     assert not server.endpoint.is_closed
     server.say(wire.ping(GOAWAY_PING, ack=True))
-    assert goaways(server) == [(0, 0)]
+    heard = server.hear()
+    assert [frame.type for frame in heard] == [FrameType.GOAWAY, FrameType.PING]
+    assert not server.endpoint.is_closed
+    server.say(wire.ping(FAREWELL_PING, ack=True))
     assert server.endpoint.is_closed
+
+
+def test_an_answer_to_the_first_ping_is_none_to_the_last(server: Peer) -> None:
+    server.say(wire.headers(1, GET, end_stream=True))
+    server.endpoint.close()
+    server.wait(server.connection.config.timeouts.close)
+    respond(server, 1)
+    server.say(wire.ping(GOAWAY_PING, ack=True))
+    assert not server.endpoint.is_closed
+    server.say(wire.ping(FAREWELL_PING, ack=True))
+    assert server.endpoint.is_closed
+
+
+def test_a_client_that_answers_no_ping_is_left(server: Peer) -> None:
+    server.say(wire.headers(1, GET, end_stream=True))
+    server.endpoint.close()
+    server.say(wire.ping(GOAWAY_PING, ack=True))
+    respond(server, 1)
+    assert not server.endpoint.is_closed
+    server.wait(server.connection.config.timeouts.close)
+    assert server.endpoint.events[-1] == ConnectionClosed(CloseReason.LOCAL)
+    assert server.connection.wants_close is CloseAction.CLOSE
+
+
+def test_a_client_that_closes_needs_no_ping(server: Peer) -> None:
+    server.say(wire.headers(1, GET, end_stream=True))
+    server.endpoint.close()
+    server.say(wire.ping(GOAWAY_PING, ack=True))
+    respond(server, 1)
+    server.endpoint.receive_eof()
+    assert server.endpoint.events[-1] == ConnectionClosed(CloseReason.LOCAL)
 
 
 def test_closing_again_says_nothing_new(server: Peer) -> None:
@@ -114,11 +158,11 @@ def test_a_client_finishes_and_goes(client: Peer) -> None:
     client.say(wire.headers(1, OK, end_stream=True))
     assert kinds(client.events()) == [Response, EndOfMessage]
     # What the server says before it answers this PING is read, and answered.
-    assert [frame.payload for frame in of_type(client.hear(), FrameType.PING)] == [GOAWAY_PING]
+    assert pings(client) == [FAREWELL_PING]
     client.say(wire.ping(b"not dead"))
     assert [frame.payload for frame in client.hear()] == [b"not dead"]
     assert not client.connection.wants_close
-    client.say(wire.ping(GOAWAY_PING, ack=True))
+    client.say(wire.ping(FAREWELL_PING, ack=True))
     assert client.events() == [ConnectionClosed(CloseReason.LOCAL)]
     assert client.connection.wants_close is CloseAction.CLOSE
 
@@ -171,8 +215,20 @@ def test_a_client_says_goodbye(server: Peer) -> None:
     server.say(wire.headers(3, GET, end_stream=True))  # it may still ask
     respond(server, 1)
     respond(server, 3)
-    assert server.endpoint.events[-1] == ConnectionClosed(CloseReason.PEER)
     assert goaways(server) == [(3, 0)]
+    server.endpoint.close()
+    assert server.hear() == []  # All is said.
+    assert not server.connection.wants_close
+    server.endpoint.receive_eof()
+    assert server.endpoint.events[-1] == ConnectionClosed(CloseReason.LOCAL)
+
+
+def test_a_client_that_says_goodbye_and_stays(server: Peer) -> None:
+    server.say(wire.headers(1, GET, end_stream=True), wire.goaway(0))
+    respond(server, 1)
+    server.wait(server.connection.config.timeouts.close)
+    assert server.endpoint.events[-1] == ConnectionClosed(CloseReason.PEER)
+    assert server.connection.wants_close is CloseAction.CLOSE
 
 
 # -- the transport ------------------------------------------------------------------------
