@@ -16,7 +16,8 @@ from plait import web
 from plait.client_exceptions import ClientConnectionResetError
 from plait.web_runner import offer_protocols
 from plait_engine import Config, ErrorCode, Limits, Timeouts
-from plait_engine.testing import counting_random
+from plait_engine.engines import EngineName
+from plait_engine.testing import counting_random, frames
 from tests.adapters.web_peer import Setup, app_of
 from tests.conftest import Authority
 
@@ -478,6 +479,35 @@ async def test_sites() -> None:
         await runner.cleanup()
     with pytest.raises(TypeError, match=r"web\.Application"):
         web.AppRunner(object())  # type: ignore[arg-type]  # that is the point
+
+
+@pytest.mark.parametrize("engine", ["native", "reference"])
+async def test_the_last_answer_reaches_a_client_that_is_still_talking(engine: EngineName) -> None:
+    """A server that closes too early resets the connection, and with it what was not read."""
+    size = 600_000
+    gate = Gate()
+
+    async def handler(request: web.Request) -> web.Response:
+        await gate(request)
+        return web.Response(body=bytes(size))
+
+    wide = Limits(stream_window=2 * size, connection_window=2 * size)
+    async with Setup("h2", engine).serve(app_of(handler)) as site:
+        client = await site.connect(Config(limits=wide, random=counting_random))
+        answer = client.request()
+        await gate.began.acquire()
+        (connection,) = site.server.connections
+        client.close()
+        await until(lambda: connection.is_closing)
+        assert client.transport is not None
+        client.transport.pause_reading()
+        gate.go.set()
+        await until(lambda: not connection.exchanges)
+        for _ in range(10):
+            client.transport.write(frames.ping(b"any news"))
+            await asyncio.sleep(0)
+        client.transport.resume_reading()
+        assert len((await answer.complete()).body) == size
 
 
 # -- slow and silent clients ------------------------------------------------------------------------------
