@@ -27,14 +27,16 @@ def octets(size: int, salt: int) -> bytes:
 
 
 class Service:
-    """The server's application, and what it counts."""
+    """The handlers, and what they count."""
 
     def __init__(self) -> None:
         self.running = 0
         self.received: Counter[str] = Counter()
         """How often each request that must not be repeated came."""
-        self.app = web.Application(middlewares=[self._count], client_max_size=0)
-        self.app.add_routes(
+
+    def make_app(self) -> web.Application:
+        app = web.Application(middlewares=[self._count], client_max_size=0)
+        app.add_routes(
             [
                 web.get("/octets", self.octets),
                 web.get("/endless", self.endless),
@@ -48,6 +50,7 @@ class Service:
                 web.get("/websocket", self.websocket),
             ]
         )
+        return app
 
     @web.middleware
     async def _count(self, request: web.Request, handler: Any) -> web.StreamResponse:
