@@ -221,7 +221,16 @@ class WebSocketBase(Generic[DecodeText]):
         return self
 
     def __anext__(self) -> Coroutine[Any, Any, WSMessage | WSMessageTextBytes]:
+        if type(self).receive is not WebSocketBase.receive:
+            return self._next_by_receive()
         return self._receive(None, True)
+
+    async def _next_by_receive(self) -> WSMessage | WSMessageTextBytes:
+        """Iterate by the ``receive`` of a subclass, which may change what comes."""
+        message = await self.receive()
+        if message.type in _ENDS:
+            raise StopAsyncIteration
+        return message
 
     async def _receive(
         self, timeout: float | None, iterating: bool

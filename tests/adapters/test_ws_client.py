@@ -375,3 +375,33 @@ async def test_messages_that_nobody_takes_use_up_no_http2_window() -> None:
                 await websocket.close()
     finally:
         await runner.cleanup()
+
+
+async def test_iteration_goes_by_the_receive_of_a_subclass() -> None:
+    class Numbered(plait.ClientWebSocketResponse[Any]):
+        count = 0
+
+        async def receive(self, timeout: float | None = None) -> Any:
+            message = await super().receive(timeout)
+            if message.type is WSMsgType.TEXT:
+                self.count += 1
+                return message._replace(extra=str(self.count))
+            return message
+
+    async def serve(request: web.Request) -> web.WebSocketResponse[Any]:
+        ws = web.WebSocketResponse[Any]()
+        await ws.prepare(request)
+        for text in ("a", "b"):
+            await ws.send_str(text)
+        await ws.close()
+        return ws
+
+    app = web.Application()
+    app.router.add_get("/", serve)
+    async with (
+        serve_app(app) as url,
+        plait.ClientSession(ws_response_class=Numbered) as session,
+        session.ws_connect(url) as ws,
+    ):
+        seen = [(message.data, message.extra) async for message in ws]
+    assert seen == [("a", "1"), ("b", "2")]
