@@ -320,7 +320,7 @@ class End(asyncio.Transport):
             octets = bytes(self._received[:size])
             del self._received[:size]
             if isinstance(protocol, asyncio.BufferedProtocol):
-                buffer = protocol.get_buffer(size)
+                buffer = memoryview(protocol.get_buffer(size))
                 buffer[:size] = octets
                 protocol.buffer_updated(size)
             else:

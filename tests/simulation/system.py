@@ -109,8 +109,8 @@ class Service:
     async def refuse(self, request: web.Request) -> web.Response:
         raise web.HTTPRequestEntityTooLarge(10, 20)
 
-    async def websocket(self, request: web.Request) -> web.WebSocketResponse:
-        ws = web.WebSocketResponse(heartbeat=20.0)
+    async def websocket(self, request: web.Request) -> web.WebSocketResponse[Any]:
+        ws = web.WebSocketResponse[Any](heartbeat=20.0)
         await ws.prepare(request)
         async for message in ws:
             if message.type is plait.WSMsgType.BINARY:

@@ -106,6 +106,7 @@ class Simulation:
             while not self._over.is_set():
                 runner = web.AppRunner(self.service.make_app(), **self._server_options)
                 await runner.setup()
+                assert runner.server is not None
                 self.network.listen(runner.server)
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(
