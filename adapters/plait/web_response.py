@@ -37,7 +37,7 @@ from plait_engine import Data, EndOfMessage, Headers
 from plait_engine import Response as Head
 from plait_engine.events import Sendable
 
-from . import hdrs
+from . import hdrs, payload
 from .helpers import (
     rfc822_formatted_time,
     sentinel,
@@ -411,7 +411,8 @@ class Response(StreamResponse):
 
     @property
     def body(self) -> bytes | None:
-        """The body.  Raises ValueError for what is no octets."""
+        """The body: octets.  Raises NotImplementedError for what a client could send as a
+        body, ValueError for all else."""
         return self._body
 
     @body.setter
@@ -421,7 +422,11 @@ class Response(StreamResponse):
         elif isinstance(body, bytes | bytearray | memoryview):
             self._body = bytes(body)
         else:
-            raise ValueError(f"Unsupported body type {type(body)!r}")
+            try:
+                payload.PAYLOAD_REGISTRY.get(body)
+            except payload.LookupError:
+                raise ValueError(f"Unsupported body type {type(body)!r}") from None
+            raise NotImplementedError(f"only octets are supported as a body, not {type(body)!r}")
 
     @property
     def text(self) -> str | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import io
 import zlib
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
@@ -14,6 +15,7 @@ import pytest
 from plait import web
 from plait.helpers import ETag
 from plait.http import SERVER_SOFTWARE
+from plait.payload import BytesPayload
 from plait_engine import LocalProtocolError
 from tests.adapters.web_peer import Answer, Setup, app_of
 
@@ -213,6 +215,14 @@ async def test_head_alone_tells_no_length(setup: Setup) -> None:
             answer = await client.fetch("HEAD", target)
             assert (answer.status, answer.body) == (200, b"")
             assert answer.header("content-length") is None
+
+
+def test_bodies_that_are_no_octets() -> None:
+    for body in ("text", io.BytesIO(b"file"), BytesPayload(b"x")):
+        with pytest.raises(NotImplementedError, match="octets"):
+            web.Response(body=body)
+    with pytest.raises(ValueError, match="Unsupported"):
+        web.Response(body=7)
 
 
 def test_what_a_response_says_of_itself() -> None:
