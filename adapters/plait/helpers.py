@@ -338,6 +338,7 @@ def should_remove_content_length(method: str, code: int) -> bool:
 # -- mappings and keys ----------------------------------------------------------------
 
 
+@functools.total_ordering
 class BaseKey(Generic[_T]):
     """A key that says of what type its value is; each one is unique."""
 

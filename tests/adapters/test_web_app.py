@@ -649,6 +649,12 @@ async def test_on_response_prepare_that_fails(setup: Setup) -> None:
 # -- state -----------------------------------------------------------------------------------------------------
 
 
+def test_keys_have_an_order() -> None:
+    """By name, and ahead of strings."""
+    b, c = web.AppKey("b", int), web.AppKey("c", int)
+    assert sorted(["d", c, "a", b]) == [b, c, "a", "d"]  # type: ignore[type-var]  # that is the point
+
+
 def test_an_application_is_a_mapping() -> None:
     app = web.Application()
     key = web.AppKey("key", int)
