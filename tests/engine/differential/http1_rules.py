@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Callable, Iterable
 from copy import deepcopy
@@ -96,13 +97,18 @@ def trailer_section(body: bytes) -> bytes:
 
 
 def repeated_singleton(found: Refused) -> bool:
-    """A whole head has a field that is no list twice, or a list of lengths."""
-    names = [name for name, _ in field_lines(found.head)]
+    """A whole section has a field that is no list twice, or a list of lengths."""
+    section = found.head or trailer_section(found.body)
+    names = [name for name, _ in field_lines(section)]
     repeated = [name for name in names if names.count(name) > 1]
-    return found.head.endswith(b"\r\n\r\n") and (
+    return section.endswith(b"\r\n\r\n") and (
         any(name.decode("latin-1") in SINGLETON_FIELDS for name in repeated)
-        or any(b"," in value for value in values_of(found.head, b"content-length"))
+        or any(b"," in value for value in values_of(section, b"content-length"))
     )
+
+
+def repeated_trailer(found: Refused) -> bool:
+    return not found.head and repeated_singleton(found)
 
 
 def size_line(body: bytes) -> bytes:
@@ -162,13 +168,29 @@ def asks_to_keep_http10(message: Message) -> bool:
 
 
 def other_status(case: Case) -> bool:
-    """Both refused a broken Transfer-Encoding, native with 400, the reference with 501."""
+    """Both refused, native with 400, the reference with 501 for the Transfer-Encoding.
+
+    That is broken, or not all that is wrong: with a good one both say 400.
+    """
     found = refused(case)
     if found is None or (case.native.refused, case.reference.refused) != (400, 501):
         return False
     same_status = deepcopy(case.reference)
     same_status.refused = 400
-    return case.native.same_as(same_status) and broken_coding(found.head)
+    section = found.head or trailer_section(found.body)
+    return case.native.same_as(same_status) and (
+        broken_coding(section) or has_another_fault(case, section)
+    )
+
+
+def has_another_fault(case: Case, head: bytes) -> bool:
+    stopped = case.native_places.trace.stopped
+    if not values_of(head, b"transfer-encoding"):
+        return False
+    good = re.sub(rb"(?i)(?<=\ntransfer-encoding:)[^\r\n]*", b"chunked", head)
+    start = len(case.octets[:stopped]) - len(head)
+    again = case.again(case.octets[:start] + good)
+    return again.native.refused == again.reference.refused == 400 and again.is_settled
 
 
 def broken_coding(head: bytes) -> bool:
@@ -183,6 +205,81 @@ def broken_coding(head: bytes) -> bool:
         or bool(values_of(head, b"content-length"))
         or b"HTTP/1.0" in head.partition(b"\n")[0]
     )
+
+
+def spaced_extension(case: Case) -> bool:
+    """The reference refused white space in front of a semicolon in a chunk's size line."""
+    stopped = case.reference_places.trace.stopped
+    before = case.octets[:stopped]
+    line = re.search(rb"(?<=\n)([0-9A-Fa-f]+)[ \t]+(;[^\n]*\n)\Z", before)
+    if not case.reference.failed or line is None:
+        return False
+    again = case.again(before[: line.start()] + line[1] + line[2] + case.octets[len(before) :])
+    return case.native.same_as(again.native) and again.is_settled
+
+
+def coding_in_trailers(case: Case) -> bool:
+    """The reference refused a Transfer-Encoding in a trailer section, which native dropped."""
+    before = case.octets[: case.reference_places.trace.stopped]
+    begun = [place for place in case.native_places.trace.begun.values() if place < len(before)]
+    section = trailer_section(before[max(begun, default=0) :])
+    if not (case.reference.failed and values_of(section, b"transfer-encoding")):
+        return False
+    kept = re.sub(rb"(?i)\ntransfer-encoding:[^\n]*(?=\n)", b"", section)
+    again = case.again(before[: len(before) - len(section)] + kept + case.octets[len(before) :])
+    return case.native.same_as(again.native) and again.is_settled
+
+
+# -- heads that one of the two reads in another way ---------------------------------------------
+
+
+def heads(case: Case) -> list[tuple[int, int]]:
+    """Return where the heads begin and end of which native told, and interim ones."""
+    trace = case.native_places.trace
+    found: list[tuple[int, int]] = []
+    for begun in trace.begun.values():
+        start = max([end for end in trace.ended.values() if end < begun], default=0)
+        ends = [match.end() for match in re.finditer(rb"\n\r?\n", case.octets[start:begun])]
+        found += itertools.pairwise([start, *(start + end for end in ends)])
+    return found
+
+
+def edited(case: Case, edit: Callable[[bytes], bytes], *names: str) -> bool:
+    """Native saw what it would have seen with its heads edited, but for some fields."""
+    parts, last = [], 0
+    for start, end in heads(case):
+        parts += [case.octets[last:start], edit(case.octets[start:end])]
+        last = end
+    octets = b"".join([*parts, case.octets[last:]])
+    if octets == case.octets:
+        return False
+    again = case.again(octets)
+    return without(names, case.native).same_as(without(names, again.native)) and again.is_settled
+
+
+def plain_coding(head: bytes) -> bytes:
+    """Write the codings in lower case, without empty members of the list."""
+
+    def written(match: re.Match[bytes]) -> bytes:
+        codings = [coding.strip(b" \t") for coding in match[2].split(b",")]
+        return match[1] + b" " + b", ".join(coding.lower() for coding in codings if coding)
+
+    return re.sub(rb"(?i)(\ntransfer-encoding:)([^\r\n]*)", written, head)
+
+
+def one_length(head: bytes) -> bytes:
+    """Write equal lengths once."""
+    values = b",".join(values_of(head, b"content-length")).split(b",")
+    if len(values) < 2 or len({value.strip(b" \t") for value in values}) > 1:
+        return head
+    rest = re.sub(rb"(?i)\ncontent-length:[^\n]*(?=\n)", b"", head)
+    return rest.replace(b"\n", b"\nContent-Length: " + values[0].strip(b" \t") + b"\r\n", 1)
+
+
+def closing_if_suspect(head: bytes) -> bytes:
+    """Close the connection where there is a Content-Length beside a Transfer-Encoding."""
+    fields = [values_of(head, name) for name in (b"content-length", b"transfer-encoding")]
+    return head.replace(b"\n", b"\nConnection: close\r\n", 1) if all(fields) else head
 
 
 def filtered_trailers(case: Case) -> bool:
@@ -207,6 +304,29 @@ BODY_RULES = (
         "A size must not overflow.  Native takes 16 hexadecimal digits below 2**63 and 18"
         " decimal ones, h11 20 of each.",
         refusing(large_size),
+    ),
+)
+
+SHARED_RULES = (
+    Rule(
+        "chunk-extension-space",
+        "RFC 9112 section 7.1.1",
+        "White space may stand in front of a chunk extension's semicolon.  h11 takes none.",
+        spaced_extension,
+    ),
+    Rule(
+        "coding-in-trailers",
+        "RFC 9110 section 6.5.1",
+        "A Transfer-Encoding in a trailer section means nothing and is dropped by native; h11"
+        " refuses it.",
+        coding_in_trailers,
+    ),
+    Rule(
+        "coding-spelling",
+        "RFC 9112 section 7, RFC 9110 section 5.6.1",
+        "Names of codings have no case, and empty members of a list are ignored.  h11 tells them"
+        " in lower case and takes no list.",
+        lambda case: edited(case, plain_coding, "transfer-encoding"),
     ),
 )
 
@@ -255,6 +375,7 @@ REQUEST_RULES = (
         refusing(leading_zero),
     ),
     *BODY_RULES,
+    *SHARED_RULES,
     TRAILER_FIELDS,
     Rule(
         "http10-keep-alive",
@@ -266,7 +387,7 @@ REQUEST_RULES = (
         "refusal-status",
         "RFC 9112 section 6.1",
         "Both refuse, with another status: h11 says 501 for every Transfer-Encoding that it"
-        " does not take, native 400 for those that are broken.",
+        " does not take, native 400 for those that are broken and where more is wrong.",
         other_status,
     ),
 )
@@ -290,23 +411,28 @@ def reused_http10(case: Case) -> bool:
     return not case.reference.failed and case.native.same_as(expected)
 
 
-def unfolded(case: Case) -> bool:
-    """Native saw what it would have seen with a space in the place of each fold in the heads."""
-    trace = case.native_places.trace
-    end = trace.begun.get(1, trace.stopped)
-    heads, behind = case.octets[:end], case.octets[len(case.octets[:end]) :]
-    repaired = re.sub(rb"[ \t]*\r?\n[ \t]+", b" ", heads)
-    if repaired == heads:
-        return False
-    again = case.again(repaired + behind)
-    return case.native.same_as(again.native) and again.is_settled
+def unfold(head: bytes) -> bytes:
+    """Replace each fold by a space."""
+    return re.sub(rb"[ \t]*\r?\n[ \t]+", b" ", head)
+
+
+def _has_no_body(case: Case, head: bytes) -> bool:
+    """Framing says nothing about this one (RFC 9112 section 6.3, items 1 and 2)."""
+    answer = case.native.messages.get(1)
+    is_bodiless = answer is not None and answer.end == "complete" and not answer.content
+    return is_bodiless or re.match(rb"[^ ]* 1", head) is not None or _is_tunnel(answer)
+
+
+def _is_tunnel(answer: Message | None) -> bool:
+    return answer is not None and answer.head == ("accept",)
 
 
 FRAMING_FIELDS = ("transfer-encoding", "content-length", "connection")
 
 
 def unknown_coding(case: Case) -> bool:
-    """The reference refused a head for its codings, of which the last is not chunked.
+    """The reference refused a head for its codings, of which the last is not chunked, or which
+    do not matter.
 
     Native took it as if it had neither codings nor a length; the connection is not used again
     where there was a length, too, or in HTTP/1.0 (RFC 9112 section 6.1).
@@ -317,7 +443,9 @@ def unknown_coding(case: Case) -> bool:
     head = _last_head(case.octets[:stopped])
     codings = b",".join(values_of(head, b"transfer-encoding")).split(b",")
     codings = [coding.strip(b" \t").lower() for coding in codings if coding.strip(b" \t")]
-    if not values_of(head, b"transfer-encoding") or codings[-1:] == [b"chunked"]:
+    if not values_of(head, b"transfer-encoding"):
+        return False
+    if codings[-1:] == [b"chunked"] and not _has_no_body(case, head):
         return False
     lines = re.sub(rb"(?i)\n(?:transfer-encoding|content-length):[^\n]*(?=\n)", b"", head)
     if values_of(head, b"content-length") or head.startswith(b"HTTP/1.0"):
@@ -359,7 +487,7 @@ RESPONSE_RULES = (
         "RFC 9112 section 5.2",
         "A client replaces a fold, with the white space around it, by spaces.  h11 keeps the"
         " white space in front of the line end.",
-        unfolded,
+        lambda case: edited(case, unfold),
     ),
     Rule(
         "trailer-lines",
@@ -370,12 +498,35 @@ RESPONSE_RULES = (
         refusing(in_trailers),
     ),
     *BODY_RULES,
+    *SHARED_RULES,
     TRAILER_FIELDS,
+    Rule(
+        "repeated-trailer",
+        "RFC 9110 section 5.3",
+        "A field that is no list must not have two lines.  Native refuses that in a trailer"
+        " section, in both roles; h11 takes it.",
+        refusing(repeated_trailer),
+    ),
+    Rule(
+        "equal-lengths",
+        "RFC 9112 section 6.3, item 5",
+        "A client takes a Content-Length that says the same more than once.  h11 tells it once,"
+        " native as it came.",
+        lambda case: edited(case, one_length, "content-length"),
+    ),
     Rule(
         "unknown-coding",
         "RFC 9112 section 6.3, item 4",
-        "A response whose last transfer coding is not chunked ends with the connection.  h11"
-        " refuses every coding but chunked.",
+        "A response whose last transfer coding is not chunked ends with the connection; one that"
+        " has no body ends with its head, whatever it says.  h11 refuses every coding but"
+        " chunked.",
         unknown_coding,
+    ),
+    Rule(
+        "suspect-framing",
+        "RFC 9112 section 6.3, item 3",
+        "A response with Transfer-Encoding and Content-Length may be an attack, so native does"
+        " not use its connection again, even if it has no body; h11 does.",
+        lambda case: edited(case, closing_if_suspect, "connection"),
     ),
 )
