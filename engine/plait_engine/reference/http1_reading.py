@@ -174,7 +174,8 @@ class ReadingConnection(ReferenceConnection):
         read_reason(event)  # for its checks: nobody reads the phrase of a 1xx
         headers = to_text(event.headers.raw_items())
         if event.status_code == 101:
-            if not has_token(headers, "upgrade", exchange.protocol or ""):
+            offered = has_token(headers, "connection", "upgrade")  # RFC 9110 section 7.8
+            if not offered or not has_token(headers, "upgrade", exchange.protocol or ""):
                 raise RemoteProtocolError("101 to a protocol that was not asked for")
             self._open_tunnel(headers, now)
             return
