@@ -31,14 +31,13 @@ class ThreadedResolver(AbstractResolver):
         )
         results: list[ResolveResult] = []
         for its_family, _, proto, _, address in infos:
-            ip, its_port = str(address[0]), int(address[1])
-            if its_family is socket.AF_INET6:
-                if len(address) < 3:
-                    continue  # Python without IPv6 gives raw octets here.
-                if address[3]:
-                    # A link-local address: only getnameinfo writes its zone.
-                    ip, service = await self._loop.getnameinfo(address, _NUMERIC)
-                    its_port = int(service)
+            if isinstance(address[1], bytes):
+                continue  # Of IPv6, a Python without it has raw octets only.
+            ip, its_port = str(address[0]), address[1]
+            if its_family is socket.AF_INET6 and len(address) == 4 and address[3]:
+                # A link-local address: only getnameinfo writes its zone.
+                ip, service = await self._loop.getnameinfo(address, _NUMERIC)
+                its_port = int(service)
             results.append(
                 ResolveResult(
                     hostname=host,

@@ -7,6 +7,7 @@ import hashlib
 import socket
 import ssl
 from pathlib import Path
+from typing import Any
 
 import pytest
 from yarl import URL
@@ -276,3 +277,17 @@ def test_a_session_may_be_made_before_its_loop_runs() -> None:
         loop.run_until_complete(session.close())
     finally:
         loop.close()
+
+
+async def test_addresses_that_python_cannot_read_are_left_out() -> None:
+    class Loop:
+        """What a Python without IPv6 gets from the operating system."""
+
+        async def getaddrinfo(self, *args: Any, **kwargs: Any) -> list[Any]:
+            return [
+                (socket.AF_INET6, socket.SOCK_STREAM, 6, "", (10, b"octets")),
+                (socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", 80)),
+            ]
+
+    resolver = plait.ThreadedResolver(Loop())  # type: ignore[arg-type]  # as much as is used
+    assert [found["host"] for found in await resolver.resolve("host")] == ["127.0.0.1"]
