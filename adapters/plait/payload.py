@@ -17,6 +17,7 @@ import asyncio
 import enum
 import io
 import json
+import math
 import mimetypes
 import os
 import warnings
@@ -215,8 +216,9 @@ class Payload(ABC):
         await self.write(_Limited(writer, content_length) if content_length is not None else writer)
 
     async def as_bytes(self, encoding: str = "utf-8", errors: str = "strict") -> bytes:
-        """Return the body as octets."""
-        return self.decode(encoding, errors).encode(encoding, errors)
+        """Return the body as octets; text in its own encoding, if it has one."""
+        own = self._encoding or encoding
+        return self.decode(own, errors).encode(own, errors)
 
     async def close(self) -> None:  # noqa: B027  # most have nothing to close
         """Let go of what the body is read from."""
@@ -406,14 +408,31 @@ class IOBasePayload(Payload):
         self._rewind()
         return self._read(-1).decode(encoding, errors)
 
+    async def _fetch(self, size: int) -> bytes:
+        """Return what ``_read`` does; a file may keep one waiting."""
+        return await asyncio.get_running_loop().run_in_executor(None, self._read, size)
+
     async def as_bytes(self, encoding: str = "utf-8", errors: str = "strict") -> bytes:
         self._rewind()
-        return await asyncio.get_running_loop().run_in_executor(None, self._read, -1)
+        return await self._fetch(-1)
 
     async def write(self, writer: AbstractStreamWriter) -> None:
-        loop = asyncio.get_running_loop()
+        await self.write_with_length(writer, None)
+
+    async def write_with_length(
+        self, writer: AbstractStreamWriter, content_length: int | None
+    ) -> None:
+        """Write at most ``content_length`` octets of the file, and read no more than that."""
+        left = math.inf if content_length is None else content_length
         self._rewind()
-        while chunk := await loop.run_in_executor(None, self._read, READ_SIZE):
+        while left > 0:
+            size = READ_SIZE if left > READ_SIZE else int(left)
+            chunk = await self._fetch(size)
+            if not chunk:
+                return
+            # Text is read by characters, of which each may be several octets.
+            chunk = chunk[: int(left)] if len(chunk) > left else chunk
+            left -= len(chunk)
             await writer.write(chunk)
 
     async def close(self) -> None:
@@ -465,14 +484,8 @@ class BytesIOPayload(IOBasePayload):
         """The octets from where it stood."""
         return self._value.getbuffer().nbytes - (self._start or 0)
 
-    async def write(self, writer: AbstractStreamWriter) -> None:
-        self._rewind()
-        while chunk := self._value.read(READ_SIZE):
-            await writer.write(chunk)
-
-    async def as_bytes(self, encoding: str = "utf-8", errors: str = "strict") -> bytes:
-        self._rewind()
-        return self._value.read()
+    async def _fetch(self, size: int) -> bytes:
+        return self._value.read(size)
 
     async def close(self) -> None:
         """Nothing: the object may be used again."""

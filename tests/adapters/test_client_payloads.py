@@ -1,0 +1,101 @@
+"""Payloads as values: what they are as octets, and how much of them is read."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import plait
+from plait.abc import AbstractStreamWriter
+from plait.payload import READ_SIZE
+
+pytestmark = pytest.mark.anyio
+
+
+class Collector(AbstractStreamWriter):
+    """Keeps what is written."""
+
+    def __init__(self) -> None:
+        self.written = bytearray()
+
+    async def write(self, chunk: bytes | bytearray | memoryview) -> None:
+        self.written += chunk
+
+    async def write_eof(self, chunk: bytes = b"") -> None:
+        self.written += chunk
+
+    async def drain(self) -> None:
+        pass
+
+    def enable_compression(self, encoding: str = "deflate", strategy: int | None = None) -> None:
+        pass
+
+    def enable_chunking(self) -> None:
+        pass
+
+    async def write_headers(self, status_line: str, headers: Any) -> None:
+        pass
+
+
+class Text(plait.Payload):
+    """A payload of a program's own."""
+
+    def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:
+        return str(self._value)
+
+    async def write(self, writer: AbstractStreamWriter) -> None:
+        await writer.write(await self.as_bytes())
+
+
+async def test_text_in_its_own_encoding() -> None:
+    assert await Text("café").as_bytes() == "café".encode()
+    assert await Text("café").as_bytes("latin-1") == b"caf\xe9"
+    assert await Text("café", encoding="latin-1").as_bytes() == b"caf\xe9"
+
+
+class Endless(io.RawIOBase):
+    """A file without an end, which counts what is read."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.taken = 0
+
+    def read(self, size: int = -1) -> bytes:
+        assert size >= 0
+        self.taken += size
+        return bytes(size)
+
+
+@pytest.mark.parametrize("size", [0, 1, READ_SIZE, READ_SIZE + 1])
+async def test_no_more_of_a_file_is_read_than_is_to_be_written(size: int) -> None:
+    file, collector = Endless(), Collector()
+    await plait.get_payload(file).write_with_length(collector, size)
+    assert file.taken == len(collector.written) == size
+
+
+@pytest.mark.parametrize("size", [None, 0, 3, 100])
+async def test_a_part_of_anything(tmp_path: Path, size: int | None) -> None:
+    content = "äöü" * 3
+    path = tmp_path / "file"
+    path.write_text(content, encoding="utf-8")
+
+    async def pieces() -> Any:
+        yield content[:2].encode()
+        yield content[2:].encode()
+
+    with path.open("rb") as binary, path.open(encoding="utf-8") as text:
+        for value in (
+            content,
+            content.encode(),
+            io.BytesIO(content.encode()),
+            io.StringIO(content),
+            binary,
+            text,
+            pieces(),
+        ):
+            collector = Collector()
+            await plait.get_payload(value).write_with_length(collector, size)
+            assert collector.written == content.encode()[:size]
