@@ -28,6 +28,7 @@ from typing import TYPE_CHECKING, Final, Generic, Protocol, TypeVar
 from warnings import warn
 
 from .http_exceptions import LineTooLong
+from .log import internal_logger
 
 if TYPE_CHECKING:
     from .driver import Exchange
@@ -213,7 +214,7 @@ class StreamReader:
         _release(self._eof_waiter)
         callbacks, self._eof_callbacks = self._eof_callbacks, []
         for callback in callbacks:
-            callback()
+            _call(callback)
 
     def set_exception(self, exc: BaseException, exc_cause: BaseException | None = None) -> None:
         """The stream is broken: this and every later read raises ``exc``."""
@@ -291,9 +292,9 @@ class StreamReader:
         return self._eof and not self._size
 
     def on_eof(self, callback: Callable[[], None]) -> None:
-        """Call ``callback`` when the end is fed, or now if it was."""
+        """Call ``callback`` when the end is fed, or now if it was.  What it raises is logged."""
         if self._eof:
-            callback()
+            _call(callback)
         else:
             self._eof_callbacks.append(callback)
 
@@ -567,6 +568,14 @@ class EmptyStreamReader(StreamReader):
 
 EMPTY_PAYLOAD: Final[StreamReader] = EmptyStreamReader()
 """The one empty body; it holds no state of any message."""
+
+
+def _call(callback: Callable[[], None]) -> None:
+    """Call back; whoever feeds the stream cannot help it when that fails."""
+    try:
+        callback()
+    except Exception:
+        internal_logger.exception("Exception in eof callback")
 
 
 def _release(waiter: asyncio.Future[None] | None) -> None:

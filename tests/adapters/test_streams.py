@@ -189,6 +189,20 @@ async def test_a_read_that_is_cancelled_loses_nothing() -> None:
 # -- the end and errors ------------------------------------------------------------------------------
 
 
+async def test_a_callback_that_fails_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    def fail() -> None:
+        raise ValueError("no callback")
+
+    reader = StreamReader(None, 4, loop=asyncio.get_running_loop())
+    calls: list[int] = []
+    reader.on_eof(fail)
+    reader.on_eof(lambda: calls.append(1))
+    reader.feed_eof()
+    reader.on_eof(fail)
+    assert calls == [1]
+    assert caplog.text.count("ValueError: no callback") == 2
+
+
 async def test_the_end() -> None:
     reader, _ = make_reader()
     calls = []
