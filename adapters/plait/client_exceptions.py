@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+import warnings
 from typing import TYPE_CHECKING
 
 from multidict import MultiMapping
@@ -79,16 +80,33 @@ class ClientResponseError(ClientError):
         request_info: RequestInfo,
         history: tuple[ClientResponse, ...],
         *,
+        code: int | None = None,
         status: int | None = None,
         message: str = "",
         headers: MultiMapping[str] | None = None,
     ) -> None:
+        if code is not None:
+            if status is not None:
+                raise ValueError("code and status are the same: give status only")
+            warnings.warn("code is deprecated, use status", DeprecationWarning, stacklevel=2)
+            status = code
         self.request_info = request_info
         self.history = history
         self.status = 0 if status is None else status
         self.message = message
         self.headers = headers
         self.args = (request_info, history)
+
+    @property
+    def code(self) -> int:
+        """The status.  Deprecated."""
+        warnings.warn("code is deprecated, use status", DeprecationWarning, stacklevel=2)
+        return self.status
+
+    @code.setter
+    def code(self, value: int) -> None:
+        warnings.warn("code is deprecated, use status", DeprecationWarning, stacklevel=2)
+        self.status = value
 
     def __str__(self) -> str:
         url = None if self.request_info is None else str(self.request_info.real_url)
@@ -306,6 +324,7 @@ class ClientConnectorCertificateError(ClientSSLError, ssl.SSLCertVerificationErr
     """The server's certificate was not accepted."""
 
     def __init__(self, connection_key: ConnectionKey, certificate_error: Exception) -> None:
+        self._certificate_error = certificate_error
         if not isinstance(certificate_error, OSError):
             certificate_error = OSError(None, str(certificate_error))
         super().__init__(connection_key, certificate_error)
@@ -313,12 +332,13 @@ class ClientConnectorCertificateError(ClientSSLError, ssl.SSLCertVerificationErr
     @property
     def certificate_error(self) -> Exception:
         """What was wrong with the certificate."""
-        return self._os_error
+        return self._certificate_error
 
     def __str__(self) -> str:
+        error = self._certificate_error
         return (
             f"Cannot connect to host {self.host}:{self.port} ssl:{bool(self.ssl)}"
-            f" [{type(self._os_error).__name__}: {self._os_error}]"
+            f" [{type(error).__name__}: {error}]"
         )
 
 
