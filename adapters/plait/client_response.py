@@ -127,7 +127,8 @@ class ClientResponse(HeadersMixin):
 
     def __repr__(self) -> str:
         headers = None if self._head is None else self.headers
-        return f"<ClientResponse({self.url}) [{self.status} {self.reason}]>\n{headers}\n"
+        reason = self.reason and self.reason.encode("ascii", "backslashreplace").decode()
+        return f"<ClientResponse({self.url}) [{self.status} {reason}]>\n{headers}\n"
 
     def __del__(self, _warn: Any = warnings.warn) -> None:
         exchange = self._exchange
@@ -236,14 +237,13 @@ class ClientResponse(HeadersMixin):
 
     @property
     def links(self) -> MultiDictProxy[MultiDictProxy[str | URL]]:
-        """The Link fields (RFC 8288) by their ``rel``; ``url`` is absolute."""
+        """The Link fields (RFC 8288) by ``rel``, or else their target; ``url`` is absolute."""
         links: MultiDict[MultiDictProxy[str | URL]] = MultiDict()
         for target, parameters in _parse_links(", ".join(self.headers.getall("Link", []))):
             link: MultiDict[str | URL] = MultiDict(parameters)
-            link.setdefault("rel", target)
             with contextlib.suppress(ValueError):
                 link["url"] = self.url.join(URL(target))
-                links.add(str(link["rel"]), MultiDictProxy(link))
+                links.add(str(link.get("rel", target)), MultiDictProxy(link))
         return MultiDictProxy(links)
 
     def raise_for_status(self) -> None:

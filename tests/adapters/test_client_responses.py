@@ -105,7 +105,7 @@ async def test_the_parts_of_a_head(engine: EngineName) -> None:
         b"HTTP/1.1 206 Quite Good\r\nX-Two: 1\r\nx-two: 2\r\nX-Latin: \xe9\r\n"
         b"Content-Type: text/html; charset=ISO-8859-2\r\n"
         b"Set-Cookie: a=b; Path=/x; Secure\r\nSet-Cookie: weird name=1\r\n"
-        b'Link: </next?page=2>; rel="next"; title="a, b", <other>; rel=prev\r\n'
+        b'Link: </next?page=2>; rel="next"; title="a, b", <other>; rel=prev, <plain>\r\n'
         b"Content-Length: 1\r\n\r\n\xb1"
     )
     async with (
@@ -128,6 +128,7 @@ async def test_the_parts_of_a_head(engine: EngineName) -> None:
         assert response.links["next"]["url"] == URL(server.url + "next?page=2")
         assert response.links["next"]["title"] == "a, b"
         assert response.links["prev"]["url"] == URL(server.url + "dir/other")
+        assert dict(response.links["plain"]) == {"url": URL(server.url + "dir/plain")}
         assert response.url == URL(server.url + "dir/page")
         assert response.real_url == URL(server.url + "dir/page#part")
         assert response.method == "GET"
@@ -186,6 +187,17 @@ async def test_json_of_another_type() -> None:
             "Attempt to decode JSON with unexpected mimetype: text/plain; charset=utf-8"
         )
         assert await response.json(content_type=None) == 1
+
+
+async def test_a_reason_in_another_alphabet(engine: EngineName) -> None:
+    answer = "HTTP/1.1 200 Гут\r\nContent-Length: 0\r\n\r\n".encode()
+    async with (
+        raw_server(once(answer)) as server,
+        plait.ClientSession(engine=engine) as session,
+        session.get(server.url) as response,
+    ):
+        assert response.reason == "Гут"
+        assert repr(response).isascii()
 
 
 async def test_repr() -> None:
