@@ -372,7 +372,8 @@ class HTTP1Connection(Connection):
             self._buffer += data
             self._update_wants_read()
         elif read is Read.TUNNEL:
-            self._emit_data(data)
+            if data:
+                self._emit_data(data)
         elif read is Read.DISCARD:
             self._discard(len(data))
         elif data:

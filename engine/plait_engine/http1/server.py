@@ -194,6 +194,7 @@ class HTTP1Server(HTTP1Connection):
             self._read = Read.DISCARD
             self._deadline = NEVER
             self.state = ConnectionState.CLOSED
+            self.wants_read = False
         return True
 
     def _read_fields(self, octets: bytes) -> FieldFacts:

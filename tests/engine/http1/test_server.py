@@ -675,6 +675,10 @@ def test_an_accepted_upgrade_becomes_a_tunnel(chop: Fragmenter) -> None:
     )
     endpoint.receive(b" late" + GET)
     assert body_of(endpoint) == b"early late" + GET
+    count = len(endpoint.events)
+    endpoint.connection.receive_data(b"", endpoint.clock.now)
+    endpoint.drain()
+    assert len(endpoint.events) == count
     endpoint.send(Data(1, b"down"))
     assert endpoint.take_sent() == b"down"
     endpoint.send(EndOfMessage(1))
@@ -835,6 +839,7 @@ def test_the_http2_preface_is_handed_over(chop: Fragmenter) -> None:
     assert endpoint.events == [PriorKnowledge(PREFACE)]
     assert endpoint.take_sent() == b""
     assert endpoint.connection.wants_close is CloseAction.NONE
+    assert not endpoint.connection.wants_read
     assert endpoint.connection.next_timeout() is None
 
 
