@@ -252,7 +252,10 @@ class CookieJar(AbstractCookieJar):
     # -- files ------------------------------------------------------------------------------
 
     def save(self, file_path: PathLike) -> None:
-        """Write the cookies as JSON into a file that only its owner may read."""
+        """Write the cookies as JSON into a file.
+
+        A new one only its owner may read; whose file exists already has said who may.
+        """
         path = Path(file_path)
         text = json.dumps([asdict(cookie) for cookie in self._store], indent=2)
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)

@@ -102,6 +102,9 @@ def test_files_keep_everything(tmp_path: Path) -> None:
     loaded.update_cookies({"gone": "1"})
     loaded.load(path)
     assert list(loaded._store) == list(jar._store)
+    path.chmod(0o640)
+    jar.save(path)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o640
     assert loaded.host_only_cookies == frozenset({("www.example.org", "/", "a")})
 
 
