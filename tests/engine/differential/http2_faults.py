@@ -45,7 +45,11 @@ class Piece:
         if self.fields is None:
             return frames.Frame(self.kind, self.flags, self.stream_id, self.payload).encode()
         block = frames.header_block(self.fields)
-        return frames.headers(self.stream_id, block, end_stream=self.ends_stream)
+        flags = Flag.END_HEADERS | (self.flags & Flag.END_STREAM)
+        if self.depends_on is not None:
+            flags |= Flag.PRIORITY
+            block = self.depends_on.to_bytes(4, "big") + b"\x0f" + block
+        return frames.Frame(FrameType.HEADERS, flags, self.stream_id, block).encode()
 
 
 def pieces(octets: bytes) -> Iterator[Piece]:
