@@ -1,4 +1,4 @@
-"""The loggers of the server, and the access log.
+"""The access log.
 
 The format is a text with atoms such as ``%a``; it is compiled once, into the functions that
 its atoms need.
@@ -92,7 +92,8 @@ class AccessLogger(AbstractAccessLogger):
     duration in seconds, with fraction, in microseconds, ``%{X}i`` ``%{X}o`` ``%{X}e`` the
     request header, response header or environment variable X.
 
-    Raises ValueError for a format with another atom.
+    Another atom stays as it is written.  An error while a line is made is logged, too, and
+    goes no further.
     """
 
     LOG_FORMAT: ClassVar[str] = '%a %t "%r" %s %b "%{Referer}i" "%{User-Agent}i"'
@@ -125,7 +126,7 @@ class AccessLogger(AbstractAccessLogger):
 
     @classmethod
     def compile_format(cls, log_format: str) -> tuple[str, list[KeyMethod]]:
-        """Return a format for ``%``, and what makes its values.  Raises ValueError."""
+        """Return a format for ``%``, and what makes its values."""
         methods: list[KeyMethod] = []
 
         def replace(match: re.Match[str]) -> str:
@@ -142,13 +143,19 @@ class AccessLogger(AbstractAccessLogger):
             elif atom in _FORMATS:
                 methods.append(KeyMethod(cls.LOG_FORMAT_MAP[atom], _FORMATS[atom]))
             else:
-                raise ValueError(f"unknown atom %{atom} in the access log format")
+                return f"%%{atom}"
             return "%s"
 
         return cls.FORMAT_RE.sub(replace, log_format), methods
 
     def log(self, request: BaseRequest, response: StreamResponse, time: float) -> None:
         """Log one request; ``time`` is its duration in seconds."""
+        try:
+            self._log(request, response, time)
+        except Exception:
+            self.logger.exception("Error in logging")
+
+    def _log(self, request: BaseRequest, response: StreamResponse, time: float) -> None:
         values: list[str | int] = []
         extra: dict[str, object] = {}
         for key, method in self._methods:

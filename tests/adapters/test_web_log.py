@@ -72,10 +72,22 @@ async def test_refused_requests_are_logged(caplog: pytest.LogCaptureFixture) -> 
     assert '"UNKNOWN / HTTP/1.0" 400' in record.getMessage()
 
 
-@pytest.mark.parametrize("text", ["%x", "%{a b}i", "%{a}x"])
-def test_formats_with_unknown_atoms(text: str) -> None:
-    with pytest.raises(ValueError, match="unknown atom"):
-        web.AccessLogger(access_logger, text)
+async def test_unknown_atoms_stay_as_they_are(
+    setup: Setup, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Of formats that were written for other servers, say."""
+    text = "%h %l %x %{a b}i %{a}x 100% %"
+    (record,) = await records_of(setup, caplog, "/", access_log_format=f"%s {text}")
+    assert record.getMessage() == f"200 {text}"
+
+
+async def test_an_error_in_the_log_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, logger=access_logger.name)
+    request: Any = None  # The atom looks at neither.
+    web.AccessLogger(access_logger, "%D").log(request, request, float("nan"))
+    (record,) = caplog.records
+    assert (record.getMessage(), record.levelname) == ("Error in logging", "ERROR")
+    assert record.exc_info is not None
 
 
 async def test_no_log_costs_nothing(setup: Setup) -> None:
