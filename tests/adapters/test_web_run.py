@@ -75,6 +75,7 @@ async def chat(request):
     return socket
 
 async def say_goodbye(app):
+    print("stopping", flush=True)
     app[STOP].set()
     for socket in app[SOCKETS]:
         await socket.close(code=1001, message="bye")
@@ -103,7 +104,11 @@ def module(tmp_path: Path) -> Path:
 
 @contextmanager
 def running(
-    folder: Path, *command: str, end: signal.Signals = signal.SIGTERM, says: str = "[]"
+    folder: Path,
+    *command: str,
+    end: signal.Signals = signal.SIGTERM,
+    says: str = "[]",
+    status: int = 0,
 ) -> Iterator[subprocess.Popen[str]]:
     """Run a command until the block ends; the signal ``end`` must end it in good order."""
     path = os.pathsep.join([str(ROOT / "engine"), str(ROOT / "adapters")])
@@ -119,7 +124,7 @@ def running(
         yield process
         process.send_signal(end)
         output, errors = process.communicate(timeout=20)
-        assert (process.returncode, errors) == (0, "")
+        assert (process.returncode, errors) == (status, "")
         assert output == f"cleaned up {says}\n"
     finally:
         process.kill()
@@ -280,12 +285,14 @@ def test_a_startup_that_fails_shows_where() -> None:
 
 
 @contextmanager
-def running_busy(folder: Path, timeout: float) -> Iterator[tuple[subprocess.Popen[str], int]]:
+def running_busy(
+    folder: Path, timeout: float, status: int = 0
+) -> Iterator[tuple[subprocess.Popen[str], int]]:
     """Serve ``busy`` with a shutdown timeout; the process must end in good order."""
     port = free_port()
     options = f"host='127.0.0.1', port={port}, shutdown_timeout={timeout}"
     code = f"import busy; busy.web.run_app(busy.make(), {options})"
-    with running(folder, "-c", code) as process:
+    with running(folder, "-c", code, status=status) as process:
         read_banner(process)
         yield process, port
 
@@ -296,6 +303,7 @@ async def signal_busy(process: subprocess.Popen[str], number: signal.Signals, bu
     for _ in range(busy):
         assert await asyncio.to_thread(process.stdout.readline) == "busy\n"
     process.send_signal(number)
+    assert await asyncio.to_thread(process.stdout.readline) == "stopping\n"
 
 
 def open_session(http2: bool) -> plait.ClientSession:
@@ -342,4 +350,17 @@ async def test_a_signal_ends_what_takes_too_long(module: Path, http2: bool) -> N
             )
             await signal_busy(process, signal.SIGTERM, busy=5)
             assert [type(answer) for answer in await answers] == [plait.ServerDisconnectedError] * 5
+        await asyncio.to_thread(process.wait, 20)
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+async def test_a_second_signal_waits_for_nobody(module: Path, number: signal.Signals) -> None:
+    with running_busy(module, timeout=60, status=1) as (process, port):
+        async with open_session(http2=False) as session:
+            answer = asyncio.ensure_future(session.get(f"http://127.0.0.1:{port}/hang"))
+            await signal_busy(process, number, busy=1)
+            process.send_signal(number)
+            with pytest.raises(plait.ServerDisconnectedError):
+                await answer
         await asyncio.to_thread(process.wait, 20)
