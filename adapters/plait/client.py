@@ -40,14 +40,14 @@ from .client_context import (
     WSRequestContextManager,
 )
 from .client_driver import RequestClock
-from .client_exceptions import (
-    InvalidUrlClientError,
-)
+from .client_exceptions import *  # noqa: F403  # programs look for them here, too
+from .client_exceptions import InvalidUrlClientError
+from .client_exceptions import __all__ as _exceptions
 from .client_reqrep import ClientRequest
-from .client_response import ClientResponse
+from .client_response import ClientResponse, RequestInfo
 from .client_tls import Fingerprint, merge_ssl_params
-from .client_ws import ClientWebSocketResponse, ws_connect
-from .connector import BaseConnector, TCPConnector
+from .client_ws import ClientWebSocketResponse, ClientWSTimeout, ws_connect
+from .connector import BaseConnector, TCPConnector, UnixConnector
 from .cookiejar import CookieJar
 from .deadlines import DEFAULT_TIMEOUT, ClientTimeout, Deadlines
 from .helpers import _SENTINEL, BasicAuth, sentinel
@@ -58,7 +58,11 @@ from .typedefs import JSONBytesEncoder, JSONEncoder, LooseCookies, LooseHeaders,
 if TYPE_CHECKING:
     import ssl as ssl_module
 
-__all__ = ("ClientSession", "ClientTimeout", "request")
+__all__ = (
+    *("ClientSession", "ClientTimeout", "ClientWSTimeout", "RequestInfo", "UnixConnector"),
+    "request",
+    *_exceptions,
+)
 
 DEFAULT_RETRY_POLICY: Final = RetryPolicy()
 

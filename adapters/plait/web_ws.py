@@ -25,7 +25,13 @@ from . import hdrs
 from .client_exceptions import ClientConnectionResetError
 from .helpers import rfc822_formatted_time
 from .http import SERVER_SOFTWARE
-from .http_websocket import WS_CLOSED_MESSAGE, WS_CLOSING_MESSAGE, WSCloseCode, WSMessage
+from .http_websocket import (
+    WS_CLOSED_MESSAGE,
+    WS_CLOSING_MESSAGE,
+    WSCloseCode,
+    WSMessage,
+    WSMsgType,
+)
 from .log import ws_logger
 from .web_exceptions import (
     HTTPBadRequest,
@@ -39,7 +45,7 @@ from .web_response import StreamResponse
 from .websocket_base import DecodeText, WebSocketBase
 from .websocket_exchange import WebSocketExchange
 
-__all__ = ("WebSocketReady", "WebSocketResponse")
+__all__ = ("WSMsgType", "WebSocketReady", "WebSocketResponse")
 
 MAX_RECEIVES_AFTER_CLOSE: Final = 5
 """The call of ``receive()`` on a closed WebSocket that raises, against endless loops."""
