@@ -59,7 +59,11 @@ if TYPE_CHECKING:
     import ssl as ssl_module
 
 __all__ = (
-    *("ClientSession", "ClientTimeout", "ClientWSTimeout", "RequestInfo", "UnixConnector"),
+    "ClientSession",
+    "ClientTimeout",
+    "ClientWSTimeout",
+    "RequestInfo",
+    "UnixConnector",
     "request",
     *_exceptions,
 )
