@@ -27,6 +27,7 @@ from .client_driver import ClientDriver
 from .client_exceptions import (
     ClientConnectorDNSError,
     ClientConnectorError,
+    ServerFingerprintMismatch,
     UnixClientConnectorError,
 )
 from .client_tls import Fingerprint, merge_ssl_params
@@ -110,7 +111,7 @@ class TCPConnector(BaseConnector):
         )
         if ssl_shutdown_timeout is not sentinel:
             warnings.warn(
-                "ssl_shutdown_timeout is deprecated and has no effect",
+                "The ssl_shutdown_timeout parameter is deprecated and has no effect",
                 DeprecationWarning,
                 stacklevel=2,
             )
@@ -164,26 +165,42 @@ class TCPConnector(BaseConnector):
         self, req: ClientRequest, traces: list[Any], timeout: ClientTimeout
     ) -> ClientDriver:
         key = req.connection_key
-        host = key.host.rstrip(".")
-        port = key.port or 0
         try:
-            addresses = await self._resolve_host(key.host, port)
+            addresses = await self._find_addresses(key.host, key.port or 0)
         except OSError as exc:
             if exc.errno is None and isinstance(exc, TimeoutError):
                 raise
             raise ClientConnectorDNSError(key, exc) from exc
-        option = self._ssl if key.ssl is True else key.ssl
+        while True:
+            try:
+                return await self._connect_first(req, key, addresses)
+            except (ClientConnectorError, ServerFingerprintMismatch):
+                if not addresses:
+                    raise
+
+    async def _find_addresses(self, host: str, port: int) -> list[AddrInfoType]:
+        """Return the addresses of ``host``.  Raises OSError when there are none."""
+        found = [_addr_info(address) for address in await self._resolve_host(host, port)]
+        found = [info for info in found if self._family in (socket.AF_UNSPEC, info[0])]
+        if not found:
+            raise OSError(None, f"no address of the family {self._family!r} for {host}")
+        return found
+
+    async def _connect_first(
+        self, req: ClientRequest, key: ConnectionKey, addresses: list[AddrInfoType]
+    ) -> ClientDriver:
+        """Connect to the first of ``addresses`` that answers; take out of them what was tried."""
         driver = self._make_driver(req)
-        if key.is_ssl:
-            async with self._contexts.offering(option, self._protocols(key)) as context:
-                opening = self._connect_tcp(driver, addresses, context, key.server_hostname or host)
-                await self._start(req, driver, opening)
-        else:
-            await self._start(req, driver, self._connect_tcp(driver, addresses, None, host))
-        if key.is_ssl and isinstance(option, Fingerprint):
+        if not key.is_ssl:
+            return await self._start(req, driver, self._connect_tcp(driver, addresses, None, None))
+        option = self._ssl if key.ssl is True else key.ssl
+        name = key.server_hostname or key.host.rstrip(".")
+        async with self._contexts.offering(option, self._protocols(key)) as context:
+            await self._start(req, driver, self._connect_tcp(driver, addresses, context, name))
+        if isinstance(option, Fingerprint):
             certificate = driver.get_extra_info("ssl_object").getpeercert(binary_form=True)
             try:
-                option.check_certificate(certificate, key.host, port)
+                option.check_certificate(certificate, key.host, key.port or 0)
             except Exception:
                 driver.abort()
                 raise
@@ -192,13 +209,13 @@ class TCPConnector(BaseConnector):
     async def _connect_tcp(
         self,
         driver: ClientDriver,
-        addresses: list[ResolveResult],
+        addresses: list[AddrInfoType],
         context: ssl_module.SSLContext | None,
-        server_hostname: str,
+        server_hostname: str | None,
     ) -> None:
-        """Connect to the first of ``addresses`` that answers (RFC 8305)."""
+        tried, addresses[:] = addresses[:], []
         sock = await aiohappyeyeballs.start_connection(
-            addr_infos=[_addr_info(address) for address in addresses],
+            addr_infos=tried,
             local_addr_infos=self._local_addr_infos,
             happy_eyeballs_delay=self._happy_eyeballs_delay,
             interleave=self._interleave,
@@ -207,11 +224,10 @@ class TCPConnector(BaseConnector):
         )
         factory = _Factory(driver)
         try:
+            peer = sock.getpeername()
+            addresses[:] = [info for info in tried if info[-1] != peer]
             await self._loop.create_connection(
-                factory,
-                sock=sock,
-                ssl=context,
-                server_hostname=server_hostname if context is not None else None,
+                factory, sock=sock, ssl=context, server_hostname=server_hostname
             )
         except BaseException:
             if not factory.called:

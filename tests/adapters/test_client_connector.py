@@ -104,6 +104,44 @@ async def test_the_next_address_is_tried() -> None:
         assert await get(server, connector, f"http://some.name:{server.port}/") == b"ok"
 
 
+async def test_the_next_address_is_tried_when_tls_fails(authority: Authority) -> None:
+    async def no_tls(connection: RawConnection) -> None:
+        connection.send(b"no TLS here\r\n")
+        await connection.read_to_end()
+
+    cleartext = RawServer(no_tls)
+    resolver = Resolver("127.0.0.2", "127.0.0.1")
+    async with (
+        raw_server(always(OK), authority.server_context("http/1.1")) as server,
+        plait.TCPConnector(
+            resolver=resolver, use_dns_cache=False, ssl=authority.client_context()
+        ) as connector,
+    ):
+        other = await asyncio.start_server(cleartext.accept, "127.0.0.2", server.port)
+        url = f"https://some.name:{server.port}/"
+        async with plait.ClientSession(connector=connector, connector_owner=False) as session:
+            async with session.get(url, server_hostname="localhost") as response:
+                assert await response.read() == b"ok"
+            with pytest.raises(plait.ServerFingerprintMismatch):
+                await session.get(url, ssl=plait.Fingerprint(bytes(32)))
+        assert cleartext.connections == 2
+        other.close()
+        await cleartext.finish()
+    assert not connector._alive
+
+
+@pytest.mark.parametrize("host", ["some.name", "127.0.0.1"])
+async def test_only_addresses_of_the_family_are_tried(host: str) -> None:
+    resolver = Resolver("127.0.0.1")
+    async with (
+        raw_server(always(OK)) as server,
+        plait.TCPConnector(resolver=resolver, family=socket.AF_INET6) as connector,
+    ):
+        with pytest.raises(plait.ClientConnectorDNSError, match="no address of the family"):
+            await get(server, connector, f"http://{host}:{server.port}/")
+        assert server.connections == 0
+
+
 def test_the_cache_of_addresses() -> None:
     def address(host: str) -> ResolveResult:
         return ResolveResult(hostname="h", host=host, port=1, family=2, proto=0, flags=0)
