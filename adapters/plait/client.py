@@ -49,7 +49,7 @@ from .client_tls import Fingerprint, merge_ssl_params
 from .client_ws import ClientWebSocketResponse, ClientWSTimeout, ws_connect
 from .connector import BaseConnector, TCPConnector, UnixConnector
 from .cookiejar import CookieJar
-from .deadlines import DEFAULT_TIMEOUT, ClientTimeout, Deadlines
+from .deadlines import ClientTimeout, Deadlines, as_timeout, timeout_of_session
 from .helpers import _SENTINEL, BasicAuth, sentinel
 from .http_writer import HttpVersion, HttpVersion11
 from .payload import JsonBytesPayload, JsonPayload
@@ -93,7 +93,8 @@ class ClientSession:
         connector_owner: close the connector with the session.
         raise_for_status: raise ClientResponseError for a status of 400 or above; or a
             coroutine function that checks each response.
-        timeout: the deadlines of each request.
+        timeout: the deadlines of each request; ``read_timeout`` and ``conn_timeout`` are
+            deprecated names of its ``total`` and ``connect``.
         auto_decompress: decode bodies.
         requote_redirect_url: quote the URLs of redirects again.
         read_bufsize: the low-water mark of a response's stream, in octets.
@@ -127,6 +128,8 @@ class ClientSession:
         cookie_jar: AbstractCookieJar | None = None,
         connector_owner: bool = True,
         raise_for_status: RaiseForStatus = False,
+        read_timeout: float | _SENTINEL | None = sentinel,
+        conn_timeout: float | None = None,
         timeout: ClientTimeout | _SENTINEL | None = sentinel,
         auto_decompress: bool = True,
         trust_env: bool = False,
@@ -140,6 +143,7 @@ class ClientSession:
             lambda response, body: "utf-8"
         ),
         middlewares: Sequence[Any] = (),
+        ssl_shutdown_timeout: float | _SENTINEL | None = sentinel,
         retry_policy: RetryPolicy = DEFAULT_RETRY_POLICY,
         http2: bool | None = None,
         engine: EngineName | None = None,
@@ -165,16 +169,17 @@ class ClientSession:
         loop = loop or (asyncio.get_running_loop() if connector is None else connector._loop)
         self._loop = loop
         if connector is None:
-            connector = TCPConnector(loop=loop, http2=http2, engine=engine or "native")
+            connector = TCPConnector(
+                loop=loop,
+                ssl_shutdown_timeout=ssl_shutdown_timeout,
+                http2=http2,
+                engine=engine or "native",
+            )
         elif connector._loop is not loop:
             raise RuntimeError("Session and connector has to use same event loop")
         elif http2 is not None or (engine is not None and engine != connector.engine):
             raise ValueError("http2 and engine are the connector's: give them to the connector")
-        if timeout is sentinel or timeout is None:
-            timeout = DEFAULT_TIMEOUT
-        if not isinstance(timeout, ClientTimeout):
-            raise ValueError(f"timeout parameter cannot be of {type(timeout)} type")
-        self._timeout = timeout
+        self._timeout = timeout_of_session(timeout, read_timeout, conn_timeout)
         self._cookie_jar: AbstractCookieJar = CookieJar() if cookie_jar is None else cookie_jar
         if cookies:
             self._cookie_jar.update_cookies(cookies)
@@ -464,7 +469,7 @@ class ClientSession:
                 data = JsonPayload(json, dumps=self._json_serialize)
         if not isinstance(chunked, bool) and chunked is not None:
             warnings.warn("Chunk size is deprecated", DeprecationWarning, stacklevel=2)
-        real_timeout = self._timeout if timeout is sentinel else _as_timeout(timeout)
+        real_timeout = self._timeout if timeout is sentinel else as_timeout(timeout)
         limits = self._limits
         if max_line_size or max_field_size or max_headers:
             own = limits or _LIMITS
@@ -582,16 +587,6 @@ def _pairs(headers: LooseHeaders | None) -> Iterable[tuple[str, str]]:
     if isinstance(headers, Mapping | MultiDict | MultiDictProxy):
         return headers.items()
     return headers
-
-
-def _as_timeout(timeout: ClientTimeout | _SENTINEL | float | None) -> ClientTimeout:
-    if isinstance(timeout, ClientTimeout):
-        return timeout
-    if timeout is None:
-        return ClientTimeout(total=None)
-    if isinstance(timeout, int | float):
-        return ClientTimeout(total=timeout)
-    raise ValueError(f"timeout parameter cannot be of {type(timeout)} type")
 
 
 def _limits(line: int, field: int, fields: int) -> tuple[int, int, int] | None:

@@ -12,9 +12,12 @@ deadline costs a dictionary access; moving one costs nothing until the timer fir
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Protocol
+
+from .helpers import _SENTINEL, sentinel
 
 NEVER: Final = math.inf
 
@@ -42,6 +45,45 @@ class ClientTimeout:
 
 
 DEFAULT_TIMEOUT: Final = ClientTimeout(total=5 * 60, sock_connect=30)
+
+
+def timeout_of_session(
+    timeout: ClientTimeout | _SENTINEL | None,
+    total: float | _SENTINEL | None,
+    connect: float | None,
+) -> ClientTimeout:
+    """Return the timeouts that a session's arguments mean.
+
+    ``total`` and ``connect`` are the deprecated ``read_timeout`` and ``conn_timeout``.
+    Raises ValueError for one of them beside ``timeout``, and for a ``timeout`` of another
+    type.
+    """
+    if timeout is sentinel or timeout is None:
+        result = DEFAULT_TIMEOUT
+        if total is not sentinel:
+            warnings.warn("read_timeout is deprecated, use timeout", DeprecationWarning, 3)
+            result = replace(result, total=total)
+        if connect is not None:
+            warnings.warn("conn_timeout is deprecated, use timeout", DeprecationWarning, 3)
+            result = replace(result, connect=connect)
+        return result
+    if not isinstance(timeout, ClientTimeout):
+        raise ValueError(f"timeout parameter cannot be of {type(timeout)} type")
+    if total is not sentinel or connect is not None:
+        raise ValueError("read_timeout and conn_timeout are parts of timeout: give timeout only")
+    return timeout
+
+
+def as_timeout(timeout: ClientTimeout | _SENTINEL | float | None) -> ClientTimeout:
+    """Return the timeouts that a request's argument means; a number is for all of it.
+
+    Raises ValueError for another type.
+    """
+    if isinstance(timeout, ClientTimeout):
+        return timeout
+    if timeout is None or isinstance(timeout, int | float):
+        return ClientTimeout(total=timeout)
+    raise ValueError(f"timeout parameter cannot be of {type(timeout)} type")
 
 
 def deadline(now: float, timeout: float | None, ceil_threshold: float = 5) -> float:

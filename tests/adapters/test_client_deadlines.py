@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
+import plait
 from plait.deadlines import NEVER, ClientTimeout, Deadlines, deadline
+
+pytestmark = pytest.mark.anyio
 
 
 class Handle:
@@ -112,6 +116,39 @@ def test_close_lets_go_of_the_timer() -> None:
 )
 def test_when_a_timeout_passes(timeout: float | None, expected: float) -> None:
     assert deadline(10.25, timeout) == expected
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({"read_timeout": 5}, plait.ClientTimeout(total=5, sock_connect=30)),
+        ({"read_timeout": None}, plait.ClientTimeout(total=None, sock_connect=30)),
+        ({"conn_timeout": 5}, plait.ClientTimeout(total=300, connect=5, sock_connect=30)),
+    ],
+)
+async def test_old_names_of_timeouts(
+    options: dict[str, Any], expected: plait.ClientTimeout
+) -> None:
+    with pytest.warns(DeprecationWarning, match="use timeout"):
+        session = plait.ClientSession(**options)
+    assert session.timeout == expected
+    await session.close()
+    with pytest.raises(ValueError, match="give timeout only"):
+        plait.ClientSession(timeout=plait.ClientTimeout(total=9), **options)
+
+
+async def test_timeouts_of_other_types() -> None:
+    with pytest.raises(ValueError, match="timeout"):
+        plait.ClientSession(timeout=5)  # type: ignore[arg-type]
+    async with plait.ClientSession(timeout=None) as session:
+        with pytest.raises(ValueError, match="timeout"):
+            await session.get("http://localhost/", timeout="5")
+
+
+async def test_the_timeout_of_closing_tls_is_deprecated() -> None:
+    with pytest.warns(DeprecationWarning, match="ssl_shutdown_timeout parameter"):
+        session = plait.ClientSession(ssl_shutdown_timeout=1)
+    await session.close()
 
 
 def test_timeouts_are_immutable() -> None:
