@@ -6,8 +6,8 @@
   written here, and h2 never sees them (RFC 9113 section 6.8).
 * h2 waits for the whole of a frame that is too long, does not ask for SETTINGS first, and
   sends no GOAWAY after a bad preface: checked here (RFC 9113 sections 3.4 and 4.2).
-* h2 takes RST_STREAM on an idle stream, and takes HEADERS that open a stream of a server's
-  for a request: checked here (RFC 9113 sections 5.1 and 5.1.1).
+* h2 takes RST_STREAM on an idle stream, takes HEADERS of a server that open a stream for a
+  request, and waits for the whole of a promise: checked here (RFC 9113 sections 5.1 and 8.4).
 * h2 ends the connection over a stream too many: it is told of no limit, and its user
   refuses the stream (RFC 9113 section 5.1.2).
 * h2 announces ``enable_connect_protocol`` as 0 when it is set late: all settings are set
@@ -34,7 +34,10 @@ FRAME_HEADER_SIZE = 9
 HEADERS = 0x1
 RST_STREAM = 0x3
 SETTINGS = 0x4
+PUSH_PROMISE = 0x5
 GOAWAY = 0x7
+CONTINUATION = 0x9
+END_HEADERS = 0x4
 MAX_STREAM_ID = 2**31 - 1
 
 
@@ -50,7 +53,15 @@ class GoAway:
 class Machine:
     """One ``H2Connection`` and the octets on their way in and out of it."""
 
-    __slots__ = ("_incoming", "_max_frame_size", "_out", "_preface_seen", "h2", "settings_seen")
+    __slots__ = (
+        "_block_is_open",
+        "_incoming",
+        "_max_frame_size",
+        "_out",
+        "_preface_seen",
+        "h2",
+        "settings_seen",
+    )
 
     def __init__(self, role: Role, config: Config) -> None:
         client = role is Role.CLIENT
@@ -58,6 +69,7 @@ class Machine:
             h2.config.H2Configuration(client_side=client, header_encoding=None)
         )
         self.settings_seen = False
+        self._block_is_open = False
         self._max_frame_size = config.limits.max_frame_size
         self._incoming = bytearray()
         self._out = bytearray()
@@ -100,11 +112,13 @@ class Machine:
             self._take_preface()
             while frame := self._take_frame():
                 self.settings_seen = True
-                self._check_idle(frame)
+                self._check_frame(frame)
                 if frame[3] == GOAWAY:
                     yield _read_goaway(frame)
                 else:
-                    yield from self.h2.receive_data(frame)
+                    for event in self.h2.receive_data(frame):
+                        self._check_event(event)
+                        yield event
         except h2.exceptions.ProtocolError as error:  # h2 queued GOAWAY
             code = int(getattr(error, "error_code", ErrorCode.PROTOCOL_ERROR))
             raise RemoteProtocolError(str(error), code=code) from error
@@ -142,16 +156,26 @@ class Machine:
         del incoming[:size]
         return frame
 
-    def _check_idle(self, frame: bytes) -> None:
-        """Refuse what must not come on a stream that is not open yet."""
+    def _check_frame(self, frame: bytes) -> None:
+        """Refuse what h2 would take, or would not see."""
         kind, stream_id = frame[3], int.from_bytes(frame[5:9], "big") & MAX_STREAM_ID
+        if kind == PUSH_PROMISE:  # RFC 9113 section 8.4
+            raise RemoteProtocolError("PUSH_PROMISE is not allowed")
+        if kind == GOAWAY and self._block_is_open:  # section 6.10
+            raise RemoteProtocolError("GOAWAY inside a header block")
+        if kind in (HEADERS, CONTINUATION):
+            self._block_is_open = not frame[4] & END_HEADERS
         client = self.h2.config.client_side
         highest = (
             self.h2.highest_outbound_stream_id if client else self.h2.highest_inbound_stream_id
         )
-        is_idle = stream_id > highest or not stream_id & 1
-        if is_idle and (kind == RST_STREAM or (kind == HEADERS and client)):
-            raise RemoteProtocolError(f"a frame on stream {stream_id}, which is idle")
+        if kind == RST_STREAM and (stream_id > highest or not stream_id & 1):  # section 6.4
+            raise RemoteProtocolError(f"RST_STREAM on stream {stream_id}, which is idle")
+
+    def _check_event(self, event: h2.events.Event) -> None:
+        """Refuse a stream that a server opens (RFC 9113 section 5.1.1)."""
+        if self.h2.config.client_side and isinstance(event, h2.events.RequestReceived):
+            raise RemoteProtocolError(f"the server opened stream {event.stream_id}")
 
     def write_goaway(self, last_stream_id: int, code: int) -> None:
         """Queue GOAWAY behind what is queued."""
