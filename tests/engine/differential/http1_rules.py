@@ -24,18 +24,21 @@ class Refused:
     One of ``head`` and ``body`` is empty: the fault is in the other.
     """
 
+    start: int
+    """Where in all octets that is."""
     head: bytes
     body: bytes
 
 
-def refused(case: Case) -> Refused | None:
+def refused(case: Case, *statuses: int) -> Refused | None:
     """Return what native refused; ``None`` unless that is all there is between the two.
 
-    A server has answered with 400, a client does not use the connection again.  What came
-    before the message is what the reference sees in it; what came of the message, too.
+    A server has answered with 400 (or one of ``statuses``), a client does not use the
+    connection again.  What came before the message is what the reference sees in it; what came
+    of the message, too.
     """
     native, trace = case.native, case.native_places.trace
-    if not native.failed or native.refused not in (400, 0) or trace.stopped is None:
+    if not native.failed or native.refused not in (400, 0, *statuses) or trace.stopped is None:
         return None
     start = max([end for end in trace.ended.values() if end < trace.stopped], default=0)
     begun = max(trace.begun.values(), default=0)
@@ -43,11 +46,13 @@ def refused(case: Case) -> Refused | None:
     if before.failed or not cut_short(native, before, case.reference, begun > start):
         return None
     if begun > start:
-        return Refused(b"", case.octets[begun : trace.stopped])
+        return Refused(begun, b"", case.octets[begun : trace.stopped])
     head = case.octets[start : trace.stopped].removeprefix(b"\r\n")
     last = _last_head(head)
     # A client may have got interim responses before.
-    return Refused(last, b"") if last == head or native.refused == 0 else None
+    if last != head and native.refused:
+        return None
+    return Refused(trace.stopped - len(last), last, b"")
 
 
 def _last_head(octets: bytes) -> bytes:
@@ -168,29 +173,30 @@ def asks_to_keep_http10(message: Message) -> bool:
 
 
 def other_status(case: Case) -> bool:
-    """Both refused, native with 400, the reference with 501 for the Transfer-Encoding.
+    """Both refused, the reference with 501 for the Transfer-Encoding.
 
-    That is broken, or not all that is wrong: with a good one both say 400.
+    That is broken (400), or not all that is wrong: with a good one both say what native does.
     """
-    found = refused(case)
-    if found is None or (case.native.refused, case.reference.refused) != (400, 501):
+    found = refused(case, 505)
+    if found is None or case.reference.refused != 501:
         return False
     same_status = deepcopy(case.reference)
-    same_status.refused = 400
-    section = found.head or trailer_section(found.body)
+    same_status.refused = case.native.refused
+    section = case.octets[found.start : case.reference_places.trace.stopped]
+    section = section if found.head else trailer_section(section)
     return case.native.same_as(same_status) and (
-        broken_coding(section) or has_another_fault(case, section)
+        (case.native.refused == 400 and broken_coding(section)) or has_another_fault(case, section)
     )
 
 
-def has_another_fault(case: Case, head: bytes) -> bool:
-    stopped = case.native_places.trace.stopped
-    if not values_of(head, b"transfer-encoding"):
+def has_another_fault(case: Case, section: bytes) -> bool:
+    stopped = case.reference_places.trace.stopped
+    if not values_of(section, b"transfer-encoding"):
         return False
-    good = re.sub(rb"(?i)(?<=\ntransfer-encoding:)[^\r\n]*", b"chunked", head)
-    start = len(case.octets[:stopped]) - len(head)
+    good = re.sub(rb"(?i)(?<=\ntransfer-encoding:)[^\r\n]*", b"chunked", section, count=1)
+    start = len(case.octets[:stopped]) - len(section)
     again = case.again(case.octets[:start] + good)
-    return again.native.refused == again.reference.refused == 400 and again.is_settled
+    return case.native.refused == again.native.refused and again.native.same_as(again.reference)
 
 
 def broken_coding(head: bytes) -> bool:

@@ -245,13 +245,14 @@ class Fault:
     """An error of one stream: where, and what.
 
     ``is_message``: the message is malformed (section 8.1.1).  ``opens``: it would have opened
-    the stream.
+    the stream.  ``is_unused``: nothing has opened it, and nothing can any more.
     """
 
     piece: Piece
     what: str
     is_message: bool
     opens: bool
+    is_unused: bool = False
 
 
 @dataclass
@@ -284,12 +285,15 @@ class Inspector:
     def inspect(self, piece: Piece) -> Fault | None:
         """Return what is wrong with the next piece, and take it as far as it is good."""
         stream = self.streams.get(piece.stream_id)
-        opens = False
+        opens = is_unused = False
         if stream is None:
-            if not self._can_open(piece):
+            opens = self._can_open(piece)
+            is_unused = self._is_unused(piece)
+            if not opens and not is_unused:
                 return None
-            opens = True
-            stream = self.streams[piece.stream_id] = _Stream()
+            stream = _Stream()
+            if opens:
+                self.streams[piece.stream_id] = stream
         judge = _JUDGES.get(piece.kind)
         if judge is None or piece.stream_id in self.gone:
             return None
@@ -298,8 +302,9 @@ class Inspector:
             stream.ended = True
         if not what:
             return None
-        self.gone.add(piece.stream_id)
-        return Fault(piece, what, is_message, opens)
+        if not is_unused:
+            self.gone.add(piece.stream_id)
+        return Fault(piece, what, is_message, opens, is_unused)
 
     def _can_open(self, piece: Piece) -> bool:
         return (
@@ -307,6 +312,13 @@ class Inspector:
             and piece.kind == FrameType.HEADERS
             and piece.stream_id % 2 == 1
             and piece.stream_id > max(self.streams, default=0)
+        )
+
+    def _is_unused(self, piece: Piece) -> bool:
+        return (
+            piece.kind in (FrameType.WINDOW_UPDATE, FrameType.PRIORITY)
+            and piece.stream_id % 2 == 1
+            and piece.stream_id < max(self.streams, default=0)
         )
 
     def _judge_headers(self, stream: _Stream, piece: Piece) -> tuple[str, bool]:
@@ -378,7 +390,7 @@ _JUDGES: dict[int, Callable[[Inspector, _Stream, Piece], tuple[str, bool]]] = {
 
 
 def faults(octets: bytes) -> list[Fault]:
-    """Return the first error of each stream in ``octets``."""
+    """Return the first error of each stream in ``octets``, and all on those that are unused."""
     inspector = Inspector.of(octets)
     found = [inspector.inspect(piece) for piece in pieces(octets)]
     return [fault for fault in found if fault is not None]
@@ -395,7 +407,8 @@ def repaired(octets: bytes, fault: Fault) -> bytes:
     if fault.opens:
         block = frames.request_block() if octets.startswith(PREFACE) else frames.response_block()
         parts.append(frames.headers(stream_id, block))
-    parts.append(frames.rst_stream(stream_id, 0x8))
+    if not fault.is_unused:
+        parts.append(frames.rst_stream(stream_id, 0x8))
     end = fault.piece.end
     for piece in pieces(octets):
         if piece.start >= fault.piece.end:

@@ -54,6 +54,18 @@ def ignored_altsvc(case: Case) -> bool:
     return case.native.same_as(again.native) and again.is_settled
 
 
+def reserved_bits(case: Case) -> bool:
+    """Native saw what it would have seen without the reserved bits of WINDOW_UPDATE frames."""
+    octets = bytearray(case.octets)
+    for frame in whole_frames(case.octets):
+        if frame.kind == FrameType.WINDOW_UPDATE and frame.payload:
+            octets[frame.start + 9] &= 0x7F
+    if octets == case.octets:
+        return False
+    again = case.again(bytes(octets))
+    return case.native.same_as(again.native) and again.is_settled
+
+
 def ending_at(evidence: Callable[[Piece, Case], bool]) -> Callable[[Case], bool]:
     """Native ended the connection at a frame that shows ``evidence``; the reference went on."""
 
@@ -78,12 +90,21 @@ def wrong_priority_update(frame: Piece, case: Case) -> bool:
 
 
 def behind_the_end(frame: Piece, case: Case) -> bool:
-    """DATA or HEADERS, and the peer has ended the stream, in one way or another."""
-    return frame.kind in (FrameType.DATA, FrameType.HEADERS) and any(
-        (piece.ends_stream or piece.kind == FrameType.RST_STREAM)
-        and piece.stream_id == frame.stream_id
-        and piece.end <= frame.start
-        for piece in pieces(case.octets)
+    """DATA or HEADERS, and the peer has ended the stream, or skipped it (section 5.1.1)."""
+    before = list(pieces(case.octets[: frame.start]))
+    opened = {piece.stream_id for piece in before if piece.kind == FrameType.HEADERS}
+    is_skipped = frame.stream_id not in opened and 0 < frame.stream_id < max(opened, default=0)
+    return frame.kind in (FrameType.DATA, FrameType.HEADERS) and (
+        is_skipped or any(ends(piece, frame.stream_id) for piece in before)
+    )
+
+
+def ends(piece: Piece, stream_id: int) -> bool:
+    """Whether the stream ends by this: its end, a reset, or GOAWAY of a server before it."""
+    if piece.kind == FrameType.GOAWAY:
+        return int.from_bytes(piece.payload[:4], "big") & 0x7FFFFFFF < stream_id
+    return piece.stream_id == stream_id and (
+        piece.ends_stream or piece.kind == FrameType.RST_STREAM
     )
 
 
@@ -141,9 +162,11 @@ def _kept_apart(case: Case, fault: Fault) -> bool:
     again = case.again(repaired(case.octets, fault))
     message = case.native.messages.get(stream_id)
     ended = case.native_places.trace.ended.get(stream_id)
-    was_complete = ended is not None and ended <= fault.piece.start
+    was_complete = (ended is not None and ended <= fault.piece.start) or fault.is_unused
+    # An error behind the end of the message is told only if the stream is still known.
+    failed = {True, again.native.failed} if was_complete else {True}
     return (
-        (case.native.failed or (was_complete and not again.native.failed))
+        case.native.failed in ({again.native.failed} if fault.is_unused else failed)
         and (message is None or message.end == "reset" or was_complete)
         and _others(case.native, stream_id).same_as(_others(again.native, stream_id))
         and again.is_settled
@@ -244,6 +267,13 @@ HTTP2_RULES = (
         ignored_altsvc,
     ),
     Rule(
+        "reserved-bit",
+        "RFC 9113 section 6.9",
+        "The reserved bit of WINDOW_UPDATE is ignored.  hyperframe takes it for a part of the"
+        " increment.",
+        reserved_bits,
+    ),
+    Rule(
         "priority-update",
         "RFC 9218 section 7.1",
         "PRIORITY_UPDATE comes from a client, on stream 0, for a stream that it may open.  All"
@@ -252,9 +282,9 @@ HTTP2_RULES = (
     ),
     Rule(
         "behind-the-end",
-        "RFC 9113 section 5.1",
-        "DATA or HEADERS on a stream that the peer has ended or reset may be a connection error.  It"
-        " is for native; h2 answers DATA with RST_STREAM and goes on.",
+        "RFC 9113 sections 5.1 and 6.8",
+        "DATA or HEADERS on a stream that the peer has ended, reset, skipped, or given up by"
+        " GOAWAY, may be a connection error.  It is for native; h2 answers DATA with RST_STREAM and goes on.",
         ending_at(behind_the_end),
     ),
     Rule(
