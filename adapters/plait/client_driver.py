@@ -316,7 +316,8 @@ class ClientExchange(Exchange):
     async def wait_for_head(self) -> Response | Accept:
         """Return the head of the final response, or that the tunnel is accepted.
 
-        Raises ``exception``.
+        Raises ``exception``, and forgets it: nobody else waits for it, and what it went
+        through holds the exchange, so that they would keep each other alive.
         """
         if self.head is None and self.accepted is None and self.exception is None:
             self._head_waiter = self.driver.loop.create_future()
@@ -326,7 +327,11 @@ class ClientExchange(Exchange):
         if self.accepted is not None:
             return self.accepted
         assert self.exception is not None
-        raise self.exception
+        error, self.exception = self.exception, None
+        try:
+            raise error
+        finally:
+            del error
 
     async def wait_for_more(self) -> None:
         """Wait for another piece, the end or a failure.  Raises ``exception``."""

@@ -6,6 +6,7 @@ import asyncio
 import gc
 import gzip
 import warnings
+import weakref
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
@@ -232,6 +233,33 @@ async def test_a_body_that_is_used_up_is_not_retried(engine: EngineName) -> None
         with pytest.raises(plait.ServerDisconnectedError):
             await session.put(server.url, data=body())
         assert server.connections == 1
+
+
+async def test_a_request_that_failed_is_forgotten_with_its_exception(engine: EngineName) -> None:
+    requests: list[weakref.ref[plait.ClientRequest]] = []
+
+    class Watched(plait.ClientRequest):
+        def __init__(self, *args: Any, **options: Any) -> None:
+            super().__init__(*args, **options)
+            requests.append(weakref.ref(self))
+
+    async def script(connection: RawConnection) -> None:
+        await connection.read_head()
+
+    async with (
+        raw_server(script) as server,
+        plait.ClientSession(engine=engine, request_class=Watched) as session,
+    ):
+        gc.disable()
+        try:
+            with pytest.raises(plait.ServerDisconnectedError) as caught:
+                await session.get(server.url)
+            assert requests[0]() is not None
+            assert caught.type is plait.ServerDisconnectedError
+            del caught
+            assert requests[0]() is None, "no cycle keeps it until the collector comes"
+        finally:
+            gc.enable()
 
 
 # -- deadlines -----------------------------------------------------------------------------
