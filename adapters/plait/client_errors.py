@@ -58,7 +58,8 @@ def error_of_reset(
             _describe_truncation(event, lost, disconnected, received, expected)
         )
     elif lost is not None:
-        error = ClientOSError(getattr(lost, "errno", None), str(lost) or type(lost).__name__)
+        message = getattr(lost, "strerror", None) or str(lost) or type(lost).__name__
+        error = ClientOSError(getattr(lost, "errno", None), message)
     elif event.initiator is Initiator.LOCAL and event.error is not None:
         message = f"malformed response: {event.error.message}"
         error = ClientResponseError(request_info(), (), status=400, message=message)
