@@ -45,6 +45,11 @@ _Deadline: TypeAlias = tuple[float, ErrorCode, str]
 """When a stream is to be reset, with which code, and why; ``""`` if nobody needs to know."""
 
 
+_IDLE_PATIENCE: Final = 1.0
+"""Seconds that a client has at least to hear GOAWAY, as a server of Go gives it.  One that
+reads nothing while it is idle, as many pools do, must not hold up a shutdown for longer."""
+
+
 class HTTP2Connection(Sender):
     """One HTTP/2 connection, either role (see ``plait_engine.connection.Connection``)."""
 
@@ -79,11 +84,19 @@ class HTTP2Connection(Sender):
         if self._is_server and not self._peer_gone:
             self._out.append(frames.encode_goaway(frames.MAX_STREAM_ID, ErrorCode.NO_ERROR))
             self._out.append(frames.encode_ping(GOAWAY_PING))
-            self._timers.set(Timer.CLOSE, now + self.config.timeouts.close)
+            self._timers.set(Timer.CLOSE, now + self._patience(now))
         else:
             if not self._goaway_final:
                 self._send_last_goaway()
             self._finish_draining()
+
+    def _patience(self, now: float) -> float:
+        """How long a client may take to answer the PING between the phases of GOAWAY."""
+        patience = self.config.timeouts.close
+        if self._streams:
+            return patience
+        # It has had the time since its last stream to read what was said on it.
+        return max(patience - (now - self._idle_since), min(_IDLE_PATIENCE, patience))
 
     # -- outputs ---------------------------------------------------------------------------
 

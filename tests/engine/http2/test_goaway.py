@@ -141,6 +141,18 @@ def test_a_client_that_closes_needs_no_ping(server: Peer) -> None:
     assert server.endpoint.events[-1] == ConnectionClosed(CloseReason.LOCAL)
 
 
+@pytest.mark.parametrize(("idle", "patience"), [(0, 10), (7.5, 2.5), (9.5, 1), (60, 1)])
+def test_an_idle_client_has_had_time_to_read(server: Peer, idle: float, patience: float) -> None:
+    server.say(wire.headers(1, GET, end_stream=True))
+    respond(server, 1)
+    server.wait(idle)
+    server.endpoint.close()
+    server.wait(patience - 0.1)
+    assert not server.endpoint.is_closed
+    server.wait(0.1)
+    assert server.endpoint.events[-1] == ConnectionClosed(CloseReason.LOCAL)
+
+
 def test_closing_again_says_nothing_new(server: Peer) -> None:
     server.endpoint.close()
     server.hear()
