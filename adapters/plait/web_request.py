@@ -67,8 +67,6 @@ __all__ = ("BaseRequest", "Request")
 
 _T = TypeVar("_T")
 
-_FORM_TYPES: Final = frozenset({"", "application/x-www-form-urlencoded"})
-
 
 class BaseRequest(KeyedState, HeadersMixin):
     """A request; the server makes it.
@@ -405,7 +403,7 @@ class BaseRequest(KeyedState, HeadersMixin):
             fields: MultiDict[str] = MultiDict()
             if self.method in self.POST_METHODS:
                 content_type = self.content_type
-                if content_type in _FORM_TYPES or hdrs.CONTENT_TYPE not in self.headers:
+                if content_type == "application/x-www-form-urlencoded":
                     fields.extend(await self._read_form())
                 elif content_type == "multipart/form-data":
                     raise HTTPUnsupportedMediaType(text="multipart/form-data is not supported")

@@ -288,6 +288,15 @@ async def test_forms_that_are_refused(
         assert (await client.fetch("GET")).status == 200
 
 
+@pytest.mark.parametrize("kind", [None, "", "text/plain", "application/json"])
+async def test_other_content_is_no_form(setup: Setup, kind: str | None) -> None:
+    async def look(request: web.Request) -> Any:
+        return dict(await request.post()), await request.text()
+
+    headers = [] if kind is None else [("content-type", kind)]
+    assert await look_at(setup, look, "POST", "/", headers, b"a=1") == ({}, "a=1")
+
+
 @pytest.mark.parametrize("limit", [0, -1, 4])
 async def test_forms_of_any_number_of_fields(setup: Setup, limit: int) -> None:
     probe = Probe(lambda request: request.post())
