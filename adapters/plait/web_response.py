@@ -16,7 +16,8 @@ Rules
 -----
 * Framing belongs to the engine: no body after HEAD, with 204 and 304 (RFC 9110 section
   6.4.1), chunks or the close of the connection where there is no length, and no
-  connection-specific fields on HTTP/2 (RFC 9113 section 8.2.2).
+  connection-specific fields on HTTP/2 (RFC 9113 section 8.2.2).  It says, too, that a
+  connection lives on to a client of HTTP/1.0.
 * A body that is not as long as its Content-Length, or a field that would split the
   message, raises LocalProtocolError.
 """
@@ -43,7 +44,7 @@ from .helpers import (
     sentinel,
 )
 from .http import SERVER_SOFTWARE
-from .http_writer import HttpVersion10, HttpVersion11
+from .http_writer import HttpVersion10, HttpVersion11, HttpVersion20
 from .typedefs import JSONBytesEncoder, JSONEncoder, LooseHeaders
 from .web_response_head import ContentCoding, ResponseHead, join_type
 
@@ -300,10 +301,8 @@ class StreamResponse(ResponseHead):
             headers.add(hdrs.SET_COOKIE, cookie)
         headers.setdefault(hdrs.DATE, rfc822_formatted_time())
         headers.setdefault(hdrs.SERVER, SERVER_SOFTWARE)
-        if not self._keep_alive and version == HttpVersion11:
+        if not self._keep_alive and version != HttpVersion20:
             headers.setdefault(hdrs.CONNECTION, "close")
-        elif self._keep_alive and version == HttpVersion10:
-            headers.setdefault(hdrs.CONNECTION, "keep-alive")
 
     def _wants_type(self) -> bool:
         return True
@@ -516,7 +515,8 @@ class Response(StreamResponse):
     def _complete_headers(self, request: BaseRequest) -> None:
         # RFC 9110 section 8.6: a response to HEAD without a body does not say how long it is.
         unknown = self._body is None and request.method == hdrs.METH_HEAD
-        if not (self._chunked or unknown or hdrs.CONTENT_LENGTH in self.headers):
+        chunked = self._chunked or hdrs.TRANSFER_ENCODING in self.headers
+        if not (chunked or unknown or hdrs.CONTENT_LENGTH in self.headers):
             self.headers[hdrs.CONTENT_LENGTH] = str(len(self._body or b""))
         super()._complete_headers(request)
 

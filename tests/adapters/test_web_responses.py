@@ -128,6 +128,52 @@ async def test_reason(setup: Setup) -> None:
             assert octets.startswith(b"HTTP/1.1 299 Fine\r\n")
 
 
+async def test_connections_of_http10_clients() -> None:
+    """RFC 9112 appendix C.2.2: they live on only if both sides say so, and the end of the
+    body can be seen."""
+
+    async def closing(request: web.Request) -> web.Response:
+        response = web.Response()
+        response.force_close()
+        return response
+
+    async def failing(request: web.Request) -> web.Response:
+        raise KeyError
+
+    async def streaming(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse()
+        await response.prepare(request)
+        await response.write(b"x")
+        return response
+
+    async def special(request: web.Request) -> web.Response:
+        return web.Response(headers={"X-Special": "1"})
+
+    app = web.Application()
+    for handler in (closing, failing, streaming, special):
+        app.router.add_get("/" + handler.__name__, handler)
+    async with Setup("http/1.1", "native").serve(app) as site:
+        ask = "GET /{} HTTP/1.0\r\nConnection: keep-alive\r\n\r\n".format
+        last = b"GET /special HTTP/1.0\r\n\r\n"
+        for name in ("closing", "failing", "streaming"):
+            octets = await site.send_octets(ask(name).encode() + last)
+            assert octets.count(b"HTTP/1.1 ") == 1
+            assert octets.count(b"\r\nConnection: ") == 1
+            assert b"\r\nConnection: close\r\n" in octets
+        octets = await site.send_octets(ask("special").encode() + last)
+        first, second = octets.split(b"HTTP/1.1 ")[1:]
+        assert b"\r\nConnection: keep-alive\r\n" in first
+        assert b"\r\nConnection: close\r\n" in second
+
+
+async def test_transfer_encoding_among_the_headers(setup: Setup) -> None:
+    """Of a response that is passed on, say: the framing is that of this connection."""
+    handler = always(lambda: web.Response(text="x", headers={"Transfer-Encoding": "chunked"}))
+    answer = await answer_of(setup, handler)
+    assert (answer.status, answer.body) == (200, b"x")
+    assert answer.header("transfer-encoding") == (None if setup.is_h2 else "chunked")
+
+
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
 @pytest.mark.parametrize("status", [200, 204, 304, 404])
 async def test_responses_without_content(setup: Setup, method: str, status: int) -> None:
