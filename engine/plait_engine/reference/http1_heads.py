@@ -42,6 +42,8 @@ def read_request(event: h11.Request, stream_id: int, config: Config, waits: bool
     if version != "1.0" and not has_content and method != "CONNECT":
         protocol = _offered_protocol(headers, config)
     hosts = get_all(headers, "host")
+    if not hosts and version != "1.0":  # h11 asks in HTTP/1.1 only, not in 1.2
+        raise RemoteProtocolError("no Host field")
     if hosts and not is_authority(hosts[0]):  # RFC 9112 section 3.2, RFC 9110 section 4.2.1
         raise RemoteProtocolError(f"{hosts[0]!r} is not a valid host")
     host = "".join(hosts)
