@@ -128,6 +128,7 @@ HTTP1_SAMPLES = [
     response("chunk-extension-space", PIECES, b"1 ;a\r\nx\r\n0\r\n\r\n"),
     response("coding-in-trailers", PIECES, b"0\r\nTransfer-Encoding: x\r\n\r\n"),
     response("coding-spelling", PIECES.replace(b"chunked", b"Chunked"), b"0\r\n\r\n"),
+    response("coding-spelling", PIECES.replace(b"\r\n\r", b"\r\nTransfer-Encoding: ,\r\n\r", 1)),
     response("repeated-trailer", PIECES, b"0\r\nFrom: x\r\nFrom: y\r\n\r\n"),
     response("equal-lengths", ANSWER, b"Content-Length: 1, 1\r\n\r\nx"),
     response(
