@@ -321,7 +321,7 @@ class Response(StreamResponse):
     """A response with a body that is known beforehand.
 
     Args:
-        body: octets.
+        body: octets, or text as it is.
         status, reason, headers: see ``StreamResponse``.
         text: the body as text, in place of ``body``.
         content_type: the media type, without charset; ``text/plain`` for ``text``.
@@ -410,22 +410,29 @@ class Response(StreamResponse):
 
     @property
     def body(self) -> bytes | None:
-        """The body: octets.  Raises NotImplementedError for what a client could send as a
+        """The body: octets; takes text, too, which is sent in UTF-8 and as ``text/plain`` if
+        no type was given.  Raises NotImplementedError for what else a client could send as a
         body, ValueError for all else."""
         return self._body
 
     @body.setter
-    def body(self, body: bytes | bytearray | memoryview | None) -> None:
+    def body(self, body: bytes | bytearray | memoryview | str | None) -> None:
         if body is None or type(body) is bytes:
             self._body = body
         elif isinstance(body, bytes | bytearray | memoryview):
             self._body = bytes(body)
+        elif isinstance(body, str):
+            self._body = body.encode()
+            if self._multidict is not None:
+                self._multidict.setdefault(hdrs.CONTENT_TYPE, _TEXT_PLAIN)
+            elif self._type is None:
+                self._type = _TEXT_PLAIN
         else:
             try:
                 payload.PAYLOAD_REGISTRY.get(body)
             except payload.LookupError:
                 raise ValueError(f"Unsupported body type {type(body)!r}") from None
-            raise NotImplementedError(f"only octets are supported as a body, not {type(body)!r}")
+            raise NotImplementedError(f"{type(body)!r} is not supported as a body yet")
 
     @property
     def text(self) -> str | None:

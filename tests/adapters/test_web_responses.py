@@ -263,9 +263,25 @@ async def test_head_alone_tells_no_length(setup: Setup) -> None:
             assert answer.header("content-length") is None
 
 
+@pytest.mark.parametrize(
+    ("given", "kind"),
+    [
+        ({}, "text/plain; charset=utf-8"),
+        ({"headers": {"X-A": "1"}}, "text/plain; charset=utf-8"),
+        ({"content_type": "application/json"}, "application/json"),
+        ({"headers": {"Content-Type": "text/html"}}, "text/html"),
+    ],
+)
+async def test_text_as_body(setup: Setup, given: Any, kind: str) -> None:
+    answer = await answer_of(setup, always(lambda: web.Response(body='"é"', **given)))
+    assert answer.body == '"é"'.encode()
+    assert answer.header("content-type") == kind
+    assert answer.header("content-length") == "4"
+
+
 def test_bodies_that_are_no_octets() -> None:
-    for body in ("text", io.BytesIO(b"file"), BytesPayload(b"x")):
-        with pytest.raises(NotImplementedError, match="octets"):
+    for body in (io.BytesIO(b"file"), BytesPayload(b"x")):
+        with pytest.raises(NotImplementedError, match="as a body"):
             web.Response(body=body)
     with pytest.raises(ValueError, match="Unsupported"):
         web.Response(body=7)
