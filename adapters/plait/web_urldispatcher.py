@@ -344,7 +344,7 @@ class UrlDispatcher(AbstractRouter, Mapping[str, AbstractResource]):
         self._table: RouteTable[ResourceRoute | AbstractResource] | None = None
         """Made when it is needed, and again after a change."""
         self._custom = False
-        """Some resource decides itself what it matches."""
+        """Something else decides what matches: a resource, or a ``resolve`` of another's."""
 
     # -- finding ------------------------------------------------------------------------------
 
@@ -398,7 +398,8 @@ class UrlDispatcher(AbstractRouter, Mapping[str, AbstractResource]):
 
     def _make_table(self) -> RouteTable[ResourceRoute | AbstractResource]:
         table: RouteTable[ResourceRoute | AbstractResource] = RouteTable()
-        self._custom = False
+        # Packages that watch applications put a function of their own in its place.
+        self._custom = UrlDispatcher.resolve is not _RESOLVE
         for resource in self._resources:
             if isinstance(resource, Resource) and type(resource).resolve is Resource.resolve:
                 table.add(resource._template, resource._routes)
@@ -556,6 +557,8 @@ class UrlDispatcher(AbstractRouter, Mapping[str, AbstractResource]):
     def __len__(self) -> int:
         return len(self._named_resources)
 
+
+_RESOLVE: Final = UrlDispatcher.resolve
 
 _find_method = re.compile(r"[0-9A-Za-z!#\$%&'\*\+\-\.\^_`\|~]+").fullmatch
 

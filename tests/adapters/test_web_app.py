@@ -279,6 +279,28 @@ async def test_a_resource_of_ones_own() -> None:
     assert [body for _, body in found[5:]] == ["own", "plain"]
 
 
+async def test_a_resolve_that_was_replaced(setup: Setup, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As packages do that report what an application does: they are asked each time."""
+    resolve = web.UrlDispatcher.resolve
+    seen = []
+
+    async def watch(router: web.UrlDispatcher, request: web.Request) -> web.UrlMappingMatchInfo:
+        match_info = await resolve(router, request)
+        seen.append(match_info.route.method)
+        return match_info
+
+    monkeypatch.setattr(web.UrlDispatcher, "resolve", watch)
+    app, sub = web.Application(), web.Application()
+    app.router.add_get("/", say)
+    sub.router.add_post("/x", say)
+    app.add_subapp("/sub", sub)
+    async with setup.serve(app) as site:
+        client = await site.connect()
+        for method, target in (("GET", "/"), ("GET", "/"), ("POST", "/sub/x")):
+            assert (await client.fetch(method, target)).status == 200
+    assert seen == ["GET", "GET", "POST", "POST"]
+
+
 async def test_a_router_of_ones_own() -> None:
     class Router(web.UrlDispatcher):
         async def resolve(self, request: web.Request) -> Any:
