@@ -415,7 +415,8 @@ class RequestHandler(Driver):
     ) -> StreamResponse:
         """Send what is not sent yet of ``response``; return what was sent at last."""
         try:
-            await response.prepare(request)
+            if not response.prepared:
+                await response.prepare(request)
             await response.write_eof()
             if not exchange.head_sent:
                 raise RuntimeError("the response was sent before, to another request")

@@ -102,7 +102,8 @@ class StreamResponse(ResponseHead):
     """A response whose body is written piece by piece; see ``ResponseHead``."""
 
     _compressor: zlib._Compress | None = None
-    _request: BaseRequest | None = None
+    _req: BaseRequest | None = None
+    """The request, once the response is prepared; packages read it by this name of aiohttp."""
     _exchange: ServerExchange | None = None
     """Where the response goes, once it is prepared."""
     _head: Head | None = None
@@ -119,7 +120,7 @@ class StreamResponse(ResponseHead):
     @property
     def task(self) -> asyncio.Task[None] | None:
         """The task of the request, once the response is prepared."""
-        return None if self._request is None else self._request.task
+        return None if self._req is None else self._req.task
 
     @property
     def body_length(self) -> int:
@@ -135,8 +136,8 @@ class StreamResponse(ResponseHead):
     def __repr__(self) -> str:
         if self._eof_sent:
             info = "eof"
-        elif self._request is not None:
-            info = f"{self._request.method} {self._request.path} "
+        elif self._req is not None:
+            info = f"{self._req.method} {self._req.path} "
         else:
             info = "not prepared"
         return f"<{type(self).__name__} {self.reason} {info}>"
@@ -242,7 +243,7 @@ class StreamResponse(ResponseHead):
         await self._start_compression(request)
         self._complete_headers(request)
         await request._prepare_hook(self)
-        self._request = request
+        self._req = request
         self._exchange = exchange = request._exchange
         self._head = Head(
             exchange.stream_id, self._status, tuple(self.headers.items()), self._reason
@@ -309,9 +310,9 @@ class StreamResponse(ResponseHead):
 
     def _sendable_trailers(self) -> Headers:
         """RFC 9110 section 6.5.1: trailers may get lost unless the client wants them."""
-        if not self._trailers or self._request is None:
+        if not self._trailers or self._req is None:
             return ()
-        request = self._request
+        request = self._req
         if request.version == HttpVersion11 and not request._accepts_trailers():
             return ()
         return self._trailers

@@ -166,7 +166,7 @@ class WebSocketResponse(WebSocketBase[DecodeText], StreamResponse):
         headers.setdefault(hdrs.DATE, rfc822_formatted_time())
         headers.setdefault(hdrs.SERVER, SERVER_SOFTWARE)
         await request._prepare_hook(self)
-        self._request = request
+        self._req = request
         self._exchange = exchange = request._exchange
         driver = exchange.driver
         if driver.transport is None:

@@ -166,6 +166,24 @@ async def test_connections_of_http10_clients() -> None:
         assert b"\r\nConnection: close\r\n" in second
 
 
+async def test_a_response_of_ones_own_is_prepared_once(setup: Setup) -> None:
+    prepared = []
+
+    class Own(web.StreamResponse):
+        async def prepare(self, request: web.BaseRequest) -> None:
+            prepared.append(request)
+            await super().prepare(request)
+
+    async def handler(request: web.Request) -> web.StreamResponse:
+        response = Own()
+        await response.prepare(request)
+        await response.write(b"x")
+        return response
+
+    assert (await answer_of(setup, handler)).body == b"x"
+    assert len(prepared) == 1
+
+
 async def test_transfer_encoding_among_the_headers(setup: Setup) -> None:
     """Of a response that is passed on, say: the framing is that of this connection."""
     handler = always(lambda: web.Response(text="x", headers={"Transfer-Encoding": "chunked"}))
