@@ -44,6 +44,7 @@ from . import hdrs
 from .helpers import (
     _SENTINEL,
     ChainMapProxy,
+    ETag,
     HeadersMixin,
     find_charset,
     parse_http_date,
@@ -56,6 +57,7 @@ from .keyed_state import KeyedState
 from .streams import EMPTY_PAYLOAD, StreamReader
 from .typedefs import JSONDecoder, LooseHeaders, RawHeaders, StrOrURL
 from .web_exceptions import HTTPRequestEntityTooLarge, HTTPUnsupportedMediaType
+from .web_fields import parse_etags, parse_forwarded, parse_range
 
 if TYPE_CHECKING:
     from .web_app import Application
@@ -309,6 +311,32 @@ class BaseRequest(KeyedState, HeadersMixin):
     def if_range(self) -> datetime | None:
         """If-Range, if it is a date."""
         return parse_http_date(self.headers.get(hdrs.IF_RANGE))
+
+    @reify
+    def if_match(self) -> tuple[ETag, ...] | None:
+        """The entity tags of If-Match, or ``None``."""
+        return self._etags(hdrs.IF_MATCH)
+
+    @reify
+    def if_none_match(self) -> tuple[ETag, ...] | None:
+        """The entity tags of If-None-Match, or ``None``."""
+        return self._etags(hdrs.IF_NONE_MATCH)
+
+    def _etags(self, name: str) -> tuple[ETag, ...] | None:
+        fields = self.headers.getall(name, ())
+        return parse_etags(", ".join(fields)) if fields else None
+
+    @reify
+    def http_range(self) -> slice:
+        """The octets that Range asks for, all without one.  Raises ValueError for a range that
+        cannot be read."""
+        field = self.headers.get(hdrs.RANGE)
+        return slice(None, None, 1) if field is None else parse_range(field)
+
+    @reify
+    def forwarded(self) -> tuple[Mapping[str, str], ...]:
+        """The elements of Forwarded (RFC 7239).  Only those of a proxy of yours can be trusted."""
+        return parse_forwarded(self.headers.getall(hdrs.FORWARDED, ()))
 
     def _accepts_trailers(self) -> bool:
         """RFC 9110 section 10.1.4."""

@@ -1,0 +1,96 @@
+"""What some header fields of a request say: entity tags, a range, the proxies on the way.
+
+A client may write anything: what cannot be read is left out, at linear cost, and only a
+range that cannot be read raises.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from types import MappingProxyType
+from typing import Final
+
+from .helpers import ETag
+
+__all__ = ("parse_etags", "parse_forwarded", "parse_range")
+
+_TAG: Final = re.compile(r'[ \t,]*(W/)?"([!\x23-\x7e\x80-\xff]*)"[ \t]*(?:,|$)')
+"""A member of a list of entity tags (RFC 9110 section 8.8.3)."""
+
+_RANGE: Final = re.compile(r"bytes=([0-9]*)-([0-9]*)", re.IGNORECASE)
+
+# A port may stand unquoted behind an address, though RFC 7239 section 6 wants quotes then.
+_PAIR: Final = re.compile(
+    r"([!#$%&'*+\-.^_`|~0-9A-Za-z]+)="
+    r"(?:([!#$%&'*+\-.^_`|~0-9A-Za-z:]+)"
+    r'|"((?:[^"\\]|\\.)*+)")'
+)
+
+
+def parse_etags(field: str) -> tuple[ETag, ...]:
+    """Return the tags of If-Match or If-None-Match (RFC 9110 sections 13.1.1 and 13.1.2).
+
+    Reading ends at the first that is none.
+    """
+    if field.strip(" \t") == "*":
+        return (ETag("*"),)
+    tags = []
+    position = 0
+    while match := _TAG.match(field, position):
+        weak, value = match.groups()
+        tags.append(ETag(value, is_weak=weak is not None))
+        position = match.end()
+    return tuple(tags)
+
+
+def parse_range(field: str) -> slice:
+    """Return a Range of octets as a slice (RFC 9110 section 14.1.2): ``-5:`` are the last five.
+
+    Raises ValueError for another unit, several ranges, or an empty one.
+    """
+    match = _RANGE.fullmatch(field)
+    if match is None:
+        raise ValueError("range not in acceptable format")
+    first, last = (int(digits) if digits else None for digits in match.groups())
+    if first is None:
+        if not last:
+            raise ValueError("No start or end of range specified")
+        return slice(-last, None, 1)
+    if last is not None and first > last:
+        raise ValueError("start cannot be after end")
+    return slice(first, None if last is None else last + 1, 1)
+
+
+def parse_forwarded(fields: Iterable[str]) -> tuple[Mapping[str, str], ...]:
+    """Return the elements of Forwarded (RFC 7239 section 4), names in lower case.
+
+    Each field stands for itself, and behind a mistake reading goes on at the next comma: a
+    client cannot hide what a proxy puts behind its own.
+    """
+    return tuple(MappingProxyType(pairs) for field in fields for pairs in _elements(field))
+
+
+def _elements(field: str) -> Iterator[dict[str, str]]:
+    pairs: dict[str, str] = {}
+    complete = False
+    """A pair was read, and no separator yet."""
+    position = 0
+    while position < len(field):
+        octet = field[position]
+        match = None if complete else _PAIR.match(field, position)
+        if match is not None:
+            name, token, quoted = match.groups()
+            pairs[name.lower()] = token if quoted is None else re.sub(r"\\(.)", r"\1", quoted)
+            complete = True
+            position = match.end()
+        elif octet in " \t;,":
+            if octet == ",":
+                yield pairs
+                pairs = {}
+            complete = complete and octet in " \t"
+            position += 1
+        else:
+            comma = field.find(",", position)
+            position = len(field) if comma < 0 else comma
+    yield pairs

@@ -1,0 +1,119 @@
+"""Header fields of requests that say more than a text: what is read, what is left out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from plait import ETag, web
+from plait.web_fields import parse_etags, parse_forwarded, parse_range
+from tests.adapters.web_peer import Setup, app_of
+
+
+@pytest.mark.parametrize(
+    ("field", "tags"),
+    [
+        ('"a"', [ETag("a")]),
+        ('W/"a" ,"b,c",, ""', [ETag("a", is_weak=True), ETag("b,c"), ETag("")]),
+        (" * ", [ETag("*")]),
+        ('"a", b, "c"', [ETag("a")]),
+        ('"a" "b"', []),
+        ('"a", "b', [ETag("a")]),
+        ('w/"a"', []),
+        ("", []),
+    ],
+)
+def test_entity_tags(field: str, tags: list[ETag]) -> None:
+    """RFC 9110 section 8.8.3."""
+    assert parse_etags(field) == tuple(tags)
+
+
+@pytest.mark.parametrize(
+    ("field", "octets"),
+    [
+        ("bytes=0-0", "a"),
+        ("bytes=2-4", "cde"),
+        ("BYTES=7-", "hij"),
+        ("bytes=-3", "hij"),
+        ("bytes=-30", "abcdefghij"),
+        ("bytes=8-99", "ij"),
+    ],
+)
+def test_ranges(field: str, octets: str) -> None:
+    """RFC 9110 section 14.1.2."""
+    assert "abcdefghij"[parse_range(field)] == octets
+
+
+@pytest.mark.parametrize(
+    "field",
+    [
+        "",
+        "bytes=",
+        "bytes=-",
+        "bytes=-0",
+        "bytes=2-1",
+        "bytes=0-1,3-4",
+        "lines=0-1",
+        "bytes=\u0661-",
+        "bytes 0-1",
+    ],
+)
+def test_ranges_that_cannot_be_read(field: str) -> None:
+    with pytest.raises(ValueError, match=r"range|start"):
+        parse_range(field)
+
+
+@pytest.mark.parametrize(
+    ("fields", "elements"),
+    [
+        ([], []),
+        (["For=a;PROTO=https , for=b"], [{"for": "a", "proto": "https"}, {"for": "b"}]),
+        (["for=a", "for=b, for=c"], [{"for": "a"}, {"for": "b"}, {"for": "c"}]),
+        (
+            ['for="[2001:db8::1]:80"; by=1.2.3.4:5'],
+            [{"for": "[2001:db8::1]:80", "by": "1.2.3.4:5"}],
+        ),
+        ([r'x="a\"b\\c, d;e"'], [{"x": r'a"b\c, d;e'}]),
+        ([";;for=a;;"], [{"for": "a"}]),
+        # What a client damages hides nothing of what a proxy adds.
+        (['for=a;by=", for=b'], [{"for": "a"}, {"for": "b"}]),
+        (['for=a;by="', "for=b"], [{"for": "a"}, {"for": "b"}]),
+        (["nonsense for=a, for=b"], [{}, {"for": "b"}]),
+        (["for=a by=x;proto=y, for=b"], [{"for": "a"}, {"for": "b"}]),
+        (["for = a, for=b"], [{}, {"for": "b"}]),
+        ([""], [{}]),
+    ],
+)
+def test_forwarded(fields: list[str], elements: list[dict[str, str]]) -> None:
+    """RFC 7239 section 4."""
+    assert parse_forwarded(fields) == tuple(elements)
+
+
+@pytest.mark.anyio
+async def test_requests_have_them(setup: Setup) -> None:
+    seen: list[Any] = []
+
+    async def handler(request: web.Request) -> web.Response:
+        seen.append(
+            (request.if_match, request.if_none_match, request.http_range, request.forwarded)
+        )
+        return web.Response()
+
+    async with setup.serve(app_of(handler)) as site:
+        client = await site.connect()
+        await client.fetch()
+        await client.fetch(
+            headers=[
+                ("if-match", '"a"'),
+                ("if-match", '"b"'),
+                ("if-none-match", "*"),
+                ("range", "bytes=1-2"),
+                ("forwarded", "for=a"),
+                ("forwarded", "for=b"),
+            ]
+        )
+    assert seen == [
+        (None, None, slice(None, None, 1), ()),
+        ((ETag("a"), ETag("b")), (ETag("*"),), slice(1, 3, 1), ({"for": "a"}, {"for": "b"})),
+    ]
