@@ -30,7 +30,7 @@ from .log import web_logger
 from .typedefs import Handler, Middleware
 from .web_exceptions import NotAppKeyWarning
 from .web_log import AccessLogger
-from .web_middlewares import compose
+from .web_middlewares import compose, warn_of_old_style
 from .web_request import Request
 from .web_response import StreamResponse
 from .web_routedef import AbstractRouteDef
@@ -256,6 +256,7 @@ class Application(MutableMapping[str | AppKey[Any], Any]):
             return
         self._pre_frozen = True
         self._middlewares.freeze()
+        warn_of_old_style(self._middlewares)
         self._router.freeze()
         self._on_response_prepare.freeze()
         self._cleanup_ctx.freeze()

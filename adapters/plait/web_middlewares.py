@@ -40,13 +40,28 @@ def compose(handler: Handler, apps: Sequence[Application]) -> Handler:
     """
     for app in reversed(apps):
         for function in reversed(app.middlewares):
-            if getattr(function, "__middleware_version__", 0):
+            if _is_new_style(function):
                 handler = update_wrapper(_wrap(function, handler), handler)
             else:
                 handler = update_wrapper(_wrap_old_style(function, app, handler), handler)
         if len(apps) > 1:
             handler = update_wrapper(_enter(app, handler), handler)
     return handler
+
+
+def _is_new_style(function: object) -> bool:
+    return bool(getattr(function, "__middleware_version__", 0))
+
+
+def warn_of_old_style(middlewares: Sequence[Middleware]) -> None:
+    """Warn of middlewares that ``@middleware`` does not mark."""
+    for function in middlewares:
+        if not _is_new_style(function):
+            warnings.warn(
+                f"old-style middleware {function!r} deprecated, see @web.middleware",
+                DeprecationWarning,
+                stacklevel=3,
+            )
 
 
 def _wrap(function: Middleware, handler: Handler) -> Handler:
@@ -58,11 +73,6 @@ def _wrap(function: Middleware, handler: Handler) -> Handler:
 
 def _wrap_old_style(function: Middleware, app: Application, handler: Handler) -> Handler:
     """aiohttp 1's middlewares are factories: ``async (app, handler) -> handler``."""
-    warnings.warn(
-        f"old-style middleware {function!r} deprecated, see @web.middleware",
-        DeprecationWarning,
-        stacklevel=2,
-    )
     factory = cast("Callable[[Application, Handler], Awaitable[Handler]]", function)
 
     async def wrapped(request: Request) -> StreamResponse:
