@@ -524,7 +524,7 @@ class ClientSession:
 
     def _build_url(self, str_or_url: StrOrURL) -> URL:
         try:
-            url = URL(str_or_url) if isinstance(str_or_url, str) else str_or_url
+            url = str_or_url if isinstance(str_or_url, URL) else URL(str_or_url)
             if self._base_url is None:
                 return url
             return self._base_url.join(url)

@@ -63,16 +63,12 @@ class FormData:
         filename: str | None = None,
         content_transfer_encoding: str | None = None,
     ) -> None:
-        """Add a field.  Numbers become text.
-
-        Raises TypeError for values of other types.
-        """
+        """Add a field.  What is no text becomes text; each item of a list is a field."""
         is_file = isinstance(value, io.IOBase | bytes | bytearray | memoryview)
         if is_file or content_type or filename or content_transfer_encoding:
             raise NotImplementedError("multipart forms are not available yet")
-        if isinstance(value, bool) or not isinstance(value, str | int | float):
-            raise TypeError(f"a field is text, a number or a file, not {type(value).__name__}")
-        self._fields.append((name, str(value)))
+        values = value if isinstance(value, list | tuple) else (value,)
+        self._fields += [(name, str(each)) for each in values]
 
     def add_fields(self, *fields: Any) -> None:
         """Add pairs, mappings with several values, or files."""
@@ -96,5 +92,5 @@ class FormData:
         content_type = "application/x-www-form-urlencoded"
         if charset != "utf-8":
             content_type += f"; charset={charset}"
-        body = urlencode(self._fields, doseq=True, encoding=charset).encode()
+        body = urlencode(self._fields, encoding=charset).encode()
         return BytesPayload(body, content_type=content_type)

@@ -7,6 +7,7 @@ import gzip
 import io
 import zlib
 from collections.abc import AsyncIterator
+from decimal import Decimal
 from http.cookies import SimpleCookie
 from pathlib import Path
 from typing import Any
@@ -156,6 +157,19 @@ async def test_bodies_of_known_size(
     assert received == body
     assert b"Content-Type: " + content_type in lines
     assert f"Content-Length: {len(body)}".encode() in lines
+
+
+async def test_values_of_a_form_become_text(engine: EngineName) -> None:
+    data = {"a": True, "b": None, "c": ["x", 1], "d": Decimal("1.5")}
+    _, body = await sent(engine, "POST", data=data)
+    assert body == b"a=True&b=None&c=x&c=1&d=1.5"
+
+
+@pytest.mark.parametrize("url", [None, 5, b"http://localhost/"])
+async def test_a_url_is_text_or_a_url(url: Any) -> None:
+    async with plait.ClientSession() as session:
+        with pytest.raises(TypeError):
+            await session.get(url)
 
 
 async def test_bodies_of_unknown_size(engine: EngineName) -> None:
