@@ -71,8 +71,9 @@ class CloseAction(enum.IntEnum):
     NONE = 0
     WRITE_EOF = 1
     """Half-close after what is to send; go on reading.  On a transport that cannot
-    half-close (TLS): close it when ``state`` is ``CLOSING`` (a lingering close, which the
-    closing alert ends as well), else go on reading (a tunnel of which one side ended)."""
+    half-close (TLS): close it when ``state`` is ``CLOSING``, else go on reading (a tunnel of
+    which one side ended, or a peer that is still sending, whose octets would meet the
+    closed transport with a reset and destroy what is on its way)."""
     CLOSE = 2
     """Close once everything is written."""
     ABORT = 3

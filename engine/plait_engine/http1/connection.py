@@ -30,7 +30,9 @@ The end
 -------
 A server closes in stages (RFC 9112 section 9.6): half-close, then read and drop what is on
 its way, until the peer closes, ``max_drain`` octets came, or the CLOSE timer passes.
-Otherwise the reset of the operating system could destroy the answer on its way.
+Otherwise the reset of the operating system could destroy the answer on its way.  TLS cannot
+be half-closed, so there a server that has given its answer just reads on, while the rest of
+the request comes: it is DRAINING until then (see ``CloseAction.WRITE_EOF``).
 """
 
 from __future__ import annotations
@@ -107,6 +109,7 @@ class HTTP1Connection(Connection):
         "_scanner",
         "_sent",
         "_short_head",
+        "_still_coming",
         "_stream_id",
         "_timer",
         "_unread",
@@ -144,6 +147,8 @@ class HTTP1Connection(Connection):
         self._unwanted = False
         """The rest of the peer's message is read and dropped."""
         self._discarded = 0
+        self._still_coming = NEVER
+        """How much of the peer's message is to come when the connection closes."""
         self._peer_eof = False
         limits = self._limits
         self._short_head = min(
@@ -188,7 +193,7 @@ class HTTP1Connection(Connection):
             return
         self._peer_eof = True
         self._out.clear()
-        if self.state is ConnectionState.CLOSING:
+        if self._read is Read.DISCARD:
             self._close_now(self._reason, self._error)
             return
         if self._open:
@@ -260,7 +265,7 @@ class HTTP1Connection(Connection):
         outgoing.count(size)
 
     def close(self, code: int | None = None, *, now: float) -> None:
-        if self.state in (ConnectionState.CLOSING, ConnectionState.CLOSED):
+        if self._read is Read.DISCARD:  # It is closing, or closed.
             return
         if not self._open:
             self._close_now(CloseReason.LOCAL)
@@ -450,6 +455,8 @@ class HTTP1Connection(Connection):
         self._discarded += size
         if self._discarded > self._limits.max_drain:
             self._close_now(self._reason, self._error)
+        elif self._discarded >= self._still_coming:
+            self.state = ConnectionState.CLOSING
 
     # -- sending --------------------------------------------------------------------
 

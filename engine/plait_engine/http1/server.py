@@ -488,7 +488,13 @@ class HTTP1Server(HTTP1Connection):
             self._begin_close(CloseReason.LOCAL, now)
 
     def _close_unread(self, now: float) -> None:
+        """The answer is complete, and the rest of the request is not worth reading."""
+        reader = self._reader
         self._begin_close(CloseReason.LOCAL, now)
+        lingers = self.state is ConnectionState.CLOSING
+        if lingers and self._outgoing.framing is not Framing.UNTIL_CLOSE:
+            self.state = ConnectionState.DRAINING
+            self._still_coming = reader.remaining if type(reader) is LengthReader else NEVER
 
     def _refuse(
         self,
