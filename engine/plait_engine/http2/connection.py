@@ -7,7 +7,8 @@ Timers (see ``timers.Timer``; times are ``config.Timeouts``)
 ==========  ============================================================================
 HEAD        the client's preface or a header block takes too long: connection error
 SETTINGS    ours were not acknowledged: SETTINGS_TIMEOUT (section 6.5.3)
-KEEP_ALIVE  no stream is open: GOAWAY(NO_ERROR) and close
+KEEP_ALIVE  no stream is open: a server goes away as with ``close``, for a request may be on
+            its way, or the last answer; a client says GOAWAY and closes
 PING, PONG  silence on a connection with open streams: PING; no answer: the peer is gone
 BODY        a request's body does not come, though the application has taken all there is:
             the stream is reset.  Also: the end of a request that is not wanted
@@ -76,10 +77,12 @@ class HTTP2Connection(Sender):
         self._now = now
         if code is not None:
             self._terminate(code, CloseReason.LOCAL)
-            return
-        if self._is_leaving:
-            return
-        self._is_leaving = True
+        elif self._leaving is None:
+            self._leave(CloseReason.LOCAL, now)
+
+    def _leave(self, reason: CloseReason, now: float) -> None:
+        """Take no more streams, and close when those that are open have ended."""
+        self._leaving = reason
         self.state = ConnectionState.DRAINING
         if self._is_server and not self._peer_gone:
             self._out.append(frames.encode_goaway(frames.MAX_STREAM_ID, ErrorCode.NO_ERROR))
@@ -171,7 +174,10 @@ class HTTP2Connection(Sender):
             self._out.clear()
             self._time_out("the transport takes nothing", CloseAction.ABORT)
         elif _is_due(self._idle_deadline(), now):
-            self._terminate(ErrorCode.NO_ERROR, CloseReason.KEEP_ALIVE)
+            if self._is_server:
+                self._leave(CloseReason.KEEP_ALIVE, now)
+            else:
+                self._terminate(ErrorCode.NO_ERROR, CloseReason.KEEP_ALIVE)
         elif _is_due(self._ping_deadline(), now):
             self.ping(KEEP_ALIVE_PING, now)
 

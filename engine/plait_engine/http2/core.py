@@ -107,12 +107,12 @@ class HTTP2Core(Connection):
         "_highest",
         "_idle_since",
         "_input_ended",
-        "_is_leaving",
         "_is_parting",
         "_is_paused",
         "_is_server",
         "_is_settled",
         "_last_accepted",
+        "_leaving",
         "_max_streams",
         "_now",
         "_out",
@@ -149,7 +149,7 @@ class HTTP2Core(Connection):
         self._first_unsent = frames.MAX_STREAM_ID  # from here on, no request has left
         self._goaway_final = False
         self._is_parting = False  # nothing is left but to wait until the peer has read it all
-        self._is_leaving = False  # this side drains: closed, or out of stream ids
+        self._leaving: CloseReason | None = None  # why this side drains, if it does
         self._peer_gone = False  # GOAWAY or end of input: nothing new comes from the peer
         self._input_ended = False
         # receiving
@@ -396,8 +396,7 @@ class HTTP2Core(Connection):
         self._timers.set(Timer.CLOSE, self._now + patience)
 
     def _close_drained(self) -> None:
-        reason = CloseReason.LOCAL if self._is_leaving else CloseReason.PEER
-        self._close(reason, None, CloseAction.CLOSE)
+        self._close(self._leaving or CloseReason.PEER, None, CloseAction.CLOSE)
 
     def _send_last_goaway(self) -> None:
         """The second phase of GOAWAY, and the only one of a client (section 6.8)."""

@@ -25,6 +25,7 @@ from typing import Final
 from plait_engine.connection import ConnectionState
 from plait_engine.errors import ErrorCode, LocalProtocolError
 from plait_engine.events import (
+    CloseReason,
     Data,
     Draining,
     EndOfMessage,
@@ -198,7 +199,7 @@ class Sender(Receiver):
         self._highest = stream_id
         self._first_unsent = min(self._first_unsent, stream_id)
         if stream_id + 2 > frames.MAX_STREAM_ID and self.state is ConnectionState.OPEN:
-            self._is_leaving = True
+            self._leaving = CloseReason.LOCAL
             self.state = ConnectionState.DRAINING
             self._events.append(Draining(stream_id))
 

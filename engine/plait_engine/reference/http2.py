@@ -169,15 +169,19 @@ class ReferenceHTTP2Connection(ReadingConnection):
             self._reset_all(code, Initiator.LOCAL, None)
             self._finish(CloseAction.CLOSE)
         elif self.state is ConnectionState.OPEN:
-            self.state = ConnectionState.DRAINING
-            if self.role is Role.CLIENT:
-                self._machine.write_goaway(0, ErrorCode.NO_ERROR)
-            else:  # RFC 9113 section 6.8: warn, and say the last stream a round trip later
-                self._machine.write_goaway(MAX_STREAM_ID, ErrorCode.NO_ERROR)
-                self._pings[DRAIN_PING] = now
-                self._h2.ping(DRAIN_PING)
-                self._timers.set(Timer.CLOSE, now + self.config.timeouts.close)
+            self._leave(now)
             self._update(now)
+
+    def _leave(self, now: float) -> None:
+        """Take no more streams, and end when those that are open have ended."""
+        self.state = ConnectionState.DRAINING
+        if self.role is Role.CLIENT:
+            self._machine.write_goaway(0, ErrorCode.NO_ERROR)
+        else:  # RFC 9113 section 6.8: warn, and say the last stream a round trip later
+            self._machine.write_goaway(MAX_STREAM_ID, ErrorCode.NO_ERROR)
+            self._pings[DRAIN_PING] = now
+            self._h2.ping(DRAIN_PING)
+            self._timers.set(Timer.CLOSE, now + self.config.timeouts.close)
 
     def _finish_drain(self) -> None:
         self._timers.stop(Timer.CLOSE)
@@ -357,8 +361,7 @@ class ReferenceHTTP2Connection(ReadingConnection):
 
     def _idle_timed_out(self, now: float) -> None:
         self._reason = CloseReason.KEEP_ALIVE
-        self._machine.write_goaway(self._h2.highest_inbound_stream_id, ErrorCode.NO_ERROR)
-        self._finish(CloseAction.CLOSE)
+        self._leave(now)
 
     def _continue_timed_out(self, now: float) -> None:
         for stream in self._streams.values():

@@ -54,6 +54,21 @@ def assert_timed_out(peer: Peer, reason: CloseReason = CloseReason.TIMEOUT) -> N
     assert peer.connection.next_timeout() is None
 
 
+def assert_idle_end(peer: Peer) -> None:
+    """A server says GOAWAY and waits for what is on its way in both directions."""
+    if peer.connection.role is Role.SERVER:
+        for last_said in (2**31 - 1, peer.connection._highest):
+            assert not peer.connection.wants_close
+            (goaway, ping) = peer.hear()
+            assert int.from_bytes(goaway.payload[:4], "big") == max(last_said, 0)
+            peer.say(wire.ping(ping.payload, ack=True))
+    else:
+        assert of_type(peer.hear(), FrameType.GOAWAY)
+    assert peer.endpoint.events[-1] == ConnectionClosed(CloseReason.KEEP_ALIVE)
+    assert peer.connection.wants_close is CloseAction.CLOSE
+    assert peer.connection.next_timeout() is None
+
+
 def step(peer: Peer) -> float:
     """Go to the next deadline and return how long that took."""
     deadline = peer.connection.next_timeout()
@@ -84,7 +99,29 @@ def test_a_timeout_with_nothing_due_does_nothing(role: Role) -> None:
 def test_keep_alive(role: Role) -> None:
     peer = quiet(role, keep_alive=75.0)
     assert step(peer) == pytest.approx(75)
+    assert_idle_end(peer)
+
+
+def test_an_idle_client_that_answers_nothing_is_left() -> None:
+    peer = quiet(keep_alive=75.0, close=10.0)  # which it has had since its last stream
+    assert step(peer) == pytest.approx(75)
+    assert step(peer) == pytest.approx(1)
     assert_timed_out(peer, CloseReason.KEEP_ALIVE)
+
+
+def test_a_request_that_meets_the_end_of_an_idle_connection_is_answered() -> None:
+    peer = quiet(keep_alive=75.0)
+    step(peer)
+    (_, ping) = peer.hear()
+    peer.say(wire.headers(1, GET, end_stream=True), wire.ping(ping.payload, ack=True))
+    assert kinds(peer.events()) == [Request, EndOfMessage]
+    (goaway,) = of_type(peer.hear(), FrameType.GOAWAY)
+    assert int.from_bytes(goaway.payload[:4], "big") == 1
+    peer.endpoint.send(Response(1, 200), EndOfMessage(1))
+    heard = peer.hear()
+    assert [frame.type for frame in heard] == [FrameType.HEADERS, FrameType.PING]
+    assert not peer.connection.wants_close
+    peer.say(wire.ping(heard[1].payload, ack=True))
     assert peer.endpoint.events[-1] == ConnectionClosed(CloseReason.KEEP_ALIVE)
 
 
@@ -96,6 +133,8 @@ def test_keep_alive_counts_from_the_end_of_the_last_exchange() -> None:
     peer.wait(200)
     peer.endpoint.send(Response(1, 200), EndOfMessage(1))
     assert step(peer) == pytest.approx(75)
+    peer.hear()
+    assert step(peer) == pytest.approx(1)
     assert peer.endpoint.is_closed
 
 
@@ -106,8 +145,9 @@ def test_a_first_request_has_the_time_of_a_head() -> None:
     peer.wait(20)
     peer.say(wire.headers(1, GET, end_stream=True))
     peer.endpoint.send(Response(1, 200), EndOfMessage(1))
+    peer.hear()
     assert step(peer) == 0
-    assert_timed_out(peer, CloseReason.KEEP_ALIVE)
+    assert_idle_end(peer)
 
 
 # -- SETTINGS, head --------------------------------------------------------------------------
