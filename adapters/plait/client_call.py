@@ -266,8 +266,10 @@ class Call:
         if there.scheme not in HTTP_SCHEMES:
             raise NonHttpUrlRedirectClientError(location)
         try:
-            if there.scheme == self.url.scheme and not there.raw_authority:
-                # "http:path", as RFC 3986 section 5.2.2 lets clients read it.
+            rest = location.strip().partition(":")[2]
+            if there.scheme == self.url.scheme and rest and not rest.startswith("//"):
+                # "http:path", as RFC 3986 section 5.2.2 lets clients read it; with an empty
+                # authority it stays invalid (RFC 9110 section 4.2.1).
                 there = URL.build(
                     path=there.raw_path,
                     query_string=there.raw_query_string,
