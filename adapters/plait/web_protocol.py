@@ -504,8 +504,12 @@ class RequestHandler(Driver):
         self, request: BaseRequest, response: StreamResponse, start: float | None
     ) -> None:
         """Give a request to the access logger; ``start``: the loop's time when it began."""
-        if self.access_logger is not None and self.access_logger.enabled:
-            self.access_logger.log(request, response, self.loop.time() - (start or 0.0))
+        logger = self.access_logger
+        if logger is not None and logger.enabled:
+            try:
+                logger.log(request, response, self.loop.time() - (start or 0.0))
+            except Exception as error:  # It may be anybody's; the request is answered.
+                self.log_exception("Error in the access logger", exc_info=error)
 
     def log_debug(self, *args: Any, **kw: Any) -> None:  # those of logging
         """Log for who looks for an error."""

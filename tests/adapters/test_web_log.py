@@ -120,3 +120,16 @@ async def test_a_logger_of_ones_own(setup: Setup) -> None:
     async with setup.serve(app, access_log=access_logger, access_log_class=Logger) as site:
         await (await site.connect()).fetch("GET", "/?fail")
     assert logged == [("/", 403, True)]
+
+
+async def test_a_logger_that_fails(setup: Setup, caplog: pytest.LogCaptureFixture) -> None:
+    class Logger(web.AbstractAccessLogger):
+        def log(self, request: Any, response: Any, time: float) -> None:
+            raise ZeroDivisionError
+
+    app = app_of(handler)
+    async with setup.serve(app, access_log=access_logger, access_log_class=Logger) as site:
+        client = await site.connect()
+        for _ in range(2):
+            assert (await client.fetch()).status == 200
+    assert [record.getMessage() for record in caplog.records] == ["Error in the access logger"] * 2
