@@ -80,6 +80,7 @@ class WebSocketResponse(WebSocketBase[DecodeText], StreamResponse):
     """
 
     _conn_lost = 0
+    _interrupted_code = WSCloseCode.OK
 
     @overload
     def __init__(

@@ -68,6 +68,9 @@ class WebSocketBase(Generic[DecodeText]):
     """A task is in ``receive``."""
     _close_code: int | None = None
     _exception: BaseException | None = None
+    _interrupted_code: int | None = None
+    """What ``close_code`` is for a ``receive`` that ``close`` of another task ended; the
+    peer's answer may change it."""
     _close_done: asyncio.Event | None = None
     """Set when the ``close()`` that waits for the peer is through."""
 
@@ -255,6 +258,8 @@ class WebSocketBase(Generic[DecodeText]):
                 finally:
                     self._waiting = False
                 if not came:
+                    if self._close_code is None:
+                        self._close_code = self._interrupted_code
                     return _end(WS_CLOSING_MESSAGE, iterating)
             event = machine.next_event()
             if isinstance(event, BytesMessage):

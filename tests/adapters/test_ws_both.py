@@ -274,10 +274,12 @@ async def test_both_close_at_once(setup: Setup) -> None:
 async def test_another_task_closes_while_the_handler_receives(setup: Setup) -> None:
     """As ``on_shutdown`` does; the handler is at its end before the client has answered."""
     opened: asyncio.Future[web.WebSocketResponse[Any]] = asyncio.get_running_loop().create_future()
+    codes: list[int | None] = []
 
     async def handler(ws: web.WebSocketResponse[Any]) -> None:
         opened.set_result(ws)
         await echo(ws)
+        codes.append(ws.close_code)
 
     async with setup.serve(handler) as site, site.connect(autoclose=False) as ws:
         closing = asyncio.create_task((await opened).close(code=1001, message="bye"))
@@ -286,6 +288,7 @@ async def test_another_task_closes_while_the_handler_receives(setup: Setup) -> N
         assert await ws.close(code=4000) is True
         assert await asyncio.wait_for(closing, 10) is True
         assert (await opened).close_code == 4000
+    assert codes == [1000]  # The peer had not answered then.
 
 
 async def test_the_handler_fails_while_another_task_closes(
