@@ -17,6 +17,8 @@ import asyncio
 import errno
 import random
 import selectors
+import ssl
+from asyncio.sslproto import SSLProtocol
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -92,14 +94,19 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         self, factory: Callable[[], Any], path: str | None = None, **options: Any
     ) -> tuple[asyncio.Transport, Any]:
         assert self.network is not None
-        assert options.get("ssl") is None
-        return await self.network.connect(factory)
+        context = options.get("ssl")
+        if context is None:
+            return await self.network.connect(factory)
+        return await self.network.connect_tls(factory, context, options["server_hostname"])
 
 
 class Network:
-    """``listen`` once; then ``connect`` as often as you like."""
+    """``listen``; then ``connect`` as often as you like.  ``tls``: the server's context."""
 
-    def __init__(self, loop: VirtualLoop, seed: int, weather: Weather) -> None:
+    def __init__(
+        self, loop: VirtualLoop, seed: int, weather: Weather, tls: ssl.SSLContext | None = None
+    ) -> None:
+        self.tls = tls
         loop.network = self
         self.loop = loop
         self.random = random.Random(seed)
@@ -110,17 +117,43 @@ class Network:
     def listen(self, factory: Callable[[], Any]) -> None:
         self._accept = factory
 
-    async def connect(self, factory: Callable[[], Any]) -> tuple[End, Any]:
+    async def connect(self, factory: Callable[[], Any]) -> tuple[asyncio.Transport, Any]:
+        client, server = await self._open()
+        assert self._accept is not None
+        server.start(self._accept())
+        protocol = factory()
+        client.start(protocol)
+        return client, protocol
+
+    async def connect_tls(
+        self, factory: Callable[[], Any], context: ssl.SSLContext, host: str
+    ) -> tuple[asyncio.Transport, Any]:
+        """The same with asyncio's TLS at both ends."""
+        client, server = await self._open()
+        assert self._accept is not None
+        # typeshed lags behind: a server's waiter may be None, the getter is new in 3.11.
+        make_tls: Any = SSLProtocol
+        server.start(make_tls(self.loop, self._accept(), self.tls, None, server_side=True))
+        protocol = factory()
+        done = self.loop.create_future()
+        tls = make_tls(self.loop, protocol, context, done, server_hostname=host)
+        client.start(tls)
+        try:
+            await done
+        except BaseException:
+            client.abort()
+            raise
+        transport: asyncio.Transport = tls._get_app_transport()
+        return transport, protocol
+
+    async def _open(self) -> tuple[End, End]:
         await asyncio.sleep(self.delay())
         if self._accept is None or self.random.random() < self.weather.refusals:
             raise ConnectionRefusedError("nobody listens")
         client, server = End(self), End(self)
         client.peer, server.peer = server, client
         self.ends += (client, server)
-        server.start(self._accept())
-        protocol = factory()
-        client.start(protocol)
-        return client, protocol
+        return client, server
 
     def delay(self) -> float:
         return self.random.random() * self.weather.latency
@@ -198,9 +231,9 @@ class End(asyncio.Transport):
         """They are fixed."""
 
     def write(self, data: bytes | bytearray | memoryview[Any]) -> None:
-        assert not self._eof_after_sending, "written behind the end"
         if self._closing:
             return
+        assert not self._eof_after_sending, "written behind the end"
         self._sending += data
         if len(self._sending) > HIGH_WATER and not self._writing_paused:
             self._writing_paused = True
@@ -222,8 +255,12 @@ class End(asyncio.Transport):
                 self._send_later()
 
     def abort(self) -> None:
+        self._force_close(None)
+
+    def _force_close(self, error: Exception | None) -> None:
+        """What asyncio's TLS calls when it fails."""
         if not self.lost:
-            self._lose(None)
+            self._lose(error)
             self.peer.reset()
 
     # -- the wire -------------------------------------------------------------------------

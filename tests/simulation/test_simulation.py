@@ -20,6 +20,7 @@ import pytest
 import plait
 from plait import web
 from plait_engine.engines import EngineName
+from tests.conftest import Authority
 from tests.simulation.network import Network, VirtualLoop, Weather
 from tests.simulation.system import EXPECTED, OPERATIONS, Operation, Service
 
@@ -45,7 +46,7 @@ SHUTDOWN_TIMEOUT = 5.0
 
 
 def _seeds() -> range:
-    first, _, last = os.environ.get("SIMULATION_SEEDS", "0-3").partition("-")
+    first, _, last = os.environ.get("SIMULATION_SEEDS", "0-1").partition("-")
     return range(int(first), int(last or first) + 1)
 
 
@@ -62,12 +63,18 @@ class Simulation:
     """One system from its start to its end."""
 
     def __init__(
-        self, network: Network, protocol: str, weather: str, engine: EngineName, seed: int
+        self,
+        network: Network,
+        protocol: str,
+        weather: str,
+        engine: EngineName,
+        seed: int,
     ) -> None:
         self.network = network
         self.service = Service()
         self.outcome = Outcome()
         self._protocol = protocol
+        self._scheme = "http" if network.tls is None else "https"
         self._engine: EngineName = engine
         self._restarts = weather == "restarts"
         self._chance = random.Random(seed)
@@ -86,9 +93,10 @@ class Simulation:
         connector = plait.UnixConnector(
             "simulated", limit=4, http2=self._protocol == "h2", engine=self._engine
         )
-        timeout = plait.ClientTimeout(total=TOTAL_TIMEOUT)
         async with plait.ClientSession(
-            "http://test", connector=connector, timeout=timeout
+            f"{self._scheme}://localhost",
+            connector=connector,
+            timeout=plait.ClientTimeout(total=TOTAL_TIMEOUT),
         ) as session:
             await self._run_operations(session)
             await asyncio.sleep(TOTAL_TIMEOUT)
@@ -160,7 +168,7 @@ def _excused(weather: str, protocol: str, operation: str, error: BaseException) 
     """Tell whether an operation may end in ``error``."""
     if weather in ("calm", "crumbs"):
         return False
-    lost = isinstance(error, plait.ServerDisconnectedError)
+    lost = isinstance(error, (plait.ServerDisconnectedError, plait.ClientOSError))
     if weather == "impatient":
         # The request met the end of an idle connection.  On HTTP/1.1 nobody knows whether the
         # server has seen it (RFC 9112 section 9.3.1).  On HTTP/2 GOAWAY tells (RFC 9113
@@ -175,16 +183,24 @@ def _excused(weather: str, protocol: str, operation: str, error: BaseException) 
 @pytest.mark.parametrize("seed", _seeds())
 @pytest.mark.parametrize("engine", ["native", "reference"])
 @pytest.mark.parametrize("weather", WEATHERS)
+@pytest.mark.parametrize("scheme", ["http", "https"])
 @pytest.mark.parametrize("protocol", ["http/1.1", "h2"])
 def test_simulation(
     protocol: str,
+    scheme: str,
     weather: str,
     engine: EngineName,
     seed: int,
+    authority: Authority,
     caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    if (engine, scheme, protocol) == ("reference", "https", "http/1.1"):
+        pytest.skip("an early answer may be lost over TLS, see docs/reference.md")
+    monkeypatch.setenv("SSL_CERT_FILE", str(authority.ca_file))
     loop = VirtualLoop(end=20_000)
-    network = Network(loop, seed, WEATHERS[weather])
+    context = authority.server_context(protocol) if scheme == "https" else None
+    network = Network(loop, seed, WEATHERS[weather], context)
     simulation = Simulation(network, protocol, weather, engine, seed)
     outcome = simulation.outcome
     with asyncio.Runner(loop_factory=lambda: loop) as runner:
