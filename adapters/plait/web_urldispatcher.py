@@ -431,8 +431,8 @@ class UrlDispatcher(AbstractRouter, Mapping[str, AbstractResource]):
             for part in self.NAME_SPLIT_RE.split(name):
                 if keyword.iskeyword(part) or not (part.isidentifier() or part.isdigit()):
                     raise ValueError(
-                        f"Incorrect route name {name!r}, the name should be a sequence of"
-                        " python identifiers, no keywords, separated by dash, dot or column"
+                        f"{name!r} is no route name: it takes Python identifiers, but no"
+                        " keywords, joined by '-', '.' or ':'"
                     )
             if name in self._named_resources:
                 raise ValueError(
