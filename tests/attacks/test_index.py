@@ -23,6 +23,10 @@ TESTS = Path(__file__).parents[1]
 BAD_REQUESTS = "engine/http1/test_bad_requests.py"
 SERVER = "engine/http1/test_server.py"
 CLIENT = "engine/http1/test_client.py"
+CLIENT_FAULTS = "engine/http1/test_client_faults.py"
+CLIENT_TUNNELS = "engine/http1/test_client_tunnels.py"
+SERVER_PERSISTENCE = "engine/http1/test_server_persistence.py"
+SERVER_TUNNELS = "engine/http1/test_server_tunnels.py"
 SENDING = "engine/http1/test_sending.py"
 FLOODS = "engine/http2/test_attacks_floods.py"
 LIFECYCLE = "engine/http2/test_attacks_lifecycle.py"
@@ -50,9 +54,9 @@ INDEX: dict[str, tuple[str, str]] = {
     "S8": ("Content-Lengths without measure", BAD_REQUESTS),
     "S9": ("content that nobody reads", APP),
     "S10": ("content of GET and OPTIONS", SERVER),
-    "S11": ("Upgrade with content", SERVER),
-    "S12": ("Upgrade that is none", SERVER),
-    "S13": ("h2c with content", SERVER),
+    "S11": ("Upgrade with content", SERVER_TUNNELS),
+    "S12": ("Upgrade that is none", SERVER_TUNNELS),
+    "S13": ("h2c with content", SERVER_TUNNELS),
     "S14": ("a stall within the HTTP/2 preface", "engine/http1/test_timers.py"),
     "S15": ("the HTTP/2 preface where it is off", BAD_REQUESTS),
     # HTTP/1, server: chunks
@@ -66,7 +70,7 @@ INDEX: dict[str, tuple[str, str]] = {
     "S27": ("malformed trailers", BAD_REQUESTS),
     "S28": ("trailers without end", BAD_REQUESTS),
     "S29": ("trailers that must be headers", SERVER),
-    "S30": ("no empty line behind the last chunk", SERVER),
+    "S30": ("no empty line behind the last chunk", SERVER_PERSISTENCE),
     "S31": ("chunks that are not as long as they say", BAD_REQUESTS),
     "S32": ("an octet behind the last chunk", BAD_REQUESTS),
     # HTTP/1, server: request line and fields
@@ -101,9 +105,9 @@ INDEX: dict[str, tuple[str, str]] = {
     "S71": ("reason phrases", SENDING),
     "S72": ("content of another length than announced", SENDING),
     "S73": ("trailers with line ends", SENDING),
-    "S74": ("answers out of order", SERVER),
-    "S75": ("a queue of requests", SERVER),
-    "S76": ("a request behind a refused one", SERVER),
+    "S74": ("answers out of order", SERVER_PERSISTENCE),
+    "S75": ("a queue of requests", SERVER_PERSISTENCE),
+    "S76": ("a request behind a refused one", SERVER_PERSISTENCE),
     "S77": ("slow requests", "engine/http1/test_timers.py"),
     "S78": ("slow readers", "engine/http1/test_timers.py"),
     "S79": ("clients that leave in the middle of an answer", APP),
@@ -114,7 +118,7 @@ INDEX: dict[str, tuple[str, str]] = {
     ),
     "S82": ("DNS look-ups that a request causes", "adapters/test_web_requests.py"),
     "S83": ("reading and writing at once", APP),
-    "S84": ("Expect", SERVER),
+    "S84": ("Expect", SERVER_TUNNELS),
     "S85": ("TRACE and CONNECT", APP),
     # HTTP/1, client
     "C1": ("methods", SENDING),
@@ -123,13 +127,13 @@ INDEX: dict[str, tuple[str, str]] = {
     "C4": ("Host", SESSION),
     "C5": ("side doors to the head", SESSION),
     "C6": ("framing by the caller", SESSION),
-    "C7": ("malformed chunks", CLIENT),
-    "C8": ("control characters in responses", CLIENT),
-    "C9": ("framing of responses", CLIENT),
-    "C10": ("octets that nobody asked for", CLIENT),
-    "C11": ("a final response instead of 100", CLIENT),
-    "C12": ("1xx without end", CLIENT),
-    "C13": ("heads and chunk lines without end", CLIENT),
+    "C7": ("malformed chunks", CLIENT_FAULTS),
+    "C8": ("control characters in responses", CLIENT_FAULTS),
+    "C9": ("framing of responses", CLIENT_TUNNELS),
+    "C10": ("octets that nobody asked for", CLIENT_FAULTS),
+    "C11": ("a final response instead of 100", CLIENT_TUNNELS),
+    "C12": ("1xx without end", CLIENT_TUNNELS),
+    "C13": ("heads and chunk lines without end", CLIENT_FAULTS),
     "C14": (
         "retries that do harm",
         "adapters/test_client_pool.py::test_what_is_not_retried",
@@ -254,7 +258,10 @@ INDEX: dict[str, tuple[str, str]] = {
     "W17": ("origins", HANDSHAKE),
     "W18": ("credentials on redirects", "adapters/test_ws_client.py"),
     "W20": ("masks that repeat", FRAMES),
-    "W21": ("requests behind a declined handshake", f"{SERVER}::test_a_declined_upgrade_goes_on"),
+    "W21": (
+        "requests behind a declined handshake",
+        f"{SERVER_TUNNELS}::test_a_declined_upgrade_goes_on",
+    ),
     "W22": ("over HTTP/2", "adapters/test_ws_both.py"),
     "W23": (
         "the Autobahn cases",

@@ -9,6 +9,7 @@ from plait_engine import (
     ConnectionClosed,
     Data,
     EndOfMessage,
+    Headers,
     Limits,
     Request,
     Response,
@@ -22,6 +23,19 @@ from plait_engine.testing import Endpoint, Fragmenter, whole
 GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
 POISON = b"GET /poison HTTP/1.1\r\nHost: a\r\n\r\n"
 """Comes behind what is refused; nothing may answer it."""
+
+
+def head(line: str, *fields: str) -> bytes:
+    return "\r\n".join([line, *fields, "", ""]).encode("latin-1")
+
+
+def request(
+    method: str = "GET",
+    target: str = "/",
+    headers: Headers = (),
+    protocol: str | None = None,
+) -> Request:
+    return Request(1, method, "http", "a", target, headers, protocol)
 
 
 def config(*, timeouts: Timeouts | None = None, **limits_and_more: Any) -> Config:
