@@ -246,7 +246,8 @@ class ReferenceHTTP2Connection(ReadingConnection):
         machine = self._h2
         if stream.stream_id not in self._streams:
             return
-        if stream.sent_end and not stream.queue and not stream.flushed:
+        given_up = stream.reset_code not in (None, ErrorCode.NO_ERROR)
+        if stream.sent_end and not (stream.queue or stream.flushed or given_up):
             stream.flushed = True
             if stream.trailers:
                 machine.send_headers(stream.stream_id, stream.trailers, end_stream=True)

@@ -236,3 +236,22 @@ def test_fields_of_the_http1_connection_are_left_out(pair: Pair) -> None:
     pair.run()
     received = taken(pair.server)[0]
     assert list(received.headers) == [("te", "trailers"), ("x-kept", "1")]
+
+
+def test_a_reset_throws_away_a_queued_end_as_well(make_pair: MakePair) -> None:
+    """Else the peer would meet the end of a message in the middle of its content."""
+    small = Config(random=counting_random, limits=Limits(stream_window=65535))
+    pair = make_pair(client=small, server=small)
+    pair.client.acknowledges = False
+    stream_id = get(pair)
+    head = Response(stream_id, 200, (("Content-Length", "200000"),))
+    pair.server.send(head, Data(stream_id, b"x" * 200_000), EndOfMessage(stream_id))
+    pair.run()
+    pair.server.send(StreamReset(stream_id, ErrorCode.CANCEL))
+    pair.run()
+    events = taken(pair.client)
+    assert isinstance(events[-1], StreamReset)
+    assert (events[-1].code, events[-1].initiator) == (ErrorCode.CANCEL, Initiator.REMOTE)
+    assert 0 < len(body(events)) < 200_000
+    respond(pair, get(pair))
+    assert not pair.client.is_closed
