@@ -285,7 +285,7 @@ INDEX: dict[str, tuple[str, str]] = {
     "Z8": ("names of codings", SESSION),
     "Z9": (
         "compression is asked for",
-        "adapters/test_web_responses.py::test_compression",
+        "adapters/test_web_streams.py::test_compression",
     ),
     "Z10": ("codings of no content", SESSION),
     "Z11": (

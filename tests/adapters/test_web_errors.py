@@ -1,0 +1,137 @@
+"""What goes back to the client when the handler fails, or leaves content unread."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from plait import web
+from tests.adapters.web_handlers import always, answer_of
+from tests.adapters.web_peer import Setup, app_of
+
+pytestmark = pytest.mark.anyio
+
+
+# -- errors of the handler ----------------------------------------------------------------------------
+
+
+async def fail(request: web.Request) -> web.Response:
+    raise KeyError("<secret>")
+
+
+@pytest.mark.parametrize("debug", [False, True])
+@pytest.mark.parametrize("accept", ["*/*", "text/html"])
+async def test_a_handler_that_fails(
+    setup: Setup, debug: bool, accept: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with setup.serve(app_of(fail), debug=debug) as site:
+        client = await site.connect()
+        answer = await client.fetch(headers=[("accept", accept)])
+        assert answer.status == 500
+        kind = "text/html" if accept == "text/html" else "text/plain"
+        assert answer.header("content-type") == f"{kind}; charset=utf-8"
+        body = answer.body.decode()
+        assert "500 Internal Server Error" in body
+        assert ("Traceback" in body) == debug
+        assert ("secret" in body) == debug
+        assert "<secret>" not in body or accept != "text/html"
+        if not setup.is_h2:
+            await client.wait_closed()
+    assert [record.getMessage() for record in caplog.records] == [
+        "Error handling request from 127.0.0.1"
+    ]
+    assert caplog.records[0].exc_info is not None
+    # What gathers errors tells them apart by the message without the client's address.
+    assert caplog.records[0].msg == "Error handling request from %s"
+
+
+async def test_a_handler_that_times_out(setup: Setup) -> None:
+    async def handler(request: web.Request) -> web.Response:
+        async with asyncio.timeout(0):
+            await asyncio.Event().wait()
+        return web.Response()
+
+    answer = await answer_of(setup, handler)
+    assert (answer.status, answer.body) == (504, b"")
+
+
+@pytest.mark.parametrize("value", [None, "text"])
+async def test_a_handler_that_returns_no_response(setup: Setup, value: Any) -> None:
+    async def handler(request: web.Request) -> Any:
+        return value
+
+    answer = await answer_of(setup, handler)
+    assert (answer.status, answer.body) == (500, b"500: Internal Server Error")
+
+
+async def test_a_handler_that_fails_behind_the_head(setup: Setup) -> None:
+    """The response is cut short: what came must not look complete."""
+
+    async def handler(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse()
+        await response.prepare(request)
+        await response.write(b"half")
+        raise KeyError("x")
+
+    async with setup.serve(app_of(handler)) as site:
+        client = await site.connect()
+        answer = client.request()
+        await answer.broken()
+        assert answer.status in (200, 0)
+        assert answer.body in (b"half", b"")
+        assert not site.exchanges()
+
+
+async def test_a_handler_that_is_cancelled(setup: Setup) -> None:
+    async def handler(request: web.Request) -> web.StreamResponse:
+        raise asyncio.CancelledError
+
+    async with setup.serve(app_of(handler)) as site:
+        client = await site.connect()
+        await client.request().broken()
+        assert not site.exchanges()
+
+
+async def test_raised_and_returned_responses(setup: Setup) -> None:
+    async def handler(request: web.Request) -> web.StreamResponse:
+        if request.method == "GET":
+            raise web.HTTPFound("/there?a=b", headers={"X-A": "1"}, text="go")
+        with pytest.warns(DeprecationWarning, match="raise the exception"):
+            request.protocol._check_response(web.HTTPGone(), request)
+        raise web.HTTPNoContent
+
+    async with setup.serve(app_of(handler)) as site:
+        client = await site.connect()
+        answer = await client.fetch()
+        assert (answer.status, answer.body) == (302, b"go")
+        assert (answer.header("location"), answer.header("x-a")) == ("/there?a=b", "1")
+        answer = await client.fetch("POST")
+        assert (answer.status, answer.body) == (204, b"")
+
+
+# -- unread content -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("size", [1000, 100_000])
+async def test_unread_content_is_no_request(setup: Setup, size: int) -> None:
+    """Attacks S9, S10: it is drained, and the connection goes on."""
+    body = b"GET /evil HTTP/1.1\r\nHost: a\r\n\r\n" * (size // 30)
+    async with setup.serve(app_of(always(lambda: web.Response(text="early")))) as site:
+        client = await site.connect()
+        for _ in range(3):
+            answer = await client.fetch("POST", "/", [], body)
+            assert answer.body == b"early"
+        assert site.server.requests_count == 3
+
+
+async def test_an_early_answer_while_the_client_sends(setup: Setup) -> None:
+    """RFC 9113 section 8.1, RFC 9112 section 9.6."""
+    async with setup.serve(app_of(always(lambda: web.Response(text="early")))) as site:
+        client = await site.connect()
+        answer = client.request("POST", "/", (), b"x" * 10, end=False)
+        await answer.head_came.wait()
+        await answer.ended.wait()
+        assert (answer.status, answer.body) == (200, b"early")
+        assert not site.exchanges()
