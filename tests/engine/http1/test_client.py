@@ -316,10 +316,15 @@ def test_folded_lines_are_unfolded(chop: Fragmenter) -> None:
     """RFC 9112 section 5.2."""
     endpoint = client(chop)
     ask(endpoint)
-    endpoint.receive(b"HTTP/1.1 200 OK\r\nX: a \r\n\t b\r\nY: 1\n c\nContent-Length: 0\r\n\r\n")
+    endpoint.receive(
+        b"HTTP/1.1 200 OK\r\nX: a \r\n\t b\r\nY: 1\n c\n\td\n"
+        b"Z: \r\n \r\n\t\r\n  \r\nW: e\r\n \r\n f\r\nContent-Length: 0\r\n\r\n"
+    )
     assert list(responses(endpoint)[0].headers) == [
         ("X", "a b"),
-        ("Y", "1 c"),
+        ("Y", "1 c d"),
+        ("Z", ""),
+        ("W", "e f"),
         ("Content-Length", "0"),
     ]
 
