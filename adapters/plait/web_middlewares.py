@@ -105,10 +105,11 @@ def normalize_path_middleware(
     """Return a middleware that redirects a path with no route to one that has one.
 
     It tries, in this order: one slash for several, and a slash more or less at the end.
-    The query is kept; the redirection never leads to another host.
+    The query is kept; the redirection never leads to another host.  Raises TypeError for
+    both ``append_slash`` and ``remove_slash``.
     """
     if append_slash and remove_slash:
-        raise AssertionError("Cannot both remove and append slash")
+        raise TypeError("append_slash and remove_slash exclude each other")
 
     def variants(path: str) -> list[str]:
         merged = re.sub("//+", "/", path)

@@ -46,8 +46,8 @@ ExpectHandler: TypeAlias = Callable[["Request"], Awaitable[StreamResponse | None
 class AbstractRoute(abc.ABC):
     """A method and its handler.
 
-    Raises TypeError for a handler that cannot be called, AssertionError for an
-    ``expect_handler`` that is no coroutine function; such a handler is deprecated.
+    Raises TypeError for a handler that cannot be called, and for an ``expect_handler`` that
+    is no coroutine function; such a handler is deprecated.
     """
 
     def __init__(
@@ -58,9 +58,8 @@ class AbstractRoute(abc.ABC):
         expect_handler: ExpectHandler | None = None,
         resource: AbstractResource | None = None,
     ) -> None:
-        assert expect_handler is None or inspect.iscoroutinefunction(expect_handler), (
-            f"Coroutine is expected, got {expect_handler!r}"
-        )
+        if expect_handler is not None and not inspect.iscoroutinefunction(expect_handler):
+            raise TypeError(f"expect_handler must be a coroutine function, not {expect_handler!r}")
         self._method = method
         self._handler = _as_handler(handler)
         self._expect_handler = expect_handler

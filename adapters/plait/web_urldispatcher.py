@@ -150,7 +150,8 @@ class Resource(AbstractResource):
 
     def register_route(self, route: ResourceRoute) -> None:
         """Add a route."""
-        assert isinstance(route, ResourceRoute), f"Instance of Route class is required, got {route}"
+        if not isinstance(route, ResourceRoute):
+            raise TypeError(f"a route must be a ResourceRoute, not {route!r}")
         self._routes[route.method] = route
 
     async def resolve(self, request: Request) -> tuple[UrlMappingMatchInfo | None, set[str]]:
@@ -419,11 +420,11 @@ class UrlDispatcher(AbstractRouter, Mapping[str, AbstractResource]):
     def register_resource(self, resource: AbstractResource) -> None:
         """Add a resource.
 
-        Raises RuntimeError when frozen, ValueError for a name that is taken or no name.
+        Raises RuntimeError when frozen, TypeError for another type, ValueError for a name
+        that is taken or no name.
         """
-        assert isinstance(resource, AbstractResource), (
-            f"Instance of AbstractResource class is required, got {resource!r}"
-        )
+        if not isinstance(resource, AbstractResource):
+            raise TypeError(f"a resource must be an AbstractResource, not {resource!r}")
         if self.frozen:
             raise RuntimeError("Cannot register a resource into frozen router.")
         name = resource.name

@@ -150,7 +150,7 @@ async def test_names_and_urls() -> None:
         (lambda router: router.add_route("BAD METHOD", "/x", say), ValueError),
         (lambda router: router.add_get("/taken", say), RuntimeError),
         (lambda router: router.add_get("/x", 7), TypeError),
-        (lambda router: router.add_get("/x", say, expect_handler=named), AssertionError),
+        (lambda router: router.add_get("/x", say, expect_handler=named), TypeError),
     ],
 )
 def test_routes_that_cannot_be_added(add: Any, error: type[Exception]) -> None:
@@ -288,6 +288,11 @@ async def test_a_router_of_ones_own() -> None:
 
 
 # -- middlewares ---------------------------------------------------------------------------------------
+
+
+def test_a_path_cannot_gain_and_lose_its_slash() -> None:
+    with pytest.raises(TypeError):
+        web.normalize_path_middleware(append_slash=True, remove_slash=True)
 
 
 async def test_middlewares(setup: Setup) -> None:
