@@ -78,7 +78,7 @@ class Nginx:
     """A running nginx.  ``plain``, ``tls`` and ``h2c`` are its ports on 127.0.0.1.
 
     ``plain`` speaks HTTP/1.1, ``tls`` what ALPN chooses, ``h2c`` cleartext HTTP/2 for
-    clients with prior knowledge.  Paths: ``/`` (13 octets), ``/protocol`` (the version
+    clients with prior knowledge.  Paths: ``/`` (13 bytes), ``/protocol`` (the version
     that nginx saw), ``/connection`` (the serial number of the connection), ``/redirect``,
     ``/upload`` (answers with the length of the body), and the files of ``root``.
 

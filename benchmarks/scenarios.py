@@ -139,6 +139,6 @@ SCENARIOS = (
             "aiohttp": subjects.idle_connections(_AIOHTTP),
             "granian": subjects.idle_connections(subjects.granian),
         },
-        unit="octets",
+        unit="bytes",
     ),
 )

@@ -1,7 +1,7 @@
 """Processes under test and how each is measured.
 
 A subject is started once, warmed up, and then measured once a round; ``measure`` returns
-the scenario's figure (microseconds of CPU per operation, or octets per connection).
+the scenario's figure (microseconds of CPU per operation, or bytes per connection).
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ class Worker:
 
 
 class IdleConnections:
-    """A server with idle connections that each did one request: octets for each.
+    """A server with idle connections that each did one request: bytes for each.
 
     The server is started anew for each measurement, since memory that was once used
     would be used again.

@@ -22,7 +22,7 @@ async def fetch(session: plait.ClientSession, url: str) -> str:
         return f"{url}: {error}"
     assert response.version is not None
     version = f"HTTP/{response.version.major}.{response.version.minor}"
-    return f"{url}: {response.status} over {version}, {len(body):,} octets"
+    return f"{url}: {response.status} over {version}, {len(body):,} bytes"
 
 
 async def main(urls: list[str]) -> None:

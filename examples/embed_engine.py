@@ -41,7 +41,7 @@ def serve_connection(sock: socket.socket) -> None:
 
 
 def wait_for_input(connection: engine.Connection, sock: socket.socket) -> None:
-    """Give the connection what comes next: octets, their end, or the time."""
+    """Give the connection what comes next: bytes, their end, or the time."""
     deadline = connection.next_timeout()
     sock.settimeout(None if deadline is None else max(deadline - time.monotonic(), 0.001))
     try:

@@ -12,7 +12,7 @@ import plait_trio
 async def show(url: str) -> None:
     response = await plait_trio.fetch(url)
     size = len(response.body)
-    print(f"{url}: {response.status} over HTTP/{response.http_version}, {size:,} octets")
+    print(f"{url}: {response.status} over HTTP/{response.http_version}, {size:,} bytes")
 
 
 async def main(urls: list[str]) -> None:

@@ -1,8 +1,8 @@
-"""Decisions and messages, read out of the octets that a fuzzer invents.
+"""Decisions and messages, read out of the bytes that a fuzzer invents.
 
-A target must do the same for the same octets, with or without atheris, and near octets
-should mean near behaviour, so that the fuzzer can climb.  So every decision is one octet,
-sizes come before what they measure, and octets that have run out read as zero.
+A target must do the same for the same bytes, with or without atheris, and near bytes
+should mean near behaviour, so that the fuzzer can climb.  So every decision is one byte,
+sizes come before what they measure, and bytes that have run out read as zero.
 """
 
 from __future__ import annotations
@@ -22,35 +22,35 @@ class Choices:
 
     @property
     def exhausted(self) -> bool:
-        """Whether all octets were read."""
+        """Whether all bytes were read."""
         return self._pos >= len(self._data)
 
-    def octet(self) -> int:
-        """Return the next octet, 0 when there is none."""
+    def byte(self) -> int:
+        """Return the next byte, 0 when there is none."""
         pos = self._pos
         self._pos = pos + 1
         return self._data[pos] if pos < len(self._data) else 0
 
     def pick(self, options: Sequence[T]) -> T:
         """Return one of ``options``."""
-        return options[self.octet() % len(options)]
+        return options[self.byte() % len(options)]
 
-    def octets(self, size: int) -> bytes:
-        """Return the next ``size`` octets, or what is left of them."""
+    def data(self, size: int) -> bytes:
+        """Return the next ``size`` bytes, or what is left of them."""
         start = self._pos
         self._pos = start + size
         return self._data[start : start + size]
 
     def rest(self) -> bytes:
-        """Return all octets that are left."""
-        return self.octets(len(self._data))
+        """Return all bytes that are left."""
+        return self.data(len(self._data))
 
 
 class Cuts:
     """How a wire is cut: a count (up to 15) and as many sizes, which repeat; 0: bytewise."""
 
     def __init__(self, choices: Choices) -> None:
-        self._sizes = [size or 256 for size in choices.octets(choices.octet() & 0x0F)] or [1]
+        self._sizes = [size or 256 for size in choices.data(choices.byte() & 0x0F)] or [1]
 
     def __call__(self, wire: bytes) -> list[bytes]:
         """Return the pieces of ``wire``."""

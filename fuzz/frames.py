@@ -1,15 +1,15 @@
 """Frames of HTTP/2 and WebSocket in a form that a fuzzer can change.
 
-On the wire a frame's length and a message's Huffman-coded or masked octets hang together;
+On the wire a frame's length and a message's Huffman-coded or masked bytes hang together;
 a mutation breaks them, and nothing behind is reached.  So a target reads short steps and
 builds the frames from them: right in their form, and free in everything else.
 
-An HTTP/2 step: kind (an octet), flags (an octet), stream (an octet), size (an octet) and a
+An HTTP/2 step: kind (a byte), flags (a byte), stream (a byte), size (a byte) and a
 payload of that size.  The kind ``FIELDS`` is HEADERS whose payload is fields instead: each
 is a number in ``FIELDS_TABLE``, or 255, a size, and a literal "name: value".
 
-A WebSocket step: the first octet of the frame, size (an octet), and a payload of that
-size, which is masked where it should be.  Size 255 is an extended size (2 octets) instead,
+A WebSocket step: the first byte of the frame, size (a byte), and a payload of that
+size, which is masked where it should be.  Size 255 is an extended size (2 bytes) instead,
 that may lie.
 """
 
@@ -70,23 +70,23 @@ def read_frames(choices: Choices) -> bytes:
 def read_frame(choices: Choices) -> bytes:
     """Return the HTTP/2 frame of the next step."""
     kind = choices.pick(KINDS)
-    flags = choices.octet()
-    stream_id = choices.octet() & 0x0F
+    flags = choices.byte()
+    stream_id = choices.byte() & 0x0F
     if kind == FIELDS:
         kind, payload = frames.HEADERS, read_fields(choices)
         flags &= ~(frames.PADDED | frames.HAS_PRIORITY)
     else:
-        payload = choices.octets(choices.octet())
+        payload = choices.data(choices.byte())
     return frames.encode_frame(kind, flags, stream_id, payload)
 
 
 def read_fields(choices: Choices) -> bytes:
     """Return a header block without any state, so that frames may be moved about."""
     fields: list[tuple[bytes | str, bytes | str]] = []
-    for _ in range(choices.octet() & 0x1F):
-        number = choices.octet()
+    for _ in range(choices.byte() & 0x1F):
+        number = choices.byte()
         if number == SPELT_OUT:
-            name, _, value = choices.octets(choices.octet()).partition(b": ")
+            name, _, value = choices.data(choices.byte()).partition(b": ")
             fields.append((name, value))
         else:
             fields.append(FIELDS_TABLE[number % len(FIELDS_TABLE)])
@@ -98,13 +98,13 @@ def read_websocket_frames(choices: Choices, *, masked: bool) -> bytes:
     wire = []
     mask = b"\x01\x02\x03\x04" if masked else None
     while not choices.exhausted:
-        first = choices.octet()
-        size = choices.octet()
+        first = choices.byte()
+        size = choices.byte()
         if size == SPELT_OUT:
-            length = choices.octets(2)
+            length = choices.data(2)
             wire.append(bytes((first, 126 | (0x80 if masked else 0))) + length + (mask or b""))
         else:
             fin, rsv, opcode = bool(first & 0x80), first >> 4 & 7, first & 0x0F
-            payload = choices.octets(size)
+            payload = choices.data(size)
             wire.append(websocket_frame(opcode, payload, fin=fin, rsv=rsv, mask=mask))
     return b"".join(wire)

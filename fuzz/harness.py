@@ -10,7 +10,7 @@ and checks on the way what always holds:
 * what comes out is bounded by what went in.
 
 ``check_split_invariance`` runs a wire whole and in pieces: both must report the same events
-(adjacent ``Data`` joined) and send the same octets.
+(adjacent ``Data`` joined) and send the same bytes.
 """
 
 from __future__ import annotations
@@ -37,9 +37,9 @@ START = 1000.0
 MAX_TIMEOUTS = 100
 """More deadlines in a row, with nothing else happening, count as an endless loop."""
 OUTPUT_BASE = 262144
-"""Octets sent in any case: what the application of a target has to say."""
+"""Bytes sent in any case: what the application of a target has to say."""
 OUTPUT_RATIO = 64
-"""Octets sent for each received: the least request, in HTTP/2, gets a response and a reset."""
+"""Bytes sent for each received: the least request, in HTTP/2, gets a response and a reset."""
 
 
 class InvariantError(AssertionError):
@@ -66,7 +66,7 @@ class App:
         """``event`` came."""
 
     def finish(self, transport: Transport) -> None:
-        """All octets were received."""
+        """All bytes were received."""
 
 
 class Transport:
@@ -127,11 +127,11 @@ class Transport:
                 return
 
     def _drain_output(self) -> bool:
-        octets = self.connection.data_to_send()
-        self.output += octets
+        data = self.connection.data_to_send()
+        self.output += data
         limit = OUTPUT_BASE + OUTPUT_RATIO * self._received
         check(len(self.output) <= limit, "output is bounded by input", len(self.output), limit)
-        return bool(octets)
+        return bool(data)
 
     def _has_ended(self) -> bool:
         return self.is_closed or self.connection.wants_close >= CloseAction.CLOSE

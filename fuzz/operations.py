@@ -105,8 +105,8 @@ class Machine:
     def receive_data(self) -> None:
         self.receive(self._wire(self.choices))
 
-    def receive(self, octets: bytes) -> None:
-        self.connection.receive_data(octets, self._now)
+    def receive(self, data: bytes) -> None:
+        self.connection.receive_data(data, self._now)
 
     def receive_eof(self) -> None:
         self.connection.receive_eof(self._now)
@@ -122,7 +122,7 @@ class Machine:
     def wait(self) -> None:
         """Let time pass, at most to the next deadline, and tell the connection."""
         deadline = self.connection.next_timeout()
-        self._now += self.choices.octet() / 16
+        self._now += self.choices.byte() / 16
         if deadline is not None and self._now >= deadline:
             self._now = max(self._now, deadline)
             self._handle_timeout()
@@ -154,7 +154,7 @@ class Machine:
 
     def send(self) -> None:
         stream_id = self._stream_id()
-        events = [self.make_event(stream_id) for _ in range(1 + self.choices.octet() % 4)]
+        events = [self.make_event(stream_id) for _ in range(1 + self.choices.byte() % 4)]
         self.command_send(*events)
 
     def command_send(self, *events: Sendable) -> bool:
@@ -174,7 +174,7 @@ class Machine:
             else Response(stream_id, 200)
         )
         events = (head, Data(stream_id, self.choices.pick(BODIES)), EndOfMessage(stream_id))
-        self.command_send(*events[: 1 + self.choices.octet() % 3])
+        self.command_send(*events[: 1 + self.choices.byte() % 3])
 
     def acknowledge(self) -> None:
         if self._unacknowledged:
@@ -215,7 +215,7 @@ class Machine:
     # -- outputs ------------------------------------------------------------------
 
     def block(self) -> None:
-        """The transport takes nothing from here on, or takes octets again."""
+        """The transport takes nothing from here on, or takes bytes again."""
         self._blocked = not self._blocked
 
     def drain(self) -> None:
@@ -241,15 +241,15 @@ class Machine:
         if isinstance(event, Data):
             self._unacknowledged.append(event)
 
-    def on_output(self, octets: bytes) -> None:
-        """The transport took ``octets``."""
+    def on_output(self, data: bytes) -> None:
+        """The transport took ``bytes``."""
 
     def _take_output(self) -> bool:
         if self._blocked:
             return False
-        octets = self.connection.data_to_send()
-        self.on_output(octets)
-        return bool(octets)
+        data = self.connection.data_to_send()
+        self.on_output(data)
+        return bool(data)
 
     def _look(self) -> tuple[object, ...]:
         """Return what the getters say."""
@@ -268,8 +268,8 @@ class Machine:
         event = self.connection.next_event()
         check(event is None, promise, event, *details)
         if not self._blocked:
-            octets = self.connection.data_to_send()
-            check(not octets, promise, octets, *details)
+            data = self.connection.data_to_send()
+            check(not data, promise, data, *details)
         after = self._look()
         check(before == after, promise, before, after, *details)
 
@@ -284,7 +284,7 @@ class Machine:
     def make_event(self, stream_id: int) -> Sendable:
         """Return an event to send, right or wrong."""
         pick = self.choices.pick
-        kind = self.choices.octet() % 8
+        kind = self.choices.byte() % 8
         if kind == 0:
             return Request(
                 stream_id,
@@ -310,7 +310,7 @@ class Machine:
     # -- the end ------------------------------------------------------------------
 
     def _finish(self) -> None:
-        self._blocked = bool(self.choices.octet() & 1)
+        self._blocked = bool(self.choices.byte() & 1)
         self.drain()
         while self._unacknowledged:  # waiting for the application, a connection waits for ever
             self.acknowledge()

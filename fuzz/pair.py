@@ -6,7 +6,7 @@ What one engine lets its application send, the other must understand:
   closed for a broken protocol;
 * a body arrives as it was sent: what was received of it is always the beginning of what
   was sent;
-* when both applications have finished what they began, and all octets have arrived, no
+* when both applications have finished what they began, and all bytes have arrived, no
   message is left half received.
 
 Besides, each side is a ``fuzz.operations.Machine`` with all its checks.
@@ -82,12 +82,12 @@ class Side(Machine):
         assert self.other is not None
         wire = self.other.wire
         size = choices.pick(SIZES)
-        octets = bytes(wire[:size])
+        data = bytes(wire[:size])
         del wire[:size]
-        return octets
+        return data
 
-    def on_output(self, octets: bytes) -> None:
-        self.wire += octets
+    def on_output(self, data: bytes) -> None:
+        self.wire += data
 
     def command_send(self, *events: Sendable) -> bool:
         if not super().command_send(*events):
@@ -141,7 +141,7 @@ class Side(Machine):
     def make_event(self, stream_id: int) -> Sendable:
         """Return an event to send, with nothing wrong but perhaps its time."""
         pick = self.choices.pick
-        kind = self.choices.octet() % 8
+        kind = self.choices.byte() % 8
         if kind == 0:
             method, authority, target, headers, protocol = pick(REQUESTS)
             return Request(stream_id, method, "http", authority, target, headers, protocol)
@@ -227,11 +227,11 @@ def _settle(client: Side, server: Side) -> None:
         silent += 1
         for side, other in ((client, server), (server, client)):
             side.finish_messages()
-            octets = bytes(other.wire)
+            data = bytes(other.wire)
             other.wire.clear()
-            side.receive(octets)
+            side.receive(data)
             side.drain()
-            if side.hear_the_end() or octets:
+            if side.hear_the_end() or data:
                 silent = 0
             side.drain()
         if silent == 2:  # what the server did in the first, the client may hear in the second

@@ -3,7 +3,7 @@
 * No input raises.
 * ``WebSocketClose`` is the last event and comes exactly once, however the stream ends.
 * A message is no longer than ``max_message_size``; text is valid UTF-8.
-* In whatever pieces the octets come: the same events, the same octets sent.
+* In whatever pieces the bytes come: the same events, the same bytes sent.
 * Timeouts come to an end, and what is sent is bounded by what came.
 """
 
@@ -40,9 +40,9 @@ LARGE_MESSAGE = 65536
 
 
 def run(role: Role, data: bytes) -> None:
-    """Run one input of a target: options (an octet), cuts, then frames or raw octets."""
+    """Run one input of a target: options (a byte), cuts, then frames or raw bytes."""
     choices = Choices(data)
-    options = choices.octet()
+    options = choices.byte()
     cuts = Cuts(choices)
     masked = role is Role.SERVER
     wire = choices.rest() if options & RAW else read_websocket_frames(choices, masked=masked)
@@ -130,16 +130,16 @@ def _take(connection: WebSocketConnection, events: list[WebSocketEvent], limit: 
     while (event := connection.next_event()) is not None:
         events.append(event)
         if isinstance(event, TextMessage | BytesMessage):
-            octets = event.data.encode() if isinstance(event.data, str) else event.data
-            check(len(octets) <= limit, "a message is within max_message_size", len(octets))
+            data = event.data.encode() if isinstance(event.data, str) else event.data
+            check(len(data) <= limit, "a message is within max_message_size", len(data))
             if isinstance(event, TextMessage):
-                octets.decode()  # raises when it is not UTF-8
+                data.decode()  # raises when it is not UTF-8
         elif isinstance(event, Ping):
             check(len(event.payload) <= 125, "a ping is short", event)
 
 
 def _output(connection: WebSocketConnection) -> bytes:
     output = b""
-    while octets := connection.data_to_send():
-        output += octets
+    while data := connection.data_to_send():
+        output += data
     return output

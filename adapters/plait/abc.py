@@ -204,7 +204,7 @@ class AbstractStreamWriter(ABC):
 
     @abstractmethod
     async def drain(self) -> None:
-        """Wait until the stream takes more octets."""
+        """Wait until the stream takes more bytes."""
 
     @abstractmethod
     def enable_compression(self, encoding: str = "deflate", strategy: int | None = None) -> None:

@@ -97,7 +97,7 @@ class ClientSession:
             deprecated names of its ``total`` and ``connect``.
         auto_decompress: decode bodies.
         requote_redirect_url: quote the URLs of redirects again.
-        read_bufsize: the low-water mark of a response's stream, in octets.
+        read_bufsize: the low-water mark of a response's stream, in bytes.
         max_line_size, max_field_size, max_headers: limits of a response's head.
         fallback_charset_resolver: names the encoding of a text that does not say it.
         retry_policy: when to send a request again (plait's own).

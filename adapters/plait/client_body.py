@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 SLICE: Final = 65536
-"""Octets of a request's body that are given to the engine at once.  When the last slice is
+"""Bytes of a request's body that are given to the engine at once.  When the last slice is
 taken, no more than that, and what fits into the transport's buffer, is still to be sent."""
 
 
@@ -31,7 +31,7 @@ class BodySink(Protocol):
     """Where an exchange puts a body."""
 
     def feed_data(self, data: bytes, size: int) -> None:
-        """Octets came, and ``size`` is their credit."""
+        """Bytes came, and ``size`` is their credit."""
 
     def feed_eof(self) -> None:
         """The body is complete."""
@@ -44,7 +44,7 @@ class DecodedBody:
     """Decodes a response's body into a ``StreamReader``, as far as somebody reads.
 
     Encoded pieces wait here, unacknowledged, while the reader is full; so however much a
-    few octets decode to, no more than the reader's high-water mark and one step is held.
+    few bytes decode to, no more than the reader's high-water mark and one step is held.
     """
 
     def __init__(self, exchange: ClientExchange, decoder: Decoder, limit: int) -> None:
@@ -62,7 +62,7 @@ class DecodedBody:
     # -- from the exchange ----------------------------------------------------------
 
     def feed_data(self, data: bytes, size: int) -> None:
-        """Take encoded octets."""
+        """Take encoded bytes."""
         self._pieces.append((data, size))
         self._run()
 
@@ -204,7 +204,7 @@ class RequestWriter(AbstractStreamWriter):
         if self.length is None or self.output_size < self.length:
             exchange.send(Data(exchange.stream_id, data))
             return
-        # The last octet and the end leave together: the server may answer at once, and
+        # The last byte and the end leave together: the server may answer at once, and
         # then the request must be complete.
         self._ended = True
         exchange.send(Data(exchange.stream_id, data), EndOfMessage(exchange.stream_id))

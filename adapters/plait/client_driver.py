@@ -12,7 +12,7 @@ the stream was reset; a deadline passed; the caller lost interest (``abandon``).
 
 Rules
 -----
-* Octets that came are acknowledged when the application takes them, not before.
+* Bytes that came are acknowledged when the application takes them, not before.
 * A response may be complete before the request is (RFC 9112 section 9.5, RFC 9113 section
   8.1).  The upload is stopped then; on HTTP/1.1 that costs the connection.
 * What is left of a response that nobody wants costs the connection on HTTP/1.1, and a
@@ -61,7 +61,7 @@ ENABLE_CONNECT_PROTOCOL: Final = 0x8
 
 
 UNREAD_LIMIT: Final = 131072
-"""Octets that wait to be read, from which on the server may have been stopped (half of the
+"""Bytes that wait to be read, from which on the server may have been stopped (half of the
 engine's ``read_high_water`` and ``stream_window``)."""
 
 
@@ -284,7 +284,7 @@ class ClientExchange(Exchange):
         self.unacknowledged = 0
         """Credit of all that came, wherever it waits to be read."""
         self.received = 0
-        """Octets of the body that came."""
+        """Bytes of the body that came."""
         self.ended = False
         """The response is complete."""
         self.done = False
@@ -409,7 +409,7 @@ class ClientExchange(Exchange):
     def hand_over(self, successor: Exchange) -> list[bytes]:
         """Give the stream of an accepted tunnel to ``successor``; return what came of it.
 
-        The octets of that are acknowledged.  ``successor`` calls ``abandon`` when the
+        The bytes of that are acknowledged.  ``successor`` calls ``abandon`` when the
         stream is over; ``ended`` and ``exception`` tell whether that is so already.
         """
         pieces = self.take()

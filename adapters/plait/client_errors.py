@@ -47,7 +47,7 @@ def error_of_reset(
     Args:
         lost: the error with which the transport was lost, if it was.
         disconnected: the connection is over too.
-        received: octets of the body so far; ``None`` before the head of the response.
+        received: bytes of the body so far; ``None`` before the head of the response.
         expected: what Content-Length promised.
     """
     cause = event.error or lost
@@ -91,7 +91,7 @@ def _describe_truncation(
     else:
         reason = f"the server reset the stream: {_name(event.code)}"
     of = "" if expected is None else f" of {expected} expected"
-    return f"Response payload is not completed: {received}{of} octets received; {reason}"
+    return f"Response payload is not completed: {received}{of} bytes received; {reason}"
 
 
 def _name(code: int) -> str:

@@ -1,4 +1,4 @@
-"""A client's request: from arguments to octets.  The response is in ``client_response``.
+"""A client's request: from arguments to bytes.  The response is in ``client_response``.
 
 Strategy
 --------
@@ -389,7 +389,9 @@ class ClientRequest:
             if payload is None:
                 exchange.send(head, EndOfMessage(stream_id))
             elif self._fits_in_one_write(payload):
-                exchange.send(head, Data(stream_id, payload.as_octets()), EndOfMessage(stream_id))
+                exchange.send(
+                    head, Data(stream_id, payload.content_bytes()), EndOfMessage(stream_id)
+                )
             else:
                 exchange.send(head)
         except LocalProtocolError as error:

@@ -172,7 +172,7 @@ class ClientResponse(HeadersMixin):
 
     @property
     def raw_headers(self) -> RawHeaders:
-        """The header fields as octets, in order."""
+        """The header fields as bytes, in order."""
         raw = self._raw_headers
         if raw is None:
             fields = () if self._head is None else self._head.headers

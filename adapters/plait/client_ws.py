@@ -119,7 +119,7 @@ class ClientWebSocketResponse(WebSocketBase[DecodeText]):
     async def close(self, *, code: int = WSCloseCode.OK, message: bytes | str = b"") -> bool:
         """Close, and wait for the server's Close frame, as long as ``timeout.ws_close``.
 
-        ``message`` is the reason, at most 123 octets.  Returns false when it was closed
+        ``message`` is the reason, at most 123 bytes.  Returns false when it was closed
         before.  Raises LocalProtocolError for a code or reason that cannot be sent.
         """
         return await self._close(code, message, drain=True)
@@ -251,7 +251,7 @@ async def ws_connect(
         origin: the value of Origin.
         compress: offer permessage-deflate, with that many bits (9 to 15) for the server's
             window; 0: do not.
-        max_msg_size: octets of a message, inflated; 0: no limit.
+        max_msg_size: bytes of a message, inflated; 0: no limit.
         decode_text: off gives TEXT as ``bytes``.
 
     The others are those of ``ClientSession.request``.  Raises WSServerHandshakeError when

@@ -42,17 +42,17 @@ class BrotliDecoder:
 
     @property
     def pending(self) -> bool:
-        """True when ``decode(b"", n)`` may give more octets."""
+        """True when ``decode(b"", n)`` may give more bytes."""
         return self._more or not self._stream.can_accept_more_data()
 
     def decode(self, data: bytes, max_length: int) -> bytes:
-        """Take ``data`` and return about ``max_length`` octets.  Raises CodingError."""
+        """Take ``data`` and return about ``max_length`` bytes.  Raises CodingError."""
         try:
-            octets: bytes = self._stream.process(data, output_buffer_limit=max_length)
+            raw: bytes = self._stream.process(data, output_buffer_limit=max_length)
         except Exception as error:
             raise CodingError(f"invalid compressed data: {error}") from error
-        self._more = bool(octets) and not self._stream.is_finished()
-        return octets
+        self._more = bool(raw) and not self._stream.is_finished()
+        return raw
 
     def finish(self) -> None:
         """Raise CodingError unless the stream is complete."""
@@ -73,11 +73,11 @@ class ZstdDecoder:
 
     @property
     def pending(self) -> bool:
-        """True when ``decode(b"", n)`` may give more octets."""
+        """True when ``decode(b"", n)`` may give more bytes."""
         return bool(self._input) or not (self._stream.needs_input or self._stream.eof)
 
     def decode(self, data: bytes, max_length: int) -> bytes:
-        """Take ``data`` and return up to ``max_length`` octets.  Raises CodingError."""
+        """Take ``data`` and return up to ``max_length`` bytes.  Raises CodingError."""
         data = self._input + data if self._input else data
         pieces = []
         while max_length > 0 and (data or self.pending):

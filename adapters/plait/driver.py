@@ -103,11 +103,11 @@ class Exchange:
         self.driver.forget(self)
 
     def can_send(self) -> bool:
-        """Tell whether the stream takes body octets; if not, ``drain`` waits until it does."""
+        """Tell whether the stream takes body bytes; if not, ``drain`` waits until it does."""
         return self.driver.engine.send_capacity(self.stream_id) > 0
 
     async def drain(self) -> None:
-        """Wait until the stream takes more body octets.
+        """Wait until the stream takes more body bytes.
 
         Raises ``exception`` when the stream was cut short before that.
         """
@@ -148,7 +148,7 @@ class Exchange:
         """The server accepted the tunnel (client)."""
 
     def on_data(self, event: Data) -> None:
-        """Octets came; acknowledge ``event.credit`` when they are taken."""
+        """Bytes came; acknowledge ``event.credit`` when they are taken."""
         self.acknowledge(event.credit)
 
     def on_end(self, event: EndOfMessage) -> None:
@@ -184,7 +184,7 @@ def _clock(loop: asyncio.AbstractEventLoop) -> Callable[[], float]:
 
 
 class Driver(asyncio.BufferedProtocol):
-    """An asyncio protocol that moves octets between a transport and an engine.
+    """An asyncio protocol that moves bytes between a transport and an engine.
 
     Args:
         role: the side of the connection.
@@ -277,7 +277,7 @@ class Driver(asyncio.BufferedProtocol):
         self._drain()
 
     def data_received(self, data: bytes) -> None:
-        """Octets came, as ``asyncio.Protocol`` has it."""
+        """Bytes came, as ``asyncio.Protocol`` has it."""
         self.engine.receive_data(data, self.clock())
         self._drain()
 
@@ -369,7 +369,7 @@ class Driver(asyncio.BufferedProtocol):
 
     @property
     def can_write(self) -> bool:
-        """True while the transport takes octets."""
+        """True while the transport takes bytes."""
         return self.transport is not None and not self._writing_paused
 
     def get_extra_info(self, name: str, default: Any = None) -> Any:

@@ -1,4 +1,4 @@
-"""Bodies to send: what kind of object becomes which octets, and how it says its size.
+"""Bodies to send: what kind of object becomes which bytes, and how it says its size.
 
 Strategy
 --------
@@ -7,7 +7,7 @@ payload knows its header fields, its size if it has one, and writes itself to an
 ``async write(bytes)``.
 
 A body may have to be sent twice: after a redirect, or on another connection.  ``replayable``
-says whether that is possible: octets always, files that can seek, nothing that is used up
+says whether that is possible: bytes always, files that can seek, nothing that is used up
 by sending it.
 """
 
@@ -57,9 +57,9 @@ __all__ = (
 )
 
 TOO_LARGE_BYTES_BODY: Final = 2**20
-"""A body of more octets than this in one object gets a ResourceWarning."""
+"""A body of more bytes than this in one object gets a ResourceWarning."""
 READ_SIZE: Final = 2**18
-"""Octets read from a file at once."""
+"""Bytes read from a file at once."""
 
 
 class LookupError(Exception):  # aiohttp's name
@@ -155,7 +155,7 @@ class Payload(ABC):
 
     @property
     def size(self) -> int | None:
-        """The octets of the body, or ``None`` when that is not known."""
+        """The bytes of the body, or ``None`` when that is not known."""
         return self._size
 
     @property
@@ -212,11 +212,11 @@ class Payload(ABC):
     async def write_with_length(
         self, writer: AbstractStreamWriter, content_length: int | None
     ) -> None:
-        """Write at most ``content_length`` octets of the body."""
+        """Write at most ``content_length`` bytes of the body."""
         await self.write(_Limited(writer, content_length) if content_length is not None else writer)
 
     async def as_bytes(self, encoding: str = "utf-8", errors: str = "strict") -> bytes:
-        """Return the body as octets; text in its own encoding, if it has one."""
+        """Return the body as bytes; text in its own encoding, if it has one."""
         own = self._encoding or encoding
         return self.decode(own, errors).encode(own, errors)
 
@@ -225,7 +225,7 @@ class Payload(ABC):
 
 
 class _Limited(AbstractStreamWriter):
-    """A writer that passes on so many octets and drops the rest."""
+    """A writer that passes on so many bytes and drops the rest."""
 
     def __init__(self, writer: AbstractStreamWriter, size: int) -> None:
         self._writer = writer
@@ -255,7 +255,7 @@ class _Limited(AbstractStreamWriter):
 
 
 class BytesPayload(Payload):
-    """Octets."""
+    """Bytes."""
 
     _value: bytes
     _size: int
@@ -280,7 +280,7 @@ class BytesPayload(Payload):
         """True: there is nothing to close."""
         return True
 
-    def as_octets(self) -> bytes:
+    def content_bytes(self) -> bytes:
         """Return the body, which is all there."""
         return bytes(self._value)
 
@@ -288,7 +288,7 @@ class BytesPayload(Payload):
         return bytes(self._value).decode(encoding, errors)
 
     async def as_bytes(self, encoding: str = "utf-8", errors: str = "strict") -> bytes:
-        return self.as_octets()
+        return self.content_bytes()
 
     async def write(self, writer: AbstractStreamWriter) -> None:
         await writer.write(self._value)
@@ -382,7 +382,7 @@ class IOBasePayload(Payload):
 
     @property
     def size(self) -> int | None:
-        """The octets from where the file stood, if it is a real file."""
+        """The bytes from where the file stood, if it is a real file."""
         try:
             return os.fstat(self._value.fileno()).st_size - (self._start or 0)
         except (OSError, AttributeError):
@@ -401,8 +401,8 @@ class IOBasePayload(Payload):
         self._consumed = True
 
     def _read(self, size: int) -> bytes:
-        octets: bytes = self._value.read(size)
-        return octets
+        data: bytes = self._value.read(size)
+        return data
 
     def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:
         self._rewind()
@@ -422,7 +422,7 @@ class IOBasePayload(Payload):
     async def write_with_length(
         self, writer: AbstractStreamWriter, content_length: int | None
     ) -> None:
-        """Write at most ``content_length`` octets of the file, and read no more than that."""
+        """Write at most ``content_length`` bytes of the file, and read no more than that."""
         left = math.inf if content_length is None else content_length
         self._rewind()
         while left > 0:
@@ -430,7 +430,7 @@ class IOBasePayload(Payload):
             chunk = await self._fetch(size)
             if not chunk:
                 return
-            # Text is read by characters, of which each may be several octets.
+            # Text is read by characters, of which each may be several bytes.
             chunk = chunk[: int(left)] if len(chunk) > left else chunk
             left -= len(chunk)
             await writer.write(chunk)
@@ -463,7 +463,7 @@ class TextIOPayload(IOBasePayload):
 
     @property
     def size(self) -> int | None:
-        """``None``: the octets are not known before the text is encoded."""
+        """``None``: the bytes are not known before the text is encoded."""
         return None
 
     def _read(self, size: int) -> bytes:
@@ -481,7 +481,7 @@ class BytesIOPayload(IOBasePayload):
 
     @property
     def size(self) -> int:
-        """The octets from where it stood."""
+        """The bytes from where it stood."""
         return self._value.getbuffer().nbytes - (self._start or 0)
 
     async def _fetch(self, size: int) -> bytes:
@@ -492,7 +492,7 @@ class BytesIOPayload(IOBasePayload):
 
 
 class BufferedReaderPayload(IOBasePayload):
-    """A file that is open for octets."""
+    """A file that is open for bytes."""
 
 
 class AsyncIterablePayload(Payload):

@@ -32,7 +32,7 @@ class ThreadedResolver(AbstractResolver):
         results: list[ResolveResult] = []
         for its_family, _, proto, _, address in infos:
             if isinstance(address[1], bytes):
-                continue  # Of IPv6, a Python without it has raw octets only.
+                continue  # Of IPv6, a Python without it has raw bytes only.
             ip, its_port = str(address[0]), address[1]
             if its_family is socket.AF_INET6 and len(address) == 4 and address[3]:
                 # A link-local address: only getnameinfo writes its zone.

@@ -1,9 +1,9 @@
-"""Body streams: where the driver puts octets and the application takes them.
+"""Body streams: where the driver puts bytes and the application takes them.
 
 Strategy
 --------
 ``StreamReader`` is a queue of pieces.  Each piece carries the flow-control *credit* that
-came with it, and when the last octet of the piece is taken the credit goes back through
+came with it, and when the last byte of the piece is taken the credit goes back through
 one hook, ``_took``.  So backpressure follows the application and nothing else:
 
 * ``BodyReader`` is the reader of an exchange, for the server and the client: it
@@ -15,7 +15,7 @@ one hook, ``_took``.  So backpressure follows the application and nothing else:
 Rules
 -----
 * One coroutine reads at a time; a second one gets RuntimeError.
-* After ``set_exception`` every read raises it, also when octets are left.
+* After ``set_exception`` every read raises it, also when bytes are left.
 """
 
 from __future__ import annotations
@@ -54,10 +54,10 @@ class FlowControl(Protocol):
     """What a stream that is fed by hand needs of its protocol."""
 
     def pause_reading(self) -> None:
-        """Stop the flow of octets."""
+        """Stop the flow of bytes."""
 
     def resume_reading(self) -> None:
-        """Let octets flow again."""
+        """Let bytes flow again."""
 
 
 class AsyncStreamIterator(Generic[_T]):
@@ -97,15 +97,15 @@ class ChunkTupleAsyncStreamIterator:
 
 
 class StreamReader:
-    """A stream of octets that somebody feeds and one coroutine reads.
+    """A stream of bytes that somebody feeds and one coroutine reads.
 
     Args:
         protocol: is paused and resumed, see ``FlowControl``.
-        limit: the low-water mark in octets; the high-water mark is twice that.
+        limit: the low-water mark in bytes; the high-water mark is twice that.
         timer: a context manager around each wait.
         loop: the event loop; the running one by default.
 
-    ``total_bytes`` counts the octets that were fed, ``total_compressed_bytes`` (or
+    ``total_bytes`` counts the bytes that were fed, ``total_compressed_bytes`` (or
     ``None``) what they were before decompression.
     """
 
@@ -147,9 +147,9 @@ class StreamReader:
         self._credits: deque[int] = deque()
         """One credit for each piece."""
         self._offset = 0
-        """Octets of the first piece that are taken."""
+        """Bytes of the first piece that are taken."""
         self._size = 0
-        """Octets that can be read now."""
+        """Bytes that can be read now."""
         self._eof = False
         self._exception: BaseException | None = None
         self._waiter: asyncio.Future[None] | None = None
@@ -183,12 +183,12 @@ class StreamReader:
             self._protocol.resume_reading()
 
     def _will_wait(self) -> None:
-        """The application waits for octets that are not there."""
+        """The application waits for bytes that are not there."""
 
     # -- the feeding side -----------------------------------------------------------
 
     def feed_data(self, data: bytes, size: int = 0) -> None:
-        """Add octets.
+        """Add bytes.
 
         ``size`` is the flow-control credit that is given back when they are taken: on
         the wire they may have been more (padding) or fewer (compression).
@@ -226,9 +226,9 @@ class StreamReader:
         _release(self._eof_waiter)
 
     def begin_http_chunk_receiving(self) -> None:
-        """An HTTP chunk begins; call it before the first octet of the stream.
+        """An HTTP chunk begins; call it before the first byte of the stream.
 
-        Raises RuntimeError when octets were fed before the first call.
+        Raises RuntimeError when bytes were fed before the first call.
         """
         if self._chunk_ends is None:
             if self.total_bytes:
@@ -245,13 +245,13 @@ class StreamReader:
             self._wake()
 
     def set_read_chunk_size(self, n: int) -> None:
-        """Raise the low-water mark to ``n`` octets, for a reader that takes so many."""
+        """Raise the low-water mark to ``n`` bytes, for a reader that takes so many."""
         if n > self._low_water:
             self._low_water = n
             self._high_water = n * 2
 
     def unread_data(self, data: bytes) -> None:
-        """Put octets back in front.  Deprecated."""
+        """Put bytes back in front.  Deprecated."""
         warn("unread_data() is deprecated", DeprecationWarning, stacklevel=2)
         if not data:
             return
@@ -271,7 +271,7 @@ class StreamReader:
 
     @property
     def total_raw_bytes(self) -> int:
-        """Octets before decompression."""
+        """Bytes before decompression."""
         compressed = self.total_compressed_bytes
         return self.total_bytes if compressed is None else compressed
 
@@ -284,7 +284,7 @@ class StreamReader:
         return self._exception
 
     def is_eof(self) -> bool:
-        """Tell whether the end was fed; there may still be octets to read."""
+        """Tell whether the end was fed; there may still be bytes to read."""
         return self._eof
 
     def at_eof(self) -> bool:
@@ -304,7 +304,7 @@ class StreamReader:
         return AsyncStreamIterator(self.readline)
 
     def iter_chunked(self, n: int) -> AsyncStreamIterator[bytes]:
-        """Iterate over pieces of at most ``n`` octets."""
+        """Iterate over pieces of at most ``n`` bytes."""
         self.set_read_chunk_size(n)
         return AsyncStreamIterator(lambda: self.read(n))
 
@@ -313,11 +313,11 @@ class StreamReader:
         return AsyncStreamIterator(self.readany)
 
     def iter_chunks(self) -> ChunkTupleAsyncStreamIterator:
-        """Iterate over pairs of octets and whether an HTTP chunk ends behind them."""
+        """Iterate over pairs of bytes and whether an HTTP chunk ends behind them."""
         return ChunkTupleAsyncStreamIterator(self)
 
     async def read(self, n: int = -1) -> bytes:
-        """Return up to ``n`` octets as soon as there are any; all of them if ``n < 0``."""
+        """Return up to ``n`` bytes as soon as there are any; all of them if ``n < 0``."""
         self._check()
         if n < 0:
             pieces = []
@@ -329,14 +329,14 @@ class StreamReader:
         return self._take(n)
 
     async def readany(self) -> bytes:
-        """Return whatever has come, at least one octet unless the stream is complete."""
+        """Return whatever has come, at least one byte unless the stream is complete."""
         self._check()
         while not self._size and not self._eof:
             await self._wait("readany")
         return self._take(self._size)
 
     async def readexactly(self, n: int) -> bytes:
-        """Return ``n`` octets.  Raises IncompleteReadError when the end comes before."""
+        """Return ``n`` bytes.  Raises IncompleteReadError when the end comes before."""
         self._check()
         pieces: list[bytes] = []
         missing = n
@@ -356,9 +356,9 @@ class StreamReader:
         return await self.readuntil(max_size=max_line_length)
 
     async def readuntil(self, separator: bytes = b"\n", *, max_size: int | None = None) -> bytes:
-        """Return octets up to and with ``separator``; without it at the end of the stream.
+        """Return bytes up to and with ``separator``; without it at the end of the stream.
 
-        Raises LineTooLong beyond ``max_size`` octets (default: the high-water mark).
+        Raises LineTooLong beyond ``max_size`` bytes (default: the high-water mark).
         """
         if not separator:
             raise ValueError("Separator should be at least one-byte string")
@@ -380,7 +380,7 @@ class StreamReader:
         return bytes(found)
 
     async def readchunk(self) -> tuple[bytes, bool]:
-        """Return octets, and whether an HTTP chunk ends behind them.
+        """Return bytes, and whether an HTTP chunk ends behind them.
 
         ``(b"", False)``: the stream is complete.  Chunk ends are known only where
         somebody tells them (``begin_http_chunk_receiving``): they are a matter of one
@@ -401,9 +401,9 @@ class StreamReader:
             await self._wait("readchunk")
 
     def read_nowait(self, n: int = -1) -> bytes:
-        """Return up to ``n`` octets that are there (``n < 0``: all), or ``b""``.
+        """Return up to ``n`` bytes that are there (``n < 0``: all), or ``b""``.
 
-        Raises RuntimeError while a coroutine waits for octets.
+        Raises RuntimeError while a coroutine waits for bytes.
         """
         self._check()
         if self._waiter is not None:
@@ -423,7 +423,7 @@ class StreamReader:
             raise self._exception
 
     async def _wait(self, caller: str) -> None:
-        """Wait for octets, the end or an exception; raise the exception."""
+        """Wait for bytes, the end or an exception; raise the exception."""
         if self._waiter is not None:
             raise RuntimeError(
                 f"{caller}() called while another coroutine is already waiting for incoming data"
@@ -442,7 +442,7 @@ class StreamReader:
         self._check()
 
     def _take(self, n: int) -> bytes:
-        """Remove and return up to ``n`` octets."""
+        """Remove and return up to ``n`` bytes."""
         pieces = []
         while n > 0 and self._pieces:
             piece = self._take_piece(n)
@@ -451,7 +451,7 @@ class StreamReader:
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
     def _take_piece(self, n: int) -> bytes:
-        """Remove and return up to ``n`` octets of the first piece."""
+        """Remove and return up to ``n`` bytes of the first piece."""
         piece = self._pieces[0]
         offset = self._offset
         credit = 0
@@ -471,7 +471,7 @@ class StreamReader:
     def _distance(self, separator: bytes, before: bytearray) -> int:
         """Return how far it is to the end of ``separator`` in the first piece, or 0.
 
-        ``before`` are the octets before that piece: the separator may begin in them.
+        ``before`` are the bytes before that piece: the separator may begin in them.
         """
         piece, offset = self._pieces[0], self._offset
         overlap = len(separator) - 1
@@ -554,7 +554,7 @@ class EmptyStreamReader(StreamReader):
         return f"<{type(self).__name__}>"
 
     def feed_data(self, data: bytes, size: int = 0) -> None:
-        """Octets are not expected and ignored."""
+        """Bytes are not expected and ignored."""
 
     def feed_eof(self) -> None:
         """The end was there before."""

@@ -64,7 +64,7 @@ class Application(MutableMapping[str | AppKey[Any], Any]):
         middlewares: functions around every handler, the outermost first.
         handler_args: arguments for the ``Server`` that ``AppRunner`` makes; they win over
             those of the runner.
-        client_max_size: octets of content that ``Request.read`` and its like accept
+        client_max_size: bytes of content that ``Request.read`` and its like accept
             before they answer 413; 0: any.
         client_max_fields: fields of a form that ``Request.post`` accepts; 0 or less: any.
         loop: deprecated, and not needed.

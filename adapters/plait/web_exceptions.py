@@ -321,8 +321,8 @@ class HTTPPreconditionFailed(HTTPClientError):
 
 
 class HTTPRequestEntityTooLarge(HTTPClientError):
-    """The content is ``actual_size`` octets long, as far as it is known, and may only be
-    ``max_size`` octets long."""
+    """The content is ``actual_size`` bytes long, as far as it is known, and may only be
+    ``max_size`` bytes long."""
 
     status_code = 413
 

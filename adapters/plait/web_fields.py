@@ -45,7 +45,7 @@ def parse_etags(field: str) -> tuple[ETag, ...]:
 
 
 def parse_range(field: str) -> slice:
-    """Return a Range of octets as a slice (RFC 9110 section 14.1.2): ``-5:`` are the last five.
+    """Return a Range of bytes as a slice (RFC 9110 section 14.1.2): ``-5:`` are the last five.
 
     Raises ValueError for another unit, several ranges, or an empty one.
     """
@@ -77,18 +77,18 @@ def _elements(field: str) -> Iterator[dict[str, str]]:
     """A pair was read, and no separator yet."""
     position = 0
     while position < len(field):
-        octet = field[position]
+        byte = field[position]
         match = None if complete else _PAIR.match(field, position)
         if match is not None:
             name, token, quoted = match.groups()
             pairs[name.lower()] = token if quoted is None else re.sub(r"\\(.)", r"\1", quoted)
             complete = True
             position = match.end()
-        elif octet in " \t;,":
-            if octet == ",":
+        elif byte in " \t;,":
+            if byte == ",":
                 yield pairs
                 pairs = {}
-            complete = complete and octet in " \t"
+            complete = complete and byte in " \t"
             position += 1
         else:
             comma = field.find(",", position)

@@ -4,7 +4,7 @@ The format is a text with atoms such as ``%a``; it is compiled once, into the fu
 its atoms need.
 
 What a client wrote is escaped: a quote in it would end the field that the format puts in
-quotes, and octets that no terminal should see, or no file can take, may be in it.
+quotes, and bytes that no terminal should see, or no file can take, may be in it.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ class AccessLogger(AbstractAccessLogger):
     """Logs a line for each request, at level INFO.
 
     Atoms: ``%%``, ``%a`` remote address, ``%t`` time of the request, ``%P`` process id,
-    ``%r`` request line, ``%s`` status, ``%b`` octets of body, ``%T`` ``%Tf`` ``%D`` the
+    ``%r`` request line, ``%s`` status, ``%b`` bytes of body, ``%T`` ``%Tf`` ``%D`` the
     duration in seconds, with fraction, in microseconds, ``%{X}i`` ``%{X}o`` ``%{X}e`` the
     request header, response header or environment variable X.
 

@@ -76,7 +76,7 @@ class BaseRequest(KeyedState, HeadersMixin):
     Args:
         event: the engine's event.
         exchange: where the content comes from and the response goes to.
-        client_max_size: octets of content that ``read`` and its like accept; 0: any.
+        client_max_size: bytes of content that ``read`` and its like accept; 0: any.
         client_max_fields: fields of a form that ``post`` accepts; 0 or less: any.
     """
 
@@ -251,7 +251,7 @@ class BaseRequest(KeyedState, HeadersMixin):
 
     @reify
     def raw_headers(self) -> RawHeaders:
-        """The header fields as octets."""
+        """The header fields as bytes."""
         return tuple((encode(name), encode(value)) for name, value in self.headers.items())
 
     @reify
@@ -328,7 +328,7 @@ class BaseRequest(KeyedState, HeadersMixin):
 
     @reify
     def http_range(self) -> slice:
-        """The octets that Range asks for, all without one.  Raises ValueError for a range that
+        """The bytes that Range asks for, all without one.  Raises ValueError for a range that
         cannot be read."""
         field = self.headers.get(hdrs.RANGE)
         return slice(None, None, 1) if field is None else parse_range(field)
@@ -347,7 +347,7 @@ class BaseRequest(KeyedState, HeadersMixin):
 
     @property
     def client_max_size(self) -> int:
-        """Octets of content that ``read`` and its like accept; 0: any."""
+        """Bytes of content that ``read`` and its like accept; 0: any."""
         return self._client_max_size
 
     @property
@@ -410,12 +410,12 @@ class BaseRequest(KeyedState, HeadersMixin):
 
         Raises HTTPUnsupportedMediaType for an unknown charset, and what ``read`` raises.
         """
-        octets = await self.read()
+        data = await self.read()
         charset = self.charset or "utf-8"
         name = find_charset(charset)
         if name is None:
             raise HTTPUnsupportedMediaType(text=f"unknown charset: {printable(charset)}")
-        return octets.decode(name)
+        return data.decode(name)
 
     async def json(self, *, loads: JSONDecoder = json.loads) -> Any:
         """Return the content, decoded by ``loads``."""

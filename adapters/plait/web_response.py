@@ -124,7 +124,7 @@ class StreamResponse(ResponseHead):
 
     @property
     def body_length(self) -> int:
-        """Octets of body that were sent, after compression."""
+        """Bytes of body that were sent, after compression."""
         return self._body_length
 
     @property
@@ -322,7 +322,7 @@ class Response(StreamResponse):
     """A response with a body that is known beforehand.
 
     Args:
-        body: octets, or text as it is.
+        body: bytes, or text as it is.
         status, reason, headers: see ``StreamResponse``.
         text: the body as text, in place of ``body``.
         content_type: the media type, without charset; ``text/plain`` for ``text``.
@@ -411,7 +411,7 @@ class Response(StreamResponse):
 
     @property
     def body(self) -> bytes | None:
-        """The body: octets; takes text, too, which is sent in UTF-8 and as ``text/plain`` if
+        """The body: bytes; takes text, too, which is sent in UTF-8 and as ``text/plain`` if
         no type was given.  Raises NotImplementedError for what else a client could send as a
         body, ValueError for all else."""
         return self._body
@@ -468,7 +468,7 @@ class Response(StreamResponse):
         raise RuntimeError("Content length is set automatically")
 
     async def prepare(self, request: BaseRequest) -> None:
-        """Make the head for ``request``; it is sent with the first octets of the body."""
+        """Make the head for ``request``; it is sent with the first bytes of the body."""
         if not self._eof_sent and self._exchange is None:
             await self._start(request)
 
@@ -571,7 +571,7 @@ def json_bytes_response(
     headers: LooseHeaders | None = None,
     content_type: str = "application/json",
 ) -> Response:
-    """Return a response with ``data`` as JSON, from an encoder that makes octets.
+    """Return a response with ``data`` as JSON, from an encoder that makes bytes.
 
     Raises ValueError when ``body`` is given too.
     """

@@ -74,7 +74,7 @@ class WebSocketResponse(WebSocketBase[DecodeText], StreamResponse):
             may take to answer.  ``None``: no heartbeat.
         protocols: the subprotocols that the handler speaks.
         compress: accept permessage-deflate.
-        max_msg_size: octets of a message, inflated; 0: no limit.
+        max_msg_size: bytes of a message, inflated; 0: no limit.
         writer_limit: for compatibility; ``send_*`` waits when the transport is full.
         decode_text: off gives TEXT as ``bytes``.
     """
@@ -240,7 +240,7 @@ class WebSocketResponse(WebSocketBase[DecodeText], StreamResponse):
     ) -> bool:
         """Close, and wait for the client's Close frame, at most ``timeout`` seconds.
 
-        ``message`` is the reason, at most 123 octets.  Returns false when it was closed
+        ``message`` is the reason, at most 123 bytes.  Returns false when it was closed
         before.  Raises LocalProtocolError for a code or reason that cannot be sent.
         """
         return await self._close(code, message, drain)

@@ -133,7 +133,7 @@ class WebSocketBase(Generic[DecodeText]):
     async def send_bytes(self, data: bytes, compress: int | None = None) -> None:
         """Send a BINARY message: ``bytes``, ``bytearray`` or ``memoryview``; see ``send_str``."""
         if type(data) is not bytes:
-            data = _octets(data)
+            data = _bytes(data)
         stream = self._stream or self._opened()
         try:
             stream.machine.send_bytes(data, True, compress if compress is None else compress > 0)
@@ -170,18 +170,18 @@ class WebSocketBase(Generic[DecodeText]):
             raise ValueError(f"a frame of {opcode!r} cannot be sent by itself")
         stream = self._opened()
         try:
-            stream.transmit(make(_octets(message), compress if compress is None else compress > 0))
+            stream.transmit(make(_bytes(message), compress if compress is None else compress > 0))
         except LocalProtocolError as error:
             self._raise_refusal(error)
         if not stream.flush():
             await self._drain()
 
     async def ping(self, message: bytes | str = b"") -> None:
-        """Send a ping, at most 125 octets."""
+        """Send a ping, at most 125 bytes."""
         await self.send_frame(_encoded(message), WSMsgType.PING)
 
     async def pong(self, message: bytes | str = b"") -> None:
-        """Send a pong that nobody asked for, at most 125 octets."""
+        """Send a pong that nobody asked for, at most 125 bytes."""
         await self.send_frame(_encoded(message), WSMsgType.PONG)
 
     def _raise_refusal(self, error: LocalProtocolError) -> NoReturn:
@@ -263,8 +263,8 @@ class WebSocketBase(Generic[DecodeText]):
                     return _end(WS_CLOSING_MESSAGE, iterating)
             event = machine.next_event()
             if isinstance(event, BytesMessage):
-                octets: WSMessage = _new(WSMessage, (_BINARY, event.data, ""))
-                return octets
+                raw: WSMessage = _new(WSMessage, (_BINARY, event.data, ""))
+                return raw
             if isinstance(event, TextMessage):
                 data = event.data
                 kind = WSMessage if type(data) is str else WSMessageTextBytes
@@ -393,10 +393,10 @@ class WebSocketBase(Generic[DecodeText]):
 
 
 _FRAMES: Final[dict[WSMsgType, Callable[[bytes, bool | None], WebSocketEvent]]] = {
-    WSMsgType.TEXT: lambda octets, compress: TextMessage(octets, True, compress),
-    WSMsgType.BINARY: lambda octets, compress: BytesMessage(octets, True, compress),
-    WSMsgType.PING: lambda octets, compress: Ping(octets),
-    WSMsgType.PONG: lambda octets, compress: Pong(octets),
+    WSMsgType.TEXT: lambda data, compress: TextMessage(data, True, compress),
+    WSMsgType.BINARY: lambda data, compress: BytesMessage(data, True, compress),
+    WSMsgType.PING: lambda data, compress: Ping(data),
+    WSMsgType.PONG: lambda data, compress: Pong(data),
 }
 """What can be sent in a frame by itself."""
 
@@ -421,7 +421,7 @@ def _encoded(data: bytes | str) -> bytes:
     return data.encode() if isinstance(data, str) else data
 
 
-def _octets(data: bytes | bytearray | memoryview) -> bytes:
+def _bytes(data: bytes | bytearray | memoryview) -> bytes:
     if not isinstance(data, (bytes, bytearray, memoryview)):
         raise TypeError(f"data argument must be byte-ish ({type(data)!r})")
     return bytes(data)

@@ -1,22 +1,22 @@
-"""A WebSocket on a stream of a driver: where octets and awaits meet the engine's machine.
+"""A WebSocket on a stream of a driver: where bytes and awaits meet the engine's machine.
 
 Strategy
 --------
 ``WebSocketExchange`` takes the place of whatever exchange made the handshake.  It gives
-the machine (``plait_engine.websocket``) the octets of the tunnel and the time, writes what
+the machine (``plait_engine.websocket``) the bytes of the tunnel and the time, writes what
 the machine has to send, and lets one task at a time wait for the next event.  Events stay
 in the machine until the application takes them, since the machine answers a Close frame
 only then.
 
-On HTTP/2 the octets go through the connection's engine, as for every stream.  An HTTP/1.1
+On HTTP/2 the bytes go through the connection's engine, as for every stream.  An HTTP/1.1
 connection carries nothing else once it is a tunnel, so there they take the short way:
-``_Tunnel`` is put in the driver's place as the transport's protocol, and octets go
+``_Tunnel`` is put in the driver's place as the transport's protocol, and bytes go
 straight between transport and machine.  The end of the connection is the driver's again.
 
 Backpressure
 ------------
-*Inbound:* octets are acknowledged (HTTP/2), or reading goes on (HTTP/1.1), when no event
-waits to be taken, or while few octets do.  *Outbound:* the machine is asked for octets only
+*Inbound:* bytes are acknowledged (HTTP/2), or reading goes on (HTTP/1.1), when no event
+waits to be taken, or while few bytes do.  *Outbound:* the machine is asked for bytes only
 while the transport or the stream takes them; ``drain`` waits for that.
 """
 
@@ -33,7 +33,7 @@ from .doorbell import Doorbell
 from .driver import Driver, Exchange
 
 _ACKNOWLEDGE_AT = 32768
-"""Octets that are acknowledged together; far below the smallest useful window."""
+"""Bytes that are acknowledged together; far below the smallest useful window."""
 
 
 class WebSocketExchange(Exchange):
@@ -72,7 +72,7 @@ class WebSocketExchange(Exchange):
         self.on_timed_out: Callable[[Exception], None] | None = None
         self.on_lost: Callable[[], None] | None = None
         self.on_finished: Callable[[], None] | None = None
-        self.credit = 0  # octets received and not acknowledged
+        self.credit = 0  # bytes received and not acknowledged
         self.bell = Doorbell(driver.loop)
         self._end_sent = False
         self._end_received = False
@@ -161,7 +161,7 @@ class WebSocketExchange(Exchange):
     # -- between transport and machine ----------------------------------------------
 
     def receive(self, data: bytes, credit: int) -> bool:
-        """Octets came; tell whether there is an event now."""
+        """Bytes came; tell whether there is an event now."""
         machine = self.machine
         machine.receive_data(data, self._clock())
         self.credit += credit
@@ -246,7 +246,7 @@ class WebSocketExchange(Exchange):
         super().wake()
 
     def _tell(self) -> None:
-        """Something else than octets happened."""
+        """Something else than bytes happened."""
         self.flush()
         if self.machine.waiting_events:
             self.bell.ring(True)
@@ -291,7 +291,7 @@ class _Tunnel(asyncio.BufferedProtocol):
         self.transport = transport
         self.write = transport.write
         self.paused = False
-        """The transport takes no more octets for now."""
+        """The transport takes no more bytes for now."""
         self.high_water = exchange.driver.config.limits.read_high_water
         self._exchange = exchange
         self._driver = exchange.driver

@@ -95,7 +95,7 @@ class Exchange:
         return self._events.popleft()
 
     async def receive(self) -> AsyncIterator[bytes]:
-        """Yield the octets of the body or tunnel; each piece is acknowledged when the next
+        """Yield the bytes of the body or tunnel; each piece is acknowledged when the next
         is asked for.  Trailers are in ``trailers`` at the end."""
         while True:
             event = await self.next_event()
@@ -186,7 +186,7 @@ class Driver:
             self.ready.set()
 
     async def run(self) -> None:
-        """Move octets until the connection is closed; then no task is left."""
+        """Move bytes until the connection is closed; then no task is left."""
         try:
             async with open_nursery() as self._nursery:
                 self._nursery.start_soon(self._read)

@@ -123,7 +123,7 @@ class WebSocket:
                 await self._wait()
 
     async def _wait(self) -> None:
-        """Give the machine the next octets of the tunnel, or the time."""
+        """Give the machine the next bytes of the tunnel, or the time."""
         machine = self._machine
         if self._closed is not None:
             raise WebSocketClosed(self._closed)

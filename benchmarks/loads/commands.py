@@ -99,7 +99,7 @@ class H2load(_Counted):
 
 
 class WebSocketEcho(_Counted):
-    """Messages of ``size`` octets over ``connections`` WebSockets, each waiting for its echo.
+    """Messages of ``size`` bytes over ``connections`` WebSockets, each waiting for its echo.
 
     The client is ``loads/websocket.py``, in a process of its own.
     """
@@ -118,7 +118,7 @@ class WebSocketEcho(_Counted):
 
 @dataclass(frozen=True)
 class Curl:
-    """Transfers of one large body; an operation is a megabyte (10 ** 6 octets).
+    """Transfers of one large body; an operation is a megabyte (10 ** 6 bytes).
 
     Args:
         version: ``"--http1.1"`` or ``"--http2-prior-knowledge"``.
@@ -149,7 +149,7 @@ class Curl:
             f"http://{_HOST}:{port}/download?size={size}",
         )
         if output != str(size):
-            raise LoadFailed(f"{output} octets came of {size}")
+            raise LoadFailed(f"{output} bytes came of {size}")
 
     def _upload(self, port: int, size: int) -> None:
         # From a pipe: a body whose length curl does not know, streamed as it comes.
@@ -161,4 +161,4 @@ class Curl:
                 stdin=zeros.stdout,
             )
         if output != str(size):
-            raise LoadFailed(f"{output} octets arrived of {size}")
+            raise LoadFailed(f"{output} bytes arrived of {size}")

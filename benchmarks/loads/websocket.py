@@ -33,10 +33,10 @@ class _Connection(asyncio.BufferedProtocol):
         # RFC 6455 section 5.2: FIN and opcode 2 (binary), the length in 16 bits, masked.
         length = struct.pack("!H", size)
         mask = os.urandom(4)
-        masked = bytes(octet ^ mask[i % 4] for i, octet in enumerate(payload))
+        masked = bytes(byte ^ mask[i % 4] for i, byte in enumerate(payload))
         self.frame = b"\x82\xfe" + length + mask + masked
         self.echo = b"\x82\x7e" + length + payload
-        self.missing = 0  # Octets of the echo that have not come.
+        self.missing = 0  # Bytes of the echo that have not come.
         self.open = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:

@@ -1,7 +1,7 @@
 """An engine alone, server role: ``python -m benchmarks.targets.engine PROTOCOL ENGINE``.
 
 It reads a number of exchanges a line from standard input, does them without any input or
-output, and answers with its CPU time in seconds.  The client's octets are made beforehand.
+output, and answers with its CPU time in seconds.  The client's bytes are made beforehand.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ _RESPONSE_HEADERS = (
 
 
 def _answer(engine: Connection, data: bytes) -> int:
-    """Give octets to the engine and answer every request; return how many there were."""
+    """Give bytes to the engine and answer every request; return how many there were."""
     engine.receive_data(data, 0.0)
     answered = 0
     while (event := engine.next_event()) is not None:
@@ -85,7 +85,7 @@ def _h2(name: EngineName, count: int) -> None:
 
 
 def _h2_connection() -> list[bytes]:
-    """The octets of a client, a batch of streams at a time (RFC 9113 section 4.1)."""
+    """The bytes of a client, a batch of streams at a time (RFC 9113 section 4.1)."""
     # RFC 7541: indexed :method GET, :scheme http and :path /, then a literal :authority
     # that goes into the dynamic table, and is indexed from the second request on.
     first = b"\x82\x86\x84\x41\x0bexample.com"

@@ -26,8 +26,8 @@ class Limits:
     max_fields: int = 128
     """Fields of a section, cookie crumbs and trailers included: over: 431."""
     max_header_list_size: int = 65536
-    """Decoded header section with 32 octets of overhead a field (RFC 9113 section
-    6.5.2; HTTP/1.1: the octets of the section): over: 431 or a stream error."""
+    """Decoded header section with 32 bytes of overhead a field (RFC 9113 section
+    6.5.2; HTTP/1.1: the bytes of the section): over: 431 or a stream error."""
     max_informational: int = 100
     """1xx responses before a final one: over: connection error (h1), CALM (h2)."""
 
@@ -35,24 +35,24 @@ class Limits:
     max_empty_lines: int = 1
     """Empty lines before a request line (RFC 9112 section 2.2: "at least one"): over: 400."""
     max_chunk_overhead: int = 16384
-    """Chunk headers (sizes, extensions) of a message beyond 16 octets for each chunk and one
-    for each octet of body (like Go, against CVE-2023-39326): over: 400."""
+    """Chunk headers (sizes, extensions) of a message beyond 16 bytes for each chunk and one
+    for each byte of body (like Go, against CVE-2023-39326): over: 400."""
     max_pipelined: int = 65536
-    """Octets held behind an unfinished exchange or a pending upgrade before
+    """Bytes held behind an unfinished exchange or a pending upgrade before
     ``wants_read`` turns false."""
     max_drain: int = 262144
     """Unread request body that is drained to save the connection (Go: 256 KiB)."""
 
     # Buffers
     read_high_water: int = 262144
-    """Unacknowledged body octets above which HTTP/1.1 stops reading (aiohttp: 256 KiB
+    """Unacknowledged body bytes above which HTTP/1.1 stops reading (aiohttp: 256 KiB
     low, 512 KiB high)."""
     write_high_water: int = 65536
-    """Octets a stream may queue before ``send_capacity`` is zero (asyncio: 64 KiB)."""
+    """Bytes a stream may queue before ``send_capacity`` is zero (asyncio: 64 KiB)."""
     write_low_water: int = 16384
-    """Octets at which a full stream becomes writable again."""
+    """Bytes at which a full stream becomes writable again."""
     write_quantum: int = 65536
-    """Octets of DATA that one ``data_to_send`` frames at most, so that resets and
+    """Bytes of DATA that one ``data_to_send`` frames at most, so that resets and
     priorities act on the rest."""
 
     # HTTP/2 (the defaults of nghttp2 where it has one)
@@ -100,10 +100,10 @@ class Timeouts:
     """Deadlines, in seconds.  ``None`` switches one off."""
 
     head: float | None = 30.0
-    """A request's head, from its first octet (or the start of the connection) to its end;
-    total, not per octet: 408 and close."""
+    """A request's head, from its first byte (or the start of the connection) to its end;
+    total, not per byte: 408 and close."""
     body: float | None = 60.0
-    """Between octets of a body while the application is ready for more."""
+    """Between bytes of a body while the application is ready for more."""
     keep_alive: float | None = 75.0
     """Between exchanges (nginx: 75 s; aiohttp's run_app: 75 s); a server's first request gets
     the time of ``head``, if that is longer."""

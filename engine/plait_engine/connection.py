@@ -28,7 +28,7 @@ Backpressure
 *Outbound.*  Call ``data_to_send`` only while the transport takes bytes.  What stays in
 the engine lowers ``send_capacity``; an application that finds it at zero or below waits
 for ``Writable``.  *Inbound.*  ``acknowledge`` the credit of ``Data`` when the application
-took it.  Unacknowledged octets turn ``wants_read`` false on HTTP/1.1 and close the
+took it.  Unacknowledged bytes turn ``wants_read`` false on HTTP/1.1 and close the
 window on HTTP/2.
 
 Times are seconds of one monotonic clock.
@@ -72,7 +72,7 @@ class CloseAction(enum.IntEnum):
     WRITE_EOF = 1
     """Half-close after what is to send; go on reading.  On a transport that cannot
     half-close (TLS): close it when ``state`` is ``CLOSING``, else go on reading (a tunnel of
-    which one side ended, or a peer that is still sending, whose octets would meet the
+    which one side ended, or a peer that is still sending, whose bytes would meet the
     closed transport with a reset and destroy what is on its way)."""
     CLOSE = 2
     """Close once everything is written."""
@@ -107,7 +107,7 @@ class Connection(ABC):
 
     @abstractmethod
     def receive_data(self, data: bytes, now: float) -> None:
-        """Octets came from the peer.  After ``CLOSED`` they are ignored."""
+        """Bytes came from the peer.  After ``CLOSED`` they are ignored."""
 
     @abstractmethod
     def receive_eof(self, now: float) -> None:
@@ -136,23 +136,23 @@ class Connection(ABC):
 
     @abstractmethod
     def acknowledge(self, stream_id: int, credit: int, now: float) -> None:
-        """The application took ``credit`` octets of ``Data``.
+        """The application took ``credit`` bytes of ``Data``.
 
-        A stream that has ended, or never was, is no error: its octets still count for
+        A stream that has ended, or never was, is no error: its bytes still count for
         the connection.  After this call, drain the outputs.
         """
 
     def reserve(self, stream_id: int, size: int, now: float) -> None:
-        """Count ``size`` octets of body as sent; the adapter writes them itself.
+        """Count ``size`` bytes of body as sent; the adapter writes them itself.
 
         For the kernel's sendfile on HTTP/1.1, with a body of known length.  Drain
-        ``data_to_send`` first, then write exactly ``size`` octets before any other
+        ``data_to_send`` first, then write exactly ``size`` bytes before any other
         output.  Raises LocalProtocolError where the protocol cannot do that.
         """
-        raise LocalProtocolError(f"{self.protocol} cannot reserve body octets")
+        raise LocalProtocolError(f"{self.protocol} cannot reserve body bytes")
 
     def ping(self, payload: bytes, now: float) -> None:
-        """Send a PING of 8 octets; the answer comes as ``PingAcknowledged`` (HTTP/2).
+        """Send a PING of 8 bytes; the answer comes as ``PingAcknowledged`` (HTTP/2).
 
         Raises LocalProtocolError on HTTP/1.1, which has no such thing.
         """
@@ -181,7 +181,7 @@ class Connection(ABC):
 
     @abstractmethod
     def data_to_send(self) -> bytes:
-        """Return the next octets for the transport; ``b""`` when there are none.
+        """Return the next bytes for the transport; ``b""`` when there are none.
 
         One call returns about ``Limits.write_quantum`` at most (or one large body piece
         whole, uncopied); call again until it returns ``b""`` or the transport is full.
@@ -200,7 +200,7 @@ class Connection(ABC):
 
     @abstractmethod
     def send_capacity(self, stream_id: int) -> int:
-        """Return how many body octets the stream takes before it is full.
+        """Return how many body bytes the stream takes before it is full.
 
         Zero or below: wait for ``Writable``.  Sending more than that is allowed and only
         costs memory.  A stream that has ended returns zero.

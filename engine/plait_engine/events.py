@@ -20,8 +20,8 @@ Rules
 * Events are immutable by convention: whoever holds one may keep it, nobody changes
   it.  They are slotted and not frozen because one is built for every message, and a
   frozen dataclass costs several times as much to build.
-* Text is ``str``, bodies are ``bytes``.  Field names and values are the wire's octets
-  decoded as UTF-8 with ``surrogateescape`` (see ``headers``), so every octet string
+* Text is ``str``, bodies are ``bytes``.  Field names and values are the wire's bytes
+  decoded as UTF-8 with ``surrogateescape`` (see ``headers``), so every byte string
   survives the round trip.
 * Stream ids are odd for requests of the client, on HTTP/1.1 too (1, 3, 5, ...).
 """
@@ -122,7 +122,7 @@ class Response:
 
 @dataclass(slots=True)
 class Data:
-    """Octets of a body, or of a tunnel after ``Accept``.
+    """Bytes of a body, or of a tunnel after ``Accept``.
 
     ``credit`` is what the receiver gives back with ``Connection.acknowledge`` when the
     application took the bytes.  It is at least ``len(data)`` and also counts what came

@@ -3,9 +3,9 @@
 Strategy
 --------
 A header section is a sequence of ``(name, value)`` pairs of ``str``, in order,
-duplicates kept, names as they came (HTTP/1.1) or in lower case (HTTP/2).  The octets
+duplicates kept, names as they came (HTTP/1.1) or in lower case (HTTP/2).  The bytes
 are decoded once, in bulk, as UTF-8 with ``surrogateescape``: for the ASCII that nearly
-all fields are, that costs nothing; UTF-8 reads as what it means; and any other octet
+all fields are, that costs nothing; UTF-8 reads as what it means; and any other byte
 survives the way back.  ``decode`` and ``encode`` are the only two places that know.
 
 Rules (RFC 9110 section 5)
@@ -37,13 +37,13 @@ find_bad_value_char = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]").search
 """Find the first control character that a field value must not have."""
 
 
-def decode(octets: bytes) -> str:
-    """Return the text of ``octets``; every octet string has one, and ``encode`` undoes it."""
-    return octets.decode("utf-8", "surrogateescape")
+def decode(data: bytes) -> str:
+    """Return the text of ``bytes``; every byte string has one, and ``encode`` undoes it."""
+    return data.decode("utf-8", "surrogateescape")
 
 
 def encode(text: str) -> bytes:
-    """Return the octets of ``text``.  Raises UnicodeEncodeError for a lone surrogate
+    """Return the bytes of ``text``.  Raises UnicodeEncodeError for a lone surrogate
     that did not come from ``decode``."""
     return text.encode("utf-8", "surrogateescape")
 

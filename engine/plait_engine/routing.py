@@ -43,7 +43,7 @@ ANY_METHOD: Final = "*"
 SEGMENT: Final = "[^{}/]+"
 _find_variable_name = re.compile(r"[_a-zA-Z][_a-zA-Z0-9]*", re.ASCII).fullmatch
 is_dangerous: Final = re.compile(r"[\0\r\n]").search
-"""Tell whether a decoded path has an octet that must not go on to a handler."""
+"""Tell whether a decoded path has a byte that must not go on to a handler."""
 _kept_encoded = re.compile(r"(%2[Ff5])").split
 # RFC 3986 section 3.3: pchar without percent-encoding, and the slash.
 _PATH_SAFE: Final = "/!$&'()*+,;=:@~"
@@ -52,7 +52,7 @@ _PATH_SAFE: Final = "/!$&'()*+,;=:@~"
 def decode_path(path: str) -> str:
     """Return ``path`` percent-decoded, but for ``%2F`` and ``%25``.
 
-    Octets that are not UTF-8 stay encoded.
+    Bytes that are not UTF-8 stay encoded.
     """
     if "%" not in path:
         return path

@@ -56,6 +56,6 @@ def results_table(
             f"{outcome.requests:,}",
             f"{outcome.seconds:.2f} s",
             f"{seen['connections']:,}",
-            f"{outcome.octets:,}",
+            f"{outcome.data:,}",
         )
     return table

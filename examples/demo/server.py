@@ -78,7 +78,7 @@ async def hello(request: web.Request) -> web.Response:
 
 @routes.get("/download")
 async def download(request: web.Request) -> web.StreamResponse:
-    """Stream ``size`` octets; ``write`` waits whenever the client does not keep up."""
+    """Stream ``size`` bytes; ``write`` waits whenever the client does not keep up."""
     remaining = int(request.query["size"])
     response = web.StreamResponse()
     response.content_length = remaining

@@ -17,7 +17,7 @@ BULK = 100_000_000
 CHUNK = bytes(65536)
 
 Advance = Callable[[int], None]
-"""Is told of octets or requests that were done, for the progress display."""
+"""Is told of bytes or requests that were done, for the progress display."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Outcome:
     """What a step did, as the client counted it."""
 
     requests: int
-    octets: int
+    data: int
     seconds: float = 0.0
 
 
@@ -79,7 +79,7 @@ def requests(at_once: int) -> Callable[[plait.ClientSession, str, Advance], Awai
                 outcome.requests += 1
                 async with session.get(f"{url}/hello") as response:
                     response.raise_for_status()
-                    outcome.octets += len(await response.read())
+                    outcome.data += len(await response.read())
                 advance(1)
 
         await asyncio.gather(*(worker() for _ in range(at_once)))
@@ -100,7 +100,7 @@ async def echo(session: plait.ClientSession, url: str, advance: Advance) -> Outc
 
 
 async def download(session: plait.ClientSession, url: str, advance: Advance) -> Outcome:
-    """Read a body of ``BULK`` octets as it comes."""
+    """Read a body of ``BULK`` bytes as it comes."""
     size = 0
     async with session.get(f"{url}/download", params={"size": BULK}) as response:
         response.raise_for_status()
@@ -108,12 +108,12 @@ async def download(session: plait.ClientSession, url: str, advance: Advance) -> 
             size += len(chunk)
             advance(len(chunk))
     if size != BULK:
-        raise RuntimeError(f"{size} of {BULK} octets came")
+        raise RuntimeError(f"{size} of {BULK} bytes came")
     return Outcome(1, size)
 
 
 async def upload(session: plait.ClientSession, url: str, advance: Advance) -> Outcome:
-    """Send a body of ``BULK`` octets from a generator; the server's pace is ours."""
+    """Send a body of ``BULK`` bytes from a generator; the server's pace is ours."""
 
     async def body() -> AsyncIterator[bytes]:
         for start in range(0, BULK, len(CHUNK)):
@@ -125,12 +125,12 @@ async def upload(session: plait.ClientSession, url: str, advance: Advance) -> Ou
         response.raise_for_status()
         size: int = (await response.json())["size"]
     if size != BULK:
-        raise RuntimeError(f"{size} of {BULK} octets arrived")
+        raise RuntimeError(f"{size} of {BULK} bytes arrived")
     return Outcome(1, size)
 
 
 async def echo_bulk(session: plait.ClientSession, url: str, advance: Advance) -> Outcome:
-    """Stream ``BULK`` octets up and down a WebSocket at once, in messages of a chunk."""
+    """Stream ``BULK`` bytes up and down a WebSocket at once, in messages of a chunk."""
     messages = -(-BULK // len(CHUNK))
     async with session.ws_connect(f"{url}/echo", max_msg_size=0) as websocket:
 

@@ -1,7 +1,7 @@
 """The fuzz targets, one a module.
 
 Each states its invariants in its docstring and has ``run(data)``, which raises when one is
-broken.  ``data`` begins with octets that choose the circumstances; the target says which.
+broken.  ``data`` begins with bytes that choose the circumstances; the target says which.
 """
 
 from __future__ import annotations

@@ -3,13 +3,13 @@
 Invariants:
 
 * a block decodes, or raises HPACKError or HeaderListTooLarge, and nothing else;
-* a list is within the limits on fields and octets;
+* a list is within the limits on fields and bytes;
 * a decoder that remembers no block gives the same lists as one that does;
 * what was decoded, our encoder can encode and another decoder reads it back, on one
   connection from block to block.
 
-Input: table size (an octet, times 64), then steps: a size (an octet) and a block of it; the
-size 255 sets the table size of SETTINGS (an octet, times 64), 254 repeats the last block.
+Input: table size (a byte, times 64), then steps: a size (a byte) and a block of it; the
+size 255 sets the table size of SETTINGS (a byte, times 64), 254 repeats the last block.
 """
 
 from __future__ import annotations
@@ -28,17 +28,17 @@ REPEAT = 254
 def run(data: bytes) -> None:
     """Run one input."""
     choices = Choices(data)
-    size = choices.octet() * 64
+    size = choices.byte() * 64
     decoder, forgetful = _decoder(size), _decoder(size)
     encoder, reader = Encoder(), _decoder(4096)
     block = b""
     while not choices.exhausted:
-        step = choices.octet()
+        step = choices.byte()
         if step == SET_TABLE_SIZE:
-            decoder.max_table_size = forgetful.max_table_size = choices.octet() * 64
+            decoder.max_table_size = forgetful.max_table_size = choices.byte() * 64
             continue
         if step != REPEAT:
-            block = choices.octets(step)
+            block = choices.data(step)
         try:
             fields = _decode(decoder, block)
         except HPACKError:
@@ -67,4 +67,4 @@ def _check_limits(fields: list[tuple[str, str]]) -> None:
         len(headers.encode(name)) + len(headers.encode(value)) + 32 for name, value in fields
     )
     check(len(fields) <= MAX_FIELDS, "a list has max_fields at most", fields)
-    check(size <= MAX_LIST_SIZE, "a list has max_header_list_size octets at most", fields)
+    check(size <= MAX_LIST_SIZE, "a list has max_header_list_size bytes at most", fields)

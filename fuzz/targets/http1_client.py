@@ -1,9 +1,9 @@
 """HTTP/1.1, the client's side of the wire.
 
 Invariants, besides those of ``fuzz.harness``: whatever a server answers, in whatever
-pieces, the client reports the same response or error and has sent the same octets.
+pieces, the client reports the same response or error and has sent the same bytes.
 
-Input: which request (an octet), options (an octet), cuts, then what the server sends.
+Input: which request (a byte), options (a byte), cuts, then what the server sends.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def run(data: bytes) -> None:
     """Run one input."""
     choices = Choices(data)
     request = choices.pick(REQUESTS)
-    options = choices.octet()
+    options = choices.byte()
     cuts = Cuts(choices)
     wire = choices.rest()
     settings = config(scheme="https" if options & TLS else "http")

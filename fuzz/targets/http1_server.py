@@ -3,10 +3,10 @@
 Invariants, besides those of ``fuzz.harness``:
 
 * whatever a client sends, in whatever pieces, the server reports the same requests and
-  errors and answers with the same octets;
+  errors and answers with the same bytes;
 * every request that is complete gets exactly one answer.
 
-Input: options (an octet), cuts, then what the client sends.
+Input: options (a byte), cuts, then what the client sends.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ class Server(App):
 def run(data: bytes) -> None:
     """Run one input."""
     choices = Choices(data)
-    options = choices.octet()
+    options = choices.byte()
     cuts = Cuts(choices)
     wire = choices.rest()
     settings = config(

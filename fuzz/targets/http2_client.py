@@ -1,11 +1,11 @@
 """HTTP/2, the client's side of the wire.
 
 Invariants, besides those of ``fuzz.harness``: whatever a server sends, in whatever pieces,
-the client reports the same events and sends the same octets.  The application acknowledges
+the client reports the same events and sends the same bytes.  The application acknowledges
 when all was received, and the server reads nothing before that, so what the client does can
-depend on the octets only.
+depend on the bytes only.
 
-Input: options (an octet), cuts, then the frames of ``fuzz.frames``, or raw octets.
+Input: options (a byte), cuts, then the frames of ``fuzz.frames``, or raw bytes.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ class Client(App):
 def run(data: bytes) -> None:
     """Run one input."""
     choices = Choices(data)
-    options = choices.octet()
+    options = choices.byte()
     cuts = Cuts(choices)
     wire = choices.rest() if options & RAW else read_frames(choices)
     if options & STARTS:

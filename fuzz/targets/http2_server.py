@@ -1,11 +1,11 @@
 """HTTP/2, the server's side of the wire.
 
 Invariants, besides those of ``fuzz.harness``: whatever a client sends, in whatever pieces,
-the server reports the same events and sends the same octets.  The application answers and
+the server reports the same events and sends the same bytes.  The application answers and
 acknowledges when all was received, and the client reads nothing before that, so what the
-server does can depend on the octets only.
+server does can depend on the bytes only.
 
-Input: options (an octet), cuts, then the frames of ``fuzz.frames``, or raw octets.
+Input: options (a byte), cuts, then the frames of ``fuzz.frames``, or raw bytes.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class Server(App):
 def run(data: bytes) -> None:
     """Run one input."""
     choices = Choices(data)
-    options = choices.octet()
+    options = choices.byte()
     cuts = Cuts(choices)
     wire = choices.rest() if options & RAW else read_frames(choices)
     if options & STARTS:

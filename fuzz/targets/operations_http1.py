@@ -1,6 +1,6 @@
 """HTTP/1.1, either role, with random calls: the invariants of ``fuzz.operations``.
 
-Input: options (an octet), then calls with their arguments.
+Input: options (a byte), then calls with their arguments.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ PIECES = (
 def run(data: bytes) -> None:
     """Run one input."""
     choices = Choices(data)
-    options = choices.octet()
+    options = choices.byte()
     settings = config(
         limits=LIMITS,
         scheme="https" if options & TLS else "http",
@@ -60,8 +60,8 @@ def run(data: bytes) -> None:
 
 
 def read_piece(choices: Choices) -> bytes:
-    """Return octets for the connection: of a message, or any."""
-    number = choices.octet()
+    """Return bytes for the connection: of a message, or any."""
+    number = choices.byte()
     if number == SPELT_OUT:
-        return choices.octets(choices.octet())
+        return choices.data(choices.byte())
     return PIECES[number % len(PIECES)]

@@ -1,6 +1,6 @@
 """HTTP/2, either role, with random calls: the invariants of ``fuzz.operations``.
 
-Input: options (an octet), then calls with their arguments; what is received are the frames
+Input: options (a byte), then calls with their arguments; what is received are the frames
 of ``fuzz.frames``, or frames that often fit.
 """
 
@@ -62,7 +62,7 @@ PIECES = (
 def run(data: bytes) -> None:
     """Run one input."""
     choices = Choices(data)
-    options = choices.octet()
+    options = choices.byte()
     role = Role.CLIENT if options & CLIENT else Role.SERVER
     timeouts = Timeouts(ping_interval=5.0 if options & PINGS else None)
     connection = HTTP2Connection(role, config(limits=LIMITS, timeouts=timeouts))
@@ -74,8 +74,8 @@ def run(data: bytes) -> None:
 
 
 def read_piece(choices: Choices) -> bytes:
-    """Return octets for the connection: a frame that often fits, or any."""
-    number = choices.octet()
+    """Return bytes for the connection: a frame that often fits, or any."""
+    number = choices.byte()
     if number == SPELT_OUT:
         return read_frame(choices)
     return PIECES[number % len(PIECES)]

@@ -7,8 +7,8 @@ Invariants:
   its compression, the pings in between and the cuts on the way;
 * at the end one side closes, and both report its code, with no fault.
 
-Input: options (an octet), the parameters of permessage-deflate of both sides, cuts, then
-what is sent: side and kind (an octet), size (an octet), and an octet that is repeated.
+Input: options (a byte), the parameters of permessage-deflate of both sides, cuts, then
+what is sent: side and kind (a byte), size (a byte), and a byte that is repeated.
 """
 
 from __future__ import annotations
@@ -60,11 +60,11 @@ class Side:
         self._fragments: list[bytes] = []
         self._kind: type[TextMessage | BytesMessage] = BytesMessage
 
-    def send(self, options: int, size: int, octet: int) -> None:
+    def send(self, options: int, size: int, byte: int) -> None:
         """Send a message or a fragment; the first fragment of a message says its kind."""
         if not self._fragments:
             self._kind = TextMessage if options & TEXT else BytesMessage
-        unit = chr(octet).encode() if self._kind is TextMessage else bytes((octet,))
+        unit = chr(byte).encode() if self._kind is TextMessage else bytes((byte,))
         data = unit * size * (300 if options & LARGE else 1)
         finished = not options & UNFINISHED
         compress = False if options & PLAIN else None
@@ -87,18 +87,18 @@ class Side:
 def run(data: bytes) -> None:
     """Run one input."""
     choices = Choices(data)
-    options = choices.octet()
+    options = choices.byte()
     client, server = _shake_hands(choices, options)
     cuts = Cuts(choices)
     while not choices.exhausted:
-        kind, size, octet = choices.octet(), choices.octet(), choices.octet()
+        kind, size, byte = choices.byte(), choices.byte(), choices.byte()
         side = client if kind & FROM_CLIENT else server
         if kind & DELIVER:
             _deliver(client, server, cuts)
         elif kind & PING:
-            side.connection.send(Ping(bytes((octet,)) * (size % 126)), now=START)
+            side.connection.send(Ping(bytes((byte,)) * (size % 126)), now=START)
         else:
-            side.send(kind, size, octet)
+            side.send(kind, size, byte)
     closing, other = (client, server) if options & CLIENT_CLOSES else (server, client)
     closing.connection.send(WebSocketClose(4000, "bye"), now=START)
     _deliver(client, server, cuts)

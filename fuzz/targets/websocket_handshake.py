@@ -7,8 +7,8 @@ Invariants:
 * what was agreed is within what this side is willing to do, and zlib takes it: a
   connection can be made of it.
 
-Input: options (an octet), the parameters of this side, then fields: a name (an octet), a
-size (an octet), a value.
+Input: options (a byte), the parameters of this side, then fields: a name (a byte), a
+size (a byte), a value.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ NAMES = (
 def run(data: bytes) -> None:
     """Run one input."""
     choices = Choices(data)
-    options = choices.octet()
+    options = choices.byte()
     deflate = read_deflate(choices) if options & DEFLATE else None
     fields = _read_fields(choices)
     http2 = bool(options & HTTP2)
@@ -73,7 +73,7 @@ def run(data: bytes) -> None:
 
 def read_deflate(choices: Choices) -> Deflate:
     """Return parameters of permessage-deflate."""
-    flags, bits = choices.octet(), choices.octet()
+    flags, bits = choices.byte(), choices.byte()
     return Deflate(
         server_no_context_takeover=bool(flags & 1),
         client_no_context_takeover=bool(flags & 2),
@@ -87,7 +87,7 @@ def _read_fields(choices: Choices) -> list[tuple[str, str]]:
     fields = []
     while not choices.exhausted:
         name = choices.pick(NAMES)
-        value = headers.decode(choices.octets(choices.octet())).strip(" \t")
+        value = headers.decode(choices.data(choices.byte())).strip(" \t")
         if match_field_section(f"{name}: {value}\r\n"):
             fields.append((name, value))
     return fields

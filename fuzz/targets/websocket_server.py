@@ -1,6 +1,6 @@
 """WebSocket, the server's side of the wire: the invariants of ``fuzz.websocket``.
 
-Input: options (an octet), cuts, then the frames of ``fuzz.frames``, or raw octets.
+Input: options (a byte), cuts, then the frames of ``fuzz.frames``, or raw bytes.
 """
 
 from __future__ import annotations

@@ -50,7 +50,7 @@ class H2Peer:
         self.flush()
 
     async def next_event(self) -> Event:
-        """Return the next event; octets of bodies are acknowledged."""
+        """Return the next event; bytes of bodies are acknowledged."""
         while (event := self.engine.next_event()) is None:
             data = await self._raw.reader.read(65536)
             if data:

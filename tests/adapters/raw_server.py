@@ -1,4 +1,4 @@
-"""A server whose every octet the test decides, for the client's tests."""
+"""A server whose every byte the test decides, for the client's tests."""
 
 from __future__ import annotations
 

@@ -213,7 +213,7 @@ async def test_a_response_nobody_reads(site: Site) -> None:
 
 async def test_a_server_that_breaks_off(site: Site) -> None:
     async with site.session.get(site.url + "/broken") as response:
-        with pytest.raises(plait.ClientPayloadError, match="octets received"):
+        with pytest.raises(plait.ClientPayloadError, match="bytes received"):
             await response.read()
     async with site.session.get(site.url + "/hello") as response:
         assert response.status == 200

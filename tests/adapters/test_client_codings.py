@@ -73,6 +73,6 @@ def test_one_that_ends_too_early(name: str, compress: Compress, kind: str) -> No
 
 
 @pytest.mark.parametrize(("name", "compress"), CODINGS)
-def test_octets_of_another_kind(name: str, compress: Compress) -> None:
+def test_bytes_of_another_kind(name: str, compress: Compress) -> None:
     with pytest.raises(CodingError, match="invalid compressed data"):
         decode(name, [b"\xff" * 100], 2**18)

@@ -323,7 +323,7 @@ async def test_addresses_that_python_cannot_read_are_left_out() -> None:
 
         async def getaddrinfo(self, *args: Any, **kwargs: Any) -> list[Any]:
             return [
-                (socket.AF_INET6, socket.SOCK_STREAM, 6, "", (10, b"octets")),
+                (socket.AF_INET6, socket.SOCK_STREAM, 6, "", (10, b"bytes")),
                 (socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", 80)),
             ]
 

@@ -214,7 +214,7 @@ async def test_a_reset_in_the_body_spares_the_connection(session: plait.ClientSe
     async with raw_server(h2(script)) as server:
         async with session.get(server.url) as response:
             with pytest.raises(
-                plait.ClientPayloadError, match=r"3 of 10 expected octets received.*INTERNAL_ERROR"
+                plait.ClientPayloadError, match=r"3 of 10 expected bytes received.*INTERNAL_ERROR"
             ):
                 await response.read()
         assert await (await session.get(server.url)).text() == "ok"
@@ -416,7 +416,7 @@ async def test_a_connection_that_is_cut_off(session: plait.ClientSession) -> Non
         with pytest.raises(plait.ServerDisconnectedError):
             await session.post(server.url)
         async with session.get(server.url) as response:
-            with pytest.raises(plait.ClientPayloadError, match=r"3 octets.*closed the connection"):
+            with pytest.raises(plait.ClientPayloadError, match=r"3 bytes.*closed the connection"):
                 await response.read()
         assert counts(session) == (0, 0, 0)
 

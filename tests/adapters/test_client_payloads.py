@@ -1,4 +1,4 @@
-"""Payloads as values: what they are as octets, and how much of them is read."""
+"""Payloads as values: what they are as bytes, and how much of them is read."""
 
 from __future__ import annotations
 

@@ -80,7 +80,7 @@ async def test_a_server_that_closes_is_not_asked_again(engine: EngineName) -> No
         assert server.connections == 2
 
 
-async def test_octets_that_nobody_asked_for_end_an_idle_connection(engine: EngineName) -> None:
+async def test_bytes_that_nobody_asked_for_end_an_idle_connection(engine: EngineName) -> None:
     async def script(connection: RawConnection) -> None:
         await connection.read_head()
         connection.send(OK + (OK if connection.number == 1 else b""))

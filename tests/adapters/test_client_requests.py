@@ -1,4 +1,4 @@
-"""What the client writes: heads and bodies, octet by octet, over HTTP/1.1."""
+"""What the client writes: heads and bodies, byte by byte, over HTTP/1.1."""
 
 from __future__ import annotations
 
@@ -138,9 +138,9 @@ FORM = b"application/x-www-form-urlencoded"
 @pytest.mark.parametrize(
     ("data", "content_type", "body"),
     [
-        (b"octets", OCTETS, b"octets"),
-        (bytearray(b"octets"), OCTETS, b"octets"),
-        (memoryview(b"octets"), OCTETS, b"octets"),
+        (b"bytes", OCTETS, b"bytes"),
+        (bytearray(b"bytes"), OCTETS, b"bytes"),
+        (memoryview(b"bytes"), OCTETS, b"bytes"),
         (b"", OCTETS, b""),
         ("t\xe9xt", b"text/plain; charset=utf-8", "t\xe9xt".encode()),
         ({"a": "1", "b": "x y&"}, FORM, b"a=1&b=x+y%26"),

@@ -27,7 +27,7 @@ def engine(request: pytest.FixtureRequest) -> EngineName:
 
 
 def once(answer: bytes, chop: Chop | None = None) -> Any:
-    """Answer one request by the octets of ``answer``, then close."""
+    """Answer one request by the bytes of ``answer``, then close."""
 
     async def script(connection: RawConnection) -> None:
         await connection.read_head()
@@ -261,11 +261,11 @@ async def test_a_bomb_is_decoded_only_as_far_as_it_is_read() -> None:
 @pytest.mark.parametrize(
     ("answer", "message"),
     [
-        (HEAD + b"Content-Length: 10\r\n\r\n12345", "5 of 10 expected octets received"),
-        (CHUNKED + b"\r\n5\r\nhel", "3 octets received"),
-        (CHUNKED + b"\r\n5\r\nhello\r\n", "5 octets received"),
-        (CHUNKED + b"\r\n5\r\nhelloXY", "octets received"),
-        (CHUNKED + b"\r\n0_2e\r\n", "0 octets received"),
+        (HEAD + b"Content-Length: 10\r\n\r\n12345", "5 of 10 expected bytes received"),
+        (CHUNKED + b"\r\n5\r\nhel", "3 bytes received"),
+        (CHUNKED + b"\r\n5\r\nhello\r\n", "5 bytes received"),
+        (CHUNKED + b"\r\n5\r\nhelloXY", "bytes received"),
+        (CHUNKED + b"\r\n0_2e\r\n", "0 bytes received"),
         (HEAD + b"Content-Encoding: gzip\r\n\r\nno gzip", "gzip"),
         (HEAD + b"Content-Encoding: gzip\r\n\r\n" + gzip.compress(b"x")[:-2], "gzip"),
     ],

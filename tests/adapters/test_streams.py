@@ -322,8 +322,8 @@ async def test_credit_comes_back_when_a_piece_is_taken() -> None:
         max_size=10,
     ),
 )
-def test_no_octet_and_no_credit_is_lost(pieces: list[bytes], reads: list[tuple[Any, ...]]) -> None:
-    """Whatever is read, in whatever order: the octets in order, the credit in full."""
+def test_no_byte_and_no_credit_is_lost(pieces: list[bytes], reads: list[tuple[Any, ...]]) -> None:
+    """Whatever is read, in whatever order: the bytes in order, the credit in full."""
 
     async def run() -> None:
         exchange = ExchangeRecorder()

@@ -100,8 +100,8 @@ async def test_connect_is_declined() -> None:
     app = web.Application()
     app.router.add_route("*", "/{all:.*}", named("all"))
     async with Setup("http/1.1", "native").serve(app) as site:
-        octets = b"CONNECT a:80 HTTP/1.1\r\nHost: a:80\r\nConnection: close\r\n\r\n"
-        assert (await site.send_octets(octets)).startswith(b"HTTP/1.1 501 ")
+        data = b"CONNECT a:80 HTTP/1.1\r\nHost: a:80\r\nConnection: close\r\n\r\n"
+        assert (await site.send_raw(data)).startswith(b"HTTP/1.1 501 ")
 
 
 async def test_the_empty_path_is_a_slash(setup: Setup) -> None:

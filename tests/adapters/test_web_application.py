@@ -77,8 +77,8 @@ async def test_routing(http2: bool) -> None:
     assert str(app.router["user"].url_for(id="a b")) == "/users/a%20b"
 
 
-@pytest.mark.parametrize("octet", ["%00", "%0A", "%0d"])
-async def test_dangerous_octets_in_a_path_are_refused(octet: str, http2: bool) -> None:
+@pytest.mark.parametrize("byte", ["%00", "%0A", "%0d"])
+async def test_dangerous_bytes_in_a_path_are_refused(byte: str, http2: bool) -> None:
     """RFC 3986 section 7.3; below a sub-application, and with middlewares, as well."""
     seen: list[int] = []
 
@@ -101,9 +101,9 @@ async def test_dangerous_octets_in_a_path_are_refused(octet: str, http2: bool) -
     app.add_subapp("/inner/", inner)
     async with serve(app, http2=http2) as session:
         for path in ("/files/a", "/", "/inner/", "/nowhere/at/all"):
-            assert (await text(session, URL(path + octet, encoded=True)))[0] == 400
+            assert (await text(session, URL(path + byte, encoded=True)))[0] == 400
         assert seen == [400] * 4
-        assert await text(session, "/a?q=" + octet) == (200, unquote(octet))
+        assert await text(session, "/a?q=" + byte) == (200, unquote(byte))
 
 
 async def test_middlewares_wrap_in_order_and_see_errors(http2: bool) -> None:
@@ -249,7 +249,7 @@ async def test_handlers_have_contexts_of_their_own(http2: bool) -> None:
 
 
 @pytest.mark.parametrize(
-    ("octets", "status"),
+    ("data", "status"),
     [
         (b"GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", b"400"),
         (b"GET /a b HTTP/1.1\r\nHost: a\r\n\r\n", b"400"),
@@ -259,7 +259,7 @@ async def test_handlers_have_contexts_of_their_own(http2: bool) -> None:
         (b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: foo\r\n\r\n", b"501"),
     ],
 )
-async def test_refused_requests_reach_no_handler(octets: bytes, status: bytes) -> None:
+async def test_refused_requests_reach_no_handler(data: bytes, status: bytes) -> None:
     called: list[str] = []
 
     async def handler(request: web.Request) -> web.Response:
@@ -272,7 +272,7 @@ async def test_refused_requests_reach_no_handler(octets: bytes, status: bytes) -
         port = session._base_url.port
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         # Behind it a good request, which must not be answered.
-        writer.write(octets + b"GET /poison HTTP/1.1\r\nHost: a\r\n\r\n")
+        writer.write(data + b"GET /poison HTTP/1.1\r\nHost: a\r\n\r\n")
         writer.write_eof()
         answer = await asyncio.wait_for(reader.read(), 10)
         writer.close()

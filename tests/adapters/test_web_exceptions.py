@@ -65,7 +65,7 @@ def test_options(cls: type[Any]) -> None:
     with pytest.raises(ValueError, match="Reason"):
         make(cls, reason="a\nb")
     with pytest.warns(DeprecationWarning, match="body"):
-        assert make(cls, body=b"octets").body == b"octets"
+        assert make(cls, body=b"bytes").body == b"bytes"
 
 
 def test_redirections() -> None:

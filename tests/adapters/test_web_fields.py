@@ -30,7 +30,7 @@ def test_entity_tags(field: str, tags: list[ETag]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("field", "octets"),
+    ("field", "data"),
     [
         ("bytes=0-0", "a"),
         ("bytes=2-4", "cde"),
@@ -40,9 +40,9 @@ def test_entity_tags(field: str, tags: list[ETag]) -> None:
         ("bytes=8-99", "ij"),
     ],
 )
-def test_ranges(field: str, octets: str) -> None:
+def test_ranges(field: str, data: str) -> None:
     """RFC 9110 section 14.1.2."""
-    assert "abcdefghij"[parse_range(field)] == octets
+    assert "abcdefghij"[parse_range(field)] == data
 
 
 @pytest.mark.parametrize(

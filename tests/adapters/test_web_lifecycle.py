@@ -164,9 +164,9 @@ async def test_pipelined_requests_are_answered_in_order() -> None:
         return web.Response(text=request.path)
 
     async with H1.serve(app_of(handler, "/{n}")) as site:
-        octets = b"".join(b"GET /%d HTTP/1.1\r\nHost: a\r\n\r\n" % number for number in range(500))
+        data = b"".join(b"GET /%d HTTP/1.1\r\nHost: a\r\n\r\n" % number for number in range(500))
         last = b"GET /last HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
-        answer = await site.send_octets(octets + last)
+        answer = await site.send_raw(data + last)
         assert answer.count(b"200 OK") == 501
         assert answer.endswith(b"/last")
     assert order == [f"/{number}" for number in range(500)] + ["/last"]
@@ -348,7 +348,7 @@ async def test_cleartext_speaks_both_versions() -> None:
 async def test_http2_can_be_switched_off() -> None:
     async with H1.serve(app_of(Gate()), http2=False) as site:
         preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
-        assert (await site.send_octets(preface)).startswith(b"HTTP/1.1 505 ")
+        assert (await site.send_raw(preface)).startswith(b"HTTP/1.1 505 ")
 
 
 async def handshake(port: int, context: ssl.SSLContext) -> str | None:
@@ -514,10 +514,10 @@ async def test_the_last_answer_reaches_a_client_that_is_still_talking(engine: En
 
 
 async def test_a_head_that_does_not_come() -> None:
-    """Attack S77: the time is for all of the head, not for each octet."""
+    """Attack S77: the time is for all of the head, not for each byte."""
     async with H1.serve(app_of(Gate()), timeouts=Timeouts(head=0.05)) as site:
-        assert await site.send_octets(b"") == b""
-        assert (await site.send_octets(b"GET / HT")).startswith(b"HTTP/1.1 408 ")
+        assert await site.send_raw(b"") == b""
+        assert (await site.send_raw(b"GET / HT")).startswith(b"HTTP/1.1 408 ")
 
 
 # The reference engine of HTTP/2 has no such timer.

@@ -67,7 +67,7 @@ async def test_refused_requests_are_logged(caplog: pytest.LogCaptureFixture) -> 
     caplog.set_level(logging.INFO, logger=access_logger.name)
     setup = Setup("http/1.1", "native")
     async with setup.serve(app_of(handler), access_log=access_logger) as site:
-        await site.send_octets(b"GET / HTTP/1.1\r\n\r\n")
+        await site.send_raw(b"GET / HTTP/1.1\r\n\r\n")
     (record,) = [record for record in caplog.records if record.name == access_logger.name]
     assert '"UNKNOWN / HTTP/1.0" 400' in record.getMessage()
 

@@ -174,8 +174,8 @@ async def test_keep_alive_is_what_the_client_asks_for() -> None:
             b"GET / HTTP/1.0\r\n\r\n",
             b"GET / HTTP/1.1\r\nHost: a\r\nConnection: x, Close\r\n\r\n",
         ):
-            assert (await site.send_octets(head)).startswith(b"HTTP/1.1 200 OK\r\n")
-        answer = await site.send_octets(
+            assert (await site.send_raw(head)).startswith(b"HTTP/1.1 200 OK\r\n")
+        answer = await site.send_raw(
             b"GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\nGET / HTTP/1.0\r\n\r\n"
         )
         assert answer.count(b"200 OK") == 2
@@ -192,7 +192,7 @@ async def test_without_host_the_address_stands_in() -> None:
     setup = Setup("http/1.1", "native")
     probe = Probe(lambda request: request.host)
     async with setup.serve(app_of(probe)) as site:
-        await site.send_octets(b"GET / HTTP/1.0\r\n\r\n")
+        await site.send_raw(b"GET / HTTP/1.0\r\n\r\n")
     assert probe.seen == "127.0.0.1"
 
 
@@ -350,7 +350,7 @@ async def test_content_arrives_while_the_handler_reads(setup: Setup) -> None:
 
 
 async def test_a_handler_that_does_not_read_stops_the_client(setup: Setup) -> None:
-    """Credit is given back when the handler takes octets, not before."""
+    """Credit is given back when the handler takes bytes, not before."""
     go = asyncio.Event()
 
     async def look(request: web.Request) -> int:
@@ -364,7 +364,7 @@ async def test_a_handler_that_does_not_read_stops_the_client(setup: Setup) -> No
         size = 20_000_000
         answer = client.request("POST", "/", (), b"x" * size)
         received, turns = 0, 0
-        while turns < 500:  # of the loop without a new octet
+        while turns < 500:  # of the loop without a new byte
             await asyncio.sleep(0)
             total = site.received()
             turns = turns + 1 if total == received > 0 else 0
@@ -562,7 +562,7 @@ async def test_refused_requests_reach_no_handler(caplog: pytest.LogCaptureFixtur
             b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1, 2\r\n\r\n",
             b"GET / HTTP/1.1\r\nHost: a\r\n" + b"a: b\r\n" * 200 + b"\r\n",
         ):
-            answer = await site.send_octets(head + behind)
+            answer = await site.send_raw(head + behind)
             assert answer.startswith(b"HTTP/1.1 4"), answer
             assert answer.count(b"HTTP/1.1") == 1
         assert site.server.requests_count == 0

@@ -98,8 +98,8 @@ async def test_reason(setup: Setup) -> None:
         answer = await (await site.connect()).fetch()
         assert answer.status == 299
         if not setup.is_h2:
-            octets = await site.send_octets(b"GET / HTTP/1.0\r\n\r\n")
-            assert octets.startswith(b"HTTP/1.1 299 Fine\r\n")
+            data = await site.send_raw(b"GET / HTTP/1.0\r\n\r\n")
+            assert data.startswith(b"HTTP/1.1 299 Fine\r\n")
 
 
 async def test_connections_of_http10_clients() -> None:
@@ -130,12 +130,12 @@ async def test_connections_of_http10_clients() -> None:
         ask = "GET /{} HTTP/1.0\r\nConnection: keep-alive\r\n\r\n".format
         last = b"GET /special HTTP/1.0\r\n\r\n"
         for name in ("closing", "failing", "streaming"):
-            octets = await site.send_octets(ask(name).encode() + last)
-            assert octets.count(b"HTTP/1.1 ") == 1
-            assert octets.count(b"\r\nConnection: ") == 1
-            assert b"\r\nConnection: close\r\n" in octets
-        octets = await site.send_octets(ask("special").encode() + last)
-        first, second = octets.split(b"HTTP/1.1 ")[1:]
+            data = await site.send_raw(ask(name).encode() + last)
+            assert data.count(b"HTTP/1.1 ") == 1
+            assert data.count(b"\r\nConnection: ") == 1
+            assert b"\r\nConnection: close\r\n" in data
+        data = await site.send_raw(ask("special").encode() + last)
+        first, second = data.split(b"HTTP/1.1 ")[1:]
         assert b"\r\nConnection: keep-alive\r\n" in first
         assert b"\r\nConnection: close\r\n" in second
 
@@ -271,7 +271,7 @@ async def test_text_as_body(setup: Setup, given: Any, kind: str) -> None:
     assert answer.header("content-length") == "4"
 
 
-def test_bodies_that_are_no_octets() -> None:
+def test_bodies_that_are_no_bytes() -> None:
     for body in (io.BytesIO(b"file"), BytesPayload(b"x")):
         with pytest.raises(NotImplementedError, match="as a body"):
             web.Response(body=body)

@@ -87,11 +87,11 @@ async def test_http_1_0_gets_no_chunks() -> None:
     app = app_of(handler)
     app.router.add_get("/chunked", chunked)
     async with setup.serve(app) as site:
-        answer = await site.send_octets(b"GET / HTTP/1.0\r\n\r\n")
+        answer = await site.send_raw(b"GET / HTTP/1.0\r\n\r\n")
         head, _, body = answer.partition(b"\r\n\r\n")
         assert body == b"abc"
         assert b"chunked" not in head
-        answer = await site.send_octets(b"GET /chunked HTTP/1.0\r\n\r\n")
+        answer = await site.send_raw(b"GET /chunked HTTP/1.0\r\n\r\n")
         assert answer.endswith(b"refused")
 
 
@@ -256,7 +256,7 @@ async def test_http_1_0_gets_no_1xx() -> None:
 
     setup = Setup("http/1.1", "native")
     async with setup.serve(app_of(handler)) as site:
-        answer = await site.send_octets(b"GET / HTTP/1.0\r\n\r\n")
+        answer = await site.send_raw(b"GET / HTTP/1.0\r\n\r\n")
         assert answer.startswith(b"HTTP/1.1 200 OK\r\n")
 
 

@@ -43,9 +43,9 @@ async def test_messages_of_all_sizes(setup: Setup, compress: int) -> None:
             text = "grüße" * (size // 6) + "x" * (size % 6)
             await ws.send_str(text)
             assert await ws.receive() == (WSMsgType.TEXT, text, "")
-            octets = os.urandom(size)
-            await ws.send_bytes(octets)
-            assert await ws.receive() == (WSMsgType.BINARY, octets, "")
+            raw = os.urandom(size)
+            await ws.send_bytes(raw)
+            assert await ws.receive() == (WSMsgType.BINARY, raw, "")
         await ws.send_bytes(bytearray(b"array"))
         assert await ws.receive_bytes() == b"array"
         await ws.send_bytes(memoryview(b"view"), compress=0)
@@ -78,7 +78,7 @@ async def test_text_as_bytes(setup: Setup) -> None:
 async def test_what_cannot_be_sent(setup: Setup) -> None:
     async with setup.serve(echo) as site, site.connect() as ws:
         with pytest.raises(TypeError):
-            await ws.send_str(b"octets")
+            await ws.send_str(b"bytes")
         with pytest.raises(TypeError):
             await ws.send_bytes("text")
         with pytest.raises(LocalProtocolError):
@@ -103,7 +103,7 @@ async def test_messages_of_the_wrong_type(setup: Setup) -> None:
         await ws.send_str("text")
         with pytest.raises(plait.WSMessageTypeError):
             await ws.receive_bytes()
-        await ws.send_bytes(b"octets")
+        await ws.send_bytes(b"bytes")
         with pytest.raises(plait.WSMessageTypeError):
             await ws.receive_str()
 

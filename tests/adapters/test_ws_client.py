@@ -49,9 +49,9 @@ async def raw_server(
             writer.write(answer.replace(b"KEY", proof))
             if not stay:
                 writer.write_eof()
-            octets = await reader.read()
+            data = await reader.read()
             if received is not None:
-                received.extend([head, octets])
+                received.extend([head, data])
         except (ConnectionError, asyncio.IncompleteReadError):
             pass
         finally:
@@ -110,16 +110,16 @@ async def test_the_server_is_gone(session: plait.ClientSession) -> None:
 
 
 @pytest.mark.parametrize(
-    ("octets", "code"),
+    ("data", "code"),
     [
         (Frame(TEXT, b"masked").encode(True), 1002),
         (Frame(TEXT, b"\xc3\x28").encode(False), 1007),
         (Frame(TEXT, b"x" * 1001).encode(False), 1009),
     ],
 )
-async def test_faults_of_the_server(session: plait.ClientSession, octets: bytes, code: int) -> None:
+async def test_faults_of_the_server(session: plait.ClientSession, data: bytes, code: int) -> None:
     received: list[bytes] = []
-    answer = ACCEPT + Frame(TEXT, b"before").encode(False) + octets
+    answer = ACCEPT + Frame(TEXT, b"before").encode(False) + data
     async with raw_server(answer, received, stay=True) as url:
         ws = await session.ws_connect(url, max_msg_size=1000)
         assert await ws.receive_str() == "before"

@@ -1,4 +1,4 @@
-"""The server's WebSocket against raw octets: what a client of ours never sends.  W7, W12, W13."""
+"""The server's WebSocket against raw bytes: what a client of ours never sends.  W7, W12, W13."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ FAULTS: dict[str, tuple[Frame | bytes, int]] = {
 @pytest.mark.parametrize("fault", FAULTS)
 async def test_a_fault_is_answered_behind_what_came_before_it(engine: Any, fault: str) -> None:
     """All in one packet: the messages are echoed, the ping behind the fault is not."""
-    octets, code = FAULTS[fault]
+    data, code = FAULTS[fault]
     seen: list[Any] = []
 
     async def handler(ws: web.WebSocketResponse[Any]) -> None:
@@ -129,7 +129,7 @@ async def test_a_fault_is_answered_behind_what_came_before_it(engine: Any, fault
         client = await connect()
         client.send(HANDSHAKE)
         await client.read_head()
-        client.send(Frame(TEXT, b"one"), Frame(BINARY, b"two"), octets, Frame(PING))
+        client.send(Frame(TEXT, b"one"), Frame(BINARY, b"two"), data, Frame(PING))
         frames = await client.read_frames()
         assert frames[:-1] == [Frame(TEXT, b"one"), Frame(BINARY, b"two")]
         assert frames[-1].opcode == CLOSE
@@ -162,8 +162,8 @@ async def test_control_frames_in_a_message_in_fragments(engine: Any) -> None:
             Frame(CONTINUATION, b"n"),
             close_frame(4000),
         ):
-            for octet in frame.encode(True):
-                client.send(bytes([octet]))
+            for byte in frame.encode(True):
+                client.send(bytes([byte]))
                 await client.writer.drain()
         assert await client.read_frames() == [
             Frame(PONG, b"1"),

@@ -35,7 +35,7 @@ class Answer(Exchange):
     """A request that was sent, and what came back.
 
     ``head_came`` and ``ended`` are set when the head, and the end or a reset, are there.
-    With ``hold`` the octets that come are not acknowledged.
+    With ``hold`` the bytes that come are not acknowledged.
     """
 
     def __init__(self, driver: Driver, stream_id: int, *, hold: bool) -> None:
@@ -200,11 +200,11 @@ class Site:
         client.abort()
         await client.wait_closed()
 
-    async def send_octets(self, octets: bytes) -> bytes:
-        """Send ``octets`` on a connection of their own and return all that comes back."""
+    async def send_raw(self, data: bytes) -> bytes:
+        """Send ``bytes`` on a connection of their own and return all that comes back."""
         reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
         try:
-            writer.write(octets)
+            writer.write(data)
             return await asyncio.wait_for(reader.read(), 20)
         finally:
             writer.close()
@@ -212,7 +212,7 @@ class Site:
                 await writer.wait_closed()
 
     def received(self) -> int:
-        """Return how many octets of content reached the exchanges that are open."""
+        """Return how many bytes of content reached the exchanges that are open."""
         return sum(
             exchange.content.total_bytes
             for handler in self.server.connections

@@ -209,7 +209,7 @@ async def test_c5_subprotocols(protocol: str) -> None:
 
 
 async def test_c5_values_are_encoded_not_truncated() -> None:
-    """U+560D and U+560A end in the octets of CR and LF (CVE-2018-12116)."""
+    """U+560D and U+560A end in the bytes of CR and LF (CVE-2018-12116)."""
     (head, _) = await sent_for(path="", encoded=False, headers={"X": "\u560d\u560aY: z"})
     assert b"\r\nX: \xe5\x98\x8d\xe5\x98\x8aY: z\r\n" in head
     (head, _) = await sent_for(path="", encoded=False, cookies={"a": "b\r\nX: y"})
@@ -301,7 +301,7 @@ async def test_c16_a_body_until_close_needs_the_closure_alert(
         pytest.param(b"a/b; charset=undefined", "caf\xe9", id="C18-undefined"),
         pytest.param(b'a/b; charset="', "caf\xe9", id="C18-quote"),
         pytest.param(b"a/b; charset=", "caf\xe9", id="C18-empty"),
-        pytest.param(b"a/b; charset=\xff", "caf\xe9", id="C18-octets"),
+        pytest.param(b"a/b; charset=\xff", "caf\xe9", id="C18-bytes"),
         pytest.param(b"a/b; charset*9999999999=x", "caf\xe9", id="C18-continuation"),
         pytest.param(b"a/b; charset=latin-1", "caf\xc3\xa9", id="C18-known"),
     ],
@@ -348,7 +348,7 @@ GZIP = gzip.compress(b"text")
         pytest.param([b"gzip" + b", gzip" * 1000], GZIP, GZIP, id="Z4-list"),
         pytest.param([b"gzip"] * 100, GZIP, GZIP, id="Z4-lines"),
         pytest.param([b"deflate"], zlib.compress(b"text")[2:-4], b"text", id="Z6-bare"),
-        pytest.param([b"deflate"], b"\x78", None, id="Z6-one-octet"),
+        pytest.param([b"deflate"], b"\x78", None, id="Z6-one-byte"),
         pytest.param([b"deflate"], zlib.compress(b"text")[:-1], None, id="Z6-cut"),
         pytest.param([b"gzip"], GZIP + GZIP, b"texttext", id="Z5-members"),
         pytest.param([b"gzip"], gzip.compress(b"") * 1025, None, id="Z5-too-many"),
@@ -429,7 +429,7 @@ async def test_z2_a_bomb_that_nobody_reads_is_not_decoded(
         pytest.param(b"?x", plait.TooManyRedirects, id="A28-query"),
         pytest.param(b"#x", plait.TooManyRedirects, id="A28-fragment"),
         pytest.param(b"//", plait.TooManyRedirects, id="A28-slashes"),
-        pytest.param(b"/\xff\xc3\xa9", plait.TooManyRedirects, id="A28-octets"),
+        pytest.param(b"/\xff\xc3\xa9", plait.TooManyRedirects, id="A28-bytes"),
     ],
 )
 async def test_locations(location: bytes, error: type[Exception]) -> None:
@@ -518,7 +518,7 @@ async def test_a23_content_and_its_fields_go_together(status: bytes, kept: bool)
         pytest.param(b"a=1; Expires=Fri, 01 Jan 9999 00:00:00 GMT", b"a=1", id="A48-9999"),
         pytest.param(b"a=1; Secure", None, id="A49-secure"),
         pytest.param(b"a=1; Path=/b", None, id="A49-path"),
-        pytest.param(b"\xff=\xfe", b"\xff=\xfe", id="A47-octets"),
+        pytest.param(b"\xff=\xfe", b"\xff=\xfe", id="A47-bytes"),
     ],
 )
 async def test_cookies(cookie: bytes, sent: bytes | None) -> None:

@@ -27,7 +27,7 @@ LIMITS = Limits()
         pytest.param(LIMITS.max_header_list_size, 64 * 1024, id="header list"),
         pytest.param(LIMITS.max_chunk_overhead, 16 * 1024, id="chunk lines: Go"),
         # Not 32 requests: those behind the one that is answered are not parsed yet, so what
-        # can be counted of them is octets.
+        # can be counted of them is bytes.
         pytest.param(LIMITS.max_pipelined, 65536, id="pipelined"),
         pytest.param(LIMITS.max_drain, 256 * 1024, id="unread content: Go"),
         pytest.param(LIMITS.max_message_size, 4 * 1024**2, id="WebSocket message: aiohttp"),

@@ -33,7 +33,7 @@ each_chop = pytest.mark.parametrize("chop", CHOPS)
 
 @each_chop
 @pytest.mark.parametrize(
-    ("octets", "content"),
+    ("data", "content"),
     [
         pytest.param(coding("Chunked"), b"hello", id="S3-case"),
         pytest.param(coding(",chunked"), b"hello", id="S3-empty-member-before"),
@@ -45,9 +45,9 @@ each_chop = pytest.mark.parametrize("chop", CHOPS)
         pytest.param(head("Content-Length: 0"), b"", id="S7-zero"),
     ],
 )
-def test_framing_is_what_the_grammar_says(octets: bytes, content: bytes, chop: Fragmenter) -> None:
+def test_framing_is_what_the_grammar_says(data: bytes, content: bytes, chop: Fragmenter) -> None:
     endpoint = server(chop)
-    endpoint.receive(octets + GET)
+    endpoint.receive(data + GET)
     assert body_of(endpoint) == content
     assert ended(endpoint)
     assert statuses(answer(endpoint)) == [200]
@@ -65,7 +65,7 @@ def test_framing_is_what_the_grammar_says(octets: bytes, content: bytes, chop: F
         pytest.param(b"__proto__: x", "__proto__", "x", id="S63-proto"),
         pytest.param(b"__class__: x", "__class__", "x", id="S63-class"),
         pytest.param(b"X: a\tb", "X", "a\tb", id="S42-tab"),
-        pytest.param(b"X: \xff", "X", "\udcff", id="S64-octets"),
+        pytest.param(b"X: \xff", "X", "\udcff", id="S64-bytes"),
     ],
 )
 def test_fields_are_plain_data(line: bytes, name: str, value: str, chop: Fragmenter) -> None:
@@ -160,14 +160,14 @@ def test_s49_a_long_bad_line_costs_what_it_is_long() -> None:
     """Likewise."""
     size = 4_000_000
     limits = config(max_field_size=2 * size, max_header_list_size=2 * size, max_line_size=2 * size)
-    for octets in (
+    for data in (
         field(b"Bad: " + b"x" * size + b"\x10"),
         field(b"x" * size),
         request_line("GET /" + "x" * size + " HTTP/1.1\x10"),
         head(f"Host: {'%61' * (size // 3)}/", line="GET / HTTP/1.1", host=False),
     ):
         endpoint = server(settings=limits)
-        endpoint.receive(octets)
+        endpoint.receive(data)
         assert statuses(endpoint.take_sent()) == [400]
 
 
@@ -196,7 +196,7 @@ def test_s49_a_folded_response_costs_what_it_is_long() -> None:
 
 @each_chop
 @pytest.mark.parametrize(
-    ("octets", "message"),
+    ("data", "message"),
     [
         pytest.param(b"HTTP/1.1 200 OK\r\nX: \x1b[2J\r\n\r\n", "control character", id="C8-escape"),
         pytest.param(b"\x1b[2J\r\n\r\n", "status line", id="S65-status-line"),
@@ -206,10 +206,10 @@ def test_s49_a_folded_response_costs_what_it_is_long() -> None:
         ),
     ],
 )
-def test_messages_of_errors_repeat_nothing(octets: bytes, message: str, chop: Fragmenter) -> None:
+def test_messages_of_errors_repeat_nothing(data: bytes, message: str, chop: Fragmenter) -> None:
     endpoint = client(chop)
     ask(endpoint)
-    endpoint.receive(octets)
+    endpoint.receive(data)
     text = str(closed(endpoint).error)
     assert message in text
     assert text.isascii()

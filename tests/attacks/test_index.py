@@ -72,7 +72,7 @@ INDEX: dict[str, tuple[str, str]] = {
     "S29": ("trailers that must be headers", SERVER),
     "S30": ("no empty line behind the last chunk", SERVER_PERSISTENCE),
     "S31": ("chunks that are not as long as they say", BAD_REQUESTS),
-    "S32": ("an octet behind the last chunk", BAD_REQUESTS),
+    "S32": ("a byte behind the last chunk", BAD_REQUESTS),
     # HTTP/1, server: request line and fields
     "S40": ("bare LF, bare CR", BAD_REQUESTS),
     "S41": ("CR that hides a field", BAD_REQUESTS),
@@ -98,7 +98,7 @@ INDEX: dict[str, tuple[str, str]] = {
     "S61": ("white space around values", MORE_HTTP1),
     "S62": ("TLS on a cleartext port", BAD_REQUESTS),
     "S63": ("names that mean something to a language", APP),
-    "S64": ("octets that are not UTF-8", APP),
+    "S64": ("bytes that are not UTF-8", APP),
     "S65": ("what an error repeats", APP),
     # HTTP/1, server: responses and resources
     "S70": ("response splitting", SENDING),
@@ -130,7 +130,7 @@ INDEX: dict[str, tuple[str, str]] = {
     "C7": ("malformed chunks", CLIENT_FAULTS),
     "C8": ("control characters in responses", CLIENT_FAULTS),
     "C9": ("framing of responses", CLIENT_TUNNELS),
-    "C10": ("octets that nobody asked for", CLIENT_FAULTS),
+    "C10": ("bytes that nobody asked for", CLIENT_FAULTS),
     "C11": ("a final response instead of 100", CLIENT_TUNNELS),
     "C12": ("1xx without end", CLIENT_TUNNELS),
     "C13": ("heads and chunk lines without end", CLIENT_FAULTS),
@@ -236,7 +236,7 @@ INDEX: dict[str, tuple[str, str]] = {
     ),
     "P10": (
         "the same as another decoder",
-        "engine/http2/test_hpack_interop.py::test_both_decoders_agree_on_any_octets",
+        "engine/http2/test_hpack_interop.py::test_both_decoders_agree_on_any_bytes",
     ),
     # WebSocket
     "W1": ("frames too large", FRAMES),
@@ -330,7 +330,7 @@ INDEX: dict[str, tuple[str, str]] = {
         "cookies of a host only",
         "engine/policy/test_cookies.py::test_without_domain_a_cookie_is_of_its_host_only",
     ),
-    "A47": ("octets in cookies", SESSION),
+    "A47": ("bytes in cookies", SESSION),
     "A48": ("times of cookies", SESSION),
     "A49": ("where cookies are sent", SESSION),
     "A71": ("urlencoded forms", APP),

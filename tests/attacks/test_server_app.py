@@ -37,10 +37,10 @@ def post(content_type: bytes, body: bytes) -> bytes:
     )
 
 
-async def answer_to(octets: bytes, app: Any) -> tuple[int, bytes, bytes]:
+async def answer_to(data: bytes, app: Any) -> tuple[int, bytes, bytes]:
     """Serve one connection; return status, head and body of the only answer."""
     async with H1.serve(app) as site:
-        answer = await site.send_octets(octets)
+        answer = await site.send_raw(data)
     assert answer.count(b"HTTP/1.1 ") == 1, answer
     head, _, body = answer.partition(b"\r\n\r\n")
     return int(head.split(b" ")[1]), head, body
@@ -50,11 +50,11 @@ async def answer_to(octets: bytes, app: Any) -> tuple[int, bytes, bytes]:
 
 
 @pytest.mark.parametrize(
-    ("octets", "status"),
+    ("data", "status"),
     [
         pytest.param(request(b"__proto__: x", b"constructor: y", b"__class__: z"), 200, id="S63"),
         pytest.param(request(b"X: \xff\xfe", b"Cookie: \xff=\xfe"), 200, id="S64-fields"),
-        pytest.param(post(b"text/plain; charset=\xff", b"x"), 415, id="C18-charset-octets"),
+        pytest.param(post(b"text/plain; charset=\xff", b"x"), 415, id="C18-charset-bytes"),
         pytest.param(post(b"text/plain; charset=nope", b"x"), 415, id="C18-charset-unknown"),
         pytest.param(post(b"text/plain; charset=base64", b"x"), 415, id="C18-charset-codec"),
         pytest.param(post(b"text/plain; charset=undefined", b"x"), 415, id="C18-charset-none"),
@@ -68,13 +68,13 @@ async def answer_to(octets: bytes, app: Any) -> tuple[int, bytes, bytes]:
     ],
 )
 async def test_fields_are_plain_data(
-    octets: bytes, status: int, caplog: pytest.LogCaptureFixture
+    data: bytes, status: int, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def handler(request: web.Request) -> web.Response:
         await request.text()
         return web.Response(text=repr([dict(request.cookies), request.content_type, request.host]))
 
-    got, _, _ = await answer_to(octets, app_of(handler))
+    got, _, _ = await answer_to(data, app_of(handler))
     assert got == status
     assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
 
@@ -95,8 +95,8 @@ async def test_a11_dates_that_are_none(date: bytes) -> None:
     async def handler(request: web.Request) -> web.Response:
         return web.Response(text=str(request.if_modified_since))
 
-    octets = request(b"If-Modified-Since: " + date)
-    assert (await answer_to(octets, app_of(handler)))[2] == b"None"
+    data = request(b"If-Modified-Since: " + date)
+    assert (await answer_to(data, app_of(handler)))[2] == b"None"
 
 
 @pytest.mark.parametrize(
@@ -106,8 +106,8 @@ async def test_s54_what_is_a_host_makes_a_url(host: str) -> None:
     async def handler(request: web.Request) -> web.Response:
         return web.Response(text=str(request.url))
 
-    octets = f"GET /x HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n".encode()
-    status, _, body = await answer_to(octets, app_of(handler, "/x"))
+    data = f"GET /x HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n".encode()
+    status, _, body = await answer_to(data, app_of(handler, "/x"))
     assert status == 200
     assert body.startswith(b"http://")
 
@@ -116,16 +116,16 @@ async def test_s63_special_names_are_names() -> None:
     async def handler(request: web.Request) -> web.Response:
         return web.Response(text=request.headers["__Class__"] + request.headers["__proto__"])
 
-    octets = request(b"__proto__: x", b"constructor: y", b"__class__: z")
-    assert (await answer_to(octets, app_of(handler)))[2] == b"zx"
+    data = request(b"__proto__: x", b"constructor: y", b"__class__: z")
+    assert (await answer_to(data, app_of(handler)))[2] == b"zx"
 
 
 async def test_a40_cookies_that_cannot_be_read_are_left_out() -> None:
     async def handler(request: web.Request) -> web.Response:
         return web.Response(text=repr(sorted(request.cookies.items())))
 
-    octets = request(b"Cookie: bad; =nameless; a=1; =__Host-b=2; a=3")
-    assert (await answer_to(octets, app_of(handler)))[2] == b"[('a', '1')]"
+    data = request(b"Cookie: bad; =nameless; a=1; =__Host-b=2; a=3")
+    assert (await answer_to(data, app_of(handler)))[2] == b"[('a', '1')]"
 
 
 @pytest.mark.parametrize(
@@ -227,8 +227,8 @@ async def test_a74_the_text_of_an_error_reaches_nobody() -> None:
     async def handler(request: web.Request) -> web.Response:
         raise RuntimeError(f"<script>{request.path}")
 
-    octets = request(b"Accept: text/html", line=b"GET / HTTP/1.1")
-    status, head, body = await answer_to(octets, app_of(handler))
+    data = request(b"Accept: text/html", line=b"GET / HTTP/1.1")
+    status, head, body = await answer_to(data, app_of(handler))
     assert status == 500
     assert b"script" not in body
     assert b"\r\nContent-Type: text/html" in head
@@ -271,7 +271,7 @@ async def test_a26_normalized_paths_stay_on_their_host(target: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("octets", "status"),
+    ("data", "status"),
     [
         pytest.param(request(b"Cookie: secret", line=b"TRACE / HTTP/1.1"), 405, id="S85-trace"),
         pytest.param(request(line=b"CONNECT a:1 HTTP/1.1"), 501, id="S85-connect"),
@@ -289,13 +289,13 @@ async def test_a26_normalized_paths_stay_on_their_host(target: str) -> None:
         pytest.param(request(b"Expect: 100-continue"), 200, id="S84-without-content"),
     ],
 )
-async def test_methods_and_expectations(octets: bytes, status: int) -> None:
+async def test_methods_and_expectations(data: bytes, status: int) -> None:
     async def handler(request: web.Request) -> web.Response:
         return web.Response(text="ok")
 
     app = web.Application()
     app.router.add_get("/", handler)
-    got, head, body = await answer_to(octets, app)
+    got, head, body = await answer_to(data, app)
     assert got == status
     assert b"secret" not in head + body
 
@@ -310,9 +310,9 @@ async def test_s65_what_a_client_writes_is_escaped_in_logs(
     app = app_of(handler, "/{any:.*}")
     async with H1.serve(app, access_log=logging.getLogger("access")) as site:
         for agent in (b"\xff", b"\xc2\x9b2J", b'" 200 0 "', "\u2028\u202e".encode()):
-            octets = request(b"User-Agent: " + agent, line=b'GET /%1b[2J%0d%0a" HTTP/1.1')
-            await site.send_octets(octets)
-        await site.send_octets(b"GET /\x1b[2J HTTP/1.1\r\nHost: a\r\n\r\n")
+            data = request(b"User-Agent: " + agent, line=b'GET /%1b[2J%0d%0a" HTTP/1.1')
+            await site.send_raw(data)
+        await site.send_raw(b"GET /\x1b[2J HTTP/1.1\r\nHost: a\r\n\r\n")
     assert caplog.records
     for record in caplog.records:
         line = record.getMessage()
@@ -357,7 +357,7 @@ async def test_s9_content_of_a_request_that_is_declined_is_no_request(
         content = b"%x\r\n%b\r\n0\r\n\r\n" % (len(content), content)
     first = f"{line} HTTP/1.1\r\nHost: a\r\n".encode() + framing + b"\r\n\r\n" + content
     async with H1.serve(app) as site:
-        answer = await site.send_octets(first + request())
+        answer = await site.send_raw(first + request())
     statuses = [int(part[:3]) for part in answer.split(b"HTTP/1.1 ")[1:]]
     assert statuses == ([status, 200] if size <= 262_144 else [status])
     assert "/evil" not in asked
@@ -367,8 +367,8 @@ async def test_s55_the_target_says_which_host() -> None:
     async def handler(request: web.Request) -> web.Response:
         return web.Response(text=f"{request.host} {request.url}")
 
-    octets = request(line=b"GET http://other.test/x HTTP/1.1")
-    _, _, body = await answer_to(octets, app_of(handler, "/x"))
+    data = request(line=b"GET http://other.test/x HTTP/1.1")
+    _, _, body = await answer_to(data, app_of(handler, "/x"))
     assert body == b"other.test http://other.test/x"
 
 
@@ -382,15 +382,15 @@ async def test_s64_w14_subprotocols_that_are_none(protocols: bytes) -> None:
         await websocket.close()
         return websocket
 
-    octets = (
+    data = (
         b"GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
         b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
         b"Sec-WebSocket-Protocol: " + protocols + b"\r\n\r\n"
     )
     # A masked Close 1000 ends it, if it began.
-    octets += b"\x88\x82\0\0\0\0\x03\xe8"
+    data += b"\x88\x82\0\0\0\0\x03\xe8"
     async with H1.serve(app_of(handler)) as site:
-        answer = await site.send_octets(octets)
+        answer = await site.send_raw(data)
         assert answer[9:12] in (b"101", b"400")
         assert b"Sec-WebSocket-Protocol" not in answer
         assert (await (await site.connect()).fetch("GET", "/")).status == 400, "the server lives"
@@ -457,14 +457,14 @@ async def test_a75_what_only_a_proxy_may_say_is_not_believed() -> None:
     async def handler(request: web.Request) -> web.Response:
         return web.Response(text=f"{request.url} {request.remote} {request.secure}")
 
-    octets = request(
+    data = request(
         b"X-Forwarded-For: 10.0.0.1",
         b"X-Forwarded-Proto: https",
         b"X-Forwarded-Host: evil.test",
         b"Forwarded: for=10.0.0.1;proto=https;host=evil.test",
         b"X-Real-IP: 10.0.0.1",
     )
-    _, _, body = await answer_to(octets, app_of(handler))
+    _, _, body = await answer_to(data, app_of(handler))
     assert body == b"http://a/ 127.0.0.1 False"
 
 
@@ -474,8 +474,8 @@ async def test_t74_the_scheme_is_that_of_the_connection() -> None:
     async def handler(request: web.Request) -> web.Response:
         return web.Response(text=f"{request.scheme} {request.secure}")
 
-    octets = request(line=b"GET https://a/ HTTP/1.1")
-    assert (await answer_to(octets, app_of(handler)))[2] == b"http False"
+    data = request(line=b"GET https://a/ HTTP/1.1")
+    assert (await answer_to(data, app_of(handler)))[2] == b"http False"
 
 
 @pytest.mark.parametrize("protocols", [[], ["http/1.1"], ["other"]])

@@ -1,4 +1,4 @@
-"""Ways to cut the octets of a connection into reads.
+"""Ways to cut the bytes of a connection into reads.
 
 Every wire test takes one of ``CHOPS``, so that it runs whole, byte by byte and at random
 cuts: ``@pytest.mark.parametrize("chop", CHOPS)``.

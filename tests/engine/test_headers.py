@@ -10,8 +10,8 @@ from plait_engine import headers
 
 
 @given(st.binary())
-def test_every_octet_string_survives_the_way_there_and_back(octets: bytes) -> None:
-    assert headers.encode(headers.decode(octets)) == octets
+def test_every_byte_string_survives_the_way_there_and_back(data: bytes) -> None:
+    assert headers.encode(headers.decode(data)) == data
 
 
 @pytest.mark.parametrize("name", ["a", "Content-Length", "!#$%&'*+-.^_`|~09"])

@@ -17,7 +17,7 @@ INPUTS = [
     for path in sorted((CORPUS / target).iterdir())
 ]
 MAX_MEMORY = 8 * 1024 * 1024
-"""Octets; the engines' largest windows and buffers, for two connections of a target."""
+"""Bytes; the engines' largest windows and buffers, for two connections of a target."""
 
 
 @pytest.mark.parametrize(("target", "path"), INPUTS)

@@ -99,7 +99,7 @@ def test_an_http1_response_that_was_given_up_is_not_reported():
 
 
 def test_nothing_comes_after_the_end_of_a_drained_http2_connection():
-    # The last octets of a full stream end the exchange, and with it the connection.
+    # The last bytes of a full stream end the exchange, and with it the connection.
     limits = Limits(write_high_water=2048, write_low_water=100)
     pair = Pair("h2", client_config=replace(TEST_CONFIG, limits=limits))
     pair.server.acknowledges = False

@@ -12,7 +12,7 @@ CHUNK = 65536
 
 
 def payload(size: int) -> bytes:
-    """Return ``size`` octets in which every cut and every swap shows."""
+    """Return ``size`` bytes in which every cut and every swap shows."""
     return hashlib.shake_128(b"plait").digest(size)
 
 

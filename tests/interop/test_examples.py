@@ -78,8 +78,8 @@ def test_clients(serve: Serve, name: str) -> None:
     url = serve("server", "{port}")
     output = run_example(name, f"{url}/greet/a", f"{url}/greet/you")
     assert sorted(output.splitlines()) == [
-        f"{url}/greet/a: 200 over HTTP/1.1, 10 octets",
-        f"{url}/greet/you: 200 over HTTP/1.1, 12 octets",
+        f"{url}/greet/a: 200 over HTTP/1.1, 10 bytes",
+        f"{url}/greet/you: 200 over HTTP/1.1, 12 bytes",
     ]
 
 
@@ -110,5 +110,5 @@ def test_demo() -> None:
     row = next(
         line for line in result.stdout.splitlines() if line.lstrip().startswith("HTTP/2, TLS")
     )
-    *_, requests, _, _, connections, octets = row.split()
-    assert (requests, connections, octets) == ("1,000", "1", "13,000")
+    *_, requests, _, _, connections, data = row.split()
+    assert (requests, connections, data) == ("1,000", "1", "13,000")

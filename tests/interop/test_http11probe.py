@@ -81,7 +81,7 @@ def port(authority: Authority) -> Iterator[int]:
 
 
 class Client:
-    """Sends octets and reads answers."""
+    """Sends bytes and reads answers."""
 
     def __init__(self, port: int) -> None:
         self._socket = socket.create_connection(("127.0.0.1", port), timeout=DEADLINE)
@@ -93,8 +93,8 @@ class Client:
     def close(self) -> None:
         self._socket.close()
 
-    def send(self, octets: bytes) -> None:
-        self._socket.sendall(octets)
+    def send(self, data: bytes) -> None:
+        self._socket.sendall(data)
 
     def half_close(self) -> None:
         if not self._half_closed:
@@ -158,14 +158,14 @@ class Client:
         return self._take(len(self._received) if found < 0 else found + len(mark))
 
     def _read(self) -> bool:
-        octets = self._socket.recv(65536)
-        self._received += octets
-        self.closed = self.closed or not octets
-        return bool(octets)
+        data = self._socket.recv(65536)
+        self._received += data
+        self.closed = self.closed or not data
+        return bool(data)
 
 
-def count_answers(octets: bytes) -> int:
-    return len(STATUS_LINE.findall(octets))
+def count_answers(data: bytes) -> int:
+    return len(STATUS_LINE.findall(data))
 
 
 def is_whole(case: Case) -> bool:
@@ -184,7 +184,7 @@ def run(case: Case, port: int) -> list[Answer]:
             client.send(step if isinstance(step, bytes) else step(answers[0]))
             if not is_whole(case):
                 client.half_close()
-            answers.append(client.read_answer(to_head=case.octets.startswith(b"HEAD ")))
+            answers.append(client.read_answer(to_head=case.data.startswith(b"HEAD ")))
         if not client.closed:
             client.half_close()
             extra = count_answers(client.read_rest())

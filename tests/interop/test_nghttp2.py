@@ -32,7 +32,7 @@ def test_many_streams_at_once(server: Server, tls: bool) -> None:
 
 
 def test_small_windows(server: Server, tls: bool) -> None:
-    # 2 ** 10 - 1 octets for the stream and the connection: thousands of WINDOW_UPDATEs.
+    # 2 ** 10 - 1 bytes for the stream and the connection: thousands of WINDOW_UPDATEs.
     result = run(
         *(require("nghttp"), "--window-bits", "10", "--connection-window-bits", "10"),
         server.url("/download?size=300000", tls=tls),

@@ -62,7 +62,7 @@ async def test_client_sends_fragments(
     server: Server, authority: Authority, way: Way, compression: str | None
 ) -> None:
     async with _connect(server, authority, way, compression) as client:
-        # The euro sign's three octets come in two fragments.
+        # The euro sign's three bytes come in two fragments.
         await client.send(["caf", "é ", "€", "", "!"])
         assert await client.recv() == "café €!"
         await client.send([payload(100_000)[:7], payload(100_000)[7:]])

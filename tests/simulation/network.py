@@ -2,13 +2,13 @@
 
 ``VirtualLoop`` is an asyncio loop that never sleeps: when nothing is ready its clock jumps
 to the next timer, and when there is no timer either, the simulation has come to a halt,
-which is ``Deadlock``.  ``Network`` carries octets between the two ends of a connection in
+which is ``Deadlock``.  ``Network`` carries bytes between the two ends of a connection in
 pieces of any size, with any delay, and breaks connections as its ``Weather`` says.  All
 chance comes from one seed, so a run can be repeated.
 
-What an end sees is what asyncio shows of TCP: octets in order; back-pressure in both
+What an end sees is what asyncio shows of TCP: bytes in order; back-pressure in both
 directions; the end of input apart from the end of the connection; a reset, which destroys
-what is on its way in both directions, when octets meet an end that is closed.
+what is on its way in both directions, when bytes meet an end that is closed.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from typing import Any
 HIGH_WATER = 65536
 LOW_WATER = 16384
 SOCKET_BUFFER = 32768
-"""Octets that may wait at an end that does not read."""
+"""Bytes that may wait at an end that does not read."""
 USER_TIMEOUT = 900.0
 """How long a system sends again what nobody acknowledges (RFC 9293 section 3.8.3)."""
 
@@ -159,7 +159,7 @@ class Network:
         return self.random.random() * self.weather.latency
 
     def piece(self, most: int) -> int:
-        """Return how many octets are carried together."""
+        """Return how many bytes are carried together."""
         if self.random.random() < self.weather.small:
             return min(most, self.random.randint(1, 20))
         return self.random.randint(1, most)
@@ -181,9 +181,9 @@ class End(asyncio.Transport):
         self._protocol: Any = None
         self._closing = False
         self._sending = bytearray()
-        """Octets on their way to the peer."""
+        """Bytes on their way to the peer."""
         self._received = bytearray()
-        """Octets that came and wait for the protocol to read."""
+        """Bytes that came and wait for the protocol to read."""
         self._eof_after_sending = False
         self._eof_sent = False
         self._eof_received = False
@@ -321,7 +321,7 @@ class End(asyncio.Transport):
         elif luck < weather.resets + weather.vanishes + weather.stalls:
             self._send_later(network.random.random() * weather.stall)
         elif self._sending:
-            self._carry_octets()
+            self._carry_bytes()
         elif self._eof_after_sending and not self._eof_sent:
             self._eof_sent = True
             self.peer._take_eof()
@@ -331,9 +331,9 @@ class End(asyncio.Transport):
                 if unread:  # as TCP does (RFC 1122 section 4.2.2.13)
                     self.peer.reset()
 
-    def _carry_octets(self) -> None:
+    def _carry_bytes(self) -> None:
         peer = self.peer
-        if peer.lost:  # octets for a socket that is closed: the answer is a reset
+        if peer.lost:  # bytes for a socket that is closed: the answer is a reset
             self.reset()
             return
         room = SOCKET_BUFFER - len(peer._received)
@@ -354,14 +354,14 @@ class End(asyncio.Transport):
         while self._reading and self._received and not self.lost:
             protocol = self._protocol
             size = self._network.piece(len(self._received))
-            octets = bytes(self._received[:size])
+            data = bytes(self._received[:size])
             del self._received[:size]
             if isinstance(protocol, asyncio.BufferedProtocol):
                 buffer = memoryview(protocol.get_buffer(size))
-                buffer[:size] = octets
+                buffer[:size] = data
                 protocol.buffer_updated(size)
             else:
-                protocol.data_received(octets)
+                protocol.data_received(data)
         if self.peer._sending:
             self.peer._send_later()
         if self._eof_received and self._reading and not (self._received or self._closing):

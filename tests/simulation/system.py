@@ -21,8 +21,8 @@ EXPECTED = (plait.ClientError, asyncio.TimeoutError)
 Operation = Callable[[plait.ClientSession, random.Random], Awaitable[None]]
 
 
-def octets(size: int, salt: int) -> bytes:
-    """Return ``size`` octets of which no two places look the same for long."""
+def data(size: int, salt: int) -> bytes:
+    """Return ``size`` bytes of which no two places look the same for long."""
     return random.Random(salt).randbytes(size)
 
 
@@ -38,7 +38,7 @@ class Service:
         app = web.Application(middlewares=[self._count], client_max_size=0)
         app.add_routes(
             [
-                web.get("/octets", self.octets),
+                web.get("/data", self.data),
                 web.get("/endless", self.endless),
                 web.get("/slow", self.slow),
                 web.get("/broken", self.broken),
@@ -64,8 +64,8 @@ class Service:
         finally:
             self.running -= 1
 
-    async def octets(self, request: web.Request) -> web.StreamResponse:
-        body = octets(int(request.query["size"]), int(request.query["salt"]))
+    async def data(self, request: web.Request) -> web.StreamResponse:
+        body = data(int(request.query["size"]), int(request.query["salt"]))
         if "pieces" not in request.query:
             return web.Response(body=body)
         response = web.StreamResponse()
@@ -135,26 +135,26 @@ async def get_whole(session: plait.ClientSession, chance: random.Random) -> None
     query = {"size": str(size), "salt": str(salt)}
     if chance.random() < 0.5:
         query["pieces"] = str(chance.randint(1, 7))
-    async with session.get("/octets", params=query) as response:
+    async with session.get("/data", params=query) as response:
         check(response)
-        assert await response.read() == octets(size, salt)
+        assert await response.read() == data(size, salt)
 
 
 async def get_in_pieces(session: plait.ClientSession, chance: random.Random) -> None:
     query = {"size": "200000", "salt": "7", "pieces": "3"}
     body = bytearray()
-    async with session.get("/octets", params=query) as response:
+    async with session.get("/data", params=query) as response:
         check(response)
         async for chunk in response.content.iter_chunked(chance.choice([100, 4096, 100_000])):
             body += chunk
             if chance.random() < 0.02:
                 await asyncio.sleep(chance.random())
-    assert body == octets(200_000, 7)
+    assert body == data(200_000, 7)
 
 
 async def get_a_part(session: plait.ClientSession, chance: random.Random) -> None:
     """Leave a response before its end: by ``release`` or by ``close``."""
-    path = chance.choice(["/endless", "/octets?size=400000&salt=3"])
+    path = chance.choice(["/endless", "/data?size=400000&salt=3"])
     async with session.get(path) as response:
         check(response)
         assert await response.content.readexactly(1)
@@ -169,7 +169,7 @@ async def get_nothing(session: plait.ClientSession, chance: random.Random) -> No
 
 
 async def head(session: plait.ClientSession, chance: random.Random) -> None:
-    async with session.head("/octets?size=5000&salt=1") as response:
+    async with session.head("/data?size=5000&salt=1") as response:
         check(response)
         assert await response.read() == b""
         assert response.headers["Content-Length"] == "5000"
@@ -194,15 +194,15 @@ async def redirect(session: plait.ClientSession, chance: random.Random) -> None:
         assert len(response.history) == 1
 
 
-async def post_octets(session: plait.ClientSession, chance: random.Random) -> None:
-    body = octets(chance.choice([0, 1, 5000, 250_000]), 5)
+async def post_bytes(session: plait.ClientSession, chance: random.Random) -> None:
+    body = data(chance.choice([0, 1, 5000, 250_000]), 5)
     async with session.post("/echo", data=body, headers=once(chance)) as response:
         check(response)
         assert await response.read() == body
 
 
 async def post_stream(session: plait.ClientSession, chance: random.Random) -> None:
-    pieces = [octets(chance.choice([1, 100, 40_000]), salt) for salt in range(5)]
+    pieces = [data(chance.choice([1, 100, 40_000]), salt) for salt in range(5)]
 
     async def produce() -> AsyncIterator[bytes]:
         for piece in pieces:
@@ -224,7 +224,7 @@ async def post_unwanted(session: plait.ClientSession, chance: random.Random) -> 
 async def talk(session: plait.ClientSession, chance: random.Random) -> None:
     async with session.ws_connect("/websocket") as ws:
         for number in range(chance.randint(0, 5)):
-            body = octets(chance.choice([0, 10, 70_000]), number)
+            body = data(chance.choice([0, 10, 70_000]), number)
             await ws.send_bytes(body)
             message = await ws.receive(timeout=60)
             if message.type in (plait.WSMsgType.CLOSED, plait.WSMsgType.ERROR):
@@ -247,7 +247,7 @@ OPERATIONS: list[Operation] = [
     get_slow,
     get_broken,
     redirect,
-    post_octets,
+    post_bytes,
     post_stream,
     post_unwanted,
     talk,

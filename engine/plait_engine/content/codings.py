@@ -2,7 +2,7 @@
 
 Strategy
 --------
-A few octets can decode to gigabytes.  So a decoder is asked for at most so many octets at a
+A few bytes can decode to gigabytes.  So a decoder is asked for at most so many bytes at a
 time, and says with ``pending`` that there are more to be had without new input.  Whoever
 asks decides how far to go; nothing is decoded that nobody asked for.
 
@@ -13,7 +13,7 @@ Rules
 -----
 * Names of codings are case-insensitive, ``x-gzip`` is ``gzip`` (RFC 9110 section 8.4.1.3).
 * ``deflate`` is the zlib format (RFC 1950).  Some servers send the bare deflate format (RFC
-  1951) instead; the first octets tell which one it is.
+  1951) instead; the first bytes tell which one it is.
 * gzip members may follow each other (RFC 1952 section 2.2): ``MAX_MEMBERS`` of them, for
   each empty one costs time and gives nothing.  Zeros behind the last are padding.
 * A body that ends before the coding does is an error, and so is what follows its end.
@@ -30,7 +30,7 @@ MAX_MEMBERS: Final = 1024
 
 
 class CodingError(Exception):
-    """The octets are not what the coding's name says."""
+    """The bytes are not what the coding's name says."""
 
 
 class Decoder(Protocol):
@@ -38,10 +38,10 @@ class Decoder(Protocol):
 
     @property
     def pending(self) -> bool:
-        """True when ``decode(b"", n)`` may give more octets."""
+        """True when ``decode(b"", n)`` may give more bytes."""
 
     def decode(self, data: bytes, max_length: int) -> bytes:
-        """Take ``data`` and return up to ``max_length`` decoded octets.
+        """Take ``data`` and return up to ``max_length`` decoded bytes.
 
         Raises CodingError.
         """
@@ -64,11 +64,11 @@ class GzipDecoder:
 
     @property
     def pending(self) -> bool:
-        """True when ``decode(b"", n)`` may give more octets."""
+        """True when ``decode(b"", n)`` may give more bytes."""
         return bool(self._input) or self._full
 
     def decode(self, data: bytes, max_length: int) -> bytes:
-        """Take ``data`` and return up to ``max_length`` octets.  Raises CodingError."""
+        """Take ``data`` and return up to ``max_length`` bytes.  Raises CodingError."""
         data = self._input + data if self._input else data
         pieces: list[bytes] = []
         while max_length > 0 and (data or self._full):
@@ -110,27 +110,27 @@ class DeflateDecoder:
 
     @property
     def pending(self) -> bool:
-        """True when ``decode(b"", n)`` may give more octets."""
+        """True when ``decode(b"", n)`` may give more bytes."""
         return self._stream is not None and (bool(self._input) or self._full)
 
     def decode(self, data: bytes, max_length: int) -> bytes:
-        """Take ``data`` and return up to ``max_length`` octets.  Raises CodingError."""
+        """Take ``data`` and return up to ``max_length`` bytes.  Raises CodingError."""
         data = self._input + data if self._input else data
         stream = self._stream
         if stream is None:
             if len(data) < 2:
                 self._input = data
                 return b""
-            # RFC 1950 section 2.2: method 8, and both octets a multiple of 31.
+            # RFC 1950 section 2.2: method 8, and both bytes a multiple of 31.
             is_zlib = data[0] & 0x0F == 8 and (data[0] << 8 | data[1]) % 31 == 0
             stream = self._stream = _new_stream(zlib.MAX_WBITS if is_zlib else -zlib.MAX_WBITS)
         if stream.eof and data:
-            raise CodingError("octets follow the end of the deflate data")
+            raise CodingError("bytes follow the end of the deflate data")
         piece = _decompress(stream, data, max_length)
         self._full = len(piece) == max_length and not stream.eof
         self._input = stream.unconsumed_tail
         if stream.unused_data:
-            raise CodingError("octets follow the end of the deflate data")
+            raise CodingError("bytes follow the end of the deflate data")
         return piece
 
     def finish(self) -> None:

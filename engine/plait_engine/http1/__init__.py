@@ -7,7 +7,7 @@
 ``body``         body readers: length, chunked, until close
 ``outgoing``     the message on its way out: what may be sent, how it is written
 ``responses``    how a server writes its heads
-``output``       the octets on their way to the transport
+``output``       the bytes on their way to the transport
 ``status``       status lines, and the engine's own answers to bad requests
 ``connection``   what both roles share: buffers, bodies, timers, the end
 ``server``       the server's side of an exchange

@@ -1,4 +1,4 @@
-"""Body readers: octets in, content out, and they know where the body ends.
+"""Body readers: bytes in, content out, and they know where the body ends.
 
 A reader is fed what the peer sent and returns the content in it.  When the body ends
 inside what it was fed, ``done`` is true and ``rest`` is what came behind.  When it breaks
@@ -40,7 +40,7 @@ class BodyReader(Protocol):
 
 
 class LengthReader:
-    """A body of so many octets (RFC 9112 section 6.2)."""
+    """A body of so many bytes (RFC 9112 section 6.2)."""
 
     __slots__ = ("_expected", "done", "remaining", "rest")
 
@@ -50,7 +50,7 @@ class LengthReader:
     def __init__(self, length: int) -> None:
         self._expected = length
         self.remaining = length
-        """Octets that are still to come."""
+        """Bytes that are still to come."""
         self.done = False
         self.rest = b""
 
@@ -69,7 +69,7 @@ class LengthReader:
     def end(self) -> None:
         raise RemoteProtocolError(
             f"the connection closed after {self._expected - self.remaining}"
-            f" of {self._expected} octets of the body"
+            f" of {self._expected} bytes of the body"
         )
 
 
@@ -147,7 +147,7 @@ class ChunkedReader:
 
     def end(self) -> None:
         raise RemoteProtocolError(
-            f"the connection closed {self._state.value}, after {self._received} octets of a"
+            f"the connection closed {self._state.value}, after {self._received} bytes of a"
             " chunked body"
         )
 
@@ -197,7 +197,7 @@ class ChunkedReader:
             raise RemoteProtocolError("malformed chunk size line")
         size = int(match[1], 16)
         if size >= 1 << 63:
-            raise RemoteProtocolError("a chunk is larger than 2**63 octets")
+            raise RemoteProtocolError("a chunk is larger than 2**63 bytes")
         self._count_overhead(len(line) + 2, size)
         self._remaining = size
         self._state = _Chunk.DATA if size else _Chunk.TRAILERS
@@ -206,7 +206,7 @@ class ChunkedReader:
     def _count_overhead(self, overhead: int, size: int) -> None:
         """Bound what a message may spend on its chunk lines (CVE-2023-39326).
 
-        16 octets of each line are free, and one for each octet of data.
+        16 bytes of each line are free, and one for each byte of data.
         """
         excess = self._excess + overhead - 16 - size
         self._excess = excess if excess > 0 else 0

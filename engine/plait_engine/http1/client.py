@@ -10,7 +10,7 @@ request; see ``connection``)::
 
 Rules
 -----
-* Octets that no request asked for end the connection: they would be taken for the answer
+* Bytes that no request asked for end the connection: they would be taken for the answer
   to the next request.
 * With ``Expect: 100-continue`` the content is held until 100 comes or the CONTINUE timer
   passes (RFC 9110 section 10.1.1).  If a final response comes first, the content is not
@@ -78,7 +78,7 @@ class HTTP1Client(HTTP1Connection):
     __slots__ = (
         "_authority",
         "_head",
-        "_head_octets",
+        "_head_bytes",
         "_held",
         "_hold",
         "_informational",
@@ -93,7 +93,7 @@ class HTTP1Client(HTTP1Connection):
         self._hold = Hold.NO
         self._held: list[bytes] = []
         # A server repeats itself on a connection: keep what its last head meant.
-        self._head_octets = b""
+        self._head_bytes = b""
         """A head with its empty line; at first there is none."""
         self._head = (StatusLine(0, "", "1.1"), NO_FIELDS)
         self._authority = ""
@@ -289,8 +289,8 @@ class HTTP1Client(HTTP1Connection):
     # -- the response -----------------------------------------------------------------
 
     def _receive_fresh(self, data: bytes, now: float) -> None:
-        if self._head_octets and data.startswith(self._head_octets):
-            head = self._head_octets
+        if self._head_bytes and data.startswith(self._head_bytes):
+            head = self._head_bytes
         else:
             head = data[: data.find(b"\r\n\r\n") + 4]
             # A line that ends in LF alone may end the head earlier: look carefully.
@@ -320,14 +320,14 @@ class HTTP1Client(HTTP1Connection):
 
     def _take_head(self, head: bytes, now: float) -> None:
         """Take a response head, given with its empty line."""
-        if head == self._head_octets:
+        if head == self._head_bytes:
             line, fields = self._head
         else:
-            line_octets, _, octets = head.partition(b"\n")
-            octets = octets[: -2 if octets.endswith(b"\r\n") else -1]
-            fields = parse_field_section(octets, self._limits, strict=False)
-            line = parse_status_line(decode(line_octets.removesuffix(b"\r")))
-            self._head_octets = head
+            line_bytes, _, data = head.partition(b"\n")
+            data = data[: -2 if data.endswith(b"\r\n") else -1]
+            fields = parse_field_section(data, self._limits, strict=False)
+            line = parse_status_line(decode(line_bytes.removesuffix(b"\r")))
+            self._head_bytes = head
             self._head = (line, fields)
         if line.status >= 200:
             self._take_response(line, fields, now)
@@ -452,7 +452,7 @@ class HTTP1Client(HTTP1Connection):
         self._read = Read.IDLE
         self._hold = Hold.NO
         if self._buffer:
-            error = RemoteProtocolError("octets came that no request asked for")
+            error = RemoteProtocolError("bytes came that no request asked for")
             self._close_now(CloseReason.PROTOCOL_ERROR, error)
             return
         self._set_timer(Timer.KEEP_ALIVE, now + self._keep_alive_time)

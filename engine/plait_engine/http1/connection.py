@@ -9,7 +9,7 @@ are done the exchange is over, and the connection is idle again or closes.  ``se
 to a peer that breaks the rules.
 
 ==========  ====================================================================
-``_read``   what octets from the peer are
+``_read``   what bytes from the peer are
 ==========  ====================================================================
 IDLE        (client) nobody asked for them: the connection is not usable any more
 HEAD        part of a head; they collect in ``_buffer``
@@ -29,7 +29,7 @@ timer, which can run beside each of them, is another.  Arming one costs an addit
 The end
 -------
 A server closes in stages (RFC 9112 section 9.6): half-close, then read and drop what is on
-its way, until the peer closes, ``max_drain`` octets came, or the CLOSE timer passes.
+its way, until the peer closes, ``max_drain`` bytes came, or the CLOSE timer passes.
 Otherwise the reset of the operating system could destroy the answer on its way.  TLS cannot
 be half-closed, so there a server that has given its answer just reads on, while the rest of
 the request comes: it is DRAINING until then (see ``CloseAction.WRITE_EOF``).
@@ -143,7 +143,7 @@ class HTTP1Connection(Connection):
         self._scanner = SectionScanner(config.limits, strict=role is Role.SERVER)
         self._reader: BodyReader | None = None
         self._unread = 0
-        """Octets of Data that the application has not acknowledged."""
+        """Bytes of Data that the application has not acknowledged."""
         self._unwanted = False
         """The rest of the peer's message is read and dropped."""
         self._discarded = 0
@@ -281,10 +281,10 @@ class HTTP1Connection(Connection):
         if not out.size:
             return b""
         was_full = out.is_full
-        octets = out.take()
+        data = out.take()
         if was_full and not out.is_full:
             self._emit_writable()
-        return octets
+        return data
 
     def next_timeout(self) -> float | None:
         deadline = self._deadline
@@ -321,7 +321,7 @@ class HTTP1Connection(Connection):
         raise NotImplementedError
 
     def _receive_fresh(self, data: bytes, now: float) -> None:
-        """Take octets that begin a head; usually all of it is there."""
+        """Take bytes that begin a head; usually all of it is there."""
         raise NotImplementedError
 
     def _receive_head(self, now: float) -> None:
@@ -382,7 +382,7 @@ class HTTP1Connection(Connection):
         elif read is Read.DISCARD:
             self._discard(len(data))
         elif data:
-            raise RemoteProtocolError("octets came that no request asked for")
+            raise RemoteProtocolError("bytes came that no request asked for")
 
     def _receive_body(self, data: bytes, now: float) -> None:
         reader = self._reader

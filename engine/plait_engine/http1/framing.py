@@ -1,7 +1,7 @@
 """How long is the body?  RFC 9112 section 6.3, both directions, as pure functions.
 
 The engine decides on the head alone, once, and the answer is one of five ``Framing``:
-no body, so many octets, chunks, everything until the connection closes, or no HTTP body at
+no body, so many bytes, chunks, everything until the connection closes, or no HTTP body at
 all because a tunnel begins.
 
 ========================================  =============================================
@@ -12,7 +12,7 @@ Transfer-Encoding and Content-Length      refused: 400 (section 6.1 allows to; i
 Transfer-Encoding: chunked                chunks
 another last coding, chunked before it    refused: 400 (section 6.3, item 4)
 an unknown coding                         refused: 501 (section 6.1)
-Content-Length                            so many octets
+Content-Length                            so many bytes
 neither                                   no body (section 6.3, item 7)
 ========================================  =============================================
 
@@ -24,7 +24,7 @@ to HEAD, or 1xx, 204, 304                 no body, whatever the fields say (item
 Transfer-Encoding, the last is chunked    chunks; with Content-Length or in HTTP/1.0 the
                                           connection is not used again (item 3, section 6.1)
 Transfer-Encoding, the last is another    until close (item 4)
-Content-Length                            so many octets (item 6)
+Content-Length                            so many bytes (item 6)
 neither                                   until close (item 8)
 ========================================  =============================================
 """
@@ -43,7 +43,7 @@ class Framing(enum.Enum):
     """Where a body ends."""
 
     NONE = "no body"
-    LENGTH = "after Content-Length octets"
+    LENGTH = "after Content-Length bytes"
     CHUNKED = "after the last chunk"
     UNTIL_CLOSE = "when the connection closes"
     TUNNEL = "the stream is a tunnel"

@@ -2,7 +2,7 @@
 
 Each expression stands under the ABNF that it implements (RFC 9110, 9112 and 3986).
 They work on text that was decoded once for a whole head (see ``headers.decode``), so an
-octet outside ASCII is a character outside ASCII and matches only where ``obs-text`` may.
+byte outside ASCII is a character outside ASCII and matches only where ``obs-text`` may.
 
 All of them are linear: repeated groups are possessive, or cannot match the same text in
 two ways.
@@ -76,4 +76,4 @@ match_target: Final = re.compile(r"[\x21\x22\x24-\x7e]+").fullmatch
 TCHARS: Final = frozenset(
     b"!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 )
-"""The octets a method may begin with; anything else is refused at the first octet."""
+"""The bytes a method may begin with; anything else is refused at the first byte."""

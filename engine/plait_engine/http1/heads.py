@@ -1,12 +1,12 @@
-"""Message heads: from octets to facts, and where a head ends.
+"""Message heads: from bytes to facts, and where a head ends.
 
 Strategy
 --------
 A head is found, decoded and checked in bulk.  ``SectionScanner`` finds the empty line that
-ends it, looking at no octet twice; one regular expression then says whether the field
+ends it, looking at no byte twice; one regular expression then says whether the field
 lines are all well-formed, and only if it says no does somebody look for the line that is
 wrong.  What decides about framing and persistence is collected in one pass over the
-fields into a ``FieldFacts``, which depends on nothing but the octets of the field section,
+fields into a ``FieldFacts``, which depends on nothing but the bytes of the field section,
 so that a connection can keep it and use it again when the peer repeats itself.
 
 Rules
@@ -109,8 +109,8 @@ class SectionScanner:
     """Find the end of a section of lines (a head, or trailers) in a growing buffer.
 
     ``find_end`` is called with the same buffer each time something was added to it.  It
-    looks only at what is new, so the cost is linear however the octets arrive.  It refuses
-    at once what no later octet can mend: a line too long, too many lines, and in a request
+    looks only at what is new, so the cost is linear however the bytes arrive.  It refuses
+    at once what no later byte can mend: a line too long, too many lines, and in a request
     a line end that is not CRLF.
     """
 
@@ -187,18 +187,18 @@ class SectionScanner:
             if line > first:
                 # RFC 9112 section 3: 414 is for a long target; a method is never that long.
                 raise RemoteProtocolError(
-                    f"the first line is longer than {first} octets",
+                    f"the first line is longer than {first} bytes",
                     status_hint=414 if b" " in buffer[:first] else 400,
                 )
             return
         if line > field:
             raise RemoteProtocolError(
-                f"line {self._lines + 1} of the {self._name} is longer than {field} octets",
+                f"line {self._lines + 1} of the {self._name} is longer than {field} bytes",
                 status_hint=431,
             )
         if section - self._section_start > total:
             raise RemoteProtocolError(
-                f"the {self._name} is longer than {total} octets", status_hint=431
+                f"the {self._name} is longer than {total} bytes", status_hint=431
             )
 
 

@@ -3,9 +3,9 @@
 Strategy
 --------
 ``send`` is atomic: all its events are done or none.  So a command works on a *draft*, a
-copy of this little state, and collects the octets in a list.  If an event is not allowed,
+copy of this little state, and collects the bytes in a list.  If an event is not allowed,
 the draft is thrown away and LocalProtocolError goes up; else the connection takes the
-draft as its state and queues the octets.  There is nothing to undo.
+draft as its state and queues the bytes.  There is nothing to undo.
 
 Rules
 -----
@@ -59,9 +59,9 @@ class Outgoing:
         self.phase = phase
         self.framing = Framing.NONE
         self.expected = 0
-        """Octets that Content-Length promises."""
+        """Bytes that Content-Length promises."""
         self.remaining = 0
-        """Octets of them still to come."""
+        """Bytes of them still to come."""
         self.silent = False
         """A response to HEAD: content is accepted and not written."""
         self.close = False
@@ -94,7 +94,7 @@ class Outgoing:
         self.expected = self.remaining = length
 
     def add_data(self, event: Data, pieces: list[bytes]) -> None:
-        """Append the octets of ``event`` to ``pieces``.  Raises LocalProtocolError."""
+        """Append the bytes of ``event`` to ``pieces``.  Raises LocalProtocolError."""
         if self.phase is not Phase.BODY:
             raise LocalProtocolError(f"Data cannot be sent now: {self.phase.value}")
         data = event.data
@@ -114,7 +114,7 @@ class Outgoing:
             pieces.append(data)
 
     def count(self, size: int) -> None:
-        """Count ``size`` octets against Content-Length.  Raises LocalProtocolError."""
+        """Count ``size`` bytes against Content-Length.  Raises LocalProtocolError."""
         if size > self.remaining:
             raise LocalProtocolError(f"the body is longer than its Content-Length: {self.expected}")
         self.remaining -= size
@@ -126,7 +126,7 @@ class Outgoing:
         if self.remaining:
             raise LocalProtocolError(
                 f"the body is shorter than its Content-Length: {self.remaining} of"
-                f" {self.expected} octets are missing"
+                f" {self.expected} bytes are missing"
             )
         if self.framing is Framing.CHUNKED:
             if event.trailers:
@@ -214,7 +214,7 @@ def without_fields(fields: PreparedFields, names: frozenset[str]) -> PreparedFie
 
 
 def complete_length(events: tuple[Sendable, ...]) -> int | None:
-    """Return the octets of the body if ``events`` hold all of it, else ``None``.
+    """Return the bytes of the body if ``events`` hold all of it, else ``None``.
 
     A message with trailers is never of known length: it must be chunked.
     """

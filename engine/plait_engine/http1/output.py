@@ -1,4 +1,4 @@
-"""The octets on their way to the transport: queued as they are, handed out in good sizes.
+"""The bytes on their way to the transport: queued as they are, handed out in good sizes.
 
 Pieces are queued without a copy.  They leave joined while they are small, because a write
 costs a system call, and alone when they are large, because a copy costs more.  What stays
@@ -15,7 +15,7 @@ from plait_engine.config import Config
 
 
 class WriteQueue:
-    """Pieces of octets, their size, and the deadline by which some must have left."""
+    """Pieces of bytes, their size, and the deadline by which some must have left."""
 
     __slots__ = (
         "_high_water",
@@ -38,7 +38,7 @@ class WriteQueue:
         self._pieces: deque[bytes] = deque()
         self._progress = False
         self.size = 0
-        """Octets in the queue; 0 means that it is empty."""
+        """Bytes in the queue; 0 means that it is empty."""
         self.is_full = False
         """From the high-water mark until the low-water mark."""
         self.deadline = math.inf
@@ -55,7 +55,7 @@ class WriteQueue:
             self.is_full = True
 
     def take(self) -> bytes:
-        """Remove and return the next octets: about a quantum, or one large piece."""
+        """Remove and return the next bytes: about a quantum, or one large piece."""
         pieces = self._pieces
         self._progress = True
         piece = pieces.popleft()

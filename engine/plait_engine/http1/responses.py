@@ -6,7 +6,7 @@ Framing of a final response, the first row that applies (RFC 9112 sections 6.1 a
 204, 304                            no body; framing fields are removed
 to HEAD                             no body is written; the fields stay, and a length
                                     that is known is said
-Content-Length is given             so many octets
+Content-Length is given             so many bytes
 all of the body is there            Content-Length is added
 HTTP/1.0                            until close: it knows no chunks
 else                                chunks; Transfer-Encoding is added

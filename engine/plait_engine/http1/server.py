@@ -84,9 +84,9 @@ class HTTP1Server(HTTP1Connection):
         "_empty_lines",
         "_expecting",
         "_fields",
-        "_fields_octets",
+        "_fields_bytes",
         "_line",
-        "_line_octets",
+        "_line_bytes",
         "_plain",
         "_switch",
         "_version",
@@ -105,9 +105,9 @@ class HTTP1Server(HTTP1Connection):
         protocol."""
         self._version = "1.1"
         # A client repeats itself on a connection: keep what its last head meant.
-        self._line_octets = b""
+        self._line_bytes = b""
         self._line: RequestLine | None = None
-        self._fields_octets = b""
+        self._fields_bytes = b""
         """A field section and its empty line; at first there is none."""
         self._fields = NO_FIELDS
 
@@ -118,7 +118,7 @@ class HTTP1Server(HTTP1Connection):
 
     def _receive_fresh(self, data: bytes, now: float) -> None:
         line_end = data.find(b"\r\n")
-        known = self._fields_octets
+        known = self._fields_bytes
         if (
             known
             and 0 < line_end <= self._limits.max_line_size
@@ -160,9 +160,9 @@ class HTTP1Server(HTTP1Connection):
             self._check_first_line(buffer)
             return
         self._scanner.reset()
-        line, _, octets = bytes(buffer[:end]).partition(b"\r\n")
+        line, _, data = bytes(buffer[:end]).partition(b"\r\n")
         del buffer[:end]
-        self._begin_exchange(self._read_line(line), self._read_fields(octets), now)
+        self._begin_exchange(self._read_line(line), self._read_fields(data), now)
         if self._read is Read.BODY and buffer:
             rest = bytes(buffer)
             buffer.clear()
@@ -197,23 +197,23 @@ class HTTP1Server(HTTP1Connection):
             self.wants_read = False
         return True
 
-    def _read_fields(self, octets: bytes) -> FieldFacts:
+    def _read_fields(self, data: bytes) -> FieldFacts:
         """Return the facts of a field section, given with the empty line behind it."""
-        if octets == self._fields_octets:
+        if data == self._fields_bytes:
             return self._fields
-        fields = parse_field_section(octets[:-2], self._limits, strict=True)
+        fields = parse_field_section(data[:-2], self._limits, strict=True)
         if fields.host is not None:
             check_host(fields.host)
         self._fields = fields
-        self._fields_octets = octets
+        self._fields_bytes = data
         return fields
 
-    def _read_line(self, octets: bytes) -> RequestLine:
+    def _read_line(self, data: bytes) -> RequestLine:
         """Return the facts of a request line, given without its CRLF."""
         line = self._line
-        if line is None or octets != self._line_octets:
-            line = self._line = parse_request_line(decode(octets))
-            self._line_octets = octets
+        if line is None or data != self._line_bytes:
+            line = self._line = parse_request_line(decode(data))
+            self._line_bytes = data
         self._method = line.method
         return line
 
@@ -391,11 +391,11 @@ class HTTP1Server(HTTP1Connection):
                 )
             )
         elif type(event) is InformationalResponse:
-            octets = write_informational(event)
+            data = write_informational(event)
             # RFC 9110 section 15.2: never to an HTTP/1.0 client.  Section 10.1.1: 100 may be
             # left out when content came already, and means nothing to who did not ask.
             if self._version != "1.0" and (event.status != 100 or self._expecting):
-                pieces.append(octets)
+                pieces.append(data)
         elif type(event) is not Accept:
             raise LocalProtocolError(f"a server does not send {type(event).__name__}")
         elif self._switch is None:

@@ -12,7 +12,7 @@ KEEP_ALIVE  no stream is open: a server goes away as with ``close``, for a reque
 PING, PONG  silence on a connection with open streams: PING; no answer: the peer is gone
 BODY        a request's body does not come, though the application has taken all there is:
             the stream is reset.  Also: the end of a request that is not wanted
-WRITE       a response has octets queued and its windows let none (or next to none) go:
+WRITE       a response has bytes queued and its windows let none (or next to none) go:
             the stream is reset.  A server may take its time for a request's content.
             The transport takes nothing: the connection is dropped
 CONTINUE    a client has waited long enough for 100 Continue
@@ -104,7 +104,7 @@ class HTTP2Connection(Sender):
     # -- outputs ---------------------------------------------------------------------------
 
     def data_to_send(self) -> bytes:
-        """Return the next octets for the transport; ``b""`` when there are none."""
+        """Return the next bytes for the transport; ``b""`` when there are none."""
         if self._scheduler.ready:
             self._frame_queued()
         out = self._out
@@ -139,7 +139,7 @@ class HTTP2Connection(Sender):
     # -- getters ---------------------------------------------------------------------------
 
     def send_capacity(self, stream_id: int) -> int:
-        """Return how many body octets the stream takes before it is full."""
+        """Return how many body bytes the stream takes before it is full."""
         stream = self._streams.get(stream_id)
         if stream is None or stream.sending == DONE:
             return 0

@@ -236,9 +236,9 @@ class HTTP2Core(Connection):
         outbound.progress_at = now
         self._scheduler.update(outbound)
 
-    def _release(self, octets: int) -> None:
-        """Give octets that no application will take back to the connection's window."""
-        self._announce(0, self._window.release(octets))
+    def _release(self, data: int) -> None:
+        """Give bytes that no application will take back to the connection's window."""
+        self._announce(0, self._window.release(data))
 
     def _announce(self, stream_id: int, increment: int) -> None:
         if increment:

@@ -137,7 +137,7 @@ class Draft:
         if self.sending not in (BODY, TUNNEL):
             raise LocalProtocolError("EndOfMessage before the head, or before the tunnel")
         if self.to_send > 0 and not self.bodiless:
-            raise LocalProtocolError(f"{self.to_send} octets less than Content-Length says")
+            raise LocalProtocolError(f"{self.to_send} bytes less than Content-Length says")
         if event.trailers:
             if self.sending == TUNNEL:
                 raise LocalProtocolError("a tunnel has no trailers")

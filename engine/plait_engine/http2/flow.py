@@ -3,7 +3,7 @@
 Strategy
 --------
 Only DATA counts, with its padding.  A window is credit that the receiver hands out.  We hand
-it out again when the *application* took the octets (``acknowledge``), so a slow consumer
+it out again when the *application* took the bytes (``acknowledge``), so a slow consumer
 stops its stream and nothing else, and the memory behind a connection is bounded by its
 window.  ``ReceiveWindow`` keeps four numbers, whose sum is always the size::
 
@@ -12,24 +12,24 @@ window.  ``ReceiveWindow`` keeps four numbers, whose sum is always the size::
              |           '- received, not taken yet
              '- what the peer may still send
 
-The cases, in the order in which octets live:
+The cases, in the order in which bytes live:
 
 1. DATA comes: ``available`` shrinks.  Below zero the peer has overrun the window:
    FLOW_CONTROL_ERROR (section 6.9.1).
-2. The application takes octets: they are ``released``.
+2. The application takes bytes: they are ``released``.
 3. Half of the size is released: one WINDOW_UPDATE announces all of it.  Fewer frames than
    one for each DATA, and the peer still has half a window while it travels.
 4. DATA that no application will see (padding of empty frames, late frames of a stream that
    we reset) is released at once, for the connection.
 5. Our SETTINGS_INITIAL_WINDOW_SIZE is below 65,535 and gets acknowledged: the windows that
    began with 65,535 shrink by the difference and may be negative (section 6.9.2).
-6. The window grows: the gain is announced like released octets.
+6. The window grows: the gain is announced like released bytes.
 
 Growing
 -------
 A window below the bandwidth-delay product of the link makes the sender wait for every
 WINDOW_UPDATE.  Whether that is so can be measured without a clock: ``WindowTuner`` sends a
-PING with a WINDOW_UPDATE and counts the octets that the application takes until the
+PING with a WINDOW_UPDATE and counts the bytes that the application takes until the
 acknowledgement comes, one round trip later.  If that is half a window or more, the window is
 what limits the transfer, and it is doubled, up to ``Limits.max_stream_window`` and
 ``max_connection_window``.  If it is less, the link or the application is the limit, and the
@@ -67,7 +67,7 @@ class ReceiveWindow:
     )
 
     def __init__(self, size: int, limit: int, available: int | None = None) -> None:
-        """``size``: octets; ``limit``: how far it may grow; ``available``: if not ``size``."""
+        """``size``: bytes; ``limit``: how far it may grow; ``available``: if not ``size``."""
         self.size = size
         self.limit = limit
         self.available = size if available is None else available
@@ -76,20 +76,20 @@ class ReceiveWindow:
         self.total = 0
         self.frames = 0
 
-    def receive(self, octets: int) -> bool:
+    def receive(self, data: int) -> bool:
         """Count DATA; return false when it overruns the window (case 1)."""
-        self.available -= octets
-        self.unacknowledged += octets
+        self.available -= data
+        self.unacknowledged += data
         self.frames += 1
         return self.available >= 0
 
-    def release(self, octets: int) -> int:
-        """Count octets as taken; return what to announce now, or 0 (cases 2 to 4)."""
-        self.unacknowledged -= octets
+    def release(self, data: int) -> int:
+        """Count bytes as taken; return what to announce now, or 0 (cases 2 to 4)."""
+        self.unacknowledged -= data
         if not self.unacknowledged:
             self.frames = 0
-        self.total += octets
-        self.released += octets
+        self.total += data
+        self.released += data
         if self.released * 2 < self.size:
             return 0
         return self._announce()
@@ -124,7 +124,7 @@ class WindowTuner:
         self._pause = 1
 
     def wants_probe(self, stream: ReceiveWindow) -> bool:
-        """Tell whether to send a PING now that ``stream`` announces octets; it is begun then."""
+        """Tell whether to send a PING now that ``stream`` announces bytes; it is begun then."""
         if self._stream is not None or (
             stream.size >= stream.limit and self._connection.size >= self._connection.limit
         ):

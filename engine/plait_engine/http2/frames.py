@@ -2,7 +2,7 @@
 
 Strategy
 --------
-This module knows octets, not meaning.  ``FrameReader`` cuts the octets of a connection into
+This module knows bytes, not meaning.  ``FrameReader`` cuts the bytes of a connection into
 frames; ``parse_*`` take the payload of a frame apart; ``encode_*`` make frames.  Whether a
 frame may come now, and what it does, is for the connection.  The parsers check what the
 layout demands (lengths and padding) and raise ``FrameError``, which says the error code and
@@ -106,10 +106,10 @@ class FrameError(Exception):
 
 
 class FrameReader:
-    """Cuts the octets of one direction into frames, however they were chopped.
+    """Cuts the bytes of one direction into frames, however they were chopped.
 
     ``max_frame_size``: the largest payload accepted; may be set at any time.
-    ``preface``: octets that must come before the first frame: ``PREFACE`` on a server.
+    ``preface``: bytes that must come before the first frame: ``PREFACE`` on a server.
     """
 
     __slots__ = ("_partial", "_preface", "max_frame_size")
@@ -123,7 +123,7 @@ class FrameReader:
         """Yield the frames that ``data`` completes.
 
         Iterate to the end, or not again.  Raises FrameError, after the frames before it,
-        for a frame that is too large and for a wrong preface; the octets from there on
+        for a frame that is too large and for a wrong preface; the bytes from there on
         mean nothing.
         """
         pos = self._read_preface(data) if self._preface else 0
@@ -175,7 +175,7 @@ class FrameReader:
         # our SETTINGS_MAX_FRAME_SIZE cannot be talked to.
         name = FRAME_NAMES.get(kind, f"frame of type {kind:#x}")
         return FrameError(
-            f"a {name} of {size} octets exceeds SETTINGS_MAX_FRAME_SIZE, {self.max_frame_size}",
+            f"a {name} of {size} bytes exceeds SETTINGS_MAX_FRAME_SIZE, {self.max_frame_size}",
             ErrorCode.FRAME_SIZE_ERROR,
         )
 
@@ -186,7 +186,7 @@ class FrameReader:
 def _check_size(name: str, payload: bytes, size: int, scope: Scope = Scope.CONNECTION) -> None:
     if len(payload) != size:
         raise FrameError(
-            f"a {name} frame has {len(payload)} octets, not {size}",
+            f"a {name} frame has {len(payload)} bytes, not {size}",
             ErrorCode.FRAME_SIZE_ERROR,
             scope,
         )
@@ -238,7 +238,7 @@ def parse_settings(flags: int, payload: bytes) -> list[tuple[int, int]]:
         _check_size("SETTINGS acknowledgement", payload, 0)
     if len(payload) % _SETTING.size:
         raise FrameError(
-            f"SETTINGS has {len(payload)} octets, which is not a multiple of {_SETTING.size}",
+            f"SETTINGS has {len(payload)} bytes, which is not a multiple of {_SETTING.size}",
             ErrorCode.FRAME_SIZE_ERROR,
         )
     return list(_SETTING.iter_unpack(payload))
@@ -286,7 +286,7 @@ def parse_priority_update(payload: bytes) -> tuple[int, bytes]:
 
 
 def frame_header(kind: int, flags: int, stream_id: int, size: int) -> bytes:
-    """Return the 9 octets before a payload of ``size`` octets (RFC 9113 section 4.1)."""
+    """Return the 9 bytes before a payload of ``size`` bytes (RFC 9113 section 4.1)."""
     return _HEADER.pack(size >> 8, size & 0xFF, kind, flags, stream_id)
 
 
@@ -298,7 +298,7 @@ def encode_frame(kind: int, flags: int, stream_id: int, payload: bytes = b"") ->
 def encode_data(
     stream_id: int, data: bytes, *, end_stream: bool = False, padding: int | None = None
 ) -> bytes:
-    """Return DATA, with ``padding`` octets of padding (0 to 255) and their length, or without."""
+    """Return DATA, with ``padding`` bytes of padding (0 to 255) and their length, or without."""
     flags = END_STREAM if end_stream else 0
     if padding is not None:
         flags |= PADDED
@@ -354,7 +354,7 @@ def encode_push_promise(stream_id: int, promised_stream_id: int, block: bytes) -
 
 
 def encode_ping(payload: bytes, *, ack: bool = False) -> bytes:
-    """Return PING with 8 octets of opaque data."""
+    """Return PING with 8 bytes of opaque data."""
     return encode_frame(PING, ACK if ack else 0, 0, payload)
 
 

@@ -5,7 +5,7 @@ Strategy
 Each direction of a connection has a dynamic table of recent fields, which the encoder
 fills and the decoder mirrors; an index refers to it or to the static table.  What makes
 it cheap here is that most header blocks repeat: after the first request of a kind, all
-its fields are indexes, and the octets of the block are the same each time.  So both
+its fields are indexes, and the bytes of the block are the same each time.  So both
 directions keep the last few blocks whole, for as long as the dynamic table does not
 change, and a repeated block costs one dictionary look-up.  There are encoders that never
 look into the dynamic table and yet fill it (nginx's): their blocks mean the same whatever
@@ -23,9 +23,9 @@ Rules
 
 Limits
 ------
-A field list ends at ``max_header_list_size`` and at ``max_fields``: a one-octet index may
-stand for a field of 4 KiB, or for a crumb that costs 100 times its octet in memory.
-Both directions are linear in the octets and fields, and all caches are bounded.
+A field list ends at ``max_header_list_size`` and at ``max_fields``: a one-byte index may
+stand for a field of 4 KiB, or for a crumb that costs 100 times its byte in memory.
+Both directions are linear in the bytes and fields, and all caches are bounded.
 """
 
 from __future__ import annotations
@@ -79,8 +79,8 @@ class HeaderListTooLarge(Exception):
 class Decoder:
     """Turns the header blocks of one direction into field lists.
 
-    ``max_table_size``: octets of the dynamic table; a property, see there.
-    ``max_header_list_size``: octets of a field list, with 32 more for each field (RFC 9113
+    ``max_table_size``: bytes of the dynamic table; a property, see there.
+    ``max_header_list_size``: bytes of a field list, with 32 more for each field (RFC 9113
     section 6.5.2).
     ``max_fields``: fields of a list, pseudo-header fields included.
     """
@@ -195,7 +195,7 @@ class Decoder:
             elif first < SIZE_UPDATE:
                 entry, pos = self._read_literal(block, pos, first, 0x0F)
                 if first & 0x0F == 0x0F:
-                    self_contained = False  # it may be: the index is in the octets behind
+                    self_contained = False  # it may be: the index is in the bytes behind
             else:
                 raise HPACKError("a table size update is not at the start of the block")
             field, size = entry
@@ -206,7 +206,7 @@ class Decoder:
                 room = -1  # nothing is kept from here on
         if room < 0:
             raise HeaderListTooLarge(
-                f"a field list exceeds {max_fields} fields or {self._max_header_list_size} octets"
+                f"a field list exceeds {max_fields} fields or {self._max_header_list_size} bytes"
             )
         return fields, inserted, self_contained
 
@@ -234,21 +234,21 @@ class Decoder:
         return pos
 
     def _read_literal(self, block: bytes, pos: int, first: int, mask: int) -> tuple[Entry, int]:
-        """Read a literal (section 6.2) behind its first octet, with a name index of ``mask``."""
+        """Read a literal (section 6.2) behind its first byte, with a name index of ``mask``."""
         index = first & mask
         if index == mask:
             index, pos = decode_integer(block, pos, mask)
         if not index:
-            octets, pos = decode_string(block, pos)
-            name = decode_text(octets)
-            size = len(octets)
+            data, pos = decode_string(block, pos)
+            name = decode_text(data)
+            size = len(data)
         else:
             if index >= len(self._table):
                 raise HPACKError(f"there is no field of index {index}")
             name = self._table[index][0][0]
             size = len(name) if name.isascii() else len(encode_text(name))
-        octets, pos = decode_string(block, pos)
-        return ((name, decode_text(octets)), size + len(octets) + ENTRY_OVERHEAD), pos
+        data, pos = decode_string(block, pos)
+        return ((name, decode_text(data)), size + len(data) + ENTRY_OVERHEAD), pos
 
     def _insert(self, entry: Entry) -> None:
         """Add the newest entry; one larger than the table leaves it empty (section 4.4)."""
@@ -260,7 +260,7 @@ class Decoder:
             self._size += size
 
     def _evict(self, room: int) -> None:
-        """Drop the oldest entries until at most ``room`` octets are used (sections 4.3, 4.4)."""
+        """Drop the oldest entries until at most ``room`` bytes are used (sections 4.3, 4.4)."""
         while self._size > max(room, 0):
             self._size -= self._table.pop()[1]
 
@@ -303,7 +303,7 @@ _STATIC_OCTETS = {field: _INDEXED_OCTETS[index] for field, index in STATIC_INDEX
 class Encoder:
     """Turns field lists into the header blocks of one direction.
 
-    ``max_table_size``: octets of dynamic table that we are willing to keep, whatever the
+    ``max_table_size``: bytes of dynamic table that we are willing to keep, whatever the
     peer offers.
     """
 
@@ -334,7 +334,7 @@ class Encoder:
         self._limit = DEFAULT_TABLE_SIZE
         self._smallest = self._target = min(max_table_size, DEFAULT_TABLE_SIZE)
         self._resizes = self._target != self._limit
-        # Octets of whole blocks and of single fields, until the table changes.
+        # Bytes of whole blocks and of single fields, until the table changes.
         self._blocks: dict[tuple[Field, ...], bytes] = {}
         self._known: dict[Field, bytes] = {}
 
@@ -377,11 +377,11 @@ class Encoder:
 
     def _represent(self, field: Field) -> bytes:
         """Return the representation of a field (section 6); it may enter the table."""
-        octets = _STATIC_OCTETS.get(field)
-        if octets is None:
+        data = _STATIC_OCTETS.get(field)
+        if data is None:
             entry = self._dynamic.get(field)
             if entry is not None:
-                octets = encode_integer(self._index(entry[0]), 7, INDEXED)
+                data = encode_integer(self._index(entry[0]), 7, INDEXED)
             else:
                 name, value = field
                 literal = encode_text(value)
@@ -392,12 +392,12 @@ class Encoder:
                     if size <= self._limit * 3 // 4:
                         return self._insert(field, size) + encode_string(literal)
                     prefix = _name(name, 4, NOT_INDEXED)
-                octets = prefix + encode_string(literal)
+                data = prefix + encode_string(literal)
         if len(self._known) >= _CACHED_FIELDS:
             self._known.clear()
-        if len(octets) <= _CACHED_BLOCK_SIZE:
-            self._known[field] = octets
-        return octets
+        if len(data) <= _CACHED_BLOCK_SIZE:
+            self._known[field] = data
+        return data
 
     def _index(self, number: int) -> int:
         return STATIC_LENGTH + self._inserted - number
@@ -420,7 +420,7 @@ class Encoder:
         return start
 
     def _evict(self, room: int) -> None:
-        """Drop the oldest entries until at most ``room`` octets are used (sections 4.3, 4.4)."""
+        """Drop the oldest entries until at most ``room`` bytes are used (sections 4.3, 4.4)."""
         while self._size > room:
             field, (number, size) = self._dynamic.popitem(last=False)
             self._size -= size
@@ -434,12 +434,12 @@ class Encoder:
 
     def _size_updates(self) -> bytes:
         """Return the size updates that are due, and apply them (section 4.2)."""
-        octets = encode_integer(self._target, 5, SIZE_UPDATE)
+        data = encode_integer(self._target, 5, SIZE_UPDATE)
         if self._smallest < min(self._limit, self._target):
-            octets = encode_integer(self._smallest, 5, SIZE_UPDATE) + octets
+            data = encode_integer(self._smallest, 5, SIZE_UPDATE) + data
         self._evict(self._smallest)
         self._limit = self._target
-        return octets
+        return data
 
 
 def _name(name: str, prefix: int, kind: int) -> bytes:

@@ -1,9 +1,9 @@
 """The parts that HPACK representations are made of (RFC 7541 sections 5 and 6).
 
-A representation begins with one octet: its high bits say the kind, the rest is the prefix
+A representation begins with one byte: its high bits say the kind, the rest is the prefix
 of an integer.  Integers and string literals follow.
 
-Limits: an integer ends at 2**32 - 1 and at 5 continuation octets, leading zeros included
+Limits: an integer ends at 2**32 - 1 and at 5 continuation bytes, leading zeros included
 (section 5.1 asks for a limit).
 """
 
@@ -28,17 +28,17 @@ class HPACKError(Exception):
 
 
 def encode_integer(value: int, prefix: int, kind: int) -> bytes:
-    """Return ``value`` with a prefix of ``prefix`` bits in an octet of ``kind`` (section 5.1)."""
+    """Return ``value`` with a prefix of ``prefix`` bits in a byte of ``kind`` (section 5.1)."""
     limit = (1 << prefix) - 1
     if value < limit:
         return bytes((kind | value,))
-    octets = bytearray((kind | limit,))
+    data = bytearray((kind | limit,))
     value -= limit
     while value >= 0x80:
-        octets.append(value & 0x7F | 0x80)
+        data.append(value & 0x7F | 0x80)
         value >>= 7
-    octets.append(value)
-    return bytes(octets)
+    data.append(value)
+    return bytes(data)
 
 
 def decode_integer(block: bytes, pos: int, limit: int) -> tuple[int, int]:
@@ -47,26 +47,26 @@ def decode_integer(block: bytes, pos: int, limit: int) -> tuple[int, int]:
     Raises HPACKError when it is cut short or too large (section 5.1).
     """
     value = limit
-    octets = block[pos : pos + _MAX_CONTINUATIONS]
-    for count, octet in enumerate(octets):
-        value += (octet & 0x7F) << 7 * count
-        if octet < 0x80 and value <= MAX_INTEGER:
+    data = block[pos : pos + _MAX_CONTINUATIONS]
+    for count, byte in enumerate(data):
+        value += (byte & 0x7F) << 7 * count
+        if byte < 0x80 and value <= MAX_INTEGER:
             return value, pos + count + 1
-    if len(octets) < _MAX_CONTINUATIONS and value <= MAX_INTEGER:
+    if len(data) < _MAX_CONTINUATIONS and value <= MAX_INTEGER:
         raise HPACKError("an integer is cut short")
     raise HPACKError("an integer is too large")
 
 
-def encode_string(octets: bytes) -> bytes:
+def encode_string(data: bytes) -> bytes:
     """Return a string literal, Huffman-coded when that is shorter (section 5.2)."""
-    coded = huffman.encode(octets)
-    if len(coded) < len(octets):
+    coded = huffman.encode(data)
+    if len(coded) < len(data):
         return encode_integer(len(coded), 7, _HUFFMAN) + coded
-    return encode_integer(len(octets), 7, 0) + octets
+    return encode_integer(len(data), 7, 0) + data
 
 
 def decode_string(block: bytes, pos: int) -> tuple[bytes, int]:
-    """Return the octets of a string literal and the position behind it (section 5.2).
+    """Return the bytes of a string literal and the position behind it (section 5.2).
 
     Raises HPACKError when it is cut short or its Huffman code is wrong.
     """
@@ -80,10 +80,10 @@ def decode_string(block: bytes, pos: int) -> tuple[bytes, int]:
     end = pos + length
     if end > len(block):
         raise HPACKError("a string is longer than the block")
-    octets = block[pos:end]
+    data = block[pos:end]
     if first < _HUFFMAN:
-        return octets, end
+        return data, end
     try:
-        return huffman.decode(octets), end
+        return huffman.decode(data), end
     except huffman.HuffmanError as error:
         raise HPACKError(str(error)) from error

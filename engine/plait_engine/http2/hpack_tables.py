@@ -6,10 +6,10 @@ from typing import TypeAlias
 
 Field: TypeAlias = tuple[str, str]
 Entry: TypeAlias = tuple[Field, int]
-"""A field and its size: the octets of both parts and ``ENTRY_OVERHEAD``."""
+"""A field and its size: the bytes of both parts and ``ENTRY_OVERHEAD``."""
 
 ENTRY_OVERHEAD = 32
-"""What RFC 7541 section 4.1 adds to the octets of each entry."""
+"""What RFC 7541 section 4.1 adds to the bytes of each entry."""
 
 _APPENDIX_A = """
 :authority

@@ -6,16 +6,16 @@ Strategy
 their symbols, and a shorter code sorts before a longer one.  So the lengths alone define
 it, and appendix B shrinks to the table below.
 
-*Encoding* joins one string of binary digits for each octet and converts the whole once;
+*Encoding* joins one string of binary digits for each byte and converts the whole once;
 ``int(digits, 2)`` is linear.
 
-*Decoding* is a state machine over whole octets.  A state is an inner node of the code tree,
-that is, the bits of an unfinished code; an octet leads from it to the next state and emits
-nothing to two symbols.  All transitions would be 256 states by 256 octets; each is computed
+*Decoding* is a state machine over whole bytes.  A state is an inner node of the code tree,
+that is, the bits of an unfinished code; a byte leads from it to the next state and emits
+nothing to two symbols.  All transitions would be 256 states by 256 bytes; each is computed
 the first time that it is taken, so that importing costs nothing and the table holds what
 the traffic uses (65,536 small tuples at most, shared by all connections).
 
-Limits: an octet of input never becomes more than two octets of output (the shortest code
+Limits: a byte of input never becomes more than two bytes of output (the shortest code
 has 5 bits), and both directions are linear.
 """
 
@@ -55,18 +55,18 @@ _SYMBOLS_BY_LENGTH: dict[int, bytes] = {
     ),
     30: b"\x0a\x0d\x16",
 }
-"""The octets by the length of their code in bits.  The last code, thirty 1s, is EOS."""
+"""The bytes by the length of their code in bits.  The last code, thirty 1s, is EOS."""
 
 _EOS = 256
 _PADDING = "1111111"  # RFC 7541 section 5.2: the most significant bits of EOS, at most 7
 
 
 class HuffmanError(Exception):
-    """The octets are not the Huffman code of any string."""
+    """The bytes are not the Huffman code of any string."""
 
 
 class _State(dict[int, "tuple[_State, str]"]):
-    """An inner node of the code tree: octet to (next state, symbols emitted), filled lazily.
+    """An inner node of the code tree: byte to (next state, symbols emitted), filled lazily.
 
     ``branches``: where a 0 bit and a 1 bit lead, to another node or to a symbol.
     ``may_end``: whether the bits so far are valid padding.
@@ -79,11 +79,11 @@ class _State(dict[int, "tuple[_State, str]"]):
         self.may_end = may_end
         self.branches: list[_State | int | None] = [None, None]
 
-    def __missing__(self, octet: int) -> tuple[_State, str]:
+    def __missing__(self, byte: int) -> tuple[_State, str]:
         state = self
         symbols = bytearray()
         for shift in range(7, -1, -1):
-            step = state.branches[octet >> shift & 1]
+            step = state.branches[byte >> shift & 1]
             if isinstance(step, _State):
                 state = step
             elif step is None or step == _EOS:
@@ -93,7 +93,7 @@ class _State(dict[int, "tuple[_State, str]"]):
             else:
                 symbols.append(step)
                 state = _ROOT
-        transition = self[octet] = (state, symbols.decode("latin-1"))
+        transition = self[byte] = (state, symbols.decode("latin-1"))
         return transition
 
 
@@ -127,27 +127,27 @@ _ROOT = _build_tree()
 _CODES = [code for symbol, code in sorted(_codes()) if symbol != _EOS]
 
 
-def encode(octets: bytes) -> bytes:
-    """Return the Huffman code of ``octets``, padded to whole octets with 1s."""
-    digits = "".join([_CODES[octet] for octet in octets])
+def encode(data: bytes) -> bytes:
+    """Return the Huffman code of ``bytes``, padded to whole bytes with 1s."""
+    digits = "".join([_CODES[byte] for byte in data])
     if not digits:
         return b""
     digits += _PADDING[: -len(digits) % 8]
     return int(digits, 2).to_bytes(len(digits) // 8, "big")
 
 
-def decode(octets: bytes) -> bytes:
-    """Return the string whose Huffman code is ``octets``.
+def decode(data: bytes) -> bytes:
+    """Return the string whose Huffman code is ``bytes``.
 
     Raises HuffmanError for EOS in it, and for padding that is longer than 7 bits or not
     all 1s (RFC 7541 section 5.2).
     """
     state = _ROOT
-    # Joined as text, an octet a character: joining bytes takes 80 octets of memory a part.
+    # Joined as text, a byte a character: joining bytes takes 80 bytes of memory a part.
     parts: list[str] = []
     append = parts.append
-    for octet in octets:
-        state, symbols = state[octet]
+    for byte in data:
+        state, symbols = state[byte]
         append(symbols)
     if not state.may_end:
         raise HuffmanError("the padding of a Huffman-coded string is not 1 to 7 bits of EOS")

@@ -119,7 +119,7 @@ class MessageReceiver(HTTP2Core):
             stream.held.append((data, size))
         else:
             if size < _SMALL_DATA and self._window.frames > _MANY_FRAMES:
-                self._charge_glitch(now)  # each costs many times its octets while it waits
+                self._charge_glitch(now)  # each costs many times its bytes while it waits
             self._events.append(Data(stream_id, data, size))
         if end:
             self._end_data(stream, now)
@@ -218,7 +218,7 @@ class MessageReceiver(HTTP2Core):
     def _on_fields(
         self, stream: Stream, fields: list[tuple[str, str]], flags: int, size: int, now: float
     ) -> None:
-        """Fields for a stream that is there, of a header block of ``size`` octets."""
+        """Fields for a stream that is there, of a header block of ``size`` bytes."""
         end = flags & frames.END_STREAM
         if stream.state & HALF_CLOSED_REMOTE:
             stream_error("HEADERS after the end of the message", ErrorCode.STREAM_CLOSED)

@@ -61,7 +61,7 @@ class Receiver(MessageReceiver):
         self._table: tuple[_Handler, ...] = _FIRST
 
     def receive_data(self, data: bytes, now: float) -> None:
-        """Octets came from the peer.  After ``CLOSED`` they are ignored."""
+        """Bytes came from the peer.  After ``CLOSED`` they are ignored."""
         if self.state is ConnectionState.CLOSED:
             return
         self._now = self._received_at = now
@@ -336,9 +336,9 @@ class Receiver(MessageReceiver):
         self._scheduler.update(outbound)
 
     def _check_growth(self, increment: int, now: float) -> None:
-        """A window got wider than it ever was: by a few octets, that is odd.
+        """A window got wider than it ever was: by a few bytes, that is odd.
 
-        To give back a few octets is not: a peer may do so for each small DATA that it got.
+        To give back a few bytes is not: a peer may do so for each small DATA that it got.
         """
         if increment < _SMALL_INCREMENT:
             self._charge_glitch(now)

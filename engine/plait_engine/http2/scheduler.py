@@ -2,11 +2,11 @@
 
 Strategy
 --------
-A body waits in the ``Outbound`` queue of its stream until the transport asks for octets;
+A body waits in the ``Outbound`` queue of its stream until the transport asks for bytes;
 then the ``Scheduler`` says whose turn it is, one DATA frame at a time.  So a reset, a
 priority or a window always acts on everything that has not left yet.
 
-A stream is in the scheduler while it has octets queued and its own window is open.  One that
+A stream is in the scheduler while it has bytes queued and its own window is open.  One that
 waits for its window is not: it can neither take a turn nor hold a part of the connection's
 window back from the others.  The connection's window is only taken when a frame is made.
 
@@ -43,9 +43,9 @@ DEFAULT_PRIORITY: Final = (3, False)
 """Urgency and incremental of a stream that says nothing (RFC 9218 sections 4.1, 4.2)."""
 
 MIN_PROGRESS: Final = 1024
-"""Octets that must go within ``Timeouts.write`` to count as progress.
+"""Bytes that must go within ``Timeouts.write`` to count as progress.
 
-A peer that opens its window by an octet a minute would hold a response for ever.
+A peer that opens its window by a byte a minute would hold a response for ever.
 """
 
 # RFC 8941 section 3.2: a dictionary; only the members u and i mean something.
@@ -68,7 +68,7 @@ def parse_priority(value: str) -> tuple[int, bool]:
 class Outbound:
     """The sending half of a stream that has, or had, something to wait for.
 
-    ``window``: what the peer allows, may be negative; ``widest_window``: its maximum so far.  ``queued``: octets in ``pieces``, of
+    ``window``: what the peer allows, may be negative; ``widest_window``: its maximum so far.  ``queued``: bytes in ``pieces``, of
     which the first begins at ``offset``.  ``ended``: the message is complete, ``trailers``
     included.  ``is_full``: the application was told to wait.  ``is_held``: nothing goes for
     now (100-continue).  ``progress_at``: when the stream last made progress, and
@@ -114,7 +114,7 @@ class Outbound:
         self.queued += len(data)
 
     def take(self, size: int, parts: list[bytes | memoryview], now: float) -> None:
-        """Move ``size`` octets, which are queued, to ``parts``; whole pieces uncopied."""
+        """Move ``size`` bytes, which are queued, to ``parts``; whole pieces uncopied."""
         self.queued -= size
         self.window -= size
         self.progress += size

@@ -277,7 +277,7 @@ class Sender(Receiver):
     # -- framing what is queued -----------------------------------------------------------
 
     def _frame_queued(self) -> None:
-        """Frame about ``Limits.write_quantum`` octets of what may go (see ``scheduler``)."""
+        """Frame about ``Limits.write_quantum`` bytes of what may go (see ``scheduler``)."""
         limits = self.config.limits
         room = limits.write_quantum
         max_size = min(self._peer.max_frame_size, room)
@@ -300,7 +300,7 @@ class Sender(Receiver):
                 self._events.append(Writable(outbound.stream_id))
 
     def _frame(self, outbound: Outbound, size: int) -> None:
-        """Move ``size`` octets of a stream to the output, and its end if that is reached."""
+        """Move ``size`` bytes of a stream to the output, and its end if that is reached."""
         stream_id = outbound.stream_id
         is_last = outbound.ended and size == outbound.queued
         end_stream = is_last and not outbound.trailers
@@ -317,7 +317,7 @@ class Sender(Receiver):
     # -- the other commands ------------------------------------------------------------------
 
     def acknowledge(self, stream_id: int, credit: int, now: float) -> None:
-        """The application took ``credit`` octets of ``Data`` (see ``flow``).
+        """The application took ``credit`` bytes of ``Data`` (see ``flow``).
 
         Raises LocalProtocolError for more than was received.
         """
@@ -328,7 +328,7 @@ class Sender(Receiver):
         inbound = None if stream is None else stream.inbound
         window = self._window
         if not 0 <= credit <= (window if inbound is None else inbound).unacknowledged:
-            raise LocalProtocolError(f"{credit} octets acknowledged, which were not received")
+            raise LocalProtocolError(f"{credit} bytes acknowledged, which were not received")
         self._announce(0, window.release(credit))
         if stream is None or inbound is None:
             return
@@ -340,11 +340,11 @@ class Sender(Receiver):
                 self._out.append(frames.encode_ping(PROBE))
 
     def ping(self, payload: bytes, now: float) -> None:
-        """Send a PING of 8 octets; the answer comes as ``PingAcknowledged`` (section 6.7)."""
+        """Send a PING of 8 bytes; the answer comes as ``PingAcknowledged`` (section 6.7)."""
         if self.state is ConnectionState.CLOSED:
             raise LocalProtocolError("the connection is closed")
         if len(payload) != 8 or payload in self._pings:
-            raise LocalProtocolError("a PING has 8 octets that no unanswered PING has")
+            raise LocalProtocolError("a PING has 8 bytes that no unanswered PING has")
         self._now = now
         self._pings[payload] = now
         self._out.append(frames.encode_ping(payload))

@@ -59,7 +59,7 @@ BODY: Final = 1
 WAIT: Final = 2
 """A tunnel was asked for; nothing until the server has answered."""
 TUNNEL: Final = 3
-"""Octets of a tunnel (sections 8.5 and RFC 8441)."""
+"""Bytes of a tunnel (sections 8.5 and RFC 8441)."""
 DONE: Final = 4
 """Nothing; the message is complete, or no longer wanted."""
 
@@ -74,10 +74,10 @@ class Stream:
 
     ``state``: see the diagram.  ``receiving`` and ``sending``: the phases of the halves.
     ``method``: of the request.  ``inbound`` and ``outbound``: windows and queues, made when
-    a body needs them.  ``to_receive`` and ``to_send``: octets of content that
+    a body needs them.  ``to_receive`` and ``to_send``: bytes of content that
     Content-Length announces and that have not come or gone yet, or ``NO_LENGTH``.
     ``bodiless``: the response must have no content (RFC 9110 section 6.4.1).
-    ``touched``: when the last octets of the body came.  ``held``: tunnel octets that came
+    ``touched``: when the last bytes of the body came.  ``held``: tunnel bytes that came
     before the server answered.  ``expects``: when a client stops to wait for 100 Continue.
     """
 

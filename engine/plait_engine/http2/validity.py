@@ -24,7 +24,7 @@ Rules
 * 8.6: no 101.
 * 8.1: trailers have no pseudo-header fields; those that are forbidden there are dropped.
 
-Limits: ``_KEPT`` heads and sections a connection, of header blocks of ``_KEPT_SIZE`` octets.
+Limits: ``_KEPT`` heads and sections a connection, of header blocks of ``_KEPT_SIZE`` bytes.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ from plait_engine.headers import FORBIDDEN_TRAILERS, Headers, is_token
 from .fields import Fields, Section, malformed, read_section
 from .streams import NO_LENGTH
 
-# RFC 9113 section 8.3.1, RFC 3986 section 3.3: no white space, fragment or raw octets, and
+# RFC 9113 section 8.3.1, RFC 3986 section 3.3: no white space, fragment or raw bytes, and
 # no "\" in the path itself, which some recipients read as "/".
 is_path = re.compile(
     r"/[\x21\x22\x24-\x3e\x40-\x5b\x5d-\x7e]*+(?:\?[\x21\x22\x24-\x7e]*+)?+"
@@ -124,7 +124,7 @@ class HeadReader:
         self._sections: dict[tuple[tuple[str, str], ...], Section] = {}
 
     def request(self, fields: list[tuple[str, str]], size: int) -> RequestHead:
-        """Return the head of a request, whose header block had ``size`` octets.
+        """Return the head of a request, whose header block had ``size`` bytes.
 
         Raises RemoteProtocolError when it is malformed.
         """
@@ -145,7 +145,7 @@ class HeadReader:
         return head
 
     def response(self, fields: list[tuple[str, str]], size: int) -> ResponseHead:
-        """Return the head of a response, whose header block had ``size`` octets.
+        """Return the head of a response, whose header block had ``size`` bytes.
 
         Raises RemoteProtocolError when it is malformed.
         """

@@ -14,8 +14,8 @@ def encode_basic_credentials(login: str, password: str = "", encoding: str = "ut
     """
     if ":" in login:
         raise ValueError("a login must not have a colon (RFC 7617 section 2)")
-    octets = f"{login}:{password}".encode(encoding)
-    return "Basic " + base64.b64encode(octets).decode("ascii")
+    data = f"{login}:{password}".encode(encoding)
+    return "Basic " + base64.b64encode(data).decode("ascii")
 
 
 def decode_basic_credentials(value: str, encoding: str = "utf-8") -> tuple[str, str]:

@@ -39,7 +39,7 @@ PURGED_COOKIES: Final = 3000
 MAX_SENT: Final = 150
 """Cookies in one request."""
 MAX_SENT_SIZE: Final = 8190
-"""Octets of the line ``Cookie: a=b; c=d`` (a server's usual limit of a line)."""
+"""Bytes of the line ``Cookie: a=b; c=d`` (a server's usual limit of a line)."""
 
 
 @dataclass(slots=True)
@@ -260,12 +260,12 @@ class CookieStore:
         size = len("Cookie: ") - len("; ")
         sent: list[Cookie] = []
         for cookie in cookies[:MAX_SENT]:
-            size += len("; ") + _octets(cookie.name) + len("=") + _octets(cookie.value)
+            size += len("; ") + _bytes(cookie.name) + len("=") + _bytes(cookie.value)
             if size > MAX_SENT_SIZE:
                 break
             sent.append(cookie)
         return sent
 
 
-def _octets(text: str) -> int:
+def _bytes(text: str) -> int:
     return len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))

@@ -5,7 +5,7 @@ This module reads one field and judges it; ``cookie_store`` keeps the cookies.
 Rules (draft-ietf-httpbis-rfc6265bis)
 -------------------------------------
 * Section 5.6: anything with a control character is ignored, as are names and values of more
-  than 4096 octets together and attributes of more than 1024.  Nothing is decoded: what the
+  than 4096 bytes together and attributes of more than 1024.  Nothing is decoded: what the
   server wrote is what it gets back.
 * A cookie without a name is ignored.  Browsers keep such, and have been tricked with
   ``=__Host-x=y``.
@@ -22,9 +22,9 @@ from dataclasses import dataclass
 from typing import Final
 
 MAX_COOKIE_SIZE: Final = 4096
-"""Octets of name and value together."""
+"""Bytes of name and value together."""
 MAX_ATTRIBUTE_SIZE: Final = 1024
-"""Octets of an attribute's value."""
+"""Bytes of an attribute's value."""
 MAX_ATTRIBUTES: Final = 32
 """Attributes that are looked at."""
 MAX_AGE: Final = 400 * 24 * 3600

@@ -15,7 +15,7 @@ import ipaddress
 import re
 
 _IPV4 = re.compile(r"(?:(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])(?:\.(?!\Z)|\Z)){4}", re.ASCII)
-# RFC 1035 section 2.3.4: labels of 1 to 63 octets.  Of the characters, those are refused that
+# RFC 1035 section 2.3.4: labels of 1 to 63 bytes.  Of the characters, those are refused that
 # the URL Standard forbids in a domain (section 3.2), for the names that people use have more
 # than letters, digits and hyphens.
 _LABEL = r"[^\x00-\x20#%/:<>?@\[\\\]^|.\x7f-\U0010ffff]{1,63}"

@@ -3,7 +3,7 @@
 Two situations are safe, and nothing else is retried:
 
 * *Stale.*  The request went out on a connection that was idle before, and the connection
-  ended before one octet of the response came.  Most likely the server had closed it
+  ended before one byte of the response came.  Most likely the server had closed it
   already (RFC 9112 section 9.3.1).  But it may have processed the request, so only
   idempotent methods are sent again (RFC 9110 section 9.2.2), once.
 * *Unprocessed.*  The server said that it did nothing with the request: REFUSED_STREAM, or a

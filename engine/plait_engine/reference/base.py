@@ -29,7 +29,7 @@ class ReferenceConnection(Connection):
         super().__init__(role, config)
         self._timers = Timers()
         self._progress = False
-        """Octets were taken since the write timer was set."""
+        """Bytes were taken since the write timer was set."""
         self._reason = CloseReason.LOCAL
         self._error: Exception | None = None
 

@@ -1,4 +1,4 @@
-"""The fields of both reference engines: octets to text and back, with the checks.
+"""The fields of both reference engines: bytes to text and back, with the checks.
 
 h11 and h2 hand over control characters in values, in both directions (h11 refuses only
 NUL and white space, h2 nothing).  The two functions here close that gap before an event is
@@ -33,7 +33,7 @@ def to_text(raw: Iterable[tuple[bytes, bytes]]) -> list[tuple[str, str]]:
 
 
 def to_raw(headers: Headers, *, lower: bool = False) -> RawHeaders:
-    """Return fields to send as octets; ``lower`` for HTTP/2 (RFC 9113 section 8.2.1).
+    """Return fields to send as bytes; ``lower`` for HTTP/2 (RFC 9113 section 8.2.1).
 
     Raises LocalProtocolError for what must not be sent (RFC 9110 sections 5.1 and 5.5).
     """

@@ -3,7 +3,7 @@
 Strategy
 --------
 h11 parses, writes and keeps the state of both sides; plait keeps what h11 leaves to its
-user.  ``http1_reading`` turns h11's events into ours, ``http1_writing`` ours into octets;
+user.  ``http1_reading`` turns h11's events into ours, ``http1_writing`` ours into bytes;
 this class has the commands, the queue and the timers.  One exchange is open at a time and
 its facts stand in ``Exchange``.
 
@@ -72,11 +72,11 @@ class ReferenceHTTP1Connection(ReadingConnection):
         try:
             for index, event in enumerate(events):
                 self._check_stream(exchange, event)
-                octets = WRITERS[type(event)](machine, exchange, event, events[index + 1 :])
+                data = WRITERS[type(event)](machine, exchange, event, events[index + 1 :])
                 if exchange.waits_for_continue and not isinstance(event, Request):
-                    exchange.held += octets
+                    exchange.held += data
                 elif not exchange.drops_content:
-                    out += octets
+                    out += data
         except h11.LocalProtocolError as error:
             raise LocalProtocolError(str(error)) from error
         self._commit(machine, exchange, out, now)
@@ -228,10 +228,10 @@ class ReferenceHTTP1Connection(ReadingConnection):
 
     # -- queues and timers ---------------------------------------------------------------
 
-    def _queue(self, octets: bytes | bytearray, now: float) -> None:
-        if not octets:
+    def _queue(self, data: bytes | bytearray, now: float) -> None:
+        if not data:
             return
-        self._out += octets
+        self._out += data
         if len(self._out) >= self.config.limits.write_high_water:
             self._full = True
         self._expect_progress(now)

@@ -83,7 +83,7 @@ class ReadingConnection(ReferenceConnection):
         if self.role is Role.SERVER:
             self._expect_head(now)
         elif not self._exchange.open:
-            self._refuse(RemoteProtocolError("octets came that no request asked for"), now)
+            self._refuse(RemoteProtocolError("bytes came that no request asked for"), now)
             return
         self._machine.receive_data(data)
         self._pump(now)
@@ -236,7 +236,7 @@ class ReadingConnection(ReferenceConnection):
         self.wants_read = self._unread <= self.config.limits.read_high_water
 
     def _update_reading(self, now: float) -> None:
-        """Say whether more octets are wanted, and time the body while they are."""
+        """Say whether more bytes are wanted, and time the body while they are."""
         limits = self.config.limits
         machine = self._machine
         self.wants_read = (
@@ -249,7 +249,7 @@ class ReadingConnection(ReferenceConnection):
             self._timers.stop(Timer.BODY)
 
     def _expect_head(self, now: float) -> None:
-        """The first octets of a request came, or are already here."""
+        """The first bytes of a request came, or are already here."""
         if self._exchange.open:
             return
         self._timers.stop(Timer.KEEP_ALIVE)
@@ -275,7 +275,7 @@ class ReadingConnection(ReferenceConnection):
             self._finish(CloseAction.CLOSE)
             return
         elif self._machine.trailing_data[0]:
-            self._refuse(RemoteProtocolError("octets came that no request asked for"), now)
+            self._refuse(RemoteProtocolError("bytes came that no request asked for"), now)
             return
         self._machine.start_next_cycle()
         self._set_timer(Timer.KEEP_ALIVE, self.config.timeouts.keep_alive, now)
@@ -365,8 +365,8 @@ class ReadingConnection(ReferenceConnection):
 
     # -- what the writing half does ------------------------------------------------
 
-    def _queue(self, octets: bytes | bytearray, now: float) -> None:
-        """Put octets into the output."""
+    def _queue(self, data: bytes | bytearray, now: float) -> None:
+        """Put bytes into the output."""
         raise NotImplementedError
 
     def _release_content(self, now: float) -> None:

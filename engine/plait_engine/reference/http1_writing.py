@@ -6,7 +6,7 @@ for any other (RFC 9112 section 6), Upgrade and Connection for a tunnel (RFC 911
 7.8).
 
 A writer gets copies of h11's machine and of the ``Exchange``, the event, and the events
-behind it in the same command; it changes the copies and returns the octets, or raises
+behind it in the same command; it changes the copies and returns the bytes, or raises
 LocalProtocolError (or h11's) and the copies are thrown away.
 """
 
@@ -96,7 +96,7 @@ def write_request(machine: h11.Connection, exchange: Exchange, event: Request, r
         exchange.waits_for_continue = is_framed(headers) and has_token(
             headers, "expect", "100-continue"
         )
-    octets = write(
+    data = write(
         machine,
         h11.Request(
             method=encode(event.method), target=encode(event.target), headers=to_raw(headers)
@@ -105,7 +105,7 @@ def write_request(machine: h11.Connection, exchange: Exchange, event: Request, r
     if exchange.tunnel_offered:  # what follows is tunnel bytes, and only after Accept
         write(machine, h11.EndOfMessage())
         exchange.sent_end = True
-    return octets
+    return data
 
 
 def write_informational(
@@ -114,7 +114,7 @@ def write_informational(
     if event.status == 101:
         raise LocalProtocolError("101 is sent by Accept")
     asked = machine.they_are_waiting_for_100_continue
-    octets = write(
+    data = write(
         machine,
         h11.InformationalResponse(
             status_code=event.status, reason=phrase(event.status), headers=to_raw(event.headers)
@@ -124,7 +124,7 @@ def write_informational(
     # nothing to who did not ask.
     if exchange.http_version == "1.0" or (event.status == 100 and not asked):
         return b""
-    return octets
+    return data
 
 
 def write_response(
@@ -214,7 +214,7 @@ WRITERS: dict[type, Callable[..., bytes]] = {
 
 
 class Reserved(bytes):
-    """Stands in h11's writer for body octets that the adapter writes itself.
+    """Stands in h11's writer for body bytes that the adapter writes itself.
 
     h11 asks nothing but the length of what it passes through.
     """
@@ -240,8 +240,8 @@ def write_refusal(machine: h11.Connection, error: RemoteProtocolError, silent: b
         ("Connection", "close"),
     ]
     head = h11.Response(status_code=status, reason=phrase(status), headers=fields)
-    octets = write(machine, head)
-    return octets if silent else octets + body
+    data = write(machine, head)
+    return data if silent else data + body
 
 
 def is_framed(headers: Headers) -> bool:
@@ -302,5 +302,5 @@ def phrase(status: int) -> bytes:
 
 
 def write(machine: h11.Connection, event: h11.Event) -> bytes:
-    """Let h11 write ``event`` and return the octets."""
+    """Let h11 write ``event`` and return the bytes."""
     return machine.send(event) or b""

@@ -153,7 +153,7 @@ class ReferenceHTTP2Connection(ReadingConnection):
 
     def ping(self, payload: bytes, now: float) -> None:
         if len(payload) != 8:
-            raise LocalProtocolError("the payload of PING has 8 octets")
+            raise LocalProtocolError("the payload of PING has 8 bytes")
         if self.state in STOPPED:
             raise LocalProtocolError("the connection is closed")
         self._pings[payload] = now

@@ -1,4 +1,4 @@
-"""h2 with its traps stepped around: frames in, h2's events out, octets to send.
+"""h2 with its traps stepped around: frames in, h2's events out, bytes to send.
 
 * h2 loses the events of earlier frames of a buffer when a later one raises: it is fed one
   frame at a time.
@@ -11,7 +11,7 @@
 * h2 ends the connection over a stream too many: it is told of no limit, and its user
   refuses the stream (RFC 9113 section 5.1.2).
 * h2 announces ``enable_connect_protocol`` as 0 when it is set late: all settings are set
-  before the first octet.
+  before the first byte.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class GoAway:
 
 
 class Machine:
-    """One ``H2Connection`` and the octets on their way in and out of it."""
+    """One ``H2Connection`` and the bytes on their way in and out of it."""
 
     __slots__ = (
         "_block_is_open",
@@ -103,7 +103,7 @@ class Machine:
             self.h2.increment_flow_control_window(growth)
 
     def receive(self, data: bytes) -> Iterator[h2.events.Event | GoAway]:
-        """Take octets of the peer and yield what its frames mean, frame by frame.
+        """Take bytes of the peer and yield what its frames mean, frame by frame.
 
         Raises RemoteProtocolError for an error of the connection; GOAWAY is queued then.
         """
@@ -145,7 +145,7 @@ class Machine:
         length = int.from_bytes(incoming[:3], "big")
         if length > self._max_frame_size:  # RFC 9113 section 4.2
             raise RemoteProtocolError(
-                f"a frame of {length} octets is too long", code=ErrorCode.FRAME_SIZE_ERROR
+                f"a frame of {length} bytes is too long", code=ErrorCode.FRAME_SIZE_ERROR
             )
         if not self.settings_seen and (incoming[3] != SETTINGS or incoming[4] & 1):
             raise RemoteProtocolError("the first frame is not SETTINGS")  # section 3.4
@@ -189,7 +189,7 @@ class Machine:
         return len(self._out)
 
     def take(self, quantum: int) -> bytes:
-        """Take up to ``quantum`` octets of what there is to send."""
+        """Take up to ``quantum`` bytes of what there is to send."""
         self.collect()
         data = bytes(self._out[:quantum])
         del self._out[:quantum]

@@ -56,10 +56,10 @@ class Stream:
     queued: int = 0
     trailers: RawHeaders = field(default_factory=list)
     promised: int | None = None
-    """Content octets that the Content-Length we sent still promises."""
+    """Content bytes that the Content-Length we sent still promises."""
     bodiless: bool = False
     unsent: int = 0
-    """Octets of content of a response to HEAD, which counts and is not sent."""
+    """Bytes of content of a response to HEAD, which counts and is not sent."""
     full: bool = False
     waits_for_continue: bool = False
     continue_deadline: float = 0.0

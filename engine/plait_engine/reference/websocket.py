@@ -9,7 +9,7 @@ deflated by it.  The closing handshake, the heartbeat and the events are those o
 ``WebSocketConnection``, which this class extends.
 
 Limits: wsproto inflates a frame whole before its size can be checked, has no limit on
-fragments, and cannot make a window of 2**8 octets (it uses 2**9).  A message's
+fragments, and cannot make a window of 2**8 bytes (it uses 2**9).  A message's
 ``compress=False`` is obeyed by framing it without the extension.
 
 Rules: RFC 6455 section 5; RFC 7692 section 7.
@@ -64,7 +64,7 @@ class ReferenceWebSocketConnection(WebSocketConnection):
 
 
 class WsprotoWriter(MessageWriter):
-    """Octets out of messages and control frames, by wsproto."""
+    """Bytes out of messages and control frames, by wsproto."""
 
     __slots__ = ("_framer", "_plain_framer")
 
@@ -97,7 +97,7 @@ class WsprotoWriter(MessageWriter):
 
 
 class WsprotoReader(MessageReader):
-    """Messages and control frames out of octets, by wsproto."""
+    """Messages and control frames out of bytes, by wsproto."""
 
     __slots__ = ("_framer", "_parts", "_size", "_size_limit", "_text_as_str")
 
@@ -141,11 +141,11 @@ class WsprotoReader(MessageReader):
         if isinstance(payload, tuple):
             self._on_control(frame.opcode, _close_payload(*payload))
             return
-        octets = payload.encode() if isinstance(payload, str) else bytes(payload)
+        data = payload.encode() if isinstance(payload, str) else bytes(payload)
         if frame.opcode.iscontrol():
-            self._on_control(frame.opcode, octets)
+            self._on_control(frame.opcode, data)
         else:
-            self._take_part(octets, frame.opcode is Opcode.TEXT, frame.message_finished)
+            self._take_part(data, frame.opcode is Opcode.TEXT, frame.message_finished)
 
     def _take_part(self, part: bytes, is_text: bool, is_last: bool) -> None:
         self._parts.append(part)

@@ -1,7 +1,7 @@
 """Tools to test what is built on the engine, and the engine itself.
 
 ``Pair`` couples a client and a server engine under a virtual clock; ``Endpoint`` drives one
-engine alone.  Fragmenters cut octets; ``EventRecorder`` and ``OrderChecker`` hold the order
+engine alone.  Fragmenters cut bytes; ``EventRecorder`` and ``OrderChecker`` hold the order
 of events; ``messages`` and ``frames`` build and take apart what is on the wire.
 
 ``plait_engine.testing.strategies`` has strategies for hypothesis.  It is imported apart,

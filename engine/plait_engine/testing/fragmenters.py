@@ -1,8 +1,8 @@
-"""How octets are cut on their way: whole, one by one, at random, at given places.
+"""How bytes are cut on their way: whole, one by one, at random, at given places.
 
 A transport may deliver a message in any pieces, and a parser that is right for one cut can
-be wrong for another.  A fragmenter is a function from octets to pieces that join to the
-same octets; a test that takes one as a parameter runs under every cut.
+be wrong for another.  A fragmenter is a function from bytes to pieces that join to the
+same bytes; a test that takes one as a parameter runs under every cut.
 """
 
 from __future__ import annotations
@@ -12,33 +12,33 @@ from collections.abc import Callable, Iterable
 from typing import TypeAlias
 
 Fragmenter: TypeAlias = Callable[[bytes], Iterable[bytes]]
-"""Cuts octets into pieces; no piece is empty, and together they are the octets."""
+"""Cuts bytes into pieces; no piece is empty, and together they are the bytes."""
 
 
-def whole(octets: bytes) -> list[bytes]:
-    """Return ``octets`` in one piece."""
-    return [octets] if octets else []
+def whole(data: bytes) -> list[bytes]:
+    """Return ``bytes`` in one piece."""
+    return [data] if data else []
 
 
-def bytewise(octets: bytes) -> list[bytes]:
-    """Return ``octets`` one by one."""
-    return [octets[index : index + 1] for index in range(len(octets))]
+def bytewise(data: bytes) -> list[bytes]:
+    """Return ``bytes`` one by one."""
+    return [data[index : index + 1] for index in range(len(data))]
 
 
 def at(positions: Iterable[int]) -> Fragmenter:
-    """Return a fragmenter that cuts before the octets at ``positions`` (from 0)."""
+    """Return a fragmenter that cuts before the bytes at ``positions`` (from 0)."""
     cuts = sorted(set(positions))
 
-    def cut(octets: bytes) -> list[bytes]:
-        inside = [position for position in cuts if 0 < position < len(octets)]
-        edges = [0, *inside, len(octets)]
-        return [octets[start:end] for start, end in itertools.pairwise(edges) if end]
+    def cut(data: bytes) -> list[bytes]:
+        inside = [position for position in cuts if 0 < position < len(data)]
+        edges = [0, *inside, len(data)]
+        return [data[start:end] for start, end in itertools.pairwise(edges) if end]
 
     return cut
 
 
 def random_cuts(seed: int, longest: int = 64) -> Fragmenter:
-    """Return a fragmenter that cuts pieces of 1 to ``longest`` octets.
+    """Return a fragmenter that cuts pieces of 1 to ``longest`` bytes.
 
     The same ``seed`` gives the same cuts for the same calls.  Short pieces are as likely as
     long ones, so that cuts fall inside of small tokens too.
@@ -52,12 +52,12 @@ def random_cuts(seed: int, longest: int = 64) -> Fragmenter:
         state = (state * 1664525 + 1013904223) & 0xFFFFFFFF
         return (state >> 8) % limit
 
-    def cut(octets: bytes) -> list[bytes]:
+    def cut(data: bytes) -> list[bytes]:
         pieces = []
         start = 0
-        while start < len(octets):
+        while start < len(data):
             end = start + 1 + draw(1 + draw(longest))
-            pieces.append(octets[start:end])
+            pieces.append(data[start:end])
             start = end
         return pieces
 

@@ -1,7 +1,7 @@
 """Raw HTTP/2 and WebSocket frames for tests: built and taken apart, not checked.
 
 Header blocks are written as literals without Huffman coding and never enter a dynamic
-table (RFC 7541 section 6.2.2), so a block is the same octets at any time of a connection.
+table (RFC 7541 section 6.2.2), so a block is the same bytes at any time of a connection.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class Frame:
     payload: bytes = b""
 
     def encode(self) -> bytes:
-        """Return the octets of the frame."""
+        """Return the bytes of the frame."""
         length = len(self.payload)
         head = struct.pack(
             ">HBBBI", length >> 8, length & 0xFF, self.type, self.flags, self.stream_id
@@ -60,23 +60,23 @@ class Frame:
         return head + self.payload
 
 
-def split_frames(octets: bytes) -> list[Frame]:
+def split_frames(data: bytes) -> list[Frame]:
     """Take whole frames apart; a client's preface in front is left out.
 
     Raises ValueError when something is left over.
     """
-    octets = octets.removeprefix(PREFACE)
+    data = data.removeprefix(PREFACE)
     frames = []
     position = 0
-    while position + 9 <= len(octets):
-        high, low, kind, flags, stream_id = struct.unpack_from(">HBBBI", octets, position)
+    while position + 9 <= len(data):
+        high, low, kind, flags, stream_id = struct.unpack_from(">HBBBI", data, position)
         end = position + 9 + (high << 8 | low)
-        if end > len(octets):
+        if end > len(data):
             break
-        frames.append(Frame(kind, flags, stream_id, octets[position + 9 : end]))
+        frames.append(Frame(kind, flags, stream_id, data[position + 9 : end]))
         position = end
-    if position != len(octets):
-        raise ValueError(f"{len(octets) - position} octets are not a whole frame")
+    if position != len(data):
+        raise ValueError(f"{len(data) - position} bytes are not a whole frame")
     return frames
 
 
@@ -109,7 +109,7 @@ def continuation(stream_id: int, block: bytes, *, end_headers: bool = True) -> b
 def data(
     stream_id: int, payload: bytes, *, end_stream: bool = False, padding: int | None = None
 ) -> bytes:
-    """Return a DATA frame; ``padding`` octets of padding, none and no flag for ``None``."""
+    """Return a DATA frame; ``padding`` bytes of padding, none and no flag for ``None``."""
     flags = Flag.END_STREAM * end_stream
     if padding is not None:
         flags |= Flag.PADDED
@@ -179,8 +179,8 @@ def response_block(
 
 
 def _string(text: bytes | str) -> bytes:
-    octets = text.encode("latin-1") if isinstance(text, str) else text
-    return _integer(len(octets), 7) + octets
+    data = text.encode("latin-1") if isinstance(text, str) else text
+    return _integer(len(data), 7) + data
 
 
 def _integer(value: int, prefix: int) -> bytes:
@@ -189,12 +189,12 @@ def _integer(value: int, prefix: int) -> bytes:
     if value < limit:
         return bytes((value,))
     value -= limit
-    octets = bytearray((limit,))
+    data = bytearray((limit,))
     while value >= 0x80:
-        octets.append(value & 0x7F | 0x80)
+        data.append(value & 0x7F | 0x80)
         value >>= 7
-    octets.append(value)
-    return bytes(octets)
+    data.append(value)
+    return bytes(data)
 
 
 def websocket_frame(
@@ -205,7 +205,7 @@ def websocket_frame(
     rsv: int = 0,
     mask: bytes | None = None,
 ) -> bytes:
-    """Return a WebSocket frame (RFC 6455 section 5.2); ``mask``: 4 octets, or none."""
+    """Return a WebSocket frame (RFC 6455 section 5.2); ``mask``: 4 bytes, or none."""
     first = fin << 7 | rsv << 4 | opcode
     masked = 0x80 if mask is not None else 0
     size = len(payload)
@@ -217,5 +217,5 @@ def websocket_frame(
         head = struct.pack(">BBQ", first, masked | 127, size)
     if mask is None:
         return head + payload
-    coded = bytes(octet ^ mask[index & 3] for index, octet in enumerate(payload))
+    coded = bytes(byte ^ mask[index & 3] for index, byte in enumerate(payload))
     return head + mask + coded

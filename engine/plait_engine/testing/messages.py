@@ -7,15 +7,15 @@ from collections.abc import Iterable
 Fields = Iterable[tuple[bytes | str, bytes | str]]
 
 
-def octets(text: bytes | str) -> bytes:
-    """Return ``text`` as octets; ``str`` is encoded as Latin-1, so any octet can be said."""
+def data(text: bytes | str) -> bytes:
+    """Return ``text`` as bytes; ``str`` is encoded as Latin-1, so any byte can be said."""
     return text.encode("latin-1") if isinstance(text, str) else text
 
 
 def head(first_line: bytes | str, fields: Fields = ()) -> bytes:
     """Return a message head: the first line, the field lines, the empty line."""
-    lines = [octets(first_line)]
-    lines += [octets(name) + b": " + octets(value) for name, value in fields]
+    lines = [data(first_line)]
+    lines += [data(name) + b": " + data(value) for name, value in fields]
     return b"\r\n".join(lines) + b"\r\n\r\n"
 
 
@@ -28,7 +28,7 @@ def request(
     version: bytes | str = "HTTP/1.1",
 ) -> bytes:
     """Return a request; ``body`` is put behind the head as it is."""
-    line = b" ".join((octets(method), octets(target), octets(version)))
+    line = b" ".join((data(method), data(target), data(version)))
     return head(line, fields) + body
 
 
@@ -41,12 +41,12 @@ def response(
     version: bytes | str = "HTTP/1.1",
 ) -> bytes:
     """Return a response; ``body`` is put behind the head as it is."""
-    line = b" ".join((octets(version), b"%d" % status, octets(reason)))
+    line = b" ".join((data(version), b"%d" % status, data(reason)))
     return head(line, fields) + body
 
 
 def chunked(chunks: Iterable[bytes], trailers: Fields = ()) -> bytes:
     """Return ``chunks`` in the chunked coding (RFC 9112 section 7.1)."""
     coded = b"".join(b"%x\r\n%b\r\n" % (len(chunk), chunk) for chunk in chunks)
-    lines = b"".join(octets(name) + b": " + octets(value) + b"\r\n" for name, value in trailers)
+    lines = b"".join(data(name) + b": " + data(value) + b"\r\n" for name, value in trailers)
     return coded + b"0\r\n" + lines + b"\r\n"

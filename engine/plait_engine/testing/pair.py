@@ -42,7 +42,7 @@ class Clock:
 
 
 def counting_random(size: int) -> bytes:
-    """Return ``size`` octets that are the same in every run: for ``Config.random``."""
+    """Return ``size`` bytes that are the same in every run: for ``Config.random``."""
     return bytes(index & 0xFF for index in range(1, size + 1))
 
 
@@ -80,16 +80,16 @@ class Endpoint:
         self.connection.connection_made(self.clock.now)
         self.drain()
 
-    def receive(self, octets: bytes) -> None:
-        """Give ``octets`` of the peer to the connection, cut by ``fragment``.
+    def receive(self, data: bytes) -> None:
+        """Give ``bytes`` of the peer to the connection, cut by ``fragment``.
 
         While the connection does not want to read, they wait, as in a socket's buffer.
         """
-        self._waiting.extend(bytes(piece) for piece in self.fragment(octets))
+        self._waiting.extend(bytes(piece) for piece in self.fragment(data))
         self.drain()
 
     def receive_eof(self) -> None:
-        """Say that the peer sends no more; it waits behind octets that wait."""
+        """Say that the peer sends no more; it waits behind bytes that wait."""
         self._eof_waiting = True
         self.drain()
 
@@ -113,7 +113,7 @@ class Endpoint:
         self.drain()
 
     def acknowledge(self, stream_id: int, credit: int) -> None:
-        """Acknowledge ``credit`` octets."""
+        """Acknowledge ``credit`` bytes."""
         self.connection.acknowledge(stream_id, credit, self.clock.now)
         self.drain()
 
@@ -146,8 +146,8 @@ class Endpoint:
         busy = True
         while busy:
             busy = False
-            while self.can_write and (octets := connection.data_to_send()):
-                self.sent += octets
+            while self.can_write and (data := connection.data_to_send()):
+                self.sent += data
                 busy = True
             while (event := connection.next_event()) is not None:
                 self.recorder.record(event)
@@ -165,7 +165,7 @@ class Endpoint:
         return self.recorder.take()
 
     def take_sent(self) -> bytes:
-        """Return the octets sent since the last call."""
+        """Return the bytes sent since the last call."""
         new = bytes(self.sent[self._sent_taken :])
         self._sent_taken = len(self.sent)
         return new
@@ -178,10 +178,10 @@ class Endpoint:
 
 @dataclass(slots=True)
 class _Arrival:
-    """Something on the link: octets, the end of them, or the loss of the transport."""
+    """Something on the link: bytes, the end of them, or the loss of the transport."""
 
     time: float
-    octets: bytes = b""
+    data: bytes = b""
     error: Exception | None = None
     ends: bool = False
 
@@ -190,7 +190,7 @@ class Pair:
     """A client and a server back to back.
 
     ``protocol``: ``"http/1.1"`` or ``"h2"``.  ``client`` and ``server``: the engine of each
-    side.  ``latency``: seconds that octets take in each direction.  ``fragment``: how they
+    side.  ``latency``: seconds that bytes take in each direction.  ``fragment``: how they
     are cut on the way.
     """
 
@@ -223,7 +223,7 @@ class Pair:
         return self.clock.now
 
     def run(self) -> None:
-        """Deliver octets until none is under way; moves the clock over the latency only."""
+        """Deliver bytes until none is under way; moves the clock over the latency only."""
         while (arrival := self._next_arrival()) is not None:
             self._move_to(arrival)
 
@@ -293,9 +293,9 @@ class _Link:
         if self._closed >= CloseAction.CLOSE:
             return
         source.drain()
-        octets = source.take_sent()
-        if octets:
-            self.arrivals.append(_Arrival(arrival_time, octets))
+        data = source.take_sent()
+        if data:
+            self.arrivals.append(_Arrival(arrival_time, data))
         action = source.connection.wants_close
         if action <= self._closed or not source.can_write:
             return
@@ -314,11 +314,11 @@ class _Link:
         """Give the target what has arrived by ``now``."""
         while self.arrivals and self.arrivals[0].time <= now:
             arrival = self.arrivals.popleft()
-            if arrival.octets and self.target.transport_closed:
+            if arrival.data and self.target.transport_closed:
                 # The system answers who writes to a closed socket.
                 self.source.lose(ConnectionResetError("the peer closed its transport"))
-            elif arrival.octets:
-                self.target.receive(arrival.octets)
+            elif arrival.data:
+                self.target.receive(arrival.data)
             elif arrival.ends:
                 self.target.receive_eof()
             else:

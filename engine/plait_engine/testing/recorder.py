@@ -137,7 +137,7 @@ class EventRecorder:
         return [event for event in self.events if isinstance(event, kind)]
 
     def body(self, stream_id: int) -> bytes:
-        """Return all octets of ``Data`` that came on ``stream_id``."""
+        """Return all bytes of ``Data`` that came on ``stream_id``."""
         return b"".join(data.data for data in self.of_type(Data) if data.stream_id == stream_id)
 
 

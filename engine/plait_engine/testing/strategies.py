@@ -1,7 +1,7 @@
 """Strategies for hypothesis: messages, field sections, frames, commands, and damage to them.
 
 The valid ones are valid by the RFCs and small enough for the default limits, so an engine
-must take them.  ``mutated`` damages any octets: it cuts, replaces, repeats and swaps pieces.
+must take them.  ``mutated`` damages any bytes: it cuts, replaces, repeats and swaps pieces.
 
 This is the only module of the package that needs hypothesis.
 """
@@ -19,7 +19,7 @@ from . import frames, messages
 from .fragmenters import Fragmenter, at, bytewise, random_cuts, whole
 
 TOKEN_CHARS = "!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-# Octets with which grammars are broken; a mutation puts one in often.
+# Bytes with which grammars are broken; a mutation puts one in often.
 SPECIAL_OCTETS = b'\r\n\x00 \t:;,="\\/*#?0129aAfFgG\x7f\x80\xff'
 
 Fields: TypeAlias = list[tuple[str, str]]
@@ -60,7 +60,7 @@ def bodies(max_size: int = 40) -> SearchStrategy[bytes]:
 
 
 def fragmenters() -> SearchStrategy[Fragmenter]:
-    """Ways to cut octets: whole, one by one, at random, at one place."""
+    """Ways to cut bytes: whole, one by one, at random, at one place."""
     return st.one_of(
         st.just(whole),
         st.just(bytewise),
@@ -150,7 +150,7 @@ def _lower(fields: Fields) -> Fields:
     return [(name.lower(), value) for name, value in fields]
 
 
-def _octets(fields: Fields) -> list[tuple[bytes | str, bytes | str]]:
+def _bytes(fields: Fields) -> list[tuple[bytes | str, bytes | str]]:
     return [(name.encode(), value.encode()) for name, value in fields]
 
 
@@ -158,7 +158,7 @@ def _octets(fields: Fields) -> list[tuple[bytes | str, bytes | str]]:
 def http2_requests(draw: st.DrawFn, stream_id: int) -> list[bytes]:
     """The frames of one valid request."""
     method = draw(st.sampled_from(["GET", "POST", "HEAD", "PUT"]))
-    fields = _octets(_lower(draw(header_sections())))
+    fields = _bytes(_lower(draw(header_sections())))
     content = draw(st.lists(st.binary(max_size=20), max_size=3))
     says_length = draw(st.booleans())
     if content and says_length:
@@ -193,7 +193,7 @@ def http2_responses(draw: st.DrawFn, stream_id: int) -> list[bytes]:
     """The frames of one valid response."""
     status = draw(st.sampled_from([200, 201, 204, 304, 404, 500]))
     content = [] if status in (204, 304) else draw(st.lists(st.binary(max_size=20), max_size=3))
-    fields = _octets(_lower(draw(header_sections())))
+    fields = _bytes(_lower(draw(header_sections())))
     sent = []
     if draw(st.booleans()):
         sent.append(frames.headers(stream_id, frames.response_block(103)))
@@ -256,7 +256,7 @@ def _insert_between(draw: st.DrawFn, sent: list[bytes], odd: bool) -> list[bytes
     for frame in extra:
         sent.insert(draw(st.sampled_from(places)), frame)
         if not odd:
-            places = [index + 1 for index, octets in enumerate(sent) if not _opens_block(octets)]
+            places = [index + 1 for index, data in enumerate(sent) if not _opens_block(data)]
     return sent
 
 
@@ -298,14 +298,14 @@ def websocket_streams(draw: st.DrawFn, *, masked: bool) -> bytes:
 
 
 @st.composite
-def mutated(draw: st.DrawFn, octets: SearchStrategy[bytes], most: int = 3) -> bytes:
-    """``octets`` with up to ``most`` pieces cut out, replaced, repeated, swapped or put in."""
-    whole_octets = draw(octets)
+def mutated(draw: st.DrawFn, data: SearchStrategy[bytes], most: int = 3) -> bytes:
+    """``bytes`` with up to ``most`` pieces cut out, replaced, repeated, swapped or put in."""
+    whole_bytes = draw(data)
     for _ in range(draw(st.integers(1, most))):
-        size = len(whole_octets)
+        size = len(whole_bytes)
         start = draw(st.integers(0, size))
         end = min(size, start + draw(st.integers(0, 12)))
-        piece = whole_octets[start:end]
+        piece = whole_bytes[start:end]
         kind = draw(st.sampled_from(["cut", "replace", "repeat", "swap", "insert"]))
         if kind == "cut":
             piece = b""
@@ -317,8 +317,8 @@ def mutated(draw: st.DrawFn, octets: SearchStrategy[bytes], most: int = 3) -> by
             piece = piece[::-1]
         else:
             piece += draw(_special())
-        whole_octets = whole_octets[:start] + piece + whole_octets[end:]
-    return whole_octets
+        whole_bytes = whole_bytes[:start] + piece + whole_bytes[end:]
+    return whole_bytes
 
 
 def _special() -> SearchStrategy[bytes]:
@@ -334,7 +334,7 @@ class Operation:
 
     ``action``: ``request``, ``respond``, ``data``, ``end``, ``inform``, ``reset``, ``close``,
     ``advance``, ``run``, ``eof`` or ``lose``.  ``side``: 0 for the client, 1 for the server.
-    ``stream``: which of the streams so far, ``size``: octets or seconds.
+    ``stream``: which of the streams so far, ``size``: bytes or seconds.
     """
 
     action: str

@@ -2,16 +2,16 @@
 
 Strategy
 --------
-The machine sits on the tunnel of one exchange, after ``Accept``: give it the octets of
+The machine sits on the tunnel of one exchange, after ``Accept``: give it the bytes of
 ``Data`` and send what it returns as ``Data``.  HTTP/1.1 and HTTP/2 make no difference to
 it (RFC 8441 section 5).  The contract is that of ``plait_engine.connection``: inputs never
 raise, commands raise LocalProtocolError, and after each of them drain the outputs.
 
 *Events are answered when they are taken.*  A Close frame of the peer, or a fault, is
-answered when ``next_event`` returns it, and not when the octets came.  So what the
+answered when ``next_event`` returns it, and not when the bytes came.  So what the
 application sends for the messages before it still goes out before the Close frame, also
 where the application is slower than the network.  An application that reads late may
-leave the events here, and acknowledge their octets when it takes them: that is all the
+leave the events here, and acknowledge their bytes when it takes them: that is all the
 backpressure there is.  Pings do not wait: they are answered at once.
 
 ::
@@ -31,8 +31,8 @@ Rules
 
 Heartbeat
 ---------
-After ``ping_interval`` seconds without an octet from the peer a Ping is sent.  If then
-nothing comes for ``pong_timeout`` seconds the peer is gone.  Any octets count as life, not
+After ``ping_interval`` seconds without a byte from the peer a Ping is sent.  If then
+nothing comes for ``pong_timeout`` seconds the peer is gone.  Any bytes count as life, not
 only the Pong.  While events wait to be taken the silence may be our own (the adapter may
 have stopped reading), so nobody is declared dead then.
 """
@@ -192,17 +192,17 @@ class WebSocketConnection:
     def _use_writer(self, writer: MessageWriter) -> None:
         self._writer = writer
         self.waiting_output: Sized = writer.outgoing
-        """True while ``data_to_send`` would return octets."""
+        """True while ``data_to_send`` would return bytes."""
         self.data_to_send: Callable[[], bytes] = writer.data_to_send
-        """Call it for the next octets for the stream, ``b""`` when there are none.
+        """Call it for the next bytes for the stream, ``b""`` when there are none.
 
-        Only while the stream takes octets, and until it returns ``b""``.
+        Only while the stream takes bytes, and until it returns ``b""``.
         """
 
     # -- inputs -----------------------------------------------------------------
 
     def receive_data(self, data: bytes, now: float) -> None:
-        """Octets of the tunnel came.  After the peer's Close frame they are dropped."""
+        """Bytes of the tunnel came.  After the peer's Close frame they are dropped."""
         self._now = self._heard = now
         try:
             self._reader.feed(data)
@@ -343,7 +343,7 @@ class WebSocketConnection:
         if not isinstance(event.reason, str):
             raise TypeError(f"a close reason must be str, not {type(event.reason).__name__}")
         if len(_encode_text(event.reason)) > MAX_CONTROL_PAYLOAD - 2:
-            raise LocalProtocolError("a close reason has more than 123 octets")
+            raise LocalProtocolError("a close reason has more than 123 bytes")
         self._now = now
         self._queue_close(event.code, event.reason)
         if self.state is WebSocketState.CLOSING:  # the peer's Close frame was taken before
@@ -408,7 +408,7 @@ def _closing() -> LocalProtocolError:
 
 
 def _encode_text(text: str | bytes) -> bytes:
-    """Return the octets of ``text``.  Raises LocalProtocolError when they are not UTF-8."""
+    """Return the bytes of ``text``.  Raises LocalProtocolError when they are not UTF-8."""
     try:
         if isinstance(text, str):
             return text.encode()

@@ -10,14 +10,14 @@ what it receives.
 Rules (RFC 7692 section 7)
 --------------------------
 * A message is a raw DEFLATE stream that ends with an empty stored block; its last four
-  octets, 00 00 FF FF, are left out (7.2.1).
+  bytes, 00 00 FF FF, are left out (7.2.1).
 * With *context takeover* the window goes on from message to message; without it each
   message starts anew.  There is one parameter for each direction (7.1.1).
-* The window of a direction is 2**8 to 2**15 octets (7.1.2).
+* The window of a direction is 2**8 to 2**15 bytes (7.1.2).
 
 Limits
 ------
-An ``Inflater`` never makes more octets than it is told, so a bomb costs no more than the
+An ``Inflater`` never makes more bytes than it is told, so a bomb costs no more than the
 limit of a message, and what zlib needs is bounded by the window.  A message has 128
 blocks with BFINAL at most.
 """
@@ -75,7 +75,7 @@ class Deflater:
         self, window_bits: int, context_takeover: bool, level: int, memory_level: int
     ) -> None:
         # zlib has no raw window of 8 bits to deflate with.  Its window of 9 bits fits the
-        # peer's of 8: it refers back 2**9 - 262 = 250 octets at most (zlib's MAX_DIST).
+        # peer's of 8: it refers back 2**9 - 262 = 250 bytes at most (zlib's MAX_DIST).
         self._window_bits = max(window_bits, 9)
         self._takeover = context_takeover
         self._level = level
@@ -111,9 +111,9 @@ class Inflater:
         self._final_blocks = 0
 
     def inflate(self, data: bytes | bytearray, limit: int) -> bytes:
-        """Return what ``data`` decompresses to, ``limit`` octets of it at most (0: all).
+        """Return what ``data`` decompresses to, ``limit`` bytes of it at most (0: all).
 
-        A caller that gets ``limit`` octets gives the message up: what is left of ``data``
+        A caller that gets ``limit`` bytes gives the message up: what is left of ``data``
         is not kept.  Raises zlib.error for data that is not DEFLATE.
         """
         out = self._zlib.decompress(data, limit)

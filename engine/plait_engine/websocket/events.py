@@ -42,14 +42,14 @@ class BytesMessage:
 
 @dataclass(slots=True)
 class Ping:
-    """A ping, at most 125 octets.  Received only where ``auto_pong`` is off."""
+    """A ping, at most 125 bytes.  Received only where ``auto_pong`` is off."""
 
     payload: bytes = b""
 
 
 @dataclass(slots=True)
 class Pong:
-    """A pong, asked for or not (RFC 6455 section 5.5.3), at most 125 octets."""
+    """A pong, asked for or not (RFC 6455 section 5.5.3), at most 125 bytes."""
 
     payload: bytes = b""
 
@@ -63,7 +63,7 @@ class WebSocketClose:
     1006, or the code with which this side failed the connection (1002, 1007, 1009).
 
     To send, 1005 means a Close frame without a code (RFC 6455 section 7.4.1).  ``reason``
-    is at most 123 octets of UTF-8.
+    is at most 123 bytes of UTF-8.
     """
 
     code: int = 1000

@@ -243,7 +243,7 @@ def _check_version(headers: Headers, http2: bool) -> None:
 
 
 def _check_key(headers: Headers) -> str:
-    """Return the nonce: 16 octets in base64, once (RFC 6455 section 4.2.1)."""
+    """Return the nonce: 16 bytes in base64, once (RFC 6455 section 4.2.1)."""
     keys = get_all(headers, _KEY.lower())
     if len(keys) != 1:
         raise HandshakeRefused(f"a handshake has one {_KEY}, not {len(keys)}")
@@ -252,7 +252,7 @@ def _check_key(headers: Headers) -> str:
     except (binascii.Error, ValueError):
         nonce = b""
     if len(nonce) != 16:
-        raise HandshakeRefused(f"{_KEY} is not 16 octets in base64")
+        raise HandshakeRefused(f"{_KEY} is not 16 bytes in base64")
     return keys[0]
 
 

@@ -1,15 +1,15 @@
-"""From octets to whole messages: the receiving half of RFC 6455 section 5.
+"""From bytes to whole messages: the receiving half of RFC 6455 section 5.
 
 Strategy
 --------
 Nearly every frame of a server's life is a whole message that arrived in one piece, and
-that case is a straight line: look at two octets, slice, unmask, decode, append the event.
-Everything else goes through the same header checks and then takes the octets as they
+that case is a straight line: look at two bytes, slice, unmask, decode, append the event.
+Everything else goes through the same header checks and then takes the bytes as they
 come: unmask, inflate and validate each piece at once, and append it to one growing
-buffer.  So a fault is found at the first octet that shows it, an octet is handled once
+buffer.  So a fault is found at the first byte that shows it, a byte is handled once
 however it was cut, and a message costs the memory of its payload, not of its pieces.
 
-Only an incomplete header, or an incomplete control frame (at most 139 octets together),
+Only an incomplete header, or an incomplete control frame (at most 139 bytes together),
 is held back until more comes.
 
 Rules
@@ -23,7 +23,7 @@ Rules
 Limits
 ------
 * The size of a message is checked at each frame's header, before its payload; of a
-  compressed message the octets after inflating count, as they are made.
+  compressed message the bytes after inflating count, as they are made.
 * A message has a number of fragments at most.
 """
 
@@ -86,7 +86,7 @@ def _invalid_text() -> RemoteProtocolError:
 
 
 class MessageReader:
-    """Take octets, append messages to ``events``, pass control frames to ``on_control``.
+    """Take bytes, append messages to ``events``, pass control frames to ``on_control``.
 
     ``masked``: whether the peer's frames must be masked.  ``max_message_size`` and
     ``max_fragments``: 0 for no limit.  ``feed`` raises RemoteProtocolError with the close
@@ -141,7 +141,7 @@ class MessageReader:
         self._opcode = 0
         self._deflated = False
         self._fragments = 0
-        self._wire_size = 0  # octets of its frames, with those announced
+        self._wire_size = 0  # bytes of its frames, with those announced
         self._message = bytearray()
         self._cut_character = b""  # the start of one, at the end of what came so far
         # The frame in progress.
@@ -220,7 +220,7 @@ class MessageReader:
     # -- headers ----------------------------------------------------------------
 
     def _explain(self, first: int) -> RemoteProtocolError:
-        """Return what is wrong with the first octet of a frame."""
+        """Return what is wrong with the first byte of a frame."""
         opcode = first & OPCODE_BITS
         if opcode not in _OPCODES:
             return _protocol_error(f"opcode {opcode:#x} is reserved")
@@ -229,9 +229,9 @@ class MessageReader:
         return _protocol_error("a control frame is fragmented")
 
     def _explain_length(self, length: int) -> RemoteProtocolError:
-        """Return what is wrong with the second octet of a frame."""
+        """Return what is wrong with the second byte of a frame."""
         if length <= LENGTH_BITS:
-            return _protocol_error("a control frame has more than 125 octets")
+            return _protocol_error("a control frame has more than 125 bytes")
         return _protocol_error(
             "a frame is not masked" if self._mask_bit else "the server masked a frame"
         )
@@ -260,7 +260,7 @@ class MessageReader:
             raise self._too_big()
 
     def _too_big(self) -> RemoteProtocolError:
-        return fault(CloseCode.MESSAGE_TOO_BIG, f"a message is larger than {self._max_size} octets")
+        return fault(CloseCode.MESSAGE_TOO_BIG, f"a message is larger than {self._max_size} bytes")
 
     # -- messages in pieces -------------------------------------------------------
 
@@ -299,7 +299,7 @@ class MessageReader:
         self._message += piece
 
     def _validate(self, piece: bytes | bytearray, *, final: bool) -> None:
-        """Check the next octets of a text; an incomplete character at their end may wait."""
+        """Check the next bytes of a text; an incomplete character at their end may wait."""
         if self._cut_character:
             piece = self._cut_character + piece
         try:
@@ -307,7 +307,7 @@ class MessageReader:
         except UnicodeDecodeError as error:
             raise _invalid_text() from error
         self._cut_character = bytes(piece[used:])
-        # CPython waits for the third octet of a surrogate, though the second decides.
+        # CPython waits for the third byte of a surrogate, though the second decides.
         if self._cut_character[:1] == b"\xed" and self._cut_character[1:] >= b"\xa0":
             raise _invalid_text()
 
@@ -352,17 +352,17 @@ class MessageReader:
             raise _protocol_error(f"a message does not decompress: {error}") from error
 
     def _inflate_limit(self) -> int:
-        """One octet more than the message may still grow, to see that it is too much."""
+        """One byte more than the message may still grow, to see that it is too much."""
         return self._max_size - len(self._message) + 1
 
-    def _limited(self, octets: bytes) -> bytes:
-        if len(self._message) + len(octets) > self._max_size:
+    def _limited(self, data: bytes) -> bytes:
+        if len(self._message) + len(data) > self._max_size:
             raise self._too_big()
-        return octets
+        return data
 
 
 def _wrong_length(length: int) -> RemoteProtocolError:
-    """RFC 6455 section 5.2, on the lengths in 2 and in 8 octets."""
+    """RFC 6455 section 5.2, on the lengths in 2 and in 8 bytes."""
     if length >= _LENGTH_END:
         return _protocol_error("a frame's length has its most significant bit set")
-    return _protocol_error("a frame's length is not written in the fewest octets")
+    return _protocol_error("a frame's length is not written in the fewest bytes")

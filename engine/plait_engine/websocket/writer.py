@@ -1,9 +1,9 @@
-"""From messages to octets: the sending half of RFC 6455 section 5.
+"""From messages to bytes: the sending half of RFC 6455 section 5.
 
 Strategy
 --------
 A message becomes one frame at once, its payload compressed and masked as was agreed, and
-waits in a queue until the stream takes octets.  Small frames leave together; a large
+waits in a queue until the stream takes bytes.  Small frames leave together; a large
 payload of a server, which does not mask, leaves uncopied behind its header.
 
 Rules
@@ -29,11 +29,11 @@ _CONTINUATION = int(Opcode.CONTINUATION)
 _PONG = FIN | Opcode.PONG
 
 _JOIN_BELOW = 65536  # larger payloads are not copied to stand behind their header
-_KEYS_AT_ONCE = 256  # masking keys drawn together; a call costs more than the octets
+_KEYS_AT_ONCE = 256  # masking keys drawn together; a call costs more than the bytes
 
 
 class MessageWriter:
-    """Queue messages and control frames as octets.
+    """Queue messages and control frames as bytes.
 
     ``random``: where masking keys come from; ``None``: do not mask.
     """
@@ -61,7 +61,7 @@ class MessageWriter:
         self._deflater = deflater
         self._keys = b""
         self.outgoing: deque[bytes] = deque()
-        """Octets that wait; nothing else waits while it is empty."""
+        """Bytes that wait; nothing else waits while it is empty."""
         # The message in fragments; none while the opcode is 0.
         self._sending = 0
         self._compressing = False
@@ -102,7 +102,7 @@ class MessageWriter:
     def control(self, opcode: int, payload: bytes) -> None:
         """Queue a control frame.  Raises LocalProtocolError if ``payload`` is too large."""
         if len(payload) > MAX_CONTROL_PAYLOAD:
-            raise LocalProtocolError("a control frame has at most 125 octets")
+            raise LocalProtocolError("a control frame has at most 125 bytes")
         self.outgoing.append(self._frame(FIN | opcode, payload))
 
     def answer_ping(self, payload: bytes) -> None:
@@ -123,7 +123,7 @@ class MessageWriter:
         self._latest_pong = None
 
     def data_to_send(self) -> bytes:
-        """Return the next octets; ``b""`` when there are none."""
+        """Return the next bytes; ``b""`` when there are none."""
         outgoing = self.outgoing
         if not outgoing:
             return b""

@@ -82,5 +82,5 @@ def own(headers: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
 
 
 def body(events: Sequence[Event]) -> bytes:
-    """Return the octets of all ``Data`` among ``events``."""
+    """Return the bytes of all ``Data`` among ``events``."""
     return b"".join(event.data for event in events if isinstance(event, Data))

@@ -75,7 +75,7 @@ def test_a_reader_that_takes_nothing_stops_the_writer(make_pair: MakePair) -> No
     pair.run()
     events = taken(client)
     held = sum(event.credit for event in events if isinstance(event, Data))
-    # Not more than the mark, the octets that overran it, and a read of the transport.
+    # Not more than the mark, the bytes that overran it, and a read of the transport.
     assert 0 < held <= 1000 + 5 * 1000
     if client.connection.protocol == "h2":
         assert held <= 1000

@@ -112,8 +112,8 @@ def test_ping(make_pair: MakePair) -> None:
         assert event.round_trip == pytest.approx(1.0)
 
 
-@pytest.mark.parametrize("payload", [b"", b"7 octet", b"nine octe"])
-def test_a_ping_has_8_octets(pair: Pair, payload: bytes) -> None:
+@pytest.mark.parametrize("payload", [b"", b"7 byte", b"nine octe"])
+def test_a_ping_has_8_bytes(pair: Pair, payload: bytes) -> None:
     with pytest.raises(LocalProtocolError):
         pair.client.ping(payload)
 

@@ -16,7 +16,7 @@ FIELDS = [
     ("X-One", "again"),
     ("x-empty", ""),
     ("x-utf", "grüße ✓"),
-    ("x-octets", b"\xff\xfe\x80".decode("utf-8", "surrogateescape")),
+    ("x-bytes", b"\xff\xfe\x80".decode("utf-8", "surrogateescape")),
 ]
 
 

@@ -142,11 +142,11 @@ def test_content_that_nobody_reads_is_not_a_request(server: Endpoint) -> None:
 
 def test_the_preface_of_http2_is_handed_over(engine: str, fragment: Fragmenter) -> None:
     server = serve(engine, fragment, detect_http2=True)
-    octets = frames.PREFACE + frames.settings()
+    data = frames.PREFACE + frames.settings()
     server.fragment = CUTS["whole"]()
-    server.receive(octets)
+    server.receive(data)
     (event,) = server.events
-    assert event == PriorKnowledge(octets)
+    assert event == PriorKnowledge(data)
 
 
 def test_the_preface_of_http2_in_pieces(engine: str) -> None:

@@ -78,7 +78,7 @@ def test_keep_alive_does_not_run_during_an_exchange(make_pair: MakePair) -> None
 
 
 def test_a_client_that_says_nothing(make_pair: MakePair) -> None:
-    """Drives the server alone: no octet ever comes."""
+    """Drives the server alone: no byte ever comes."""
     pair = make_pair()
     connection = type(pair.server.connection)(pair.server.connection.role, config(head=5.0))
     server = Endpoint(connection)

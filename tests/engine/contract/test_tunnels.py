@@ -60,7 +60,7 @@ def test_a_websocket_request_arrives(pair: Pair) -> None:
 
 
 @REQUESTS
-def test_octets_go_both_ways_after_accept(pair: Pair, make_request: object) -> None:
+def test_bytes_go_both_ways_after_accept(pair: Pair, make_request: object) -> None:
     stream_id = ask(pair, make_request)
     taken(pair.server)
     pair.server.send(Accept(stream_id, [("x-extra", "1")]))
@@ -76,7 +76,7 @@ def test_octets_go_both_ways_after_accept(pair: Pair, make_request: object) -> N
 
 
 @REQUESTS
-def test_the_first_octets_may_come_with_accept(pair: Pair, make_request: object) -> None:
+def test_the_first_bytes_may_come_with_accept(pair: Pair, make_request: object) -> None:
     stream_id = ask(pair, make_request)
     pair.server.send(Accept(stream_id), Data(stream_id, b"banner"))
     pair.run()

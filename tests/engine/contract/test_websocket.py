@@ -35,7 +35,7 @@ MANY_OCTETS = 10_000
 
 
 class Sockets:
-    """A client and a server, coupled over cut octets."""
+    """A client and a server, coupled over cut bytes."""
 
     def __init__(
         self,
@@ -56,13 +56,13 @@ class Sockets:
             moved |= self._deliver(self.server, self.client)
 
     def _deliver(self, source: WebSocketConnection, target: WebSocketConnection) -> bool:
-        octets = b""
+        data = b""
         while piece := source.data_to_send():
-            octets += piece
-        fragment = self.fragment if len(octets) < MANY_OCTETS else whole
-        for piece in fragment(octets):
+            data += piece
+        fragment = self.fragment if len(data) < MANY_OCTETS else whole
+        for piece in fragment(data):
             target.receive_data(piece, self.now)
-        return bool(octets)
+        return bool(data)
 
     def events(self, side: WebSocketConnection) -> list[WebSocketEvent]:
         found = []
@@ -210,7 +210,7 @@ FAULTS = {
     "not-utf-8": (websocket_frame(1, b"\xc3\x28", mask=MASK), 1007),
     "half-a-character": (websocket_frame(1, b"\xe2\x9c", mask=MASK), 1007),
     "surrogate": (websocket_frame(1, b"\xed\xa0\x80", mask=MASK), 1007),
-    "close-of-one-octet": (websocket_frame(8, b"\x03", mask=MASK), 1002),
+    "close-of-one-byte": (websocket_frame(8, b"\x03", mask=MASK), 1002),
     "close-999": (websocket_frame(8, b"\x03\xe7", mask=MASK), 1002),
     "close-1005": (websocket_frame(8, b"\x03\xed", mask=MASK), 1002),
     "close-2000": (websocket_frame(8, b"\x07\xd0", mask=MASK), 1002),
@@ -224,10 +224,10 @@ FAULTS = {
 @pytest.mark.parametrize("machine", MACHINES)
 def test_a_fault_fails_the_connection(machine: str, fault: str, fragment: Fragmenter) -> None:
     """Drives a server alone: the peer is answered with a Close frame, and nothing follows."""
-    octets, code = FAULTS[fault]
+    data, code = FAULTS[fault]
     server = MACHINES[machine](Role.SERVER, TEST_CONFIG)
     good = websocket_frame(1, b"before", mask=MASK)
-    for piece in fragment(good + octets + websocket_frame(1, b"after", mask=MASK)):
+    for piece in fragment(good + data + websocket_frame(1, b"after", mask=MASK)):
         server.receive_data(piece, 0.0)
     assert server.next_event() == TextMessage("before")
     close = server.next_event()
@@ -249,12 +249,12 @@ def server_close_length(close: WebSocketClose) -> bytes:
 def test_a_message_that_is_too_large(machine: str, fragment: Fragmenter) -> None:
     config = Config(random=counting_random, limits=Limits(max_message_size=100))
     server = MACHINES[machine](Role.SERVER, config)
-    for octets in (
+    for data in (
         websocket_frame(2, b"x" * 100, mask=MASK),
         websocket_frame(2, b"x" * 60, fin=False, mask=MASK),
         websocket_frame(0, b"x" * 60, mask=MASK),
     ):
-        for piece in fragment(octets):
+        for piece in fragment(data):
             server.receive_data(piece, 0.0)
     assert server.next_event() == BytesMessage(b"x" * 100)
     close = server.next_event()

@@ -1,4 +1,4 @@
-"""Run the same octets through two engines and say what each made of them.
+"""Run the same bytes through two engines and say what each made of them.
 
 A run ends with the end of input, so that an engine that refuses a broken message at once
 and one that waits for the rest of it come to the same answer: it was refused.
@@ -8,7 +8,7 @@ content and trailers; how each ended; whether the peer was refused and with whic
 What is not compared is how content was cut into ``Data``, what an application never sees,
 and the text of errors.
 
-Where in the octets things happened is noted beside that, in a ``Trace``: the rules on known
+Where in the bytes things happened is noted beside that, in a ``Trace``: the rules on known
 differences look there for what they say, and nowhere else.
 """
 
@@ -62,7 +62,7 @@ class Message:
 
 @dataclass
 class Trace:
-    """How many octets had come when something happened; exact when they came one by one.
+    """How many bytes had come when something happened; exact when they came one by one.
 
     What the end of input brought about is not here.
     """
@@ -77,7 +77,7 @@ class Trace:
 
 @dataclass
 class Outcome:
-    """What an engine made of the octets."""
+    """What an engine made of the bytes."""
 
     messages: dict[int, Message] = field(default_factory=dict)
     refused: int | None = None
@@ -102,7 +102,7 @@ class Run:
     """Drives one engine and collects its outcome.
 
     A server's application answers a request as soon as it is complete, or, if it
-    ``answers_late``, when all octets have come.
+    ``answers_late``, when all bytes have come.
     """
 
     def __init__(
@@ -114,13 +114,13 @@ class Run:
         self.outcome = Outcome()
         self._informational: list[Informational] = []
         self._received: int | None = 0
-        """Octets that have come; ``None`` behind the last."""
+        """Bytes that have come; ``None`` behind the last."""
         self.endpoint.start()
 
-    def receive(self, octets: bytes) -> None:
+    def receive(self, data: bytes) -> None:
         connection, trace = self.endpoint.connection, self.outcome.trace
         received = 0
-        for piece in self.endpoint.fragment(octets):
+        for piece in self.endpoint.fragment(data):
             received = self._received = received + len(piece)
             connection.receive_data(piece, self.endpoint.clock.now)
             self._settle()

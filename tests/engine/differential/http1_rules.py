@@ -19,13 +19,13 @@ from tests.engine.differential.rules import Case, Rule, cut_short
 
 @dataclass(frozen=True)
 class Refused:
-    """The octets of a message up to the one at which native refused it.
+    """The bytes of a message up to the one at which native refused it.
 
     One of ``head`` and ``body`` is empty: the fault is in the other.
     """
 
     start: int
-    """Where in all octets that is."""
+    """Where in all bytes that is."""
     head: bytes
     body: bytes
 
@@ -44,12 +44,12 @@ def refused(case: Case, *statuses: int) -> Refused | None:
     begun = max(trace.begun.values(), default=0)
     before = Outcome()
     if start:
-        before = without_bad_trailers(case.run("reference", case.octets[:start], whole))
+        before = without_bad_trailers(case.run("reference", case.data[:start], whole))
     if before.failed or not cut_short(native, before, case.reference, begun > start):
         return None
     if begun > start:
-        return Refused(begun, b"", case.octets[begun : trace.stopped])
-    head = case.octets[start : trace.stopped].removeprefix(b"\r\n")
+        return Refused(begun, b"", case.data[begun : trace.stopped])
+    head = case.data[start : trace.stopped].removeprefix(b"\r\n")
     last = _last_head(head)
     # A client may have got interim responses before.
     if last != head and native.refused:
@@ -57,14 +57,14 @@ def refused(case: Case, *statuses: int) -> Refused | None:
     return Refused(trace.stopped - len(last), last, b"")
 
 
-def _last_head(octets: bytes) -> bytes:
+def _last_head(data: bytes) -> bytes:
     """Return the last of several heads, which an empty line ends."""
-    ends = [match.end() for match in re.finditer(rb"\n\r?\n", octets)]
-    return octets[([0] + [end for end in ends if end < len(octets)])[-1] :]
+    ends = [match.end() for match in re.finditer(rb"\n\r?\n", data)]
+    return data[([0] + [end for end in ends if end < len(data)])[-1] :]
 
 
 def refusing(evidence: Callable[[Refused], bool]) -> Callable[[Case], bool]:
-    """Native refused a message, at its first octet that shows ``evidence``."""
+    """Native refused a message, at its first byte that shows ``evidence``."""
 
     def explains(case: Case) -> bool:
         found = refused(case)
@@ -87,7 +87,7 @@ def values_of(head: bytes, field: bytes) -> list[bytes]:
 
 
 def bare_lf(found: Refused) -> bool:
-    """The last octet is LF, and no CR is before it."""
+    """The last byte is LF, and no CR is before it."""
     return re.search(rb"(?<!\r)\n\Z", found.head or found.body) is not None
 
 
@@ -149,9 +149,9 @@ def empty_line(case: Case) -> bool:
     """The reference refused an empty line where a request should begin; native went on."""
     places = case.reference_places.trace
     start = max(places.ended.values(), default=0)
-    if not case.reference.failed or not case.octets.startswith(b"\r\n", start):
+    if not case.reference.failed or not case.data.startswith(b"\r\n", start):
         return False
-    repaired = case.again(case.octets[:start] + case.octets[start + 2 :])
+    repaired = case.again(case.data[:start] + case.data[start + 2 :])
     return case.native.same_as(repaired.native) and repaired.is_settled
 
 
@@ -161,7 +161,7 @@ def kept_http10(case: Case) -> bool:
     last = max(before, default=0)
     if case.reference.failed or not last or not asks_to_keep_http10(before[last]):
         return False
-    rest = case.again(case.octets[case.native_places.trace.ended.get(last, 0) :])
+    rest = case.again(case.data[case.native_places.trace.ended.get(last, 0) :])
     expected = deepcopy(case.reference)
     expected.messages |= {last + key + 1: seen for key, seen in rest.native.messages.items()}
     expected.refused, expected.failed = rest.native.refused, rest.native.failed
@@ -184,7 +184,7 @@ def other_status(case: Case) -> bool:
         return False
     same_status = deepcopy(case.reference)
     same_status.refused = case.native.refused
-    section = case.octets[found.start : case.reference_places.trace.stopped]
+    section = case.data[found.start : case.reference_places.trace.stopped]
     section = section if found.head else trailer_section(section)
     return case.native.same_as(same_status) and (
         (case.native.refused == 400 and broken_coding(section)) or has_another_fault(case, section)
@@ -196,8 +196,8 @@ def has_another_fault(case: Case, section: bytes) -> bool:
     if not values_of(section, b"transfer-encoding"):
         return False
     good = re.sub(rb"(?i)(?<=\ntransfer-encoding:)[^\r\n]*", b"chunked", section, count=1)
-    start = len(case.octets[:stopped]) - len(section)
-    again = case.again(case.octets[:start] + good)
+    start = len(case.data[:stopped]) - len(section)
+    again = case.again(case.data[:start] + good)
     return case.native.refused == again.native.refused and again.native.same_as(again.reference)
 
 
@@ -218,23 +218,23 @@ def broken_coding(head: bytes) -> bool:
 def spaced_extension(case: Case) -> bool:
     """The reference refused white space in front of a semicolon in a chunk's size line."""
     stopped = case.reference_places.trace.stopped
-    before = case.octets[:stopped]
+    before = case.data[:stopped]
     line = re.search(rb"(?<=\n)([0-9A-Fa-f]+)[ \t]+(;[^\n]*\n)\Z", before)
     if not case.reference.failed or line is None:
         return False
-    again = case.again(before[: line.start()] + line[1] + line[2] + case.octets[len(before) :])
+    again = case.again(before[: line.start()] + line[1] + line[2] + case.data[len(before) :])
     return case.native.same_as(again.native) and again.is_settled
 
 
 def coding_in_trailers(case: Case) -> bool:
     """The reference refused a Transfer-Encoding in a trailer section, which native dropped."""
-    before = case.octets[: case.reference_places.trace.stopped]
+    before = case.data[: case.reference_places.trace.stopped]
     begun = [place for place in case.native_places.trace.begun.values() if place < len(before)]
     section = trailer_section(before[max(begun, default=0) :])
     if not (case.reference.failed and values_of(section, b"transfer-encoding")):
         return False
     kept = re.sub(rb"(?i)\ntransfer-encoding:[^\n]*(?=\n)", b"", section)
-    again = case.again(before[: len(before) - len(section)] + kept + case.octets[len(before) :])
+    again = case.again(before[: len(before) - len(section)] + kept + case.data[len(before) :])
     return case.native.same_as(again.native) and again.is_settled
 
 
@@ -247,7 +247,7 @@ def heads(case: Case) -> list[tuple[int, int]]:
     found: list[tuple[int, int]] = []
     for begun in trace.begun.values():
         start = max([end for end in trace.ended.values() if end < begun], default=0)
-        ends = [match.end() for match in re.finditer(rb"\n\r?\n", case.octets[start:begun])]
+        ends = [match.end() for match in re.finditer(rb"\n\r?\n", case.data[start:begun])]
         found += itertools.pairwise([start, *(start + end for end in ends)])
     return found
 
@@ -256,12 +256,12 @@ def edited(case: Case, edit: Callable[[bytes], bytes], *names: str) -> bool:
     """Native saw what it would have seen with its heads edited, but for some fields."""
     parts, last = [], 0
     for start, end in heads(case):
-        parts += [case.octets[last:start], edit(case.octets[start:end])]
+        parts += [case.data[last:start], edit(case.data[start:end])]
         last = end
-    octets = b"".join([*parts, case.octets[last:]])
-    if octets == case.octets:
+    data = b"".join([*parts, case.data[last:]])
+    if data == case.data:
         return False
-    again = case.again(octets)
+    again = case.again(data)
     return without(names, case.native).same_as(without(names, again.native)) and again.is_settled
 
 
@@ -357,7 +357,7 @@ REQUEST_RULES = (
         "bare-lf",
         "RFC 9112 section 2.2",
         "A recipient may take LF alone as the end of a line.  h11 does; native refuses it in"
-        " requests, where two readings of the same octets are an attack.",
+        " requests, where two readings of the same bytes are an attack.",
         refusing(bare_lf),
     ),
     Rule(
@@ -412,7 +412,7 @@ REQUEST_RULES = (
 
 
 def reused_http10(case: Case) -> bool:
-    """Native keeps the connection, as the HTTP/1.0 response says, so octets behind it are wrong.
+    """Native keeps the connection, as the HTTP/1.0 response says, so bytes behind it are wrong.
 
     The messages are the same; the reference closes.
     """
@@ -421,7 +421,7 @@ def reused_http10(case: Case) -> bool:
     if message is None or end is None or not asks_to_keep_http10(message):
         return False
     expected = deepcopy(case.reference)
-    expected.failed = end < len(case.octets)
+    expected.failed = end < len(case.data)
     expected.refused = int(not expected.failed)
     return not case.reference.failed and case.native.same_as(expected)
 
@@ -455,7 +455,7 @@ def unknown_coding(case: Case) -> bool:
     stopped = case.reference_places.trace.stopped
     if not case.reference.failed or case.reference.messages or stopped is None:
         return False
-    head = _last_head(case.octets[:stopped])
+    head = _last_head(case.data[:stopped])
     codings = b",".join(values_of(head, b"transfer-encoding")).split(b",")
     codings = [coding.strip(b" \t").lower() for coding in codings if coding.strip(b" \t")]
     if not values_of(head, b"transfer-encoding"):
@@ -466,7 +466,7 @@ def unknown_coding(case: Case) -> bool:
     if values_of(head, b"content-length") or head.startswith(b"HTTP/1.0"):
         lines = lines.replace(b"\n", b"\nConnection: close\r\n", 1)
     start = stopped - len(head)
-    again = case.again(case.octets[:start] + lines + case.octets[stopped:])
+    again = case.again(case.data[:start] + lines + case.data[stopped:])
     return (
         without(FRAMING_FIELDS, case.native).same_as(without(FRAMING_FIELDS, again.native))
         and again.is_settled

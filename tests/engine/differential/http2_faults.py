@@ -1,6 +1,6 @@
 """What is wrong with a message or a frame on an HTTP/2 stream: a second opinion for the rules.
 
-The octets are cut into frames, header blocks are decoded by hpack, and the sections of RFC
+The bytes are cut into frames, header blocks are decoded by hpack, and the sections of RFC
 9113 that make something an error of one stream are checked one by one, slowly.  Nothing here
 comes from the native engine, but for the grammar of an authority.
 """
@@ -22,7 +22,7 @@ Fields = list[tuple[bytes, bytes]]
 
 @dataclass(frozen=True)
 class Piece:
-    """A frame, or HEADERS with its CONTINUATION frames, and where it is in the octets."""
+    """A frame, or HEADERS with its CONTINUATION frames, and where it is in the bytes."""
 
     start: int
     end: int
@@ -41,7 +41,7 @@ class Piece:
         )
 
     def encode(self) -> bytes:
-        """Return the piece as octets that depend on no dynamic table."""
+        """Return the piece as bytes that depend on no dynamic table."""
         if self.fields is None:
             return frames.Frame(self.kind, self.flags, self.stream_id, self.payload).encode()
         block = frames.header_block(self.fields)
@@ -52,11 +52,11 @@ class Piece:
         return frames.Frame(FrameType.HEADERS, flags, self.stream_id, block).encode()
 
 
-def pieces(octets: bytes) -> Iterator[Piece]:
-    """Yield the whole frames in ``octets``, header blocks joined, up to one that is broken."""
+def pieces(data: bytes) -> Iterator[Piece]:
+    """Yield the whole frames in ``bytes``, header blocks joined, up to one that is broken."""
     decoder = hpack.Decoder()
     block: Piece | None = None
-    for frame in whole_frames(octets):
+    for frame in whole_frames(data):
         if block is not None:
             if frame.kind != FrameType.CONTINUATION or frame.stream_id != block.stream_id:
                 return
@@ -89,16 +89,16 @@ def pieces(octets: bytes) -> Iterator[Piece]:
         )
 
 
-def whole_frames(octets: bytes) -> Iterator[Piece]:
-    """Yield the whole frames in ``octets``."""
-    start = len(PREFACE) if octets.startswith(PREFACE) else 0
-    while start + 9 <= len(octets):
-        end = start + 9 + int.from_bytes(octets[start : start + 3], "big")
-        if end > len(octets):
+def whole_frames(data: bytes) -> Iterator[Piece]:
+    """Yield the whole frames in ``bytes``."""
+    start = len(PREFACE) if data.startswith(PREFACE) else 0
+    while start + 9 <= len(data):
+        end = start + 9 + int.from_bytes(data[start : start + 3], "big")
+        if end > len(data):
             return
-        stream_id = int.from_bytes(octets[start + 5 : start + 9], "big") & 0x7FFFFFFF
-        kind, flags = octets[start + 3], octets[start + 4]
-        yield Piece(start, end, kind, flags, stream_id, octets[start + 9 : end])
+        stream_id = int.from_bytes(data[start + 5 : start + 9], "big") & 0x7FFFFFFF
+        kind, flags = data[start + 3], data[start + 4]
+        yield Piece(start, end, kind, flags, stream_id, data[start + 9 : end])
         start = end
 
 
@@ -261,7 +261,7 @@ class _Stream:
     ended: bool = False
     bodiless: bool = False
     left: int | None = None
-    """Octets of content that are still to come, if Content-Length says so."""
+    """Bytes of content that are still to come, if Content-Length says so."""
     window: int = 65535
 
 
@@ -277,8 +277,8 @@ class Inspector:
     gone: set[int] = field(default_factory=set)
 
     @classmethod
-    def of(cls, octets: bytes, open_streams: tuple[int, ...] = (1, 3)) -> Inspector:
-        if octets.startswith(PREFACE):
+    def of(cls, data: bytes, open_streams: tuple[int, ...] = (1, 3)) -> Inspector:
+        if data.startswith(PREFACE):
             return cls(True)
         return cls(False, {stream_id: _Stream() for stream_id in open_streams})
 
@@ -389,28 +389,28 @@ _JUDGES: dict[int, Callable[[Inspector, _Stream, Piece], tuple[str, bool]]] = {
 }
 
 
-def faults(octets: bytes) -> list[Fault]:
-    """Return the first error of each stream in ``octets``, and all on those that are unused."""
-    inspector = Inspector.of(octets)
-    found = [inspector.inspect(piece) for piece in pieces(octets)]
+def faults(data: bytes) -> list[Fault]:
+    """Return the first error of each stream in ``bytes``, and all on those that are unused."""
+    inspector = Inspector.of(data)
+    found = [inspector.inspect(piece) for piece in pieces(data)]
     return [fault for fault in found if fault is not None]
 
 
-def repaired(octets: bytes, fault: Fault) -> bytes:
-    """Return the octets of a peer that gives the stream up where the fault is.
+def repaired(data: bytes, fault: Fault) -> bytes:
+    """Return the bytes of a peer that gives the stream up where the fault is.
 
     What comes behind it on the stream is left out, as far as it is ignored on a stream that
     was reset (section 5.1).
     """
     stream_id = fault.piece.stream_id
-    parts = [octets[: fault.piece.start]]
+    parts = [data[: fault.piece.start]]
     if fault.opens:
-        block = frames.request_block() if octets.startswith(PREFACE) else frames.response_block()
+        block = frames.request_block() if data.startswith(PREFACE) else frames.response_block()
         parts.append(frames.headers(stream_id, block))
     if not fault.is_unused:
         parts.append(frames.rst_stream(stream_id, 0x8))
     end = fault.piece.end
-    for piece in pieces(octets):
+    for piece in pieces(data):
         if piece.start >= fault.piece.end:
             end = piece.end
             ignored = piece.stream_id == stream_id and piece.kind in (
@@ -418,15 +418,15 @@ def repaired(octets: bytes, fault: Fault) -> bytes:
                 FrameType.HEADERS,
             )
             parts.append(b"" if ignored else piece.encode())
-    return b"".join([*parts, octets[end:]])
+    return b"".join([*parts, data[end:]])
 
 
-def reworded(octets: bytes, change: Callable[[Fields], Fields]) -> bytes:
-    """Return the octets with the fields of all header blocks changed."""
-    parts = [octets[: len(PREFACE)] if octets.startswith(PREFACE) else b""]
+def reworded(data: bytes, change: Callable[[Fields], Fields]) -> bytes:
+    """Return the bytes with the fields of all header blocks changed."""
+    parts = [data[: len(PREFACE)] if data.startswith(PREFACE) else b""]
     end = len(parts[0])
-    for piece in pieces(octets):
+    for piece in pieces(data):
         end = piece.end
         fields = None if piece.fields is None else change(piece.fields)
         parts.append(replace(piece, fields=fields).encode())
-    return b"".join([*parts, octets[end:]])
+    return b"".join([*parts, data[end:]])

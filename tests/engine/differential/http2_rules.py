@@ -28,13 +28,13 @@ NO_RFC7540_PRIORITIES = 0x9
 
 def no_settings_yet(case: Case) -> bool:
     """The only frame is not complete and is not SETTINGS; the reference did not wait for it."""
-    start = len(PREFACE) if case.octets.startswith(PREFACE) else 0
-    header = case.octets[start : start + 9]
+    start = len(PREFACE) if case.data.startswith(PREFACE) else 0
+    header = case.data[start : start + 9]
     is_settings = header[3:4] == bytes((FrameType.SETTINGS,)) and not header[4] & Flag.ACK
     return (
         len(header) == 9
         and not is_settings
-        and not list(whole_frames(case.octets))
+        and not list(whole_frames(case.data))
         and case.reference.same_as(Outcome(failed=True))
         and case.native.same_as(Outcome())
     )
@@ -42,27 +42,27 @@ def no_settings_yet(case: Case) -> bool:
 
 def ignored_altsvc(case: Case) -> bool:
     """Native saw what it would have seen without the ALTSVC frames."""
-    frames = list(whole_frames(case.octets))
+    frames = list(whole_frames(case.data))
     kept = [frame for frame in frames if frame.kind != ALTSVC]
     if frames == kept:
         return False
-    octets, last = b"", 0
+    data, last = b"", 0
     for frame in frames:
-        octets += case.octets[last : frame.start if frame.kind == ALTSVC else frame.end]
+        data += case.data[last : frame.start if frame.kind == ALTSVC else frame.end]
         last = frame.end
-    again = case.again(octets + case.octets[last:])
+    again = case.again(data + case.data[last:])
     return case.native.same_as(again.native) and again.is_settled
 
 
 def reserved_bits(case: Case) -> bool:
     """Native saw what it would have seen without the reserved bits of WINDOW_UPDATE frames."""
-    octets = bytearray(case.octets)
-    for frame in whole_frames(case.octets):
+    data = bytearray(case.data)
+    for frame in whole_frames(case.data):
         if frame.kind == FrameType.WINDOW_UPDATE and frame.payload:
-            octets[frame.start + 9] &= 0x7F
-    if octets == case.octets:
+            data[frame.start + 9] &= 0x7F
+    if data == case.data:
         return False
-    again = case.again(bytes(octets))
+    again = case.again(bytes(data))
     return case.native.same_as(again.native) and again.is_settled
 
 
@@ -71,9 +71,9 @@ def ending_at(evidence: Callable[[Piece, Case], bool]) -> Callable[[Case], bool]
 
     def explains(case: Case) -> bool:
         stopped = case.native_places.trace.stopped
-        for frame in whole_frames(case.octets):
+        for frame in whole_frames(case.data):
             if frame.end == stopped and evidence(frame, case):
-                again = case.again(case.octets[: frame.start])
+                again = case.again(case.data[: frame.start])
                 return case.native.failed and _same_messages(case, again) and again.is_settled
         return False
 
@@ -83,7 +83,7 @@ def ending_at(evidence: Callable[[Piece, Case], bool]) -> Callable[[Case], bool]
 def wrong_priority_update(frame: Piece, case: Case) -> bool:
     """RFC 9218 section 7.1: from a client, on stream 0, for a stream that a client may open."""
     target = int.from_bytes(frame.payload[:4], "big")
-    of_client = case.octets.startswith(PREFACE)
+    of_client = case.data.startswith(PREFACE)
     return frame.kind == FrameType.PRIORITY_UPDATE and (
         not of_client or bool(frame.stream_id) or len(frame.payload) < 4 or target % 2 == 0
     )
@@ -91,7 +91,7 @@ def wrong_priority_update(frame: Piece, case: Case) -> bool:
 
 def behind_the_end(frame: Piece, case: Case) -> bool:
     """DATA or HEADERS, and the peer has ended the stream, or skipped it (section 5.1.1)."""
-    before = list(pieces(case.octets[: frame.start]))
+    before = list(pieces(case.data[: frame.start]))
     opened = {piece.stream_id for piece in before if piece.kind == FrameType.HEADERS}
     is_skipped = frame.stream_id not in opened and 0 < frame.stream_id < max(opened, default=0)
     return frame.kind in (FrameType.DATA, FrameType.HEADERS) and (
@@ -113,7 +113,7 @@ def wrong_settings(frame: Piece, case: Case) -> bool:
     if frame.kind != FrameType.SETTINGS:
         return False
     before: dict[int, int] = {}
-    for other in whole_frames(case.octets[: frame.start]):
+    for other in whole_frames(case.data[: frame.start]):
         if other.kind == FrameType.SETTINGS:
             before |= settings_of(other)
     now = settings_of(frame)
@@ -135,7 +135,7 @@ def settings_of(frame: Piece) -> dict[int, int]:
 
 
 def _same_messages(case: Case, again: Case) -> bool:
-    """The messages are those of fewer octets; one may be cut short by this side or by the end
+    """The messages are those of fewer bytes; one may be cut short by this side or by the end
     of input."""
     return (
         case.native.refused is None
@@ -159,7 +159,7 @@ def _anyhow(message: Message) -> Message:
 def _kept_apart(case: Case, fault: Fault) -> bool:
     """Native reset the stream of the fault, and all else is as if the peer had done so."""
     stream_id = fault.piece.stream_id
-    again = case.again(repaired(case.octets, fault))
+    again = case.again(repaired(case.data, fault))
     message = case.native.messages.get(stream_id)
     ended = case.native_places.trace.ended.get(stream_id)
     was_complete = (ended is not None and ended <= fault.piece.start) or fault.is_unused
@@ -187,7 +187,7 @@ def _ended_all(case: Case, *, is_message: bool) -> bool:
     stopped = case.reference_places.trace.stopped
     streams = {
         piece.stream_id
-        for piece in pieces(case.octets)
+        for piece in pieces(case.data)
         if piece.end == stopped and piece.kind in (FrameType.DATA, FrameType.HEADERS)
     }
     return any(
@@ -195,7 +195,7 @@ def _ended_all(case: Case, *, is_message: bool) -> bool:
         and (fault.piece.end == stopped or fault.piece.stream_id in streams)
         and case.reference.failed
         and _kept_apart(case, fault)
-        for fault in faults(case.octets)
+        for fault in faults(case.data)
     )
 
 
@@ -204,10 +204,10 @@ def _ended_all(case: Case, *, is_message: bool) -> bool:
 
 def read_as(case: Case, change: Callable[[Fields], Fields], *names: str) -> bool:
     """Native saw what it would have seen with the fields changed, but for those themselves."""
-    octets = reworded(case.octets, change)
-    if octets == reworded(case.octets, lambda fields: fields):
+    data = reworded(case.data, change)
+    if data == reworded(case.data, lambda fields: fields):
         return False
-    again = case.again(octets)
+    again = case.again(data)
     return without(names, case.native).same_as(without(names, again.native)) and again.is_settled
 
 
@@ -242,7 +242,7 @@ def stricter(case: Case) -> bool:
         and fault.is_message
         and _reference_took(case, fault.piece.stream_id)
         and _kept_apart(case, fault)
-        for fault in faults(case.octets)
+        for fault in faults(case.data)
     )
 
 
@@ -323,7 +323,7 @@ HTTP2_RULES = (
         "host-authority",
         "RFC 9110 section 4.2.3",
         "Host and :authority are the same if only their case or the scheme's default port"
-        " differ.  h2 compares octets.",
+        " differ.  h2 compares bytes.",
         lambda case: read_as(case, one_authority, "host"),
     ),
     Rule(

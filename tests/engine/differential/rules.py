@@ -3,17 +3,17 @@
 Strategy
 --------
 What a rule explains too generously is a bug that nobody will see.  So a rule has to show
-two things.  First, *evidence*: the octets at the place where the engines part have what the
+two things.  First, *evidence*: the bytes at the place where the engines part have what the
 rule is about.  Second, *the outcome*: native did what the RFC asks, and nothing else.  There
 are two kinds:
 
-* Native is the stricter one.  It refused the message with the evidence, at the octets that
+* Native is the stricter one.  It refused the message with the evidence, at the bytes that
   are the evidence; all before that is what the reference saw too; nothing came behind it.
 * The reference is the stricter one, or says it in another way.  The rule takes the evidence
-  out of the octets (a *repair*), and both engines run again.  Native must have come to the
+  out of the bytes (a *repair*), and both engines run again.  Native must have come to the
   same, and on what is left the engines must agree, or differ as is known.
 
-Where things happened is known from a run that gets the octets one by one.
+Where things happened is known from a run that gets the bytes one by one.
 
 The rules are in ``http1_rules`` and ``http2_rules``; ``docs/reference.md`` lists them, and
 ``test_rules.py`` holds the list and the tables equal.  ``test_explanations.py`` shows for
@@ -32,7 +32,7 @@ from plait_engine.testing import Fragmenter, bytewise, whole
 from tests.engine.differential.harness import Message, Outcome, differences
 
 Run: TypeAlias = Callable[[EngineName, bytes, Fragmenter], Outcome]
-"""Gives octets, cut in a way, to an engine."""
+"""Gives bytes, cut in a way, to an engine."""
 
 MOST_REPAIRS = 20
 
@@ -49,11 +49,11 @@ class Rule:
 
 @dataclass(frozen=True)
 class Case:
-    """The same octets in both engines, what came of it, and the differences that are known."""
+    """The same bytes in both engines, what came of it, and the differences that are known."""
 
     rules: Sequence[Rule]
     run: Run
-    octets: bytes
+    data: bytes
     native: Outcome
     reference: Outcome
     repairs: int = 0
@@ -61,21 +61,21 @@ class Case:
     @cached_property
     def native_places(self) -> Outcome:
         """Native's outcome with an exact trace."""
-        return self.run("native", self.octets, bytewise)
+        return self.run("native", self.data, bytewise)
 
     @cached_property
     def reference_places(self) -> Outcome:
         """The reference's outcome with an exact trace."""
-        return self.run("reference", self.octets, bytewise)
+        return self.run("reference", self.data, bytewise)
 
-    def again(self, octets: bytes) -> Case:
-        """Run both engines with other octets."""
+    def again(self, data: bytes) -> Case:
+        """Run both engines with other bytes."""
         return Case(
             self.rules,
             self.run,
-            octets,
-            self.run("native", octets, bytewise),
-            self.run("reference", octets, whole),
+            data,
+            self.run("native", data, bytewise),
+            self.run("reference", data, whole),
             self.repairs + 1,
         )
 
@@ -95,10 +95,10 @@ class Case:
         return next((rule for rule in self.rules if rule.explains(self)), None)
 
 
-def compare(rules: Sequence[Rule], run: Run, octets: bytes, fragment: Fragmenter) -> None:
+def compare(rules: Sequence[Rule], run: Run, data: bytes, fragment: Fragmenter) -> None:
     """Fail unless the engines come to the same, or differ as a rule explains."""
-    native, reference = run("native", octets, fragment), run("reference", octets, whole)
-    if not Case(rules, run, octets, native, reference).is_settled:
+    native, reference = run("native", data, fragment), run("reference", data, whole)
+    if not Case(rules, run, data, native, reference).is_settled:
         raise AssertionError(f"nothing explains this{differences(native, reference)}")
 
 

@@ -1,4 +1,4 @@
-"""Each rule explains a difference, and no other outcome of the same octets."""
+"""Each rule explains a difference, and no other outcome of the same bytes."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ from tests.engine.differential.test_http1_responses import fetch
 
 @dataclass(frozen=True)
 class Sample:
-    """Octets, who gets them, and the name of the rule that explains what differs."""
+    """Bytes, who gets them, and the name of the rule that explains what differs."""
 
     rule: str
-    octets: bytes
+    data: bytes
     rules: tuple[Rule, ...]
     run: Run
 
     def case(self) -> Case:
-        native, reference = (self.run(name, self.octets, whole) for name in ENGINES)
-        return Case(self.rules, self.run, self.octets, native, reference)
+        native, reference = (self.run(name, self.data, whole) for name in ENGINES)
+        return Case(self.rules, self.run, self.data, native, reference)
 
 
 GOOD = b"POST /good HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nhi"
@@ -40,22 +40,22 @@ ANSWER = b"HTTP/1.1 200 OK\r\nX: y\r\n"
 PIECES = ANSWER + b"Transfer-Encoding: chunked\r\n\r\n1\r\nx\r\n"
 
 
-def request(rule: str, *octets: bytes) -> Sample:
-    return Sample(rule, b"".join(octets), REQUEST_RULES, serve)
+def request(rule: str, *data: bytes) -> Sample:
+    return Sample(rule, b"".join(data), REQUEST_RULES, serve)
 
 
-def response(rule: str, *octets: bytes, to: str = "GET") -> Sample:
-    return Sample(rule, b"".join(octets), RESPONSE_RULES, partial(fetch, to))
+def response(rule: str, *data: bytes, to: str = "GET") -> Sample:
+    return Sample(rule, b"".join(data), RESPONSE_RULES, partial(fetch, to))
 
 
-def of_client(rule: str, *octets: bytes) -> Sample:
+def of_client(rule: str, *data: bytes) -> Sample:
     before = PREFACE + frames.settings()
-    return Sample(rule, before + b"".join(octets), HTTP2_RULES, test_http2_requests.serve)
+    return Sample(rule, before + b"".join(data), HTTP2_RULES, test_http2_requests.serve)
 
 
-def of_server(rule: str, *octets: bytes) -> Sample:
-    octets = (frames.settings(), *octets)
-    return Sample(rule, b"".join(octets), HTTP2_RULES, test_http2_responses.fetch)
+def of_server(rule: str, *data: bytes) -> Sample:
+    data = (frames.settings(), *data)
+    return Sample(rule, b"".join(data), HTTP2_RULES, test_http2_responses.fetch)
 
 
 def ask(stream_id: int, *fields: tuple[bytes | str, bytes | str], end: bool = True) -> bytes:
@@ -292,13 +292,13 @@ def test_it_explains_no_other_outcome(sample: Sample) -> None:
         if other.same_as(case.native) or other.same_as(case.reference):
             continue
         tried += 1
-        changed = Case(case.rules, case.run, case.octets, other, case.reference)
+        changed = Case(case.rules, case.run, case.data, other, case.reference)
         assert changed.explanation() is None, getattr(change, "__qualname__", change)
     assert tried >= 2
 
 
 @EVERY
-def test_how_octets_are_cut_makes_no_difference(sample: Sample) -> None:
+def test_how_bytes_are_cut_makes_no_difference(sample: Sample) -> None:
     for engine in ENGINES:
-        one, other = (sample.run(engine, sample.octets, cut) for cut in (whole, bytewise))
+        one, other = (sample.run(engine, sample.data, cut) for cut in (whole, bytewise))
         assert one.same_as(other)

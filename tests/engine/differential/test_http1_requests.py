@@ -20,9 +20,9 @@ CONFIG = Config(random=counting_random, upgrade_protocols=frozenset({"websocket"
 _statuses = re.compile(rb"HTTP/1\.1 ([0-9]{3}) ").findall
 
 
-def serve(engine: EngineName, octets: bytes, fragment: Fragmenter) -> Outcome:
+def serve(engine: EngineName, data: bytes, fragment: Fragmenter) -> Outcome:
     run = Run(create_connection(Role.SERVER, "http/1.1", CONFIG, engine=engine), fragment)
-    run.receive(octets)
+    run.receive(data)
     outcome = run.finish()
     statuses = [int(status) for status in _statuses(bytes(run.endpoint.sent))]
     refusals = [status for status in statuses if status not in (200, 404)]
@@ -31,34 +31,34 @@ def serve(engine: EngineName, octets: bytes, fragment: Fragmenter) -> Outcome:
     return outcome
 
 
-def compare(octets: bytes, fragment: Fragmenter) -> None:
-    rules.compare(REQUEST_RULES, serve, octets, fragment)
+def compare(data: bytes, fragment: Fragmenter) -> None:
+    rules.compare(REQUEST_RULES, serve, data, fragment)
 
 
 @budget(150)
 @given(http1_request_streams(), fragmenters())
-def test_valid_requests(octets: bytes, fragment: Fragmenter) -> None:
-    compare(octets, fragment)
+def test_valid_requests(data: bytes, fragment: Fragmenter) -> None:
+    compare(data, fragment)
 
 
 @budget(400)
 @given(mutated(http1_request_streams()), fragmenters())
-def test_damaged_requests(octets: bytes, fragment: Fragmenter) -> None:
-    compare(octets, fragment)
+def test_damaged_requests(data: bytes, fragment: Fragmenter) -> None:
+    compare(data, fragment)
 
 
 @budget(100)
 @given(st.binary(max_size=60), fragmenters())
 @example(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", whole)
-def test_any_octets(octets: bytes, fragment: Fragmenter) -> None:
-    compare(octets, fragment)
+def test_any_bytes(data: bytes, fragment: Fragmenter) -> None:
+    compare(data, fragment)
 
 
 @budget(150)
 @given(mutated(http1_request_streams()), fragmenters(), fragmenters())
-def test_how_octets_are_cut_makes_no_difference(
-    octets: bytes, one: Fragmenter, other: Fragmenter
+def test_how_bytes_are_cut_makes_no_difference(
+    data: bytes, one: Fragmenter, other: Fragmenter
 ) -> None:
     for engine in ENGINES:
-        first, second = serve(engine, octets, one), serve(engine, octets, other)
+        first, second = serve(engine, data, one), serve(engine, data, other)
         assert first.same_as(second), differences(first, second)

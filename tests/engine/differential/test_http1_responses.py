@@ -27,21 +27,21 @@ REQUESTS = {
 }
 
 
-def fetch(method: str, engine: EngineName, octets: bytes, fragment: Fragmenter) -> Outcome:
-    """Send a request, receive ``octets``, and note whether another request could follow."""
+def fetch(method: str, engine: EngineName, data: bytes, fragment: Fragmenter) -> Outcome:
+    """Send a request, receive ``data``, and note whether another request could follow."""
     run = Run(create_connection(Role.CLIENT, "http/1.1", CONFIG, engine=engine), fragment)
     request = REQUESTS[method]
     tunnel = method in ("CONNECT", "UPGRADE")
     run.endpoint.send(*([request] if tunnel else [request, EndOfMessage(1)]))
-    run.receive(octets)
+    run.receive(data)
     reused = run.endpoint.connection.available_streams == 1
     outcome = run.finish()
     outcome.refused = int(reused)
     return outcome
 
 
-def compare(method: str, octets: bytes, fragment: Fragmenter) -> None:
-    rules.compare(RESPONSE_RULES, partial(fetch, method), octets, fragment)
+def compare(method: str, data: bytes, fragment: Fragmenter) -> None:
+    rules.compare(RESPONSE_RULES, partial(fetch, method), data, fragment)
 
 
 METHODS = pytest.mark.parametrize("method", REQUESTS)
@@ -49,31 +49,31 @@ METHODS = pytest.mark.parametrize("method", REQUESTS)
 
 @METHODS
 @budget(60)
-@given(octets=http1_responses(), fragment=fragmenters())
-def test_valid_responses(method: str, octets: bytes, fragment: Fragmenter) -> None:
-    compare(method, octets, fragment)
+@given(data=http1_responses(), fragment=fragmenters())
+def test_valid_responses(method: str, data: bytes, fragment: Fragmenter) -> None:
+    compare(method, data, fragment)
 
 
 @METHODS
 @budget(150)
-@given(octets=mutated(http1_responses()), fragment=fragmenters())
-def test_damaged_responses(method: str, octets: bytes, fragment: Fragmenter) -> None:
-    compare(method, octets, fragment)
+@given(data=mutated(http1_responses()), fragment=fragmenters())
+def test_damaged_responses(method: str, data: bytes, fragment: Fragmenter) -> None:
+    compare(method, data, fragment)
 
 
 @METHODS
 @budget(40)
-@given(octets=st.binary(max_size=60), fragment=fragmenters())
-def test_any_octets(method: str, octets: bytes, fragment: Fragmenter) -> None:
-    compare(method, octets, fragment)
+@given(data=st.binary(max_size=60), fragment=fragmenters())
+def test_any_bytes(method: str, data: bytes, fragment: Fragmenter) -> None:
+    compare(method, data, fragment)
 
 
 @METHODS
 @budget(60)
-@given(octets=mutated(http1_responses()), one=fragmenters(), other=fragmenters())
-def test_how_octets_are_cut_makes_no_difference(
-    method: str, octets: bytes, one: Fragmenter, other: Fragmenter
+@given(data=mutated(http1_responses()), one=fragmenters(), other=fragmenters())
+def test_how_bytes_are_cut_makes_no_difference(
+    method: str, data: bytes, one: Fragmenter, other: Fragmenter
 ) -> None:
     for engine in ENGINES:
-        first, second = (fetch(method, engine, octets, fragment) for fragment in (one, other))
+        first, second = (fetch(method, engine, data, fragment) for fragment in (one, other))
         assert first.same_as(second), differences(first, second)

@@ -28,58 +28,56 @@ LATE = st.booleans()
 """Whether the application answers when all has come, or each request when it is complete."""
 
 
-def serve(
-    engine: EngineName, octets: bytes, fragment: Fragmenter, *, late: bool = False
-) -> Outcome:
+def serve(engine: EngineName, data: bytes, fragment: Fragmenter, *, late: bool = False) -> Outcome:
     # What is answered when would depend on the cuts, so that one more is at the end of each
     # frame; but for answers that come late.
     cut = fragment if late else between_frames(fragment)
     connection = create_connection(Role.SERVER, "h2", CONFIG, engine=engine)
     run = Run(connection, cut, answers_late=late)
-    run.receive(octets)
+    run.receive(data)
     return run.finish()
 
 
 def between_frames(fragment: Fragmenter) -> Fragmenter:
     """Cut at the end of each frame, too."""
 
-    def cut(octets: bytes) -> list[bytes]:
+    def cut(data: bytes) -> list[bytes]:
         start, parts = 0, []
-        for frame in whole_frames(octets):
-            parts.append(octets[start : frame.end])
+        for frame in whole_frames(data):
+            parts.append(data[start : frame.end])
             start = frame.end
-        return [piece for part in [*parts, octets[start:]] for piece in fragment(part)]
+        return [piece for part in [*parts, data[start:]] for piece in fragment(part)]
 
     return cut
 
 
-def compare(octets: bytes, fragment: Fragmenter, late: bool) -> None:
-    rules.compare(HTTP2_RULES, partial(serve, late=late), octets, fragment)
+def compare(data: bytes, fragment: Fragmenter, late: bool) -> None:
+    rules.compare(HTTP2_RULES, partial(serve, late=late), data, fragment)
 
 
 @budget(150)
 @given(streams, fragmenters(), LATE)
-def test_valid_frames(octets: bytes, fragment: Fragmenter, late: bool) -> None:
-    compare(octets, fragment, late)
+def test_valid_frames(data: bytes, fragment: Fragmenter, late: bool) -> None:
+    compare(data, fragment, late)
 
 
 @budget(150)
 @given(odd_streams, fragmenters(), LATE)
-def test_odd_frames(octets: bytes, fragment: Fragmenter, late: bool) -> None:
-    compare(octets, fragment, late)
+def test_odd_frames(data: bytes, fragment: Fragmenter, late: bool) -> None:
+    compare(data, fragment, late)
 
 
 @budget(300)
 @given(mutated(st.one_of(streams, odd_streams)), fragmenters(), LATE)
-def test_damaged_frames(octets: bytes, fragment: Fragmenter, late: bool) -> None:
-    compare(octets, fragment, late)
+def test_damaged_frames(data: bytes, fragment: Fragmenter, late: bool) -> None:
+    compare(data, fragment, late)
 
 
 @budget(150)
 @given(mutated(st.one_of(streams, odd_streams)), fragmenters(), fragmenters(), LATE)
-def test_how_octets_are_cut_makes_no_difference(
-    octets: bytes, one: Fragmenter, other: Fragmenter, late: bool
+def test_how_bytes_are_cut_makes_no_difference(
+    data: bytes, one: Fragmenter, other: Fragmenter, late: bool
 ) -> None:
     for engine in ENGINES:
-        first, second = (serve(engine, octets, cut, late=late) for cut in (one, other))
+        first, second = (serve(engine, data, cut, late=late) for cut in (one, other))
         assert first.same_as(second), differences(first, second)

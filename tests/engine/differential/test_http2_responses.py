@@ -20,44 +20,44 @@ streams = http2_server_frames().map(b"".join)
 odd_streams = http2_server_frames(odd=True).map(b"".join)
 
 
-def fetch(engine: EngineName, octets: bytes, fragment: Fragmenter) -> Outcome:
-    """Send two requests, then take ``octets`` for the answers."""
+def fetch(engine: EngineName, data: bytes, fragment: Fragmenter) -> Outcome:
+    """Send two requests, then take ``bytes`` for the answers."""
     run = Run(create_connection(Role.CLIENT, "h2", CONFIG, engine=engine), fragment)
     for stream_id in (1, 3):
         run.endpoint.send(
             Request(stream_id, "GET", "http", "example.org", "/", []), EndOfMessage(stream_id)
         )
-    run.receive(octets)
+    run.receive(data)
     return run.finish()
 
 
-def compare(octets: bytes, fragment: Fragmenter) -> None:
-    rules.compare(HTTP2_RULES, fetch, octets, fragment)
+def compare(data: bytes, fragment: Fragmenter) -> None:
+    rules.compare(HTTP2_RULES, fetch, data, fragment)
 
 
 @budget(150)
 @given(streams, fragmenters())
-def test_valid_frames(octets: bytes, fragment: Fragmenter) -> None:
-    compare(octets, fragment)
+def test_valid_frames(data: bytes, fragment: Fragmenter) -> None:
+    compare(data, fragment)
 
 
 @budget(150)
 @given(odd_streams, fragmenters())
-def test_odd_frames(octets: bytes, fragment: Fragmenter) -> None:
-    compare(octets, fragment)
+def test_odd_frames(data: bytes, fragment: Fragmenter) -> None:
+    compare(data, fragment)
 
 
 @budget(300)
 @given(mutated(st.one_of(streams, odd_streams)), fragmenters())
-def test_damaged_frames(octets: bytes, fragment: Fragmenter) -> None:
-    compare(octets, fragment)
+def test_damaged_frames(data: bytes, fragment: Fragmenter) -> None:
+    compare(data, fragment)
 
 
 @budget(150)
 @given(mutated(st.one_of(streams, odd_streams)), fragmenters(), fragmenters())
-def test_how_octets_are_cut_makes_no_difference(
-    octets: bytes, one: Fragmenter, other: Fragmenter
+def test_how_bytes_are_cut_makes_no_difference(
+    data: bytes, one: Fragmenter, other: Fragmenter
 ) -> None:
     for engine in ENGINES:
-        first, second = (fetch(engine, octets, cut) for cut in (one, other))
+        first, second = (fetch(engine, data, cut) for cut in (one, other))
         assert first.same_as(second), differences(first, second)

@@ -20,14 +20,14 @@ ROLES = st.sampled_from([Role.CLIENT, Role.SERVER])
 
 @dataclass
 class Outcome:
-    """What an engine made of the octets: the events, and with which code it ended."""
+    """What an engine made of the bytes: the events, and with which code it ended."""
 
     events: list[tuple[str, object]] = field(default_factory=list)
     code: int | None = None
     failed: bool = False
 
 
-def receive(engine: EngineName, role: Role, octets: bytes, fragment: Fragmenter) -> Outcome:
+def receive(engine: EngineName, role: Role, data: bytes, fragment: Fragmenter) -> Outcome:
     websocket = websocket_class(engine)(role, CONFIG, auto_pong=False)
     outcome = Outcome()
 
@@ -42,7 +42,7 @@ def receive(engine: EngineName, role: Role, octets: bytes, fragment: Fragmenter)
         while websocket.data_to_send():
             pass
 
-    for piece in fragment(octets):
+    for piece in fragment(data):
         websocket.receive_data(piece, 0.0)
         take()
     websocket.receive_eof(0.0)
@@ -50,16 +50,16 @@ def receive(engine: EngineName, role: Role, octets: bytes, fragment: Fragmenter)
     return outcome
 
 
-def compare(role: Role, octets: bytes, fragment: Fragmenter) -> None:
+def compare(role: Role, data: bytes, fragment: Fragmenter) -> None:
     """Both see the same, up to the fault if there is one."""
-    native = receive("native", role, octets, fragment)
-    reference = receive("reference", role, octets, whole)
+    native = receive("native", role, data, fragment)
+    reference = receive("reference", role, data, whole)
     message = f"\nnative:    {native}\nreference: {reference}"
     if not native.failed:
         assert native == reference, message
         return
     # RFC 6455 section 7.1.7: a broken connection is failed.  Which of several faults is
-    # named, and whether events before it in the same octets are still told, is left open.
+    # named, and whether events before it in the same bytes are still told, is left open.
     assert reference.failed, message
     shared = min(len(native.events), len(reference.events))
     assert native.events[:shared] == reference.events[:shared], message
@@ -74,5 +74,5 @@ def test_valid_frames(role: Role, data: st.DataObject, fragment: Fragmenter) -> 
 @budget(400)
 @given(ROLES, st.data(), fragmenters())
 def test_damaged_frames(role: Role, data: st.DataObject, fragment: Fragmenter) -> None:
-    octets = data.draw(mutated(websocket_streams(masked=role is Role.SERVER)))
-    compare(role, octets, fragment)
+    raw = data.draw(mutated(websocket_streams(masked=role is Role.SERVER)))
+    compare(role, raw, fragment)

@@ -103,6 +103,6 @@ def ended(endpoint: Endpoint, stream_id: int = 1) -> bool:
     )
 
 
-def statuses(octets: bytes) -> list[int]:
+def statuses(data: bytes) -> list[int]:
     """Return the status of each status line in what a server sent."""
-    return [int(part[:3]) for part in octets.split(b"HTTP/1.1 ")[1:]]
+    return [int(part[:3]) for part in data.split(b"HTTP/1.1 ")[1:]]

@@ -94,11 +94,11 @@ def shows(*parts: bytes, lacking: Verdict = Verdict.FAIL) -> Judge:
     return judge
 
 
-def hides(*octets: bytes) -> Judge:
-    """Refused, or answered without the octets."""
+def hides(*data: bytes) -> Judge:
+    """Refused, or answered without the bytes."""
 
     def judge(answers: Sequence[Answer]) -> Verdict:
-        if any(octet in answers[0].body for octet in octets):
+        if any(byte in answers[0].body for byte in data):
             return Verdict.FAIL
         return expect({400, *OK})(answers)
 

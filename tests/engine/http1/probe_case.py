@@ -1,10 +1,10 @@
 """What a case of the public Http11Probe list is, and the rules that judge one.
 
-The list sends raw octets over a connection, in one or more steps, and gives a verdict on
+The list sends raw bytes over a connection, in one or more steps, and gives a verdict on
 what it saw: pass, warn or fail.  The cases are in ``probe_compliance``, ``probe_smuggling``,
 ``probe_malformed`` and ``probe_application``, as facts: what is sent, and the rule.
 
-``test_probe`` tries them on the engine, where every cut of the octets can be tried;
+``test_probe`` tries them on the engine, where every cut of the bytes can be tried;
 ``tests/interop/test_http11probe.py`` on a server, over sockets, as the list does.
 
 plait passes every case but those that say in ``warned`` why they get a warning: an RFC
@@ -26,7 +26,7 @@ class Verdict(enum.Enum):
 
 
 class Engine(enum.Enum):
-    """What the engine alone does with the octets of the first step."""
+    """What the engine alone does with the bytes of the first step."""
 
     REFUSES = "answers the head itself; no request reaches the application"
     REFUSES_BODY = "answers the body itself; the request never ends"
@@ -58,7 +58,7 @@ class Answer:
 
 Judge: TypeAlias = Callable[[Sequence[Answer]], Verdict]
 Step: TypeAlias = bytes | Callable[[Answer], bytes]
-"""Octets, or what makes them of the answer to the first step."""
+"""Bytes, or what makes them of the answer to the first step."""
 
 
 @dataclass(frozen=True)
@@ -84,8 +84,8 @@ class Case:
     warned: str = ""
 
     @property
-    def octets(self) -> bytes:
-        """The octets of the first step."""
+    def data(self) -> bytes:
+        """The bytes of the first step."""
         first = self.steps[0]
         assert isinstance(first, bytes)
         return first
@@ -180,7 +180,7 @@ def stays_in_step(answers: Sequence[Answer]) -> Verdict:
 
 def case(
     name: str,
-    octets: bytes,
+    data: bytes,
     judge: Judge = REFUSAL,
     *then: Step,
     engine: Engine = Engine.REFUSES,
@@ -188,19 +188,19 @@ def case(
     scored: bool = True,
     warned: str = "",
 ) -> Case:
-    return Case(name, (octets, *then), judge, engine, content, scored, warned)
+    return Case(name, (data, *then), judge, engine, content, scored, warned)
 
 
 def accepted(
     name: str,
-    octets: bytes,
+    data: bytes,
     judge: Judge = SUCCESS,
     content: bytes = b"",
     *then: Step,
     scored: bool = True,
     warned: str = "",
 ) -> Case:
-    return Case(name, (octets, *then), judge, Engine.ACCEPTS, content, scored, warned)
+    return Case(name, (data, *then), judge, Engine.ACCEPTS, content, scored, warned)
 
 
 HOST = b"Host: localhost:8080\r\n"

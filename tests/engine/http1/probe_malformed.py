@@ -41,7 +41,7 @@ MALFORMED: list[Case] = [
     case("MAL-URL-OVERLONG-UTF8", get(target=b"/\xc0\xaf")),
     # RFC 3986 section 3.3: no pchar.  Some servers read it as "/".
     case("MAL-URL-BACKSLASH", get(target=b"/path\\file"), NO_TARGET),
-    # The engine takes any octet that is percent-encoded (RFC 3986 section 2.1); the router
+    # The engine takes any byte that is percent-encoded (RFC 3986 section 2.1); the router
     # of ``web.Application`` refuses these (section 7.3).
     accepted("MAL-URL-PERCENT-NULL", get(target=b"/path%00.html"), NO_TARGET),
     accepted("MAL-URL-PERCENT-CRLF", get(target=b"/path%0d%0aX-Injected:%20true"), NO_TARGET),

@@ -66,7 +66,7 @@ def _keeps_connection(answers: Sequence[Answer]) -> Verdict:
     return Verdict.PASS if answers[1].successful else Verdict.WARN
 
 
-def _refuses_octet_behind(answers: Sequence[Answer]) -> Verdict:
+def _refuses_byte_behind(answers: Sequence[Answer]) -> Verdict:
     if is_safe(answers[0]):
         return Verdict.PASS
     return Verdict.WARN if answers[0].successful else Verdict.FAIL
@@ -331,7 +331,7 @@ UNREAD: list[Case] = [
     case(
         "SMUG-CL0-BODY-POISON",
         length(b"0", body=b"X"),
-        _refuses_octet_behind,
+        _refuses_byte_behind,
         FOLLOW_UP,
         engine=Engine.OTHER,
         scored=False,

@@ -1,6 +1,6 @@
 """Requests that are refused: the known attacks on HTTP/1.1 servers, one row each.
 
-A row is an id, the octets, and the status of the refusal.  Every row runs whole, byte by
+A row is an id, the bytes, and the status of the refusal.  Every row runs whole, byte by
 byte and at random cuts, with a request behind it that must get no answer.
 """
 
@@ -23,10 +23,10 @@ from tests.engine.http1.helpers import POISON, answer, closed, requests, resets,
 
 
 def head(*lines: str | bytes, line: str | bytes = "POST / HTTP/1.1", host: bool = True) -> bytes:
-    """Join a request line and field lines; ``str`` as Latin-1 octets."""
+    """Join a request line and field lines; ``str`` as Latin-1 bytes."""
     every = [line, *(["Host: a"] if host else []), *lines]
-    octets = [text.encode("latin-1") if isinstance(text, str) else text for text in every]
-    return b"\r\n".join(octets) + b"\r\n\r\n"
+    data = [text.encode("latin-1") if isinstance(text, str) else text for text in every]
+    return b"\r\n".join(data) + b"\r\n\r\n"
 
 
 def request_line(line: str | bytes) -> bytes:
@@ -127,10 +127,10 @@ HEADS: list[tuple[str, bytes, int]] = [
     ("S41-cr-hides-field", field("X-Abc: \rxTransfer-Encoding: chunked"), 400),
     ("S41-cr-hides-end", b"GET / HTTP/1.1\r\nHost: a\r\n\rZGET /evil HTTP/1.1\r\n\r\n", 400),
     *[
-        (f"S42-value-{octet:02x}", field(b"X: a%cb" % octet), 400)
-        for octet in [*range(0x09), *range(0x0A, 0x20), 0x7F]
+        (f"S42-value-{byte:02x}", field(b"X: a%cb" % byte), 400)
+        for byte in [*range(0x09), *range(0x0A, 0x20), 0x7F]
     ],
-    *[(f"S42-name-{octet:02x}", field(b"X%cY: a" % octet), 400) for octet in [*range(0x20), 0x7F]],
+    *[(f"S42-name-{byte:02x}", field(b"X%cY: a" % byte), 400) for byte in [*range(0x20), 0x7F]],
     *[(f"S43-{space!r}", field(f"X{space}: a"), 400) for space in (" ", "\t", "\xa0", "\x85")],
     ("S44-space-first", b"GET / HTTP/1.1\r\n Content-Length: 5\r\nHost: a\r\n\r\n", 400),
     ("S44-blank-first", b"GET / HTTP/1.1\r\n \r\nHost: a\r\n\r\n", 400),
@@ -231,11 +231,11 @@ HEADS: list[tuple[str, bytes, int]] = [
 
 @pytest.mark.parametrize("chop", CHOPS)
 @pytest.mark.parametrize(
-    ("octets", "status"), [pytest.param(octets, status, id=name) for name, octets, status in HEADS]
+    ("data", "status"), [pytest.param(data, status, id=name) for name, data, status in HEADS]
 )
-def test_a_bad_head_is_refused(octets: bytes, status: int, chop: Fragmenter) -> None:
+def test_a_bad_head_is_refused(data: bytes, status: int, chop: Fragmenter) -> None:
     endpoint = server(chop)
-    endpoint.receive(octets)
+    endpoint.receive(data)
     endpoint.receive(POISON)
     sent = endpoint.take_sent()
     assert statuses(sent) == [status]
@@ -308,16 +308,16 @@ TRAILER_LIMITS: list[tuple[str, bytes]] = [
 
 @pytest.mark.parametrize("chop", CHOPS)
 @pytest.mark.parametrize(
-    ("octets", "status"),
+    ("data", "status"),
     [
-        *[pytest.param(octets, 400, id=name) for name, octets in CHUNKS],
-        *[pytest.param(octets, 431, id=name) for name, octets in TRAILER_LIMITS],
+        *[pytest.param(data, 400, id=name) for name, data in CHUNKS],
+        *[pytest.param(data, 431, id=name) for name, data in TRAILER_LIMITS],
     ],
 )
-def test_a_bad_body_is_refused(octets: bytes, status: int, chop: Fragmenter) -> None:
+def test_a_bad_body_is_refused(data: bytes, status: int, chop: Fragmenter) -> None:
     endpoint = server(chop)
     endpoint.receive(head("Transfer-Encoding: chunked"))
-    endpoint.receive(octets)
+    endpoint.receive(data)
     endpoint.receive(POISON)
     sent = endpoint.take_sent()
     assert statuses(sent) == [status]
@@ -331,7 +331,7 @@ def test_a_bad_body_is_refused(octets: bytes, status: int, chop: Fragmenter) -> 
     assert closed(endpoint).error is reset.error
 
 
-def test_the_octet_behind_a_chunked_body_is_refused_as_the_next_request() -> None:
+def test_the_byte_behind_a_chunked_body_is_refused_as_the_next_request() -> None:
     """S32."""
     endpoint = server()
     endpoint.receive(head("Transfer-Encoding: chunked") + b"0\r\n\r\n\x00")
@@ -358,9 +358,9 @@ def test_a_refusal_to_head_has_no_body() -> None:
 
 def test_a_refusal_behind_head_has_its_body() -> None:
     """The method of the last request says nothing about this one."""
-    for octets in (b"BAD\r\n\r\n", b"x" * 9000, b"GET / HTTP/1.1\r\n\r\n"):
+    for data in (b"BAD\r\n\r\n", b"x" * 9000, b"GET / HTTP/1.1\r\n\r\n"):
         endpoint = server()
-        endpoint.receive(b"HEAD / HTTP/1.1\r\nHost: a\r\n\r\n" + octets)
+        endpoint.receive(b"HEAD / HTTP/1.1\r\nHost: a\r\n\r\n" + data)
         assert answer(endpoint).endswith(b"\n")
         assert not endpoint.sent.endswith(b"\r\n")
 

@@ -37,10 +37,10 @@ OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
 
 @pytest.mark.parametrize(
-    ("events", "octets"),
+    ("events", "data"),
     [
-        pytest.param(events, octets, id=name)
-        for name, events, octets in [
+        pytest.param(events, data, id=name)
+        for name, events, data in [
             (
                 "get",
                 [request(target="/a?b", headers=[("X", "é")]), EndOfMessage(1)],
@@ -110,10 +110,10 @@ OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
         ]
     ],
 )
-def test_requests_are_written(events: list[Sendable], octets: bytes) -> None:
+def test_requests_are_written(events: list[Sendable], data: bytes) -> None:
     endpoint = client()
     endpoint.send(*events)
-    assert endpoint.take_sent() == octets
+    assert endpoint.take_sent() == data
 
 
 def test_a_request_is_streamed_in_chunks() -> None:
@@ -167,7 +167,7 @@ def test_one_request_at_a_time() -> None:
 # -- responses ----------------------------------------------------------------------------
 
 RESPONSES = [
-    # id, method, octets, status, reason, body, whether the connection stays
+    # id, method, bytes, status, reason, body, whether the connection stays
     ("length", "GET", OK, 200, "OK", b"ok", True),
     ("length-zero", "GET", b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", 200, "OK", b"", True),
     (
@@ -266,15 +266,15 @@ RESPONSES = [
 
 @each_chop
 @pytest.mark.parametrize(
-    ("method", "octets", "status", "reason", "body", "stays"),
+    ("method", "data", "status", "reason", "body", "stays"),
     [pytest.param(*row[1:], id=row[0]) for row in RESPONSES],
 )
 def test_responses_are_framed(
-    method: str, octets: bytes, status: int, reason: str, body: bytes, stays: bool, chop: Fragmenter
+    method: str, data: bytes, status: int, reason: str, body: bytes, stays: bool, chop: Fragmenter
 ) -> None:
     endpoint = client(chop)
     ask(endpoint, method)
-    endpoint.receive(octets)
+    endpoint.receive(data)
     (response,) = responses(endpoint)
     assert (response.status, response.reason) == (status, reason)
     assert body_of(endpoint) == body
@@ -284,7 +284,7 @@ def test_responses_are_framed(
         assert draining == []
         assert endpoint.connection.available_streams == 1
         ask(endpoint, method)
-        endpoint.receive(octets)
+        endpoint.receive(data)
         assert len(responses(endpoint)) == 2
     else:
         assert draining == [Draining(1)]

@@ -78,11 +78,11 @@ BAD = [
 
 
 @each_chop
-@pytest.mark.parametrize("octets", [pytest.param(octets, id=name) for name, octets in BAD])
-def test_a_bad_response_ends_the_connection(octets: bytes, chop: Fragmenter) -> None:
+@pytest.mark.parametrize("data", [pytest.param(data, id=name) for name, data in BAD])
+def test_a_bad_response_ends_the_connection(data: bytes, chop: Fragmenter) -> None:
     endpoint = client(chop)
     ask(endpoint)
-    endpoint.receive(octets)
+    endpoint.receive(data)
     endpoint.receive(OK)
     (reset,) = resets(endpoint)
     assert reset.initiator is Initiator.LOCAL
@@ -96,7 +96,7 @@ def test_a_bad_response_ends_the_connection(octets: bytes, chop: Fragmenter) -> 
 
 
 @pytest.mark.parametrize(
-    "octets",
+    "data",
     [
         pytest.param(OK + OK, id="C10-second-response"),
         pytest.param(OK + b"x", id="C10-surplus"),
@@ -106,17 +106,17 @@ def test_a_bad_response_ends_the_connection(octets: bytes, chop: Fragmenter) -> 
     ],
 )
 @each_chop
-def test_surplus_octets_end_the_connection(octets: bytes, chop: Fragmenter) -> None:
+def test_surplus_bytes_end_the_connection(data: bytes, chop: Fragmenter) -> None:
     endpoint = client(chop)
     ask(endpoint)
-    endpoint.receive(octets)
+    endpoint.receive(data)
     assert ended(endpoint)
     assert len(responses(endpoint)) == 1
     assert closed(endpoint).reason is CloseReason.PROTOCOL_ERROR
     assert endpoint.connection.available_streams == 0
 
 
-def test_octets_before_any_request_end_the_connection() -> None:
+def test_bytes_before_any_request_end_the_connection() -> None:
     endpoint = client()
     endpoint.receive(OK)
     assert closed(endpoint).reason is CloseReason.PROTOCOL_ERROR
@@ -124,20 +124,20 @@ def test_octets_before_any_request_end_the_connection() -> None:
 
 
 @pytest.mark.parametrize(
-    ("octets", "message"),
+    ("data", "message"),
     [
         pytest.param(b"", "before a response", id="C16-nothing"),
         pytest.param(b"HTTP/1.1 200", "response head", id="C16-head"),
         pytest.param(b"HTTP/1.1 103 \r\n\r\n", "before a response", id="C16-after-103"),
-        pytest.param(OK[:-1], "1 of 2 octets", id="C16-length"),
-        pytest.param(CHUNKED + b"5\r\nhel", "after 3 octets", id="C16-chunk"),
-        pytest.param(CHUNKED + b"5\r\nhello\r\n", "after 5 octets", id="C16-last-chunk"),
+        pytest.param(OK[:-1], "1 of 2 bytes", id="C16-length"),
+        pytest.param(CHUNKED + b"5\r\nhel", "after 3 bytes", id="C16-chunk"),
+        pytest.param(CHUNKED + b"5\r\nhello\r\n", "after 5 bytes", id="C16-last-chunk"),
     ],
 )
-def test_a_response_cut_short_is_an_error(octets: bytes, message: str) -> None:
+def test_a_response_cut_short_is_an_error(data: bytes, message: str) -> None:
     endpoint = client()
     ask(endpoint)
-    endpoint.receive(octets)
+    endpoint.receive(data)
     endpoint.receive_eof()
     (reset,) = resets(endpoint)
     assert reset.initiator is Initiator.REMOTE

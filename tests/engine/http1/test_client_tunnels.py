@@ -152,18 +152,18 @@ def test_a_declined_upgrade_leaves_the_connection(chop: Fragmenter) -> None:
 
 
 @pytest.mark.parametrize(
-    "octets",
+    "data",
     [
         SWITCH.replace(b"WebSocket", b"other"),
         b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\r\n",
         b"HTTP/1.1 101 Switching Protocols\r\n\r\n",
     ],
 )
-def test_a_switch_to_something_else_is_an_error(octets: bytes) -> None:
+def test_a_switch_to_something_else_is_an_error(data: bytes) -> None:
     """C12."""
     endpoint = client()
     endpoint.send(request(protocol="websocket"))
-    endpoint.receive(octets)
+    endpoint.receive(data)
     assert len(resets(endpoint)) == 1
 
 

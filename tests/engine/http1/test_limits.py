@@ -25,7 +25,7 @@ each_chop = pytest.mark.parametrize("chop", CHOPS)
 
 
 def _padded(size: int, start: bytes, end: bytes = b"") -> bytes:
-    """Return ``start``, then as many "x" as make it ``size`` octets, then ``end``."""
+    """Return ``start``, then as many "x" as make it ``size`` bytes, then ``end``."""
     return start + b"x" * (size - len(start) - len(end)) + end
 
 
@@ -66,7 +66,7 @@ def test_max_header_list_size_of_a_request(size: int, status: int | None, chop: 
 
 @each_chop
 @pytest.mark.parametrize(
-    ("limit", "octets"),
+    ("limit", "data"),
     [
         ({"max_line_size": 200}, _padded(201, b"HTTP/1.1 200 ") + b"\r\n\r\n"),
         ({"max_field_size": 200}, b"HTTP/1.1 200 OK\r\n" + _padded(201, b"X: ") + b"\r\n\r\n"),
@@ -75,26 +75,26 @@ def test_max_header_list_size_of_a_request(size: int, status: int | None, chop: 
         ({"max_informational": 2}, b"HTTP/1.1 103 \r\n\r\n" * 3),
     ],
 )
-def test_limits_of_a_response(limit: dict[str, int], octets: bytes, chop: Fragmenter) -> None:
+def test_limits_of_a_response(limit: dict[str, int], data: bytes, chop: Fragmenter) -> None:
     endpoint = client(chop, config(**limit))
     ask(endpoint)
-    endpoint.receive(octets)
+    endpoint.receive(data)
     assert closed(endpoint).reason is CloseReason.PROTOCOL_ERROR
 
 
 @each_chop
 @pytest.mark.parametrize(
-    "octets",
+    "data",
     [
         _padded(200, b"HTTP/1.1 200 ") + b"\r\nContent-Length: 0\r\n\r\n",
         b"HTTP/1.1 200 OK\r\n" + _padded(200, b"X: ") + b"\r\nContent-Length: 0\r\n\r\n",
         b"HTTP/1.1 103 \r\n\r\n" * 2 + b"HTTP/1.1 204 \r\n\r\n",
     ],
 )
-def test_a_response_at_the_limits(octets: bytes, chop: Fragmenter) -> None:
+def test_a_response_at_the_limits(data: bytes, chop: Fragmenter) -> None:
     endpoint = client(chop, config(max_line_size=200, max_field_size=200, max_informational=2))
     ask(endpoint)
-    endpoint.receive(octets)
+    endpoint.receive(data)
     assert ended(endpoint)
 
 
@@ -121,7 +121,7 @@ def test_a_chunk_line_is_a_line(size: int, status: int | None, chop: Fragmenter)
 @pytest.mark.parametrize(("excess", "status"), [(100, None), (101, 400)])
 def test_max_chunk_overhead(excess: int, status: int | None, chop: Fragmenter) -> None:
     endpoint = server(chop, config(max_chunk_overhead=100))
-    # A line of 16 octets with its CRLF is free, and so is one octet for each of the body.
+    # A line of 16 bytes with its CRLF is free, and so is one byte for each of the body.
     line = _padded(14 + 3 + 50, b"3;")
     rest = _padded(14 + 2 + (excess - 50), b"2;")
     endpoint.receive(CHUNKED + line + b"\r\nabc\r\n" + rest + b"\r\nde\r\n0\r\n\r\n")
@@ -188,7 +188,7 @@ def test_read_high_water_of_a_client() -> None:
     assert endpoint.connection.available_streams == 1
 
 
-def test_unread_octets_of_an_ended_exchange_do_not_count() -> None:
+def test_unread_bytes_of_an_ended_exchange_do_not_count() -> None:
     endpoint = server(settings=config(read_high_water=100))
     endpoint.acknowledges = False
     for stream_id in (1, 3, 5):

@@ -1,7 +1,7 @@
 """The cases of the public Http11Probe list on the engine, at every cut.
 
 ``probe_case`` says what a case is; ``tests/interop/test_http11probe.py`` tries them on a
-server, over sockets.  Here the octets come in pieces, and it shows what the application
+server, over sockets.  Here the bytes come in pieces, and it shows what the application
 gets to see: nothing of a request that is refused, and nothing behind it.
 """
 
@@ -31,8 +31,8 @@ from tests.engine.http1.probe_smuggling import SMUGGLING
 CASES = {case.name: case for case in COMPLIANCE + SMUGGLING + MALFORMED + APPLICATION}
 
 
-def octets_of(name: str) -> bytes:
-    return CASES[name].octets
+def bytes_of(name: str) -> bytes:
+    return CASES[name].data
 
 
 def cases_that(engine: Engine) -> pytest.MarkDecorator:
@@ -48,7 +48,7 @@ each_chop = pytest.mark.parametrize("chop", CHOPS)
 @cases_that(Engine.REFUSES)
 def test_refused(case: Case, chop: Fragmenter) -> None:
     endpoint = server(chop)
-    endpoint.receive(case.octets)
+    endpoint.receive(case.data)
     endpoint.receive(POISON)
     (status,) = statuses(endpoint.take_sent())
     assert case.judge([Answer(status)]) is Verdict.PASS
@@ -60,7 +60,7 @@ def test_refused(case: Case, chop: Fragmenter) -> None:
 @cases_that(Engine.REFUSES_BODY)
 def test_refused_body(case: Case, chop: Fragmenter) -> None:
     endpoint = server(chop)
-    endpoint.receive(case.octets)
+    endpoint.receive(case.data)
     endpoint.receive(POISON)
     assert statuses(endpoint.take_sent()) == [400]
     assert len(requests(endpoint)) == 1
@@ -71,7 +71,7 @@ def test_refused_body(case: Case, chop: Fragmenter) -> None:
 @cases_that(Engine.ACCEPTS)
 def test_accepted(case: Case, chop: Fragmenter) -> None:
     endpoint = server(chop)
-    endpoint.receive(case.octets + GET)
+    endpoint.receive(case.data + GET)
     (request,) = requests(endpoint)
     assert request.protocol is None
     assert body_of(endpoint) == case.content
@@ -104,7 +104,7 @@ def test_the_next_request_is_the_next_request(name: str, chop: Fragmenter) -> No
     assert len(requests(endpoint)) == 2
 
 
-def test_an_octet_behind_content_length_0_is_the_next_request() -> None:
+def test_a_byte_behind_content_length_0_is_the_next_request() -> None:
     """The "X" that was sent too much makes "XGET", another method, of what follows."""
     endpoint = server()
     for step in CASES["SMUG-CL0-BODY-POISON"].steps:
@@ -117,7 +117,7 @@ def test_an_octet_behind_content_length_0_is_the_next_request() -> None:
 def test_an_unframed_body_is_the_next_request() -> None:
     """Transfer_Encoding frames nothing."""
     endpoint = server()
-    endpoint.receive(octets_of("NORM-UNDERSCORE-TE"))
+    endpoint.receive(bytes_of("NORM-UNDERSCORE-TE"))
     assert statuses(answer(endpoint)) == [200, 400]
     assert len(requests(endpoint)) == 1
 
@@ -125,39 +125,39 @@ def test_an_unframed_body_is_the_next_request() -> None:
 @cases_that(Engine.WAITS)
 def test_incomplete(case: Case) -> None:
     endpoint = server()
-    endpoint.receive(case.octets)
+    endpoint.receive(case.data)
     assert not ended(endpoint)
     assert endpoint.take_sent() == b""
     endpoint.clock.now += 60
     endpoint.handle_timeout()
-    assert statuses(endpoint.take_sent()) == ([408] if case.octets else [])
+    assert statuses(endpoint.take_sent()) == ([408] if case.data else [])
     assert endpoint.connection.wants_close
 
 
 @pytest.mark.parametrize("name", ["COMP-CONNECTION-CLOSE", "COMP-HTTP10-DEFAULT-CLOSE"])
 def test_the_connection_closes(name: str) -> None:
     endpoint = server()
-    endpoint.receive(octets_of(name))
+    endpoint.receive(bytes_of(name))
     answer(endpoint)
     assert endpoint.connection.wants_close is CloseAction.WRITE_EOF
 
 
 def test_head_is_answered_without_content() -> None:
     endpoint = server()
-    endpoint.receive(octets_of("COMP-HEAD-NO-BODY"))
+    endpoint.receive(bytes_of("COMP-HEAD-NO-BODY"))
     assert answer(endpoint).endswith(b"\r\n\r\n")
 
 
 def test_204_has_no_length() -> None:
     endpoint = server()
-    endpoint.receive(octets_of("COMP-NO-CL-IN-204"))
+    endpoint.receive(bytes_of("COMP-NO-CL-IN-204"))
     endpoint.send(Response(1, 204, [("Content-Length", "0")]), EndOfMessage(1))
     assert b"Content-Length" not in endpoint.take_sent()
 
 
 def test_http_1_0_gets_no_1xx() -> None:
     endpoint = server()
-    endpoint.receive(octets_of("COMP-NO-1XX-HTTP10"))
+    endpoint.receive(bytes_of("COMP-NO-1XX-HTTP10"))
     endpoint.send(InformationalResponse(1, 100))
     assert endpoint.take_sent() == b""
     endpoint.send(Response(1, 200), Data(1, b"x"), EndOfMessage(1))
@@ -174,7 +174,7 @@ def test_http_1_0_gets_no_1xx() -> None:
 )
 def test_what_the_application_decides_reaches_it(name: str, protocol: str | None) -> None:
     endpoint = server()
-    endpoint.receive(octets_of(name))
+    endpoint.receive(bytes_of(name))
     assert requests(endpoint)[0].protocol == protocol
     assert statuses(answer(endpoint, status=400)) == [400]
 

@@ -1,7 +1,7 @@
-"""Invariants of the HTTP/1.1 engine, over generated messages and octets.
+"""Invariants of the HTTP/1.1 engine, over generated messages and bytes.
 
 * However a valid sequence of messages is cut, the events are the same.
-* Whatever octets come, no input raises, events keep their order (the recorder checks
+* Whatever bytes come, no input raises, events keep their order (the recorder checks
   that), and the connection comes to its end when the peer ends and time passes.
 * What one engine sends, the other receives.
 """
@@ -64,8 +64,8 @@ class Message:
             else ("Content-Length", str(len(self.body)))
         )
         every = [*fields, *self.fields, framing]
-        body = raw.chunked(self.chunks, _octets(self.trailers)) if self.chunked else self.body
-        return raw.head(first_line, _octets(every)) + body
+        body = raw.chunked(self.chunks, _bytes(self.trailers)) if self.chunked else self.body
+        return raw.head(first_line, _bytes(every)) + body
 
     def request(self) -> bytes:
         return self.encode(f"{self.method} {self.target} HTTP/1.1", ("Host", "a"))
@@ -74,7 +74,7 @@ class Message:
         return self.encode(f"HTTP/1.1 {self.status} OK")
 
 
-def _octets(fields: list[tuple[str, str]]) -> list[tuple[bytes, bytes]]:
+def _bytes(fields: list[tuple[str, str]]) -> list[tuple[bytes, bytes]]:
     return [(name.encode(), value.encode()) for name, value in fields]
 
 
@@ -90,9 +90,9 @@ MESSAGES = st.builds(
 )
 
 
-def _serve(octets: bytes, cuts: list[int]) -> tuple[list[Event], bytes]:
+def _serve(data: bytes, cuts: list[int]) -> tuple[list[Event], bytes]:
     endpoint = server(at(cuts), config(detect_http2=True))
-    endpoint.receive(octets)
+    endpoint.receive(data)
     while endpoint.connection.open_streams:
         before = len(endpoint.events)
         try:
@@ -110,9 +110,9 @@ def _stream_id(endpoint: Endpoint) -> int:
 
 @given(st.lists(MESSAGES, min_size=1, max_size=4), CUTS)
 def test_cuts_do_not_change_what_a_server_sees(messages: list[Message], cuts: list[int]) -> None:
-    octets = b"".join(message.request() for message in messages)
-    events, sent = _serve(octets, [])
-    assert _serve(octets, cuts) == (events, sent)
+    data = b"".join(message.request() for message in messages)
+    events, sent = _serve(data, [])
+    assert _serve(data, cuts) == (events, sent)
     requests = [event for event in events if isinstance(event, Request)]
     assert [(request.method, request.target) for request in requests] == [
         (message.method, message.target) for message in messages
@@ -149,7 +149,7 @@ def test_cuts_do_not_change_what_a_client_sees(messages: list[Message], cuts: li
         assert list(response.headers)[:-1] == message.fields
 
 
-# -- octets that are no messages ---------------------------------------------------------------
+# -- bytes that are no messages ---------------------------------------------------------------
 
 FRAGMENTS = st.sampled_from(
     [
@@ -183,13 +183,13 @@ FRAGMENTS = st.sampled_from(
 
 @st.composite
 def mutated(draw: st.DrawFn) -> bytes:
-    """Return messages with pieces cut out, doubled and replaced, or any octets at all."""
-    octets = bytearray(b"".join(draw(st.lists(FRAGMENTS | st.binary(max_size=8), max_size=6))))
+    """Return messages with pieces cut out, doubled and replaced, or any bytes at all."""
+    data = bytearray(b"".join(draw(st.lists(FRAGMENTS | st.binary(max_size=8), max_size=6))))
     for _ in range(draw(st.integers(0, 4))):
-        start = draw(st.integers(0, len(octets)))
-        end = draw(st.integers(start, min(len(octets), start + 10)))
-        octets[start:end] = draw(FRAGMENTS | st.binary(max_size=4) | st.just(octets[start:end] * 2))
-    return bytes(octets)
+        start = draw(st.integers(0, len(data)))
+        end = draw(st.integers(start, min(len(data), start + 10)))
+        data[start:end] = draw(FRAGMENTS | st.binary(max_size=4) | st.just(data[start:end] * 2))
+    return bytes(data)
 
 
 def _finish(endpoint: Endpoint) -> None:
@@ -221,14 +221,14 @@ def _finish(endpoint: Endpoint) -> None:
 
 
 @given(mutated(), CUTS, st.booleans())
-def test_no_octets_upset_a_server(octets: bytes, cuts: list[int], detect: bool) -> None:
+def test_no_bytes_upset_a_server(data: bytes, cuts: list[int], detect: bool) -> None:
     endpoint = server(at(cuts), config(detect_http2=detect, max_fields=4, max_line_size=40))
-    endpoint.receive(octets)
+    endpoint.receive(data)
     _finish(endpoint)
 
 
 @given(mutated(), CUTS, st.sampled_from(["GET", "HEAD", "CONNECT", "upgrade", "expect", "none"]))
-def test_no_octets_upset_a_client(octets: bytes, cuts: list[int], kind: str) -> None:
+def test_no_bytes_upset_a_client(data: bytes, cuts: list[int], kind: str) -> None:
     endpoint = client(at(cuts), config(max_fields=4, max_line_size=40))
     if kind == "CONNECT":
         endpoint.send(Request(1, "CONNECT", "http", "a:1", "a:1", ()))
@@ -239,15 +239,15 @@ def test_no_octets_upset_a_client(octets: bytes, cuts: list[int], kind: str) -> 
         endpoint.send(Request(1, "POST", "http", "a", "/", fields), Data(1, b"hello"))
     elif kind != "none":
         endpoint.send(Request(1, kind, "http", "a", "/", ()), EndOfMessage(1))
-    endpoint.receive(octets)
+    endpoint.receive(data)
     _finish(endpoint)
 
 
 @given(mutated(), CUTS)
-def test_cuts_do_not_change_how_a_server_judges(octets: bytes, cuts: list[int]) -> None:
-    """Not even octets that are wrong: the same requests, the same answers."""
-    events, sent = _serve(octets, [])
-    cut_events, cut_sent = _serve(octets, cuts)
+def test_cuts_do_not_change_how_a_server_judges(data: bytes, cuts: list[int]) -> None:
+    """Not even bytes that are wrong: the same requests, the same answers."""
+    events, sent = _serve(data, [])
+    cut_events, cut_sent = _serve(data, cuts)
     assert cut_sent.split(b" ")[1:2] == sent.split(b" ")[1:2]
     assert [event for event in cut_events if isinstance(event, Request)] == [
         event for event in events if isinstance(event, Request)

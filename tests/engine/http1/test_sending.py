@@ -25,7 +25,7 @@ from plait_engine.testing import Endpoint
 from tests.engine.http1.helpers import GET, answer, client, server, statuses
 
 BAD_FIELDS = [
-    *[(f"value-{octet:02x}", ("X", f"a{chr(octet)}b")) for octet in range(0x20) if octet != 9],
+    *[(f"value-{byte:02x}", ("X", f"a{chr(byte)}b")) for byte in range(0x20) if byte != 9],
     ("value-7f", ("X", "a\x7fb")),
     ("value-injects", ("X", "a\r\nSet-Cookie: x")),
     ("value-injects-lf", ("X", "a\nY: b")),
@@ -106,7 +106,7 @@ def test_forbidden_trailers(name: str) -> None:
 
 
 def test_characters_are_not_truncated() -> None:
-    """S70: U+010A ends in the octet of LF; it is sent as UTF-8."""
+    """S70: U+010A ends in the byte of LF; it is sent as UTF-8."""
     endpoint = server()
     endpoint.receive(GET)
     endpoint.send(response(("X", "\u010a\u560d"), ("Y", "\udcff")), EndOfMessage(1))
@@ -310,7 +310,7 @@ def _reserve(endpoint: Endpoint, stream_id: int, size: int) -> None:
     endpoint.connection.reserve(stream_id, size, endpoint.clock.now)
 
 
-def test_octets_that_the_adapter_writes_itself_are_counted() -> None:
+def test_bytes_that_the_adapter_writes_itself_are_counted() -> None:
     endpoint = server()
     endpoint.receive(GET)
     endpoint.send(response(("Content-Length", "10")), Data(1, b"12"))

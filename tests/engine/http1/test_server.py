@@ -64,7 +64,7 @@ def test_request_targets_and_versions(
 
 
 @each_chop
-def test_fields_keep_their_order_spelling_and_octets(chop: Fragmenter) -> None:
+def test_fields_keep_their_order_spelling_and_bytes(chop: Fragmenter) -> None:
     endpoint = server(chop)
     endpoint.receive(
         b"GET / HTTP/1.1\r\nhOst:a\r\nX: 1\r\nX-Empty:\r\nx:\t 2 \t\r\n"

@@ -59,14 +59,14 @@ def test_close_behind_the_head_of_an_answer() -> None:
     assert endpoint.connection.wants_close is CloseAction.WRITE_EOF
 
 
-@pytest.mark.parametrize("octets", [b"", GET])
-def test_close_with_a_code_is_at_once(octets: bytes) -> None:
+@pytest.mark.parametrize("data", [b"", GET])
+def test_close_with_a_code_is_at_once(data: bytes) -> None:
     endpoint = server()
-    endpoint.receive(octets)
+    endpoint.receive(data)
     endpoint.close(ErrorCode.NO_ERROR)
     assert endpoint.is_closed
-    assert len(resets(endpoint)) == bool(octets)
-    assert endpoint.connection.wants_close is (CloseAction.ABORT if octets else CloseAction.CLOSE)
+    assert len(resets(endpoint)) == bool(data)
+    assert endpoint.connection.wants_close is (CloseAction.ABORT if data else CloseAction.CLOSE)
 
 
 @pytest.mark.parametrize("error", [None, ConnectionResetError("reset")])

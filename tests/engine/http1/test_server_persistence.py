@@ -58,11 +58,11 @@ def test_who_keeps_the_connection(
     fields = [] if connection is None else [f"Connection: {connection}"]
     for stream_id in (1, 3):
         endpoint.receive(head(f"GET / HTTP/{version}", "Host: a", *fields))
-        octets = answer(endpoint, stream_id)
+        data = answer(endpoint, stream_id)
         if sent is None:
-            assert b"Connection" not in octets
+            assert b"Connection" not in data
         else:
-            assert b"\r\nConnection: %b\r\n" % sent in octets
+            assert b"\r\nConnection: %b\r\n" % sent in data
         assert (endpoint.connection.wants_close is CloseAction.NONE) is stays
         if not stays:
             break
@@ -143,10 +143,10 @@ def test_a_peer_that_half_closes_gets_its_answers(chop: Fragmenter) -> None:
     assert closed(endpoint).reason is CloseReason.PEER
 
 
-@pytest.mark.parametrize("octets", [b"G", GET[:-1], b"\r"])
-def test_a_head_cut_short_is_answered(octets: bytes) -> None:
+@pytest.mark.parametrize("data", [b"G", GET[:-1], b"\r"])
+def test_a_head_cut_short_is_answered(data: bytes) -> None:
     endpoint = server()
-    endpoint.receive(octets)
+    endpoint.receive(data)
     endpoint.receive_eof()
     assert statuses(endpoint.take_sent()) == [400]
     assert isinstance(closed(endpoint).error, RemoteProtocolError)
@@ -171,8 +171,8 @@ def test_eof_on_an_idle_connection_closes_it() -> None:
 @pytest.mark.parametrize(
     ("field", "body", "message"),
     [
-        ("Content-Length: 10", b"hello", "5 of 10 octets"),
-        ("Transfer-Encoding: chunked", b"5\r\nhello\r\n", "after 5 octets"),
+        ("Content-Length: 10", b"hello", "5 of 10 bytes"),
+        ("Transfer-Encoding: chunked", b"5\r\nhello\r\n", "after 5 bytes"),
         ("Transfer-Encoding: chunked", b"5\r\nhello\r\n0\r\n", "trailer"),
     ],
 )

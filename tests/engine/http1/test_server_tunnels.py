@@ -55,7 +55,7 @@ def test_100_continue_is_sent_when_the_application_wants_it(chop: Fragmenter) ->
 
 
 @pytest.mark.parametrize(
-    "octets",
+    "data",
     [
         EXPECT + b"h",
         GET,
@@ -65,10 +65,10 @@ def test_100_continue_is_sent_when_the_application_wants_it(chop: Fragmenter) ->
         head("POST / HTTP/1.1", "Host: a", "Content-Length: 5", "Expect: foo"),
     ],
 )
-def test_100_continue_is_not_sent_when_nobody_waits(octets: bytes) -> None:
+def test_100_continue_is_not_sent_when_nobody_waits(data: bytes) -> None:
     """S84."""
     endpoint = server()
-    endpoint.receive(octets)
+    endpoint.receive(data)
     endpoint.send(InformationalResponse(1, 100))
     assert endpoint.take_sent() == b""
 
@@ -77,8 +77,8 @@ def test_a_final_answer_instead_of_100_closes() -> None:
     """RFC 9110 section 10.1.1: nobody knows whether the content comes."""
     endpoint = server()
     endpoint.receive(EXPECT)
-    octets = answer(endpoint, status=401)
-    assert b"\r\nConnection: close\r\n" in octets
+    data = answer(endpoint, status=401)
+    assert b"\r\nConnection: close\r\n" in data
     assert endpoint.connection.wants_close is CloseAction.WRITE_EOF
     endpoint.receive(b"hello" + GET)
     assert len(requests(endpoint)) == 1
@@ -183,7 +183,7 @@ def test_what_comes_behind_a_pending_upgrade_is_bounded() -> None:
 
 
 @pytest.mark.parametrize(
-    "octets",
+    "data",
     [
         pytest.param(head("GET / HTTP/1.1", "Host: a", *fields), id=name)
         for name, fields in [
@@ -205,9 +205,9 @@ def test_what_comes_behind_a_pending_upgrade_is_bounded() -> None:
         )
     ],
 )
-def test_an_upgrade_that_is_ignored(octets: bytes) -> None:
+def test_an_upgrade_that_is_ignored(data: bytes) -> None:
     endpoint = server(settings=config(upgrade_protocols=frozenset({"websocket", "h2c"})))
-    endpoint.receive(octets)
+    endpoint.receive(data)
     assert requests(endpoint)[0].protocol is None
     assert ended(endpoint)
     with pytest.raises(LocalProtocolError):
@@ -299,16 +299,16 @@ def test_what_follows_the_preface_is_handed_over_too() -> None:
 
 
 @each_chop
-@pytest.mark.parametrize("octets", [PREFACE[:18] + b"XX\r\n\r\n", b"PRI * HTTP/2.1\r\n\r\n"])
-def test_nearly_the_preface(octets: bytes, chop: Fragmenter) -> None:
+@pytest.mark.parametrize("data", [PREFACE[:18] + b"XX\r\n\r\n", b"PRI * HTTP/2.1\r\n\r\n"])
+def test_nearly_the_preface(data: bytes, chop: Fragmenter) -> None:
     endpoint = server(chop, config(detect_http2=True))
-    endpoint.receive(octets)
+    endpoint.receive(data)
     assert statuses(endpoint.take_sent()) == [505]
 
 
 @each_chop
 @pytest.mark.parametrize(
-    ("octets", "detect_http2", "expected"),
+    ("data", "detect_http2", "expected"),
     [
         (b"INVALID CONNECTION PREFACE\r\n\r\n", True, []),
         (b"INVALID CONNECTION PREFACE\r\n\r\n", False, [400]),
@@ -321,10 +321,10 @@ def test_nearly_the_preface(octets: bytes, chop: Fragmenter) -> None:
     ],
 )
 def test_only_another_protocol_is_closed_without_an_answer(
-    octets: bytes, detect_http2: bool, expected: list[int], chop: Fragmenter
+    data: bytes, detect_http2: bool, expected: list[int], chop: Fragmenter
 ) -> None:
     endpoint = server(chop, config(detect_http2=detect_http2))
-    endpoint.receive(octets)
+    endpoint.receive(data)
     assert statuses(endpoint.take_sent()) == expected
     assert endpoint.connection.wants_close is CloseAction.WRITE_EOF
 

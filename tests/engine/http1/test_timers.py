@@ -67,9 +67,9 @@ def timed_out(endpoint: Endpoint) -> RemoteProtocolError:
 def test_a_head_has_a_total_time() -> None:
     endpoint = server()
     assert due(endpoint) == 30.0
-    for octet in GET[:10]:
+    for byte in GET[:10]:
         endpoint.clock.now += 2.9
-        endpoint.receive(bytes([octet]))
+        endpoint.receive(bytes([byte]))
     assert due(endpoint) == pytest.approx(1.0)
     expire(endpoint)
     assert statuses(endpoint.take_sent()) == [408]
@@ -86,7 +86,7 @@ def test_a_client_that_sends_nothing_gets_no_answer() -> None:
     timed_out(endpoint)
 
 
-def test_a_next_head_has_its_time_from_its_first_octet() -> None:
+def test_a_next_head_has_its_time_from_its_first_byte() -> None:
     endpoint = server()
     endpoint.receive(GET)
     endpoint.clock.now += 1000

@@ -73,9 +73,9 @@ class Peer:
     def now(self) -> float:
         return self.endpoint.clock.now
 
-    def say(self, *octets: bytes) -> None:
-        """Send octets to the engine."""
-        self.endpoint.receive(b"".join(octets))
+    def say(self, *data: bytes) -> None:
+        """Send bytes to the engine."""
+        self.endpoint.receive(b"".join(data))
 
     def hear(self) -> list[Frame]:
         """Return the frames that the engine sent since the last call."""

@@ -42,11 +42,11 @@ from tests.engine.http2.peers import (
 CALM = ErrorCode.ENHANCE_YOUR_CALM
 
 
-def flood(peer: Peer, octets: list[bytes], most: int, rounds: int = 200_000) -> int:
-    """Send ``octets`` again and again until the engine has enough; return how often."""
+def flood(peer: Peer, data: list[bytes], most: int, rounds: int = 200_000) -> int:
+    """Send ``bytes`` again and again until the engine has enough; return how often."""
     sent = 0
     for _ in range(rounds):
-        for piece in octets:
+        for piece in data:
             if peer.endpoint.is_closed:
                 return sent
             peer.say(piece)

@@ -67,7 +67,7 @@ def test_t12_a_window_of_zero_ends_the_stream() -> None:
     assert "window" in str(reset.error)
 
 
-def test_t11_an_octet_now_and_then_is_no_progress() -> None:
+def test_t11_a_byte_now_and_then_is_no_progress() -> None:
     peer = stalled([(4, 0)])
     for _ in range(13):
         peer.wait(10)

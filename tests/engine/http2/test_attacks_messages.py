@@ -66,7 +66,7 @@ def says(peer: Peer, block: bytes) -> None:
 
 CONTROLS = [*range(0x09), *range(0x0A, 0x20), 0x7F]
 BAD_VALUES = [
-    *(b"a" + bytes((octet,)) + b"b" for octet in CONTROLS),
+    *(b"a" + bytes((byte,)) + b"b" for byte in CONTROLS),
     b" lead",
     b"trail ",
     b"\tlead",
@@ -106,10 +106,10 @@ def test_t70_names(server: Peer, name: bytes) -> None:
     assert_malformed(server)
 
 
-@pytest.mark.parametrize("octet", [b"\r", b"\n", b"\x00", b"\x7f", b" x", b"\xff"])
+@pytest.mark.parametrize("byte", [b"\r", b"\n", b"\x00", b"\x7f", b" x", b"\xff"])
 @pytest.mark.parametrize("name", PSEUDO)
-def test_t70_pseudo_header_fields(server: Peer, name: str, octet: bytes) -> None:
-    fields: Fields = [(n, v.encode() + (octet if n == name else b"")) for n, v in PSEUDO.items()]
+def test_t70_pseudo_header_fields(server: Peer, name: str, byte: bytes) -> None:
+    fields: Fields = [(n, v.encode() + (byte if n == name else b"")) for n, v in PSEUDO.items()]
     says(server, wire.header_block(fields))
     assert_malformed(server)
 

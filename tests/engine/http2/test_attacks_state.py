@@ -124,7 +124,7 @@ def test_t51_data_beyond_the_stream_window(open_peer: Open, role: Role) -> None:
     for _ in range(4):
         peer.say(wire.data(1, bytes(16383)))
     assert_alive(peer)
-    peer.say(wire.data(1, b"abc", padding=0))  # 4 octets with the pad length
+    peer.say(wire.data(1, b"abc", padding=0))  # 4 bytes with the pad length
     assert_stream_error(peer, 1, FLOW)
     assert peer.events()[-1].error.code == FLOW
 

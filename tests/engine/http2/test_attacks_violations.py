@@ -55,7 +55,7 @@ def raw(kind: int, flags: int, stream: int, payload: bytes) -> bytes:
 
 
 @pytest.mark.parametrize(
-    "octets",
+    "data",
     [
         b"GET / HTTP/1.1\r\nHost: a\r\n\r\n",
         b"PRI * HTTP/2.0\r\n\r\nXX\r\n\r\n",
@@ -68,15 +68,15 @@ def raw(kind: int, flags: int, stream: int, payload: bytes) -> bytes:
         wire.PREFACE + raw(0xFF, 0, 0, b""),
     ],
 )
-def test_t40_server(chop: Fragmenter, octets: bytes) -> None:
+def test_t40_server(chop: Fragmenter, data: bytes) -> None:
     peer = Peer(Role.SERVER, chop=chop, handshake=False)
-    peer.say(octets)
+    peer.say(data)
     assert_connection_error(peer, PROTOCOL, SIZE)
     assert not peer.endpoint.recorder.of_type(Request)
 
 
 @pytest.mark.parametrize(
-    "octets",
+    "data",
     [
         b"HTTP/1.1 400 Bad Request\r\n\r\n",
         wire.settings_ack(),
@@ -85,10 +85,10 @@ def test_t40_server(chop: Fragmenter, octets: bytes) -> None:
         raw(0xFF, 0, 0, b""),
     ],
 )
-def test_t40_client(chop: Fragmenter, octets: bytes) -> None:
+def test_t40_client(chop: Fragmenter, data: bytes) -> None:
     peer = Peer(Role.CLIENT, chop=chop, handshake=False)
     peer.request()
-    peer.say(octets)
+    peer.say(data)
     assert_connection_error(peer, PROTOCOL, SIZE)
 
 
@@ -118,7 +118,7 @@ def test_t41_frames_that_are_too_large(open_peer: Open, role: Role, kind: int) -
 
 @BOTH
 @pytest.mark.parametrize(
-    "octets",
+    "data",
     [
         wire.data(0, b"x"),
         wire.headers(0, OK),
@@ -131,15 +131,15 @@ def test_t41_frames_that_are_too_large(open_peer: Open, role: Role, kind: int) -
         raw(FrameType.GOAWAY, 0, 1, bytes(8)),
     ],
 )
-def test_t42_the_wrong_kind_of_stream(open_peer: Open, role: Role, octets: bytes) -> None:
+def test_t42_the_wrong_kind_of_stream(open_peer: Open, role: Role, data: bytes) -> None:
     peer = open_peer(role)
-    peer.say(octets)
+    peer.say(data)
     assert_connection_error(peer, PROTOCOL)
 
 
 @BOTH
 @pytest.mark.parametrize(
-    "octets",
+    "data",
     [
         *(raw(FrameType.PING, 0, 0, bytes(size)) for size in (0, 7, 9)),
         *(raw(FrameType.RST_STREAM, 0, 1, bytes(size)) for size in (0, 3, 5)),
@@ -149,9 +149,9 @@ def test_t42_the_wrong_kind_of_stream(open_peer: Open, role: Role, octets: bytes
         raw(FrameType.GOAWAY, 0, 0, bytes(7)),
     ],
 )
-def test_t43_frames_of_the_wrong_size(open_peer: Open, role: Role, octets: bytes) -> None:
+def test_t43_frames_of_the_wrong_size(open_peer: Open, role: Role, data: bytes) -> None:
     peer = open_peer(role)
-    peer.say(octets)
+    peer.say(data)
     assert_connection_error(peer, SIZE)
 
 

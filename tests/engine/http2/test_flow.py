@@ -99,8 +99,8 @@ def test_credit_counts_padding(slow: Peer) -> None:
 def test_the_parts_of_a_window_add_up(size: int) -> None:
     window = ReceiveWindow(size, size * 4)
     for step in range(200):
-        octets = min(window.available, 1 + step % 7)
-        assert window.receive(octets)
+        data = min(window.available, 1 + step % 7)
+        assert window.receive(data)
         window.release(window.unacknowledged // 2)
         if step % 50 == 49:
             window.grow()

@@ -1,4 +1,4 @@
-"""The frame layer: cutting octets into frames, their payloads, and making them."""
+"""The frame layer: cutting bytes into frames, their payloads, and making them."""
 
 import tracemalloc
 
@@ -72,7 +72,7 @@ def test_frames_come_out_at_every_two_way_split():
 @pytest.mark.parametrize(
     "wrong", [b"GET / HTTP/1.1\r\n\r\n", frames.PREFACE[:-1] + b"!", b"\x00" * 9]
 )
-def test_a_wrong_preface_is_refused_at_its_first_wrong_octet(chop, wrong):
+def test_a_wrong_preface_is_refused_at_its_first_wrong_byte(chop, wrong):
     reader = FrameReader(preface=frames.PREFACE)
     with pytest.raises(FrameError, match="preface") as caught:
         read(reader, chop(wrong))
@@ -215,8 +215,8 @@ def test_reserved_bits_of_payloads_are_ignored():
 # -- making -------------------------------------------------------------------
 
 
-def one(octets):
-    [frame] = FrameReader(frames.MAX_MAX_FRAME_SIZE).receive(octets)
+def one(data):
+    [frame] = FrameReader(frames.MAX_MAX_FRAME_SIZE).receive(data)
     return frame
 
 
@@ -237,8 +237,8 @@ def test_data_survives(stream_id, data, end_stream, padding):
 
 @given(stream_ids, st.binary(max_size=100), st.booleans(), st.integers(1, 40))
 def test_a_header_block_is_split_at_the_frame_size(stream_id, block, end_stream, size):
-    octets = frames.encode_headers(stream_id, block, end_stream=end_stream, max_frame_size=size)
-    first, *rest = FrameReader().receive(octets)
+    data = frames.encode_headers(stream_id, block, end_stream=end_stream, max_frame_size=size)
+    first, *rest = FrameReader().receive(data)
     assert first[0] == frames.HEADERS
     assert {kind for kind, *_ in rest} <= {frames.CONTINUATION}
     assert bool(first[1] & frames.END_STREAM) is end_stream
@@ -294,7 +294,7 @@ def test_push_promise_survives():
 
 
 @pytest.mark.parametrize(
-    ("octets", "kind"),
+    ("data", "kind"),
     [
         (frames.encode_data(1, b"body", end_stream=True, padding=3), "DataFrame"),
         (frames.encode_headers(1, b"block"), "HeadersFrame"),
@@ -307,8 +307,8 @@ def test_push_promise_survives():
         (frames.encode_window_update(1, 7), "WindowUpdateFrame"),
     ],
 )
-def test_hyperframe_reads_our_frames_and_writes_the_same(octets, kind):
-    frame, size = PeerFrame.parse_frame_header(memoryview(octets[:9]))
-    frame.parse_body(memoryview(octets[9:]))
-    assert (type(frame).__name__, size) == (kind, len(octets) - 9)
-    assert frame.serialize() == octets
+def test_hyperframe_reads_our_frames_and_writes_the_same(data, kind):
+    frame, size = PeerFrame.parse_frame_header(memoryview(data[:9]))
+    frame.parse_body(memoryview(data[9:]))
+    assert (type(frame).__name__, size) == (kind, len(data) - 9)
+    assert frame.serialize() == data

@@ -278,14 +278,14 @@ HTTP2 = [
     ),
     Case("6.3/1 PRIORITY on 0", [wire.priority(0)], connection_error(PROTOCOL)),
     Case(
-        "6.3/2 PRIORITY of 4 octets",
+        "6.3/2 PRIORITY of 4 bytes",
         [headers(GET), raw(FrameType.PRIORITY, 0, 1, b"\x80\x00\x00\x01")],
         stream_error(SIZE),
     ),
     Case("6.4/1 RST_STREAM on 0", [wire.rst_stream(0, 8)], connection_error(PROTOCOL)),
     Case("6.4/2 RST_STREAM on idle", [wire.rst_stream(1, 8)], connection_error(PROTOCOL)),
     Case(
-        "6.4/3 RST_STREAM of 3 octets",
+        "6.4/3 RST_STREAM of 3 bytes",
         [headers(GET), raw(FrameType.RST_STREAM, 0, 1, bytes(3))],
         connection_error(SIZE),
     ),
@@ -294,7 +294,7 @@ HTTP2 = [
     ),
     Case("6.5/2 SETTINGS on a stream", [SETTINGS_ON_STREAM], connection_error(PROTOCOL)),
     Case(
-        "6.5/3 SETTINGS of 3 octets",
+        "6.5/3 SETTINGS of 3 bytes",
         [raw(FrameType.SETTINGS, 0, 0, b"\x00\x03\x00")],
         connection_error(SIZE),
     ),
@@ -312,7 +312,7 @@ HTTP2 = [
     Case("6.7/1 PING", [wire.ping(PING)], ping_answered),
     Case("6.7/2 PING with ACK", [wire.ping(PING, ack=True)], ping_ignored),
     Case("6.7/3 PING on a stream", [PING_ON_STREAM], connection_error(PROTOCOL)),
-    Case("6.7/4 PING of 6 octets", [raw(FrameType.PING, 0, 0, bytes(6))], connection_error(SIZE)),
+    Case("6.7/4 PING of 6 bytes", [raw(FrameType.PING, 0, 0, bytes(6))], connection_error(SIZE)),
     Case(
         "6.8/1 GOAWAY on a stream",
         [raw(FrameType.GOAWAY, 0, 1, bytes(8))],
@@ -325,7 +325,7 @@ HTTP2 = [
         stream_error(PROTOCOL),
     ),
     Case(
-        "6.9/3 WINDOW_UPDATE of 3 octets",
+        "6.9/3 WINDOW_UPDATE of 3 bytes",
         [raw(FrameType.WINDOW_UPDATE, 0, 0, bytes(3))],
         connection_error(SIZE),
     ),

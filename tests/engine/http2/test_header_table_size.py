@@ -34,7 +34,7 @@ def server(request):
     return connection
 
 
-def test_a_client_that_has_not_seen_our_settings_uses_4096_octets(server):
+def test_a_client_that_has_not_seen_our_settings_uses_4096_bytes(server):
     encoder = Encoder()
     for stream_id in (1, 3):
         block = encoder.encode(REQUEST)

@@ -139,22 +139,22 @@ def test_the_representations_of_the_rfc(block, field, enters_the_table):
 # -- text ---------------------------------------------------------------------
 
 
-def test_every_octet_has_a_text_that_goes_back():
-    octets = bytes(range(256))
-    [(name, value)] = Decoder().decode(b"\x00\x01x" + encode_string(octets))
-    assert (name, value.encode("utf-8", "surrogateescape")) == ("x", octets)
+def test_every_byte_has_a_text_that_goes_back():
+    data = bytes(range(256))
+    [(name, value)] = Decoder().decode(b"\x00\x01x" + encode_string(data))
+    assert (name, value.encode("utf-8", "surrogateescape")) == ("x", data)
 
 
 def test_utf_8_reads_as_what_it_means():
     assert Decoder().decode(literal("x", "é€")) == [("x", "é€")]
 
 
-def test_sizes_count_octets_not_characters():
+def test_sizes_count_bytes_not_characters():
     name = "é" * 100
     decoder = Decoder(max_table_size=200 + 1 + 32)
     decoder.decode(literal(name, "v"))
     assert decoder.decode(indexed(62)) == [(name, "v")]
-    decoder.decode(b"\x7e\x02vv")  # its name by index, one octet more: too large, table empty
+    decoder.decode(b"\x7e\x02vv")  # its name by index, one byte more: too large, table empty
     with pytest.raises(HPACKError):
         decoder.decode(indexed(62))
 
@@ -302,7 +302,7 @@ def test_index_0_is_refused_with_a_full_table():
 def test_a_list_at_the_limits_is_accepted():
     decoder = Decoder(max_fields=3)
     assert len(decoder.decode(indexed(2) * 3)) == 3
-    decoder = Decoder(max_header_list_size=42 * 3)  # :method: GET has 10 octets, and 32
+    decoder = Decoder(max_header_list_size=42 * 3)  # :method: GET has 10 bytes, and 32
     assert len(decoder.decode(indexed(2) * 3)) == 3
 
 

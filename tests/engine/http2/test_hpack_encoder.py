@@ -22,7 +22,7 @@ RESPONSE = [
 ]
 
 
-def test_a_field_of_the_static_table_is_one_octet():
+def test_a_field_of_the_static_table_is_one_byte():
     assert (
         Encoder().encode([(":method", "GET"), (":path", "/"), (":status", "404")])
         == b"\x82\x84\x8d"
@@ -103,7 +103,7 @@ def test_the_oldest_entries_make_room_on_both_sides():
         assert decoder.decode(encoder.encode(headers)) == headers
 
 
-def test_indexes_above_one_octet():
+def test_indexes_above_one_byte():
     encoder, decoder = Encoder(), Decoder()
     many = [("n", f"{number:02}") for number in range(100)]
     for _ in range(2):
@@ -167,7 +167,7 @@ def test_without_a_table_every_field_is_a_literal():
 # -- text that cannot be encoded ----------------------------------------------
 
 
-def test_octets_that_are_not_utf_8_go_through():
+def test_bytes_that_are_not_utf_8_go_through():
     headers = [("x", b"\xff\xfe".decode("utf-8", "surrogateescape"))]
     encoder, decoder = Encoder(), Decoder()
     for _ in range(2):

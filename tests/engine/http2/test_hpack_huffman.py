@@ -21,17 +21,17 @@ def test_the_code_is_that_of_appendix_b():
 
 
 @given(st.binary(max_size=600))
-def test_decode_undoes_encode(octets):
-    assert huffman.decode(huffman.encode(octets)) == octets
+def test_decode_undoes_encode(data):
+    assert huffman.decode(huffman.encode(data)) == data
 
 
 @given(st.binary(max_size=40))
-def test_what_decodes_is_the_only_code_of_its_string(octets):
+def test_what_decodes_is_the_only_code_of_its_string(data):
     try:
-        decoded = huffman.decode(octets)
+        decoded = huffman.decode(data)
     except huffman.HuffmanError:
         return
-    assert huffman.encode(decoded) == octets
+    assert huffman.encode(decoded) == data
 
 
 def padded(bits):
@@ -39,7 +39,7 @@ def padded(bits):
 
 
 @pytest.mark.parametrize(
-    ("octets", "problem"),
+    ("data", "problem"),
     [
         pytest.param(b"\xff\xff\xff\xff", "EOS", id="EOS"),
         pytest.param(b"\x1f\xff\xff\xff\xfc", "EOS", id="a and EOS"),
@@ -50,14 +50,14 @@ def padded(bits):
         pytest.param(padded("1111111111111010"), "padding", id="half a code"),
     ],
 )
-def test_bad_code_is_refused(octets, problem):
+def test_bad_code_is_refused(data, problem):
     with pytest.raises(huffman.HuffmanError, match=problem):
-        huffman.decode(octets)
+        huffman.decode(data)
 
 
 @pytest.mark.parametrize("count", range(1, 9))
 def test_up_to_seven_bits_of_padding_are_valid(count):
-    bits = "00011" * count  # as many of 'a', which end at every position in an octet
+    bits = "00011" * count  # as many of 'a', which end at every position in a byte
     assert huffman.decode(padded(bits + "1" * (-len(bits) % 8))) == b"a" * count
 
 
@@ -68,10 +68,10 @@ def test_an_error_leaves_no_trace():
 
 
 def test_output_is_bounded_by_the_input():
-    octets = bytes(100_000)  # 'ten zero bits' is '00': the shortest code, 5 bits a symbol
+    data = bytes(100_000)  # 'ten zero bits' is '00': the shortest code, 5 bits a symbol
     tracemalloc.start()
     try:
-        decoded = huffman.decode(octets)
+        decoded = huffman.decode(data)
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()

@@ -12,14 +12,14 @@ names = st.sampled_from(
 values = (
     st.sampled_from(["GET", "/", "200", "no-cache", "a" * 30, "x" * 2000, ""])
     | st.text(max_size=40)
-    | st.binary(max_size=20).map(lambda octets: octets.decode("utf-8", "surrogateescape"))
+    | st.binary(max_size=20).map(lambda data: data.decode("utf-8", "surrogateescape"))
 )
 field_lists = st.lists(st.tuples(names, values), max_size=10)
 # A run of blocks on one connection, with changes of SETTINGS_HEADER_TABLE_SIZE in between.
 steps = st.lists(field_lists | st.sampled_from([0, 64, 500, 4096]), max_size=12)
 
 
-def octets(headers):
+def data(headers):
     return [tuple(part.encode("utf-8", "surrogateescape") for part in field) for field in headers]
 
 
@@ -31,7 +31,7 @@ def test_hpack_decodes_what_we_encode(run):
             encoder.set_peer_table_size(step)
             decoder.max_allowed_table_size = step
         else:
-            assert list(decoder.decode(encoder.encode(step), raw=True)) == octets(step)
+            assert list(decoder.decode(encoder.encode(step), raw=True)) == data(step)
 
 
 @given(steps, st.booleans())
@@ -46,7 +46,7 @@ def test_we_decode_what_hpack_encodes(run, huffman):
             # RFC 7541 section 4.2 wants the least and the last.  So it gets one at a time.
             if size != decoder.max_table_size:
                 encoder.header_table_size = decoder.max_table_size = size
-            assert decoder.decode(encoder.encode(octets(step), huffman=huffman)) == step
+            assert decoder.decode(encoder.encode(data(step), huffman=huffman)) == step
 
 
 @given(steps)
@@ -79,13 +79,13 @@ def outcome(decoder, block):
 
 @given(st.lists(st.binary(max_size=40) | mutated_blocks(), max_size=6))
 @example([b"\x40\x03\x80-a\x03GET", b"\xbe"])
-def test_both_decoders_agree_on_any_octets(blocks):
+def test_both_decoders_agree_on_any_bytes(blocks):
     ours, theirs = Decoder(), hpack.Decoder()
     for block in blocks:
         # RFC 7541 section 4.2 allows two size updates at the start of a block; hpack, any.
         if block[:1] > b"\x1f" and block[:1] < b"\x40":
             continue
-        got = outcome(lambda block: octets(ours.decode(block)), block)
+        got = outcome(lambda block: data(ours.decode(block)), block)
         assert got == outcome(lambda block: list(theirs.decode(block, raw=True)), block)
         if got == "refused":
             return

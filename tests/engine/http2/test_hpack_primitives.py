@@ -15,7 +15,7 @@ from plait_engine.http2.hpack_primitives import (
 
 
 @pytest.mark.parametrize(
-    ("value", "prefix", "octets"),
+    ("value", "prefix", "data"),
     [
         (10, 5, "0a"),  # RFC 7541 appendix C.1
         (1337, 5, "1f9a0a"),
@@ -26,25 +26,25 @@ from plait_engine.http2.hpack_primitives import (
         (127 + 128, 7, "7f8001"),
     ],
 )
-def test_integers_of_the_rfc_and_around_the_limit_of_a_prefix(value, prefix, octets):
-    assert encode_integer(value, prefix, 0).hex() == octets
-    if len(octets) > 2:
+def test_integers_of_the_rfc_and_around_the_limit_of_a_prefix(value, prefix, data):
+    assert encode_integer(value, prefix, 0).hex() == data
+    if len(data) > 2:
         limit = (1 << prefix) - 1
-        assert decode_integer(bytes.fromhex(octets), 1, limit) == (value, len(octets) // 2)
+        assert decode_integer(bytes.fromhex(data), 1, limit) == (value, len(data) // 2)
 
 
 @given(st.integers(0, MAX_INTEGER), st.integers(1, 8))
 def test_every_integer_up_to_the_limit_survives(value, prefix):
     limit = (1 << prefix) - 1
-    octets = encode_integer(value, prefix, 0)
-    if octets[0] < limit:
-        assert (octets[0], 1) == (value, len(octets))
+    data = encode_integer(value, prefix, 0)
+    if data[0] < limit:
+        assert (data[0], 1) == (value, len(data))
     else:
-        assert decode_integer(octets + b"\xff", 1, limit) == (value, len(octets))
+        assert decode_integer(data + b"\xff", 1, limit) == (value, len(data))
 
 
 @pytest.mark.parametrize(
-    "octets",
+    "data",
     [
         pytest.param("ffffffffff00", id="ones"),
         pytest.param("808080808000", id="leading zeros"),
@@ -52,29 +52,29 @@ def test_every_integer_up_to_the_limit_survives(value, prefix):
         pytest.param("ff" * 65536, id="64 KiB of ones"),
     ],
 )
-def test_an_integer_above_the_limit_is_refused(octets):
+def test_an_integer_above_the_limit_is_refused(data):
     with pytest.raises(HPACKError, match="too large"):
-        decode_integer(bytes.fromhex(octets), 0, 0x7F)
+        decode_integer(bytes.fromhex(data), 0, 0x7F)
 
 
 def test_the_largest_integer_is_accepted():
-    octets = encode_integer(MAX_INTEGER, 7, 0)
-    assert decode_integer(octets, 1, 0x7F) == (MAX_INTEGER, len(octets))
+    data = encode_integer(MAX_INTEGER, 7, 0)
+    assert decode_integer(data, 1, 0x7F) == (MAX_INTEGER, len(data))
     with pytest.raises(HPACKError, match="too large"):
         decode_integer(encode_integer(MAX_INTEGER + 1, 7, 0), 1, 0x7F)
 
 
-@pytest.mark.parametrize("octets", [b"", b"\x80", b"\xff\xff\xff\xff"])
-def test_an_integer_that_is_cut_short_is_refused(octets):
+@pytest.mark.parametrize("data", [b"", b"\x80", b"\xff\xff\xff\xff"])
+def test_an_integer_that_is_cut_short_is_refused(data):
     with pytest.raises(HPACKError, match="cut short"):
-        decode_integer(octets, 0, 0x1F)
+        decode_integer(data, 0, 0x1F)
 
 
 @given(st.binary(max_size=300))
-def test_every_string_survives_in_its_shorter_form(octets):
-    literal = encode_string(octets)
-    assert decode_string(b"xx" + literal + b"y", 2) == (octets, 2 + len(literal))
-    assert len(literal) <= len(octets) + 3
+def test_every_string_survives_in_its_shorter_form(data):
+    literal = encode_string(data)
+    assert decode_string(b"xx" + literal + b"y", 2) == (data, 2 + len(literal))
+    assert len(literal) <= len(data) + 3
 
 
 def test_a_string_is_huffman_coded_only_when_that_is_shorter():

@@ -180,15 +180,15 @@ def test_an_update_of_a_closed_stream_is_ignored(server: Peer) -> None:
 
 
 @pytest.mark.parametrize(
-    "octets",
+    "data",
     [
         Frame(FrameType.PRIORITY_UPDATE, 0, 1, b"\x00\x00\x00\x01u=1").encode(),
         wire.priority_update(0, b"u=1"),
         wire.priority_update(2, b"u=1"),
     ],
 )
-def test_updates_that_are_not_allowed(server: Peer, octets: bytes) -> None:
-    server.say(octets)
+def test_updates_that_are_not_allowed(server: Peer, data: bytes) -> None:
+    server.say(data)
     assert_connection_error(server, 1)
 
 

@@ -119,12 +119,12 @@ def test_no_input_raises_and_nothing_leaks(
 
 
 @settings(max_examples=100, deadline=None)
-@given(role=st.sampled_from(list(Role)), octets=st.binary(max_size=200), chop=our.fragmenters())
-def test_no_octets_raise(role: Role, octets: bytes, chop: Fragmenter) -> None:
+@given(role=st.sampled_from(list(Role)), data=st.binary(max_size=200), chop=our.fragmenters())
+def test_no_bytes_raise(role: Role, data: bytes, chop: Fragmenter) -> None:
     connection = HTTP2Connection(role, make_config())
     endpoint = Endpoint(connection, fragment=chop)
     endpoint.start()
-    endpoint.receive((wire.PREFACE if role is Role.SERVER else b"") + octets)
+    endpoint.receive((wire.PREFACE if role is Role.SERVER else b"") + data)
     endpoint.receive_eof()
     endpoint.lose()
     assert endpoint.is_closed

@@ -312,7 +312,7 @@ def test_a_ping_that_is_not_answered(role: Role) -> None:
 
 
 @pytest.mark.parametrize("payload", [b"", b"1234567", b"123456789"])
-def test_a_ping_has_eight_octets(payload: bytes) -> None:
+def test_a_ping_has_eight_bytes(payload: bytes) -> None:
     with pytest.raises(LocalProtocolError):
         quiet().endpoint.ping(payload)
 

@@ -74,7 +74,7 @@ def test_a_request_for_a_tunnel(server: Peer, block: bytes, expected: tuple) -> 
     )
 
 
-def test_octets_flow_after_accept(server: Peer) -> None:
+def test_bytes_flow_after_accept(server: Peer) -> None:
     server.say(wire.headers(1, WEBSOCKET))
     with pytest.raises(LocalProtocolError):
         server.endpoint.send(Data(1, b"too early"))
@@ -93,7 +93,7 @@ def test_octets_flow_after_accept(server: Peer) -> None:
 
 
 @pytest.mark.parametrize("end", [False, True])
-def test_octets_that_came_too_early_are_held(server: Peer, end: bool) -> None:
+def test_bytes_that_came_too_early_are_held(server: Peer, end: bool) -> None:
     server.say(wire.headers(1, WEBSOCKET), wire.data(1, b"early "))
     server.say(wire.data(1, b"bird", padding=3, end_stream=end))
     assert kinds(server.events()) == [Request]

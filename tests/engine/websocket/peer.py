@@ -28,7 +28,7 @@ KEY = b"\xa7\x01\x5c\xf0"
 
 
 def xor(payload: bytes, key: bytes) -> bytes:
-    return bytes(octet ^ mask for octet, mask in zip(payload, itertools.cycle(key), strict=False))
+    return bytes(byte ^ mask for byte, mask in zip(payload, itertools.cycle(key), strict=False))
 
 
 @dataclass(frozen=True)
@@ -92,10 +92,10 @@ class Echo:
         return b"".join(frame.encode(self.role is Role.SERVER) for frame in frames)
 
     def receive(self, *frames: Frame | bytes, chop: Chop = whole) -> None:
-        octets = b"".join(
+        data = b"".join(
             self.encode(frame) if isinstance(frame, Frame) else frame for frame in frames
         )
-        for piece in chop(octets):
+        for piece in chop(data):
             self.connection.receive_data(piece, 0.0)
             self.drain()
 

@@ -239,10 +239,10 @@ INVALID_TEXT: dict[str, list[str]] = {
         "80",
         "bf",
         *("80bf80bf80bf"[:n] for n in (4, 6, 8, 10, 12)),
-        "".join(f"{octet:02x}" for octet in range(0x80, 0xBF)),
+        "".join(f"{byte:02x}" for byte in range(0x80, 0xBF)),
     ],
     "6.13": [
-        "".join(f"{octet:02x}20" for octet in range(first, last))
+        "".join(f"{byte:02x}20" for byte in range(first, last))
         for first, last in [(0xC0, 0xDF), (0xE0, 0xEF), (0xF0, 0xF7), (0xF8, 0xFB), (0xFC, 0xFD)]
     ],
     "6.14": MISSING_LAST.split(),
@@ -261,24 +261,24 @@ INVALID_TEXT: dict[str, list[str]] = {
 
 
 def flat(table: dict[str, list[str]]) -> list[tuple[str, bytes]]:
-    return [(case, bytes.fromhex(octets)) for case, rows in table.items() for octets in rows]
+    return [(case, bytes.fromhex(data)) for case, rows in table.items() for data in rows]
 
 
 @pytest.mark.parametrize("chop", [whole, bytewise])
-@pytest.mark.parametrize(("case", "octets"), flat(VALID_TEXT))
-def test_valid_text_is_echoed(role: Role, case: str, octets: bytes, chop: Chop) -> None:
+@pytest.mark.parametrize(("case", "data"), flat(VALID_TEXT))
+def test_valid_text_is_echoed(role: Role, case: str, data: bytes, chop: Chop) -> None:
     echo = Echo(role)
-    echo.receive(Frame(TEXT, octets), *text(*bytewise(octets)), NORMAL, chop=chop)
-    assert echo.sent() == [Frame(TEXT, octets), Frame(TEXT, octets), NORMAL]
+    echo.receive(Frame(TEXT, data), *text(*bytewise(data)), NORMAL, chop=chop)
+    assert echo.sent() == [Frame(TEXT, data), Frame(TEXT, data), NORMAL]
 
 
 @pytest.mark.parametrize("decode_text", [True, False])
 @pytest.mark.parametrize("chop", [whole, bytewise])
-@pytest.mark.parametrize(("case", "octets"), flat(INVALID_TEXT))
+@pytest.mark.parametrize(("case", "data"), flat(INVALID_TEXT))
 def test_w11_invalid_text_fails_the_connection(
-    role: Role, case: str, octets: bytes, chop: Chop, decode_text: bool
+    role: Role, case: str, data: bytes, chop: Chop, decode_text: bool
 ) -> None:
-    for frames in ([Frame(TEXT, octets)], text(*bytewise(octets))):
+    for frames in ([Frame(TEXT, data)], text(*bytewise(data))):
         echo = Echo(role, decode_text=decode_text)
         echo.receive(*frames, Frame(PING), chop=chop)
         assert echo.close_code() == 1007
@@ -290,16 +290,16 @@ def test_w11_invalid_text_fails_the_connection(
     ("bad", "at"), [("eda080", 12), ("f4908080", 12), ("ff", 11), ("c080", 11), ("f888", 11)]
 )
 @pytest.mark.parametrize("fragments", [True, False], ids=["6.4.1, 6.4.2", "6.4.3, 6.4.4"])
-def test_text_fails_at_the_first_octet_that_cannot_be_utf8(
+def test_text_fails_at_the_first_byte_that_cannot_be_utf8(
     role: Role, bad: str, at: int, fragments: bool
 ) -> None:
-    octets = KOSME + bytes.fromhex(bad) + b"edited"
+    data = KOSME + bytes.fromhex(bad) + b"edited"
     echo = Echo(role)
     if fragments:
-        pieces = [echo.encode(frame) for frame in text(*bytewise(octets))]
+        pieces = [echo.encode(frame) for frame in text(*bytewise(data))]
     else:
-        wire = echo.encode(Frame(TEXT, octets))
-        head = len(wire) - len(octets)
+        wire = echo.encode(Frame(TEXT, data))
+        head = len(wire) - len(data)
         pieces = [wire[: head + 1], *bytewise(wire[head + 1 :])]
     for piece in pieces[:at]:
         echo.receive(piece)

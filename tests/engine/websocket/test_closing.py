@@ -254,7 +254,7 @@ def test_a_silent_peer_is_pinged_and_lives_when_it_answers(role: Role) -> None:
     assert len(echo.sent()) == 2
 
 
-def test_any_octet_is_life(role: Role) -> None:
+def test_any_byte_is_life(role: Role) -> None:
     echo = Clocked(role, ping_interval=10.0, pong_timeout=3.0)
     echo.receive_at(9.0, HELLO)
     echo.wait(18.9)

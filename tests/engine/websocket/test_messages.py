@@ -170,13 +170,11 @@ def test_every_opcode_arrives_as_its_event(role: Role, chop: Chop) -> None:
 @pytest.mark.parametrize("chop", CHOPS)
 def test_text_can_be_had_as_bytes(role: Role, chop: Chop) -> None:
     echo = Echo(role, decode_text=False)
-    octets = "grüße".encode()
-    echo.receive(
-        Frame(TEXT, octets), Frame(TEXT, octets[:3], fin=False), Frame(0, octets[3:]), chop=chop
-    )
-    assert echo.events == [TextMessage(octets), TextMessage(octets)]
+    data = "grüße".encode()
+    echo.receive(Frame(TEXT, data), Frame(TEXT, data[:3], fin=False), Frame(0, data[3:]), chop=chop)
+    assert echo.events == [TextMessage(data), TextMessage(data)]
     assert type(echo.events[1].data) is bytes  # type: ignore[union-attr]
-    assert echo.sent() == [Frame(TEXT, octets)] * 2
+    assert echo.sent() == [Frame(TEXT, data)] * 2
 
 
 def test_binary_arrives_as_bytes_however_it_was_cut(role: Role) -> None:
@@ -313,7 +311,7 @@ def test_w3_the_limit_of_fragments_grows_with_that_of_the_message(role: Role) ->
 
 @pytest.mark.parametrize("opcode", [TEXT, BINARY])
 def test_w3_memory_is_that_of_the_payload(opcode: int) -> None:
-    """A frame of 100,000 octets, two at a time, and as many fragments of one octet."""
+    """A frame of 100,000 bytes, two at a time, and as many fragments of one byte."""
     one = Frame(opcode, b"x" * 100_000).encode(masked=True)
     fragment = Frame(CONTINUATION, b"x", fin=False).encode(masked=True)
     many = Frame(opcode, fin=False).encode(masked=True) + fragment * 16_000

@@ -81,8 +81,8 @@ def test_what_is_sent_arrives(
     for event in events:
         sender.send(event, now=0.0)
     wire = b""
-    while octets := sender.data_to_send():
-        wire += octets
+    while raw := sender.data_to_send():
+        wire += raw
     cuts = data.draw(st.lists(st.integers(0, len(wire)), max_size=20))
     received = []
     for piece in cut_at(wire, cuts):
@@ -93,14 +93,14 @@ def test_what_is_sent_arrives(
 
 
 @given(roles, deflates, st.binary(max_size=300), st.data())
-def test_any_octets_are_survived_and_cuts_do_not_matter(
-    role: Role, deflate: Deflate | None, octets: bytes, data: st.DataObject
+def test_any_bytes_are_survived_and_cuts_do_not_matter(
+    role: Role, deflate: Deflate | None, raw: bytes, data: st.DataObject
 ) -> None:
-    """Inputs never raise, and how the octets are cut changes neither events nor answers."""
+    """Inputs never raise, and how the bytes are cut changes neither events nor answers."""
     config = Config(random=bytes, limits=Limits(max_message_size=100))
-    cuts = data.draw(st.lists(st.integers(0, len(octets)), max_size=20))
+    cuts = data.draw(st.lists(st.integers(0, len(raw)), max_size=20))
     outcomes = []
-    for pieces in ([octets], cut_at(octets, cuts)):
+    for pieces in ([raw], cut_at(raw, cuts)):
         connection = WebSocketConnection(role, config, deflate=deflate)
         events = []
         wire = b""
