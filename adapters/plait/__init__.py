@@ -6,6 +6,8 @@ The client's names are here; the server's are in ``plait.web``.
 __version__ = "0.1.0"
 
 from . import hdrs as hdrs
+from .calls.deadlines import ClientTimeout
+from .calls.tls import Fingerprint
 from .client import ClientSession, request
 from .client_exceptions import (
     ClientConnectionError,
@@ -42,7 +44,6 @@ from .client_exceptions import (
 )
 from .client_reqrep import ClientRequest
 from .client_response import ClientResponse, RequestInfo
-from .client_tls import Fingerprint
 from .client_ws import ClientWebSocketResponse, ClientWSTimeout
 from .connector import (
     AddrInfoType,
@@ -52,7 +53,6 @@ from .connector import (
     UnixConnector,
 )
 from .cookiejar import CookieJar, DummyCookieJar
-from .deadlines import ClientTimeout
 from .formdata import FormData
 from .helpers import BasicAuth, ChainMapProxy, ETag, encode_basic_auth
 from .http import HttpVersion, HttpVersion10, HttpVersion11

@@ -3,7 +3,7 @@
 Strategy
 --------
 A call runs in the caller's task, and what it waits for are futures: a place on a connection
-(``connector``), the head of the response (``client_driver``).  Its life::
+(``connector``), the head of the response (``calls.driver``).  Its life::
 
     URL and headers -> [request -> connection -> send -> head] -> response
                        ^---- again, after a redirect or a retry ----'
@@ -33,23 +33,23 @@ from plait_engine.engines import EngineName
 from plait_engine.policy.retry import RetryPolicy
 
 from .abc import AbstractCookieJar
-from .client_call import Call
-from .client_context import (
+from .calls.call import Call
+from .calls.context import (
     RequestContextManager,
     SessionRequestContextManager,
     WSRequestContextManager,
 )
-from .client_driver import RequestClock
+from .calls.deadlines import ClientTimeout, Deadlines, as_timeout, timeout_of_session
+from .calls.driver import RequestClock
+from .calls.tls import Fingerprint, merge_ssl_params
 from .client_exceptions import *  # noqa: F403  # programs look for them here, too
 from .client_exceptions import InvalidUrlClientError
 from .client_exceptions import __all__ as _exceptions
 from .client_reqrep import ClientRequest
 from .client_response import ClientResponse, RequestInfo
-from .client_tls import Fingerprint, merge_ssl_params
 from .client_ws import ClientWebSocketResponse, ClientWSTimeout, ws_connect
 from .connector import BaseConnector, TCPConnector, UnixConnector
 from .cookiejar import CookieJar
-from .deadlines import ClientTimeout, Deadlines, as_timeout, timeout_of_session
 from .helpers import _SENTINEL, BasicAuth, sentinel
 from .http_writer import HttpVersion, HttpVersion11
 from .payload import JsonBytesPayload, JsonPayload

@@ -13,7 +13,7 @@ The tree is aiohttp's, so that ``except`` clauses written for it work::
       ClientResponseError            the answer is not what was asked for; has its status
       InvalidURL (ValueError)        the URL cannot be requested
 
-``client_errors`` is the one place that decides which of them an engine's event becomes.
+``calls.errors`` is the one place that decides which of them an engine's event becomes.
 """
 
 from __future__ import annotations

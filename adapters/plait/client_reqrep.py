@@ -4,7 +4,7 @@ Strategy
 --------
 ``ClientRequest`` collects what goes out in ``headers`` and ``body``; ``send`` gives it to
 an exchange.  Everything that only depends on the URL is computed once for each URL and
-kept (``client_target``).  A body that is all there leaves with the head in one write; another one
+kept (``calls.target``).  A body that is all there leaves with the head in one write; another one
 is sent by a task, while the response may already be coming.
 """
 
@@ -25,16 +25,16 @@ from plait_engine import Data, EndOfMessage, LocalProtocolError, Request
 from plait_engine.headers import is_token
 
 from .abc import AbstractStreamWriter
-from .client_body import SLICE, RequestWriter
-from .client_driver import ClientExchange, RequestClock
+from .calls.body import SLICE, RequestWriter
+from .calls.driver import ClientExchange, RequestClock
+from .calls.target import ConnectionKey, find_target
+from .calls.tls import Fingerprint
 from .client_exceptions import (
     ClientConnectionError,
     ClientConnectionResetError,
     ClientOSError,
 )
 from .client_response import ClientResponse, RequestInfo
-from .client_target import ConnectionKey, find_target
-from .client_tls import Fingerprint
 from .compression_utils import ACCEPT_ENCODING, COMPRESSORS
 from .formdata import FormData
 from .helpers import BasicAuth

@@ -27,8 +27,8 @@ from plait_engine.content.codings import find_decoder
 from plait_engine.headers import encode
 from plait_engine.http1.status import REASONS
 
-from .client_body import DecodedBody
-from .client_driver import ClientExchange
+from .calls.body import DecodedBody
+from .calls.driver import ClientExchange
 from .client_exceptions import (
     ClientConnectionError,
     ClientResponseError,

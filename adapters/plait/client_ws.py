@@ -3,7 +3,7 @@
 A handshake is a request like any other, with redirects, cookies and retries; only its head
 is made by ``_Handshake``, once the connection is known, since it differs between HTTP/1.1
 and HTTP/2 (RFC 8441).  The engine makes and checks it (``plait_engine.websocket``).
-Everything after it is in ``websocket_base``.
+Everything after it is in ``websocket.base``.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ from plait_engine.websocket import (
 )
 
 from . import hdrs
+from .calls.tls import Fingerprint, merge_ssl_params
 from .client_exceptions import ServerTimeoutError, WSServerHandshakeError
-from .client_tls import Fingerprint, merge_ssl_params
 from .helpers import _SENTINEL, BasicAuth, sentinel
 from .http_websocket import WS_CLOSED_MESSAGE, WSCloseCode, WSMessage
 from .typedefs import LooseHeaders, Query, StrOrURL
-from .websocket_base import DecodeText, WebSocketBase
-from .websocket_exchange import WebSocketExchange
+from .websocket.base import DecodeText, WebSocketBase
+from .websocket.exchange import WebSocketExchange
 
 if TYPE_CHECKING:
     import ssl as ssl_module

@@ -23,16 +23,16 @@ from plait_engine.engines import EngineName
 from plait_engine.policy.hosts import is_ip_literal
 
 from .abc import AbstractResolver, ResolveResult
-from .client_driver import ClientDriver
+from .calls.deadlines import ClientTimeout
+from .calls.driver import ClientDriver
+from .calls.tls import Fingerprint, merge_ssl_params
 from .client_exceptions import (
     ClientConnectorDNSError,
     ClientConnectorError,
     ServerFingerprintMismatch,
     UnixClientConnectorError,
 )
-from .client_tls import Fingerprint, merge_ssl_params
 from .connector_base import BaseConnector, Connection
-from .deadlines import ClientTimeout
 from .helpers import _SENTINEL, sentinel
 from .resolver import DefaultResolver, DNSCache
 

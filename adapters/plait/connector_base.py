@@ -28,7 +28,9 @@ from plait_engine import Config, ErrorCode, Limits, Timeouts
 from plait_engine.engines import EngineName
 from plait_engine.policy.pool import Assign, Close, Connect, Pool, PoolClosedError, PoolEvent
 
-from .client_driver import ClientDriver, ClientExchange
+from .calls.deadlines import DEFAULT_TIMEOUT, ClientTimeout
+from .calls.driver import ClientDriver, ClientExchange
+from .calls.tls import HTTP1_ONLY, HTTP2_ONLY, TLSContexts
 from .client_exceptions import (
     ClientConnectionError,
     ClientConnectorCertificateError,
@@ -37,10 +39,8 @@ from .client_exceptions import (
     ConnectionTimeoutError,
     ServerDisconnectedError,
 )
-from .client_tls import HTTP1_ONLY, HTTP2_ONLY, TLSContexts
-from .deadlines import DEFAULT_TIMEOUT, ClientTimeout
-from .driver import ALPN_PROTOCOLS
 from .helpers import _SENTINEL, sentinel
+from .transport.driver import ALPN_PROTOCOLS
 
 if TYPE_CHECKING:
     from .client_reqrep import ClientRequest, ConnectionKey

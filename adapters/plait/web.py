@@ -15,6 +15,7 @@ from warnings import filterwarnings
 from .abc import AbstractAccessLogger
 from .helpers import AppKey, RequestKey, ResponseKey
 from .http_websocket import WSMsgType
+from .serving.run import run_app
 from .typedefs import Handler, Middleware
 from .web_app import Application, CleanupError
 from .web_exceptions import *  # noqa: F403  # the classes of __all__, one for each status
@@ -44,7 +45,6 @@ from .web_routedef import (
     route,
     view,
 )
-from .web_run import run_app
 from .web_runner import (
     AppRunner,
     BaseRunner,

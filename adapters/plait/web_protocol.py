@@ -52,8 +52,8 @@ from plait_engine import Request as RequestEvent
 from plait_engine.events import Sendable
 
 from .client_exceptions import ClientConnectionResetError
-from .driver import Driver, Exchange
 from .streams import EMPTY_PAYLOAD, BodyReader, StreamReader
+from .transport.driver import Driver, Exchange
 from .web_exceptions import HTTPException, HTTPInternalServerError
 from .web_request import BaseRequest
 from .web_response import Response, StreamResponse

@@ -53,11 +53,11 @@ from .helpers import (
     sentinel,
 )
 from .http_writer import VERSIONS, HttpVersion, HttpVersion10
-from .keyed_state import KeyedState
+from .serving.fields import parse_etags, parse_forwarded, parse_range
+from .serving.keyed_state import KeyedState
 from .streams import EMPTY_PAYLOAD, StreamReader
 from .typedefs import JSONDecoder, LooseHeaders, RawHeaders, StrOrURL
 from .web_exceptions import HTTPRequestEntityTooLarge, HTTPUnsupportedMediaType
-from .web_fields import parse_etags, parse_forwarded, parse_range
 
 if TYPE_CHECKING:
     from .web_app import Application

@@ -25,9 +25,9 @@ from .helpers import (
     parse_http_date,
     validate_etag_value,
 )
-from .keyed_state import KeyedState
+from .serving.cookies import CookieMixin
+from .serving.keyed_state import KeyedState
 from .typedefs import LooseHeaders
-from .web_cookies import CookieMixin
 
 __all__ = ("ContentCoding", "ResponseHead")
 

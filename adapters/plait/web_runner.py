@@ -20,7 +20,7 @@ from typing import Any, Final
 from yarl import URL
 
 from .abc import AbstractAccessLogger
-from .driver import ALPN_PROTOCOLS
+from .transport.driver import ALPN_PROTOCOLS
 from .typedefs import PathLike
 from .web_app import Application
 from .web_log import AccessLogger

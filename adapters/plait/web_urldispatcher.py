@@ -35,6 +35,15 @@ from plait_engine.routing import (
 
 from . import hdrs
 from .abc import AbstractRouter, AbstractView
+from .serving.route import (
+    AbstractRoute,
+    ExpectHandler,
+    MatchInfoError,
+    ResourceRoute,
+    SystemRoute,
+    UrlMappingMatchInfo,
+    View,
+)
 from .typedefs import Handler
 from .web_exceptions import (
     HTTPBadRequest,
@@ -43,15 +52,6 @@ from .web_exceptions import (
     HTTPNoContent,
     HTTPNotFound,
     HTTPNotImplemented,
-)
-from .web_route import (
-    AbstractRoute,
-    ExpectHandler,
-    MatchInfoError,
-    ResourceRoute,
-    SystemRoute,
-    UrlMappingMatchInfo,
-    View,
 )
 
 if TYPE_CHECKING:

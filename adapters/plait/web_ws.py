@@ -1,7 +1,7 @@
 """The server's WebSocket: a response that becomes a conversation.
 
 ``prepare`` answers the handshake, which the engine checks (``plait_engine.websocket``), over
-HTTP/1.1 and over HTTP/2 (RFC 8441) alike.  Everything after it is in ``websocket_base``.
+HTTP/1.1 and over HTTP/2 (RFC 8441) alike.  Everything after it is in ``websocket.base``.
 """
 
 from __future__ import annotations
@@ -42,8 +42,8 @@ from .web_exceptions import (
 )
 from .web_request import BaseRequest
 from .web_response import StreamResponse
-from .websocket_base import DecodeText, WebSocketBase
-from .websocket_exchange import WebSocketExchange
+from .websocket.base import DecodeText, WebSocketBase
+from .websocket.exchange import WebSocketExchange
 
 __all__ = ("WSMsgType", "WebSocketReady", "WebSocketResponse")
 

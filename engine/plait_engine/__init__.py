@@ -25,6 +25,7 @@ from .events import (
     Response,
     SettingsChanged,
     StreamReset,
+    StreamsAvailable,
     Writable,
 )
 from .headers import Headers
@@ -58,6 +59,7 @@ __all__ = [
     "Scope",
     "SettingsChanged",
     "StreamReset",
+    "StreamsAvailable",
     "Timeouts",
     "Writable",
     "create_connection",

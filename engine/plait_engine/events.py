@@ -83,6 +83,11 @@ class Request:
     ``expect_continue`` is true when the client waits for ``100 Continue`` (RFC 9110
     section 10.1.1): send ``InformationalResponse(stream_id, 100)`` when the content is
     wanted.  It is derived from the Expect field; on sending it is ignored.
+
+    Facts for the reader, ignored on sending: ``expect`` is the value of the Expect field, or
+    ``None``.  ``keep_alive`` is false when the connection ends with this exchange (RFC 9112
+    section 9.3).  ``ends`` is true when the message has neither content nor trailers;
+    ``EndOfMessage`` follows all the same, so whoever ignores ``ends`` misses nothing.
     """
 
     stream_id: int
@@ -94,6 +99,9 @@ class Request:
     protocol: str | None = None
     http_version: str = "1.1"
     expect_continue: bool = False
+    expect: str | None = None
+    keep_alive: bool = True
+    ends: bool = False
 
 
 @dataclass(slots=True)
@@ -111,6 +119,10 @@ class Response:
 
     ``reason`` is the reason phrase of HTTP/1.1; ``None`` on sending means the standard
     phrase of the status.  HTTP/2 has none: ``""`` when received, ignored when sent.
+
+    ``close``: on sending, the connection ends after this exchange (HTTP/1.1: ``Connection:
+    close``; ignored on HTTP/2, where ``Connection.close`` says it for all streams).  When
+    received, the server says so.
     """
 
     stream_id: int
@@ -118,6 +130,7 @@ class Response:
     headers: Headers = ()
     reason: str | None = None
     http_version: str = "1.1"
+    close: bool = False
 
 
 @dataclass(slots=True)
@@ -182,6 +195,16 @@ class Writable:
     """``send_capacity(stream_id)`` is above zero again."""
 
     stream_id: int
+
+
+@dataclass(slots=True)
+class StreamsAvailable:
+    """``Connection.available_streams`` is above zero again (client).
+
+    Comes when a request can begin and none could before: a stream ended, or the peer raised
+    SETTINGS_MAX_CONCURRENT_STREAMS (RFC 9113 section 5.1.2).  As with ``Writable``, the getter
+    has the number; this only says when to look.
+    """
 
 
 @dataclass(slots=True)
@@ -250,6 +273,7 @@ Event: TypeAlias = (
     | Accept
     | StreamReset
     | Writable
+    | StreamsAvailable
     | SettingsChanged
     | Draining
     | PingAcknowledged

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 import plait
-from plait.deadlines import NEVER, ClientTimeout, Deadlines, deadline
+from plait.calls.deadlines import NEVER, ClientTimeout, Deadlines, deadline
 
 pytestmark = pytest.mark.anyio
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from plait.driver import Driver
+from plait.transport.driver import Driver
 from plait_engine import Config, Role
 
 pytestmark = pytest.mark.anyio

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from plait import ETag, web
-from plait.web_fields import parse_etags, parse_forwarded, parse_range
+from plait.serving.fields import parse_etags, parse_forwarded, parse_range
 from tests.adapters.web_peer import Setup, app_of
 
 

@@ -18,7 +18,7 @@ import pytest
 
 import plait
 from plait import WSMsgType, web
-from plait.web_run import run_app
+from plait.serving.run import run_app
 
 ROOT = Path(__file__).parents[2]
 APP = """

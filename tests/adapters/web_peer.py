@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from plait import web
-from plait.driver import Driver, Exchange
+from plait.transport.driver import Driver, Exchange
 from plait.web_protocol import ServerExchange
 from plait_engine import (
     Config,

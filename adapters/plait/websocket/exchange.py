@@ -26,11 +26,10 @@ import asyncio
 import math
 from collections.abc import Callable
 
+from plait.transport.driver import Driver, Exchange
+from plait.transport.waiter import Waiter
 from plait_engine import Data, EndOfMessage, ErrorCode, StreamReset
 from plait_engine.websocket import WebSocketConnection, WebSocketEvent
-
-from .doorbell import Doorbell
-from .driver import Driver, Exchange
 
 _ACKNOWLEDGE_AT = 32768
 """Bytes that are acknowledged together; far below the smallest useful window."""
@@ -55,13 +54,13 @@ class WebSocketExchange(Exchange):
         "_timer",
         "_timer_at",
         "_tunnel",
-        "bell",
         "credit",
         "loop",
         "machine",
         "on_finished",
         "on_lost",
         "on_timed_out",
+        "waiter",
     )
 
     def __init__(self, driver: Driver, stream_id: int, machine: WebSocketConnection) -> None:
@@ -73,7 +72,7 @@ class WebSocketExchange(Exchange):
         self.on_lost: Callable[[], None] | None = None
         self.on_finished: Callable[[], None] | None = None
         self.credit = 0  # bytes received and not acknowledged
-        self.bell = Doorbell(driver.loop)
+        self.waiter = Waiter(driver.loop)
         self._end_sent = False
         self._end_received = False
         self._timer: asyncio.TimerHandle | None = None
@@ -103,11 +102,11 @@ class WebSocketExchange(Exchange):
 
     # -- for one task at a time ---------------------------------------------------
 
-    def arrival(self) -> Doorbell:
+    def arrival(self) -> Waiter:
         """Return what to await when no event waits to be taken."""
         if self.credit >= _ACKNOWLEDGE_AT:
             self._acknowledge_all()
-        return self.bell
+        return self.waiter
 
     def answer_close(self) -> None:
         """Write what the machine answered, when its last event was taken."""
@@ -116,7 +115,7 @@ class WebSocketExchange(Exchange):
 
     def interrupt(self) -> None:
         """Wake who waits for an event, without one."""
-        self.bell.ring(False)
+        self.waiter.wake(False)
 
     def transmit(self, event: WebSocketEvent) -> None:
         """Send a control frame or the Close frame.
@@ -229,7 +228,7 @@ class WebSocketExchange(Exchange):
 
     def on_data(self, event: Data) -> None:
         if self.receive(event.data, event.credit):
-            self.bell.ring(True)
+            self.waiter.wake(True)
 
     def on_end(self, event: EndOfMessage) -> None:
         self._end_received = True
@@ -249,7 +248,7 @@ class WebSocketExchange(Exchange):
         """Something else than bytes happened."""
         self.flush()
         if self.machine.waiting_events:
-            self.bell.ring(True)
+            self.waiter.wake(True)
 
     # -- time ---------------------------------------------------------------------------
 
@@ -308,7 +307,7 @@ class _Tunnel(asyncio.BufferedProtocol):
         if exchange.receive(self._buffer[:nbytes].tobytes(), nbytes):
             if exchange.credit >= self.high_water:
                 self.pause_reading()
-            exchange.bell.ring_now(True)
+            exchange.waiter.wake_now(True)
 
     def eof_received(self) -> bool | None:
         return self._driver.eof_received()

@@ -2,11 +2,11 @@
 
 An ``asyncio.Future`` wakes its task through ``call_soon``: a handle, and one more turn of
 the loop with its system call.  For a task that answers each message of a connection that
-is a fifth of the whole cost.  A ``Doorbell`` runs the task inside ``ring_now``, in the
+is a fifth of the whole cost.  A ``Waiter`` runs the task inside ``wake_now``, in the
 task's own context, if no other task is running; else it does what a future does.
 
 It is a future-like object in asyncio's sense (``asyncio.isfuture``), for one task at a
-time, and can be used again: wait, ring, wait, ring.
+time, and can be used again: wait, wake, wait, wake.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from contextvars import Context
 from typing import Any
 
 
-class Doorbell:
-    """Wait with ``await bell``; ring with ``ring`` or ``ring_now``.
+class Waiter:
+    """Wait with ``await waiter``; wake with ``wake`` or ``wake_now``.
 
-    ``await`` returns what the ring was called with.
+    ``await`` returns the value it was woken with.
     """
 
     __slots__ = (
@@ -42,15 +42,15 @@ class Doorbell:
 
     @property
     def waiting(self) -> bool:
-        """Whether a task waits that has not been rung for."""
+        """Whether a task waits that has not been woken."""
         return self._callback is not None
 
-    def __await__(self) -> Generator[Doorbell, None, bool]:
+    def __await__(self) -> Generator[Waiter, None, bool]:
         self._asyncio_future_blocking = True
         yield self
         return self._value
 
-    def ring(self, value: bool) -> None:
+    def wake(self, value: bool) -> None:
         """Wake the task that waits, if one does, in the loop's next turn."""
         callback = self._callback
         if callback is not None:
@@ -58,13 +58,13 @@ class Doorbell:
             self._value = value
             self._loop.call_soon(callback, self, context=self._context)
 
-    def ring_now(self, value: bool) -> None:
+    def wake_now(self, value: bool) -> None:
         """Run the task that waits, if one does, until it waits again."""
         callback = self._callback
         if callback is None:
             return
         if asyncio.current_task(self._loop) is not None:
-            self.ring(value)
+            self.wake(value)
             return
         self._callback = None
         self._value = value
@@ -84,7 +84,7 @@ class Doorbell:
         if self._callback is None:
             return False
         self._cancelled = asyncio.CancelledError() if msg is None else asyncio.CancelledError(msg)
-        self.ring(False)
+        self.wake(False)
         return True
 
     def result(self) -> bool:

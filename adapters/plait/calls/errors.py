@@ -17,9 +17,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from plait_engine import ErrorCode, Initiator, StreamReset
-
-from .client_exceptions import (
+from plait.client_exceptions import (
     ClientConnectionResetError,
     ClientError,
     ClientOSError,
@@ -28,9 +26,10 @@ from .client_exceptions import (
     ServerDisconnectedError,
     SocketTimeoutError,
 )
+from plait_engine import ErrorCode, Initiator, StreamReset
 
 if TYPE_CHECKING:
-    from .client_reqrep import RequestInfo
+    from plait.client_reqrep import RequestInfo
 
 
 def error_of_reset(

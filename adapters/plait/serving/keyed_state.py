@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, MutableMapping
 from typing import Any, TypeVar, overload
 
-from .helpers import BaseKey
+from plait.helpers import BaseKey
 
 _T = TypeVar("_T")
 

@@ -6,11 +6,11 @@ from collections.abc import Coroutine, Generator
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from .client_response import ClientResponse
-from .client_ws import ClientWebSocketResponse
+from plait.client_response import ClientResponse
+from plait.client_ws import ClientWebSocketResponse
 
 if TYPE_CHECKING:
-    from .client import ClientSession
+    from plait.client import ClientSession
 
 _Result = TypeVar("_Result")
 

@@ -1,4 +1,4 @@
-"""``Doorbell``: a task that waits goes on at once, and can be cancelled like any other."""
+"""``Waiter``: a task that waits goes on at once, and can be cancelled like any other."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ import contextvars
 
 import pytest
 
-from plait.doorbell import Doorbell
+from plait.transport.waiter import Waiter
 
 pytestmark = pytest.mark.anyio
 
 variable: contextvars.ContextVar[str] = contextvars.ContextVar("variable", default="outside")
 
 
-async def waiter(bell: Doorbell, seen: list[object]) -> None:
+async def waiter(bell: Waiter, seen: list[object]) -> None:
     """Wait three times, in a context of its own."""
     variable.set("inside")
     for _ in range(3):
@@ -22,28 +22,28 @@ async def waiter(bell: Doorbell, seen: list[object]) -> None:
         seen.append((answer, variable.get(), asyncio.current_task() is not None))
 
 
-async def start(bell: Doorbell, seen: list[object]) -> asyncio.Task[None]:
+async def start(bell: Waiter, seen: list[object]) -> asyncio.Task[None]:
     task = asyncio.create_task(waiter(bell, seen))
     await asyncio.sleep(0)
     assert bell.waiting
     return task
 
 
-async def call_outside_of_tasks(bell: Doorbell, value: bool, seen: list[object]) -> int:
+async def call_outside_of_tasks(bell: Waiter, value: bool, seen: list[object]) -> int:
     """Ring from a callback of the loop; return how much was seen when the ring returned."""
     loop = asyncio.get_running_loop()
     done: asyncio.Future[int] = loop.create_future()
 
     def callback() -> None:
-        bell.ring_now(value)
+        bell.wake_now(value)
         done.set_result(len(seen))
 
     loop.call_soon(callback)
     return await done
 
 
-async def test_ring_now_runs_the_task_within_the_call() -> None:
-    bell = Doorbell(asyncio.get_running_loop())
+async def test_wake_now_runs_the_task_within_the_call() -> None:
+    bell = Waiter(asyncio.get_running_loop())
     seen: list[object] = []
     task = await start(bell, seen)
     for count, value in enumerate((True, False, True), 1):
@@ -53,11 +53,11 @@ async def test_ring_now_runs_the_task_within_the_call() -> None:
     assert variable.get() == "outside"
 
 
-async def test_ring_now_within_a_task_waits_for_its_turn() -> None:
-    bell = Doorbell(asyncio.get_running_loop())
+async def test_wake_now_within_a_task_waits_for_its_turn() -> None:
+    bell = Waiter(asyncio.get_running_loop())
     seen: list[object] = []
     task = await start(bell, seen)
-    bell.ring_now(True)
+    bell.wake_now(True)
     assert seen == []
     await asyncio.sleep(0)
     assert seen == [(True, "inside", True)]
@@ -66,15 +66,15 @@ async def test_ring_now_within_a_task_waits_for_its_turn() -> None:
 
 
 async def test_a_bell_that_nobody_waits_for_rings_in_vain() -> None:
-    bell = Doorbell(asyncio.get_running_loop())
-    bell.ring(True)
-    bell.ring_now(True)
+    bell = Waiter(asyncio.get_running_loop())
+    bell.wake(True)
+    bell.wake_now(True)
     assert not bell.waiting
     assert not bell.cancel()
 
 
 async def test_cancelling_and_using_it_again() -> None:
-    bell = Doorbell(asyncio.get_running_loop())
+    bell = Waiter(asyncio.get_running_loop())
     seen: list[object] = []
     task = await start(bell, seen)
     task.cancel("enough")
@@ -82,7 +82,7 @@ async def test_cancelling_and_using_it_again() -> None:
         await task
     assert not bell.waiting
     task = await start(bell, seen)
-    bell.ring(True)
+    bell.wake(True)
     await asyncio.sleep(0)
     assert seen == [(True, "inside", True)]
     task.cancel()
@@ -90,7 +90,7 @@ async def test_cancelling_and_using_it_again() -> None:
 
 
 async def test_a_timeout_around_it() -> None:
-    bell = Doorbell(asyncio.get_running_loop())
+    bell = Waiter(asyncio.get_running_loop())
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0.01):
             await bell
@@ -98,7 +98,7 @@ async def test_a_timeout_around_it() -> None:
 
 
 async def test_what_the_task_raises_is_the_tasks() -> None:
-    bell = Doorbell(asyncio.get_running_loop())
+    bell = Waiter(asyncio.get_running_loop())
 
     async def fail() -> None:
         await bell

@@ -16,7 +16,7 @@ from typing import Final
 from warnings import warn
 from weakref import WeakKeyDictionary
 
-from .client_exceptions import ServerFingerprintMismatch
+from plait.client_exceptions import ServerFingerprintMismatch
 
 HTTP1_ONLY: Final = ("http/1.1",)
 HTTP2_ONLY: Final = ("h2",)

@@ -16,20 +16,19 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias, cast
 
 from yarl import URL
 
+from plait import hdrs
+from plait.abc import AbstractMatchInfo, AbstractView
+from plait.helpers import printable
+from plait.http_writer import HttpVersion10
+from plait.typedefs import Handler
+from plait.web_exceptions import HTTPException, HTTPExpectationFailed, HTTPMethodNotAllowed
+from plait.web_response import StreamResponse
 from plait_engine.routing import Params
 
-from . import hdrs
-from .abc import AbstractMatchInfo, AbstractView
-from .helpers import printable
-from .http_writer import HttpVersion10
-from .typedefs import Handler
-from .web_exceptions import HTTPException, HTTPExpectationFailed, HTTPMethodNotAllowed
-from .web_response import StreamResponse
-
 if TYPE_CHECKING:
-    from .web_app import Application
-    from .web_request import Request
-    from .web_urldispatcher import AbstractResource
+    from plait.web_app import Application
+    from plait.web_request import Request
+    from plait.web_urldispatcher import AbstractResource
 
 __all__ = (
     "AbstractRoute",

@@ -13,13 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from multidict import CIMultiDict
 from yarl import URL
 
-from plait_engine import ErrorCode
-from plait_engine import Request as RequestEvent
-from plait_engine.policy.redirect import REDIRECTS, Origin, follow_redirect
-from plait_engine.policy.retry import Failure, RetryPolicy
-
-from .client_driver import RequestClock
-from .client_exceptions import (
+from plait.client_exceptions import (
     ClientConnectionError,
     ClientPayloadError,
     InvalidUrlRedirectClientError,
@@ -28,16 +22,22 @@ from .client_exceptions import (
     ServerTimeoutError,
     TooManyRedirects,
 )
-from .client_reqrep import ClientRequest
-from .client_response import ClientResponse
-from .connector_base import BaseConnector, Connection
-from .cookiejar import CookieJar, make_morsel
-from .helpers import BasicAuth
-from .payload import Payload
-from .typedefs import LooseCookies, Query
+from plait.client_reqrep import ClientRequest
+from plait.client_response import ClientResponse
+from plait.connector_base import BaseConnector, Connection
+from plait.cookiejar import CookieJar, make_morsel
+from plait.helpers import BasicAuth
+from plait.payload import Payload
+from plait.typedefs import LooseCookies, Query
+from plait_engine import ErrorCode
+from plait_engine import Request as RequestEvent
+from plait_engine.policy.redirect import REDIRECTS, Origin, follow_redirect
+from plait_engine.policy.retry import Failure, RetryPolicy
+
+from .driver import RequestClock
 
 if TYPE_CHECKING:
-    from .client import ClientSession
+    from plait.client import ClientSession
 
 HTTP_SCHEMES: Final = frozenset({"http", "https", ""})
 """Where redirects may lead."""

@@ -1,7 +1,7 @@
 """What a server's and a client's WebSocket have in common for the application.
 
 ``WebSocketBase`` has the methods; ``WebSocketResponse`` and ``ClientWebSocketResponse`` add
-the handshake of their side and the few differences.  Below is ``websocket_exchange``.
+the handshake of their side and the few differences.  Below is ``websocket.exchange``.
 
 Rules
 -----
@@ -20,6 +20,18 @@ import json
 from collections.abc import Callable, Coroutine
 from typing import Any, Final, Generic, Literal, NoReturn, Self, TypeVar, overload
 
+from plait.client_exceptions import ClientConnectionResetError, WSMessageTypeError
+from plait.http_websocket import (
+    WS_CLOSED_MESSAGE,
+    WS_CLOSING_MESSAGE,
+    WebSocketError,
+    WSCloseCode,
+    WSMessage,
+    WSMessageDecodeText,
+    WSMessageNoDecodeText,
+    WSMessageTextBytes,
+    WSMsgType,
+)
 from plait_engine import LocalProtocolError
 from plait_engine.websocket import (
     BytesMessage,
@@ -33,19 +45,7 @@ from plait_engine.websocket import (
     WebSocketState,
 )
 
-from .client_exceptions import ClientConnectionResetError, WSMessageTypeError
-from .http_websocket import (
-    WS_CLOSED_MESSAGE,
-    WS_CLOSING_MESSAGE,
-    WebSocketError,
-    WSCloseCode,
-    WSMessage,
-    WSMessageDecodeText,
-    WSMessageNoDecodeText,
-    WSMessageTextBytes,
-    WSMsgType,
-)
-from .websocket_exchange import WebSocketExchange
+from .exchange import WebSocketExchange
 
 DecodeText = TypeVar("DecodeText", bound=bool, covariant=True)
 """``Literal[True]`` where TEXT comes as ``str``, ``Literal[False]`` where as ``bytes``."""

@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from yarl import URL
 
+from plait.client_exceptions import InvalidUrlClientError
 from plait_engine.policy.auth import encode_basic_credentials
 from plait_engine.policy.hosts import is_host, is_legacy_ipv4
-
-from .client_exceptions import InvalidUrlClientError
 
 if TYPE_CHECKING:
     import ssl as ssl_module
 
-    from .client_tls import Fingerprint
-    from .helpers import BasicAuth
+    from plait.helpers import BasicAuth
+
+    from .tls import Fingerprint
 
 _SECURE_SCHEMES: Final = frozenset({"https", "wss"})
 

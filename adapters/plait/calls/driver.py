@@ -25,6 +25,8 @@ import asyncio
 import ssl
 from typing import TYPE_CHECKING, Any, Final
 
+from plait.client_exceptions import ConnectionTimeoutError, SocketTimeoutError
+from plait.transport.driver import Driver, Exchange
 from plait_engine import (
     Accept,
     Config,
@@ -44,15 +46,14 @@ from plait_engine.engines import EngineName
 from plait_engine.errors import ErrorCode
 from plait_engine.headers import get
 
-from .client_errors import error_of_reset
-from .client_exceptions import ConnectionTimeoutError, SocketTimeoutError
 from .deadlines import NEVER, ClientTimeout, Deadlines, deadline
-from .driver import Driver, Exchange
+from .errors import error_of_reset
 
 if TYPE_CHECKING:
-    from .client_body import BodySink
-    from .client_reqrep import ClientRequest
-    from .connector_base import BaseConnector, Connection
+    from plait.client_reqrep import ClientRequest
+    from plait.connector_base import BaseConnector, Connection
+
+    from .body import BodySink
 
 _OVER: Final = (ConnectionState.CLOSING, ConnectionState.CLOSED)
 

@@ -17,7 +17,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Final, Protocol
 
-from .helpers import _SENTINEL, sentinel
+from plait.helpers import _SENTINEL, sentinel
 
 NEVER: Final = math.inf
 

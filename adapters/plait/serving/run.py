@@ -12,12 +12,12 @@ from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
 from typing import Any, TypeVar, cast
 
-from .abc import AbstractAccessLogger
-from .log import access_logger
-from .typedefs import PathLike
-from .web_app import Application
-from .web_log import AccessLogger
-from .web_runner import AppRunner, BaseSite, GracefulExit, SockSite, TCPSite, UnixSite
+from plait.abc import AbstractAccessLogger
+from plait.log import access_logger
+from plait.typedefs import PathLike
+from plait.web_app import Application
+from plait.web_log import AccessLogger
+from plait.web_runner import AppRunner, BaseSite, GracefulExit, SockSite, TCPSite, UnixSite
 
 __all__ = ("run_app",)
 

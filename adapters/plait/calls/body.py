@@ -9,17 +9,16 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from multidict import CIMultiDict
 
+from plait.abc import AbstractStreamWriter
+from plait.client_exceptions import ClientConnectionResetError, ClientPayloadError
+from plait.compression_utils import make_compressor
+from plait.http_exceptions import ContentEncodingError
+from plait.streams import EMPTY_PAYLOAD, StreamReader
 from plait_engine import Data, EndOfMessage
 from plait_engine.content.codings import CodingError, Decoder
 
-from .abc import AbstractStreamWriter
-from .client_exceptions import ClientConnectionResetError, ClientPayloadError
-from .compression_utils import make_compressor
-from .http_exceptions import ContentEncodingError
-from .streams import EMPTY_PAYLOAD, StreamReader
-
 if TYPE_CHECKING:
-    from .client_driver import ClientExchange
+    from .driver import ClientExchange
 
 
 SLICE: Final = 65536

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from types import MappingProxyType
 from typing import Final
 
-from .helpers import ETag
+from plait.helpers import ETag
 
 __all__ = ("parse_etags", "parse_forwarded", "parse_range")
 

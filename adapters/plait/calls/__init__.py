@@ -1,0 +1,1 @@
+"""What the client is made of: calls, exchanges, timeouts, TLS.  Ours, not aiohttp's names."""

@@ -1,0 +1,1 @@
+"""What both sides' WebSockets share: the exchange and the methods."""
