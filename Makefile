@@ -27,10 +27,12 @@ demo: .venv/.installed-demo
 test: lint peers
 	$(BIN)/python -m pytest $(ARGS)
 
+# Types are checked for the oldest and the newest Python of pyproject.toml, whichever runs here.
 lint: .venv/.installed-test
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-	$(BIN)/mypy
+	$(BIN)/mypy --python-version 3.11
+	$(BIN)/mypy --python-version 3.13
 
 bench: .venv/.installed-bench peers
 	$(BIN)/python -m benchmarks $(ARGS)

@@ -33,7 +33,7 @@ import warnings
 from collections import deque
 from collections.abc import Callable, Coroutine
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from plait_engine import (
     ConnectionClosed,
@@ -62,8 +62,6 @@ if TYPE_CHECKING:
     from .web_server import Server
 
 __all__ = ("PayloadAccessError", "RequestHandler", "RequestPayloadError", "ServerExchange")
-
-_EAGER: Final = sys.version_info >= (3, 12)
 
 
 class RequestPayloadError(Exception):
@@ -365,15 +363,15 @@ class RequestHandler(Driver):
     def _start(self, exchange: ServerExchange) -> None:
         self.manager.requests_count += 1
         self._running.add(exchange)
-        if _EAGER:
-            # The task sets exchange.task itself, before it can know its own name here.
-            asyncio.Task(self._serve(exchange), loop=self.loop, eager_start=True)  # type: ignore[call-arg]  # since 3.12
+        if sys.version_info >= (3, 12):
+            # The task may end before it is known here: it sets exchange.task itself.
+            asyncio.Task(self._serve(exchange), loop=self.loop, eager_start=True)
         else:
             exchange.task = self._create_task(self._serve(exchange))
 
     async def _serve(self, exchange: ServerExchange) -> None:
         """Run the handler, send the response, log."""
-        if _EAGER:
+        if exchange.task is None:  # started eagerly
             exchange.task = asyncio.current_task()
         manager = self.manager
         request = manager.make_request(exchange.event, exchange)
