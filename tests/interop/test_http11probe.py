@@ -22,7 +22,7 @@ import pytest
 import plait
 from plait import web
 from tests.conftest import Authority
-from tests.engine.http1.probe_application import APPLICATION
+from tests.engine.http1.probe_application import APPLICATION, OTHER_EDITION
 from tests.engine.http1.probe_case import Answer, Case, Engine, Verdict
 from tests.engine.http1.probe_compliance import COMPLIANCE
 from tests.engine.http1.probe_malformed import MALFORMED
@@ -195,7 +195,13 @@ def run(case: Case, port: int) -> list[Answer]:
     return answers
 
 
-@pytest.mark.parametrize("case", [pytest.param(case, id=case.name) for case in CASES])
+@pytest.mark.parametrize(
+    "case",
+    [
+        *[pytest.param(case, id=case.name) for case in CASES],
+        *[pytest.param(case, id=f"{case.name}-other") for case in OTHER_EDITION],
+    ],
+)
 def test_verdict(case: Case, port: int) -> None:
     answers = run(case, port)
     expected = Verdict.WARN if case.warned else Verdict.PASS

@@ -236,7 +236,7 @@ SEMANTICS: list[Case] = [
     accepted("COMP-DATE-FORMAT", get(), _has_fixed_date, scored=False),
     case(
         "COMP-NO-1XX-HTTP10",
-        length(b"5", b"Expect: 100-continue").replace(b"HTTP/1.1", b"HTTP/1.0"),
+        head(b"POST / HTTP/1.0", b"Expect: 100-continue", b"Content-Length: 5") + b"hello",
         NO_1XX,
         engine=Engine.OTHER,
     ),

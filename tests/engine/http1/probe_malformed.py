@@ -21,8 +21,17 @@ from tests.engine.http1.probe_case import (
 TOO_LARGE = expect({400, 431})
 NO_TARGET = expect({400}, warns=range(200, 500))
 
-# The list's garbage is that of a generator of .NET; this is as good.
-GARBAGE = bytes((index * 167 + 13) & 0xFF for index in range(256))
+# What .NET's Random(42).NextBytes gives.
+GARBAGE = bytes.fromhex(
+    "3e17ba96ae04cd3b99869e56f0adbf3a6fb74d2555175dcc6e8b0914579ab036"
+    "cfd6280bb3c707dbaef270dc9505096e676be7f10d46d827baed2722fbb9e4fe"
+    "d667871a85b386a8af727663a7813769819aadebb3bf2989fd0051c69fe4e0f5"
+    "0e71052d7eefe9b3e53e429bcf758038b5bea0600bf84a173efd1d8462c009ca"
+    "918154357b0aea92b1fa06747c8eb987801810e04480ea1527eeee80d2645125"
+    "3577094e204bbdabd40dae11f2d59ab044950349af288611963f0d8c1b69c04c"
+    "a8e03f05846b67345a650c36d1d82251543e3c3c6007750cf1f8b7e03d31906a"
+    "4d61681296942bd82dcfef4a1c503fbe1dbc37dc2c83eba16a32148bb486f728"
+)
 
 MALFORMED: list[Case] = [
     case("MAL-BINARY-GARBAGE", GARBAGE),

@@ -22,7 +22,7 @@ from tests.engine.http1.helpers import (
     server,
     statuses,
 )
-from tests.engine.http1.probe_application import APPLICATION
+from tests.engine.http1.probe_application import APPLICATION, OTHER_EDITION
 from tests.engine.http1.probe_case import Answer, Case, Engine, Verdict, get, head
 from tests.engine.http1.probe_compliance import COMPLIANCE
 from tests.engine.http1.probe_malformed import MALFORMED
@@ -37,7 +37,7 @@ def bytes_of(name: str) -> bytes:
 
 def cases_that(engine: Engine) -> pytest.MarkDecorator:
     """Run a test for each case of which the engine does the same."""
-    cases = [case for case in CASES.values() if case.engine is engine]
+    cases = [case for case in (*CASES.values(), *OTHER_EDITION) if case.engine is engine]
     return pytest.mark.parametrize("case", [pytest.param(case, id=case.name) for case in cases])
 
 
@@ -117,7 +117,7 @@ def test_a_byte_behind_content_length_0_is_the_next_request() -> None:
 def test_an_unframed_body_is_the_next_request() -> None:
     """Transfer_Encoding frames nothing."""
     endpoint = server()
-    endpoint.receive(bytes_of("NORM-UNDERSCORE-TE"))
+    endpoint.receive(OTHER_EDITION[0].data)
     assert statuses(answer(endpoint)) == [200, 400]
     assert len(requests(endpoint)) == 1
 
