@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from . import subjects
+from . import subjects, traffic
 from .loads import Curl, H2load, WebSocketEcho, Wrk
 from .subjects import Start
 
@@ -49,10 +49,31 @@ SCENARIOS = (
         "h1-server",
         "Server, HTTP/1.1, hello through web.Application and its router, wrk -c 64",
         {
-            "plait": subjects.server(_PLAIT, Wrk()),
-            "aiohttp": subjects.server(_AIOHTTP, Wrk()),
+            "plait": subjects.server(_PLAIT, Wrk([traffic.HELLO])),
+            "aiohttp": subjects.server(_AIOHTTP, Wrk([traffic.HELLO])),
         },
-        {"aiohttp": 0.60},
+        {"aiohttp": 0.55},
+    ),
+    Scenario(
+        "h1-varied",
+        f"Server, HTTP/1.1, {traffic.COUNT} different requests of 13 fields; the handler reads "
+        "a field, a query parameter and a cookie and sets a field",
+        {
+            "plait": subjects.server(_PLAIT, Wrk(traffic.varied())),
+            "aiohttp": subjects.server(_AIOHTTP, Wrk(traffic.varied())),
+        },
+        {"aiohttp": 1.00},
+    ),
+    Scenario(
+        "h1-json",
+        "Server, HTTP/1.1, POST of JSON, 200 routes, 3 middlewares that each set a field",
+        {
+            "plait": subjects.server(subjects.web_server("plait", "json"), Wrk(traffic.orders())),
+            "aiohttp": subjects.server(
+                subjects.web_server("aiohttp", "json"), Wrk(traffic.orders())
+            ),
+        },
+        {"aiohttp": 0.85},
     ),
     Scenario(
         "h2-server",

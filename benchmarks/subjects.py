@@ -130,10 +130,10 @@ def _closed() -> bytes:
 # -- how to start them ------------------------------------------------------------
 
 
-def web_server(library: str) -> Callable[[int], Sequence[str]]:
-    """Return the command line, for a port, of ``web.Application`` of a library."""
+def web_server(library: str, app: str = "pages") -> Callable[[int], Sequence[str]]:
+    """Return the command line, for a port, of an application (``pages`` or ``json``)."""
     module = "benchmarks.targets.web_server"
-    return lambda port: [sys.executable, "-m", module, library, str(port)]
+    return lambda port: [sys.executable, "-m", module, library, str(port), app]
 
 
 def granian(port: int) -> Sequence[str]:

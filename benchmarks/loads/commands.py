@@ -9,13 +9,18 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+import tempfile
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import IO, Protocol
 
 from benchmarks.processes import find_program
+from benchmarks.traffic import Request
 
 _HOST = "127.0.0.1"
+_WRK_SCRIPT = Path(__file__).with_name("requests.lua")
 _CALIBRATION = 1000
 """Operations of the first run of a load that is told a number and not a time."""
 
@@ -47,16 +52,26 @@ def _number(pattern: str, output: str) -> int:
 
 @dataclass(frozen=True)
 class Wrk:
-    """HTTP/1.1 with ``connections`` connections that each send request after request."""
+    """HTTP/1.1 with ``connections`` connections that each send request after request.
 
+    ``requests`` are sent in random order.
+    """
+
+    requests: Sequence[Request]
     connections: int = 64
 
     def __call__(self, port: int, seconds: float) -> int:
         duration = max(1, round(seconds))
-        output = _run(
-            *(find_program("wrk"), "--threads", "1", "--connections", str(self.connections)),
-            *("--duration", f"{duration}s", f"http://{_HOST}:{port}/"),
-        )
+        with tempfile.NamedTemporaryFile(prefix="plait-bench-") as file:
+            for request in self.requests:
+                message = request.http1()
+                file.write(b"%d\n%b" % (len(message), message))
+            file.flush()
+            output = _run(
+                *(find_program("wrk"), "--threads", "1", "--connections", str(self.connections)),
+                *("--duration", f"{duration}s", "--script", str(_WRK_SCRIPT)),
+                *(f"http://{_HOST}:{port}/", "--", file.name),
+            )
         if "Non-2xx" in output or "Socket errors" in output:
             raise LoadFailed(output)
         return _number(r"(\d+) requests in", output)

@@ -1,6 +1,6 @@
-"""A server on ``web.Application``: ``python -m benchmarks.targets.web_server LIBRARY PORT``.
+"""A server on ``web.Application``: ``python -m benchmarks.targets.web_server LIBRARY PORT APP``.
 
-LIBRARY is ``plait`` or ``aiohttp``.
+LIBRARY is ``plait`` or ``aiohttp``.  APP is ``pages``, which this module has, or ``json``.
 """
 
 from __future__ import annotations
@@ -9,19 +9,23 @@ import importlib
 import sys
 from typing import Any
 
+from . import json_app
+
 _CHUNK = bytes(65536)
 
 
-def make_app(library: str) -> Any:
-    """Return ``LIBRARY.web`` and the application that both libraries run."""
-    web = importlib.import_module(f"{library}.web")
-    message_types = importlib.import_module(library).WSMsgType
+def make_app(web: Any, message_types: Any) -> Any:  # Any: plait's or aiohttp's
+    """Return the application for a library's ``web`` module and its ``WSMsgType``."""
 
     async def hello(request: Any) -> Any:
         return web.Response(text="Hello, World!")
 
-    async def user(request: Any) -> Any:
-        return web.Response(text=request.match_info["name"])
+    async def item(request: Any) -> Any:
+        page = int(request.query["page"])
+        session = request.cookies["session"]
+        response = web.Response(text=f"{request.match_info['name']}, page {page}, {session}")
+        response.headers["X-Request-Id"] = request.headers["X-Request-Id"]
+        return response
 
     async def echo(request: Any) -> Any:
         websocket = web.WebSocketResponse(compress=False)
@@ -51,15 +55,24 @@ def make_app(library: str) -> Any:
     app.add_routes(
         [
             web.get("/", hello),
-            web.get("/user/{name}", user),
+            web.get("/item/{name}", item),
             web.get("/ws", echo),
             web.get("/download", download),
             web.put("/upload", upload),
         ]
     )
-    return web, app
+    return app
+
+
+def main(library: str, port: int, name: str) -> None:
+    """Serve until a signal comes."""
+    web = importlib.import_module(f"{library}.web")
+    if name == "json":
+        app = json_app.make_app(web)
+    else:
+        app = make_app(web, importlib.import_module(library).WSMsgType)
+    web.run_app(app, host="127.0.0.1", port=port, access_log=None, print=None)
 
 
 if __name__ == "__main__":
-    _web, _app = make_app(sys.argv[1])
-    _web.run_app(_app, host="127.0.0.1", port=int(sys.argv[2]), access_log=None, print=None)
+    main(sys.argv[1], int(sys.argv[2]), sys.argv[3])
