@@ -61,7 +61,7 @@ async def test_messages_of_all_sizes(setup: Setup, compress: int) -> None:
 
 
 async def test_text_as_bytes(setup: Setup) -> None:
-    async def handler(ws: web.WebSocketResponse[Any]) -> None:
+    async def handler(ws: web.WebSocketResponse) -> None:
         assert await ws.receive_str() == b"hello"
         await ws.send_frame("grüße".encode(), WSMsgType.TEXT)
 
@@ -112,7 +112,7 @@ async def test_both_send_much_at_once(setup: Setup) -> None:
     """Neither waits for the other to read: only what is full stops, and goes on."""
     message = bytes(100_000)
 
-    async def handler(ws: web.WebSocketResponse[Any]) -> None:
+    async def handler(ws: web.WebSocketResponse) -> None:
         async def receive() -> None:
             for _ in range(100):
                 assert await ws.receive_bytes() == message
@@ -138,7 +138,7 @@ async def test_a_slow_reader_stops_the_sender(setup: Setup) -> None:
     sent = 0
     go_on = asyncio.Event()
 
-    async def handler(ws: web.WebSocketResponse[Any]) -> None:
+    async def handler(ws: web.WebSocketResponse) -> None:
         await go_on.wait()
         for _ in range(400):
             await ws.receive_bytes()
@@ -162,7 +162,7 @@ async def test_a_slow_reader_stops_the_sender(setup: Setup) -> None:
 
 
 async def test_a_message_too_big(setup: Setup) -> None:
-    async def handler(ws: web.WebSocketResponse[Any]) -> None:
+    async def handler(ws: web.WebSocketResponse) -> None:
         message = await ws.receive()
         assert message.type is WSMsgType.ERROR
         assert isinstance(message.data, plait.WebSocketError)
@@ -186,7 +186,7 @@ async def test_pings_are_answered_silently(setup: Setup) -> None:
 
 
 async def test_without_autoping_they_are_reported(setup: Setup) -> None:
-    async def handler(ws: web.WebSocketResponse[Any]) -> None:
+    async def handler(ws: web.WebSocketResponse) -> None:
         assert await ws.receive() == (WSMsgType.PING, b"1", "")
         await ws.pong(b"1")
         assert await ws.receive() == (WSMsgType.PONG, b"2", "")
@@ -201,7 +201,7 @@ async def test_without_autoping_they_are_reported(setup: Setup) -> None:
 
 
 async def test_a_heartbeat_keeps_a_silent_peer(setup: Setup) -> None:
-    async def handler(ws: web.WebSocketResponse[Any]) -> None:
+    async def handler(ws: web.WebSocketResponse) -> None:
         await ws.receive()
 
     async with (
@@ -217,7 +217,7 @@ async def test_a_heartbeat_keeps_a_silent_peer(setup: Setup) -> None:
 
 
 async def test_the_client_closes(setup: Setup) -> None:
-    async def handler(ws: web.WebSocketResponse[Any]) -> None:
+    async def handler(ws: web.WebSocketResponse) -> None:
         assert await ws.receive() == (WSMsgType.CLOSE, 4001, "bye")
         assert (ws.closed, ws.close_code, ws.exception()) == (True, 4001, None)
         assert await ws.close() is False
@@ -239,7 +239,7 @@ async def test_the_client_closes(setup: Setup) -> None:
 
 
 async def test_the_server_closes(setup: Setup) -> None:
-    async def handler(ws: web.WebSocketResponse[Any]) -> None:
+    async def handler(ws: web.WebSocketResponse) -> None:
         await ws.send_str("last words")
         assert await ws.close(code=1001, message="going") is True
         assert ws.close_code == 1001
@@ -253,7 +253,7 @@ async def test_the_server_closes(setup: Setup) -> None:
 
 
 async def test_the_handler_just_returns(setup: Setup) -> None:
-    async def handler(ws: web.WebSocketResponse[Any]) -> None:
+    async def handler(ws: web.WebSocketResponse) -> None:
         pass
 
     async with setup.serve(handler) as site, site.connect() as ws:
@@ -261,7 +261,7 @@ async def test_the_handler_just_returns(setup: Setup) -> None:
 
 
 async def test_both_close_at_once(setup: Setup) -> None:
-    async def handler(ws: web.WebSocketResponse[Any]) -> None:
+    async def handler(ws: web.WebSocketResponse) -> None:
         await ws.close(code=1001)
         assert ws.close_code == 1000
 
@@ -273,10 +273,10 @@ async def test_both_close_at_once(setup: Setup) -> None:
 
 async def test_another_task_closes_while_the_handler_receives(setup: Setup) -> None:
     """As ``on_shutdown`` does; the handler is at its end before the client has answered."""
-    opened: asyncio.Future[web.WebSocketResponse[Any]] = asyncio.get_running_loop().create_future()
+    opened: asyncio.Future[web.WebSocketResponse] = asyncio.get_running_loop().create_future()
     codes: list[int | None] = []
 
-    async def handler(ws: web.WebSocketResponse[Any]) -> None:
+    async def handler(ws: web.WebSocketResponse) -> None:
         opened.set_result(ws)
         await echo(ws)
         codes.append(ws.close_code)
@@ -294,9 +294,9 @@ async def test_another_task_closes_while_the_handler_receives(setup: Setup) -> N
 async def test_the_handler_fails_while_another_task_closes(
     setup: Setup, caplog: pytest.LogCaptureFixture
 ) -> None:
-    opened: asyncio.Future[web.WebSocketResponse[Any]] = asyncio.get_running_loop().create_future()
+    opened: asyncio.Future[web.WebSocketResponse] = asyncio.get_running_loop().create_future()
 
-    async def handler(ws: web.WebSocketResponse[Any]) -> None:
+    async def handler(ws: web.WebSocketResponse) -> None:
         opened.set_result(ws)
         await ws.receive()
         raise ZeroDivisionError
@@ -323,7 +323,7 @@ async def test_close_ends_a_receive_that_waits(setup: Setup) -> None:
 
 
 async def test_without_autoclose_the_application_answers(setup: Setup) -> None:
-    async def handler(ws: web.WebSocketResponse[Any]) -> None:
+    async def handler(ws: web.WebSocketResponse) -> None:
         assert (await ws.receive()).type is WSMsgType.CLOSE
         assert not ws.closed
         assert await ws.receive() == WS_CLOSING_MESSAGE
@@ -336,10 +336,70 @@ async def test_without_autoclose_the_application_answers(setup: Setup) -> None:
         assert ws.close_code == 4004
 
 
+async def test_after_the_clients_close_the_handler_may_still_send(setup: Setup) -> None:
+    """RFC 6455 section 5.5.1 forbids data behind our own Close frame, not behind the peer's."""
+    sent = asyncio.Event()
+
+    async def handler(ws: web.WebSocketResponse) -> None:
+        assert await ws.receive() == (WSMsgType.CLOSE, 4003, "")
+        await ws.send_str("last")
+        await ws.send_bytes(b"words")
+        await ws.ping()
+        sent.set()
+        assert await ws.close() is True
+        with pytest.raises(plait.ClientConnectionResetError):
+            await ws.send_str("too late")
+
+    async with setup.serve(handler, autoclose=False) as site:
+        ws = await site.connect()
+        assert await ws.close(code=4003) is True
+        assert ws.close_code == 1000
+        assert sent.is_set()
+
+
+async def test_after_the_servers_close_the_client_may_still_send(setup: Setup) -> None:
+    async def handler(ws: web.WebSocketResponse) -> None:
+        await ws.close(code=4003)
+        assert ws.close_code == 4004
+
+    async with setup.serve(handler) as site:
+        ws = await site.connect(autoclose=False)
+        assert await ws.receive() == (WSMsgType.CLOSE, 4003, "")
+        assert (ws.closed, ws.close_code) == (False, 4003)
+        await ws.send_str("last words")
+        assert await ws.close(code=4004) is True
+        with pytest.raises(plait.ClientConnectionResetError):
+            await ws.send_str("too late")
+
+
+@pytest.mark.parametrize("closes", [1, 2, 3])
+async def test_a_receive_beside_several_closes(setup: Setup, closes: int) -> None:
+    """One close gives CLOSING; when a second one comes the client is CLOSED, as aiohttp's."""
+    async with setup.serve(echo) as site:
+        ws = await site.connect()
+        waiting = asyncio.create_task(ws.receive())
+        await asyncio.sleep(0)
+        closed = await asyncio.gather(*(ws.close() for _ in range(closes)))
+        assert sorted(closed) == [False] * (closes - 1) + [True]
+        assert await waiting == (WS_CLOSING_MESSAGE if closes == 1 else WS_CLOSED_MESSAGE)
+        assert await ws.receive() == WS_CLOSED_MESSAGE
+
+
+async def test_the_status_of_an_accepted_handshake(setup: Setup) -> None:
+    statuses: list[int] = []
+
+    async def handler(ws: web.WebSocketResponse) -> None:
+        statuses.append(ws.status)
+
+    async with setup.serve(handler) as site, site.connect() as ws:
+        await ws.receive()
+    assert statuses == [101]
+
+
 async def test_a_close_that_nobody_answers(setup: Setup) -> None:
     go_on = asyncio.Event()
 
-    async def handler(ws: web.WebSocketResponse[Any]) -> None:
+    async def handler(ws: web.WebSocketResponse) -> None:
         await go_on.wait()
 
     async with setup.serve(handler) as site:
@@ -353,7 +413,7 @@ async def test_a_close_that_nobody_answers(setup: Setup) -> None:
 async def test_the_client_is_gone(setup: Setup) -> None:
     ended = asyncio.Event()
 
-    async def handler(ws: web.WebSocketResponse[Any]) -> None:
+    async def handler(ws: web.WebSocketResponse) -> None:
         assert await ws.receive_str() == "before"
         await ws.send_str("before")
         assert await ws.receive() == WS_CLOSED_MESSAGE
@@ -374,7 +434,7 @@ async def test_the_client_is_gone(setup: Setup) -> None:
 
 
 async def test_the_handler_fails(setup: Setup, caplog: pytest.LogCaptureFixture) -> None:
-    async def handler(ws: web.WebSocketResponse[Any]) -> None:
+    async def handler(ws: web.WebSocketResponse) -> None:
         await ws.receive()
         raise ZeroDivisionError
 
@@ -413,7 +473,7 @@ async def test_cancelling_a_receive_loses_nothing(setup: Setup) -> None:
 
 
 async def test_subprotocols(setup: Setup, caplog: pytest.LogCaptureFixture) -> None:
-    async def handler(ws: web.WebSocketResponse[Any]) -> None:
+    async def handler(ws: web.WebSocketResponse) -> None:
         await ws.send_str(str(ws.ws_protocol))
 
     async with setup.serve(handler, protocols=("b", "a")) as site:
@@ -442,7 +502,7 @@ async def test_a_page_that_is_no_websocket(setup: Setup, path: str, status: int)
 
 
 async def test_messages_sent_right_behind_the_handshake(setup: Setup) -> None:
-    async def handler(ws: web.WebSocketResponse[Any]) -> None:
+    async def handler(ws: web.WebSocketResponse) -> None:
         for number in range(100):
             await ws.send_str(str(number))
         assert await ws.receive_str() == "done"
@@ -468,7 +528,7 @@ async def test_websockets_do_not_disturb_each_other(setup: Setup) -> None:
 
 
 async def test_state_before_and_after_the_handshake(setup: Setup) -> None:
-    fresh: web.WebSocketResponse[Any] = web.WebSocketResponse()
+    fresh: web.WebSocketResponse = web.WebSocketResponse()
     assert (fresh.prepared, fresh.closed, fresh.close_code, fresh.compress) == (
         False,
         False,
@@ -484,7 +544,7 @@ async def test_state_before_and_after_the_handshake(setup: Setup) -> None:
     with pytest.raises(RuntimeError):
         await fresh.write_eof()
 
-    async def handler(ws: web.WebSocketResponse[Any]) -> None:
+    async def handler(ws: web.WebSocketResponse) -> None:
         assert (ws.prepared, ws.status) == (True, 101)
         assert ws.get_extra_info("peername")[0] == "127.0.0.1"
         await ws.receive()
@@ -496,3 +556,20 @@ async def test_state_before_and_after_the_handshake(setup: Setup) -> None:
         assert ws.get_extra_info("peername") is None
         assert isinstance(ws, plait.ClientWebSocketResponse)
         assert WSMessage(WSMsgType.TEXT, "[1]", "").json() == [1]
+
+
+@pytest.mark.parametrize("path", ["/hello", "/stream"])
+async def test_a_handler_that_answers_with_200(
+    setup: Setup, path: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """HTTP/1.1: the plain answer.  HTTP/2: 501, since a 2xx would open the tunnel (RFC 8441
+    section 4).  Any client can ask for it, so nothing is logged."""
+    async with setup.serve(echo) as site:
+        for _ in range(3):
+            with pytest.raises(plait.WSServerHandshakeError) as refused:
+                await site.connect(path)
+            assert refused.value.status == (501 if setup.way.version == "2.0" else 200)
+        async with site.connect() as ws:
+            await ws.send_str("on")
+            assert await ws.receive_str() == "on"
+    assert [record for record in caplog.records if record.levelname == "ERROR"] == []

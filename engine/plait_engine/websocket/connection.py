@@ -24,8 +24,9 @@ Rules
 -----
 * Closing handshake: sections 5.5.1 and 7.1.  The server ends the stream first; the client
   gives it ``close_timeout`` seconds for that (7.1.1).
-* After the peer's Close frame everything is dropped (1.4); after ours no message can be
-  sent, though the peer's still arrive.
+* After the peer's Close frame everything that arrives is dropped (1.4), but messages can
+  still be sent, until our Close frame is: nothing is sent behind that (5.5.1), though the
+  peer's messages still arrive.
 * A ping is answered, with the same payload.  When more than ``max_pending_pongs`` wait to
   be sent, only the latest of the rest is (5.5.3), so a flood costs nothing.
 
@@ -72,9 +73,6 @@ class WebSocketState(enum.Enum):
     """Nothing more is sent or received."""
 
 
-_OPEN = WebSocketState.OPEN
-
-
 class WebSocketConnection:
     """One WebSocket, either role.
 
@@ -92,7 +90,6 @@ class WebSocketConnection:
     __slots__ = (
         "_auto_close",
         "_auto_pong",
-        "_close_sent",
         "_close_timeout",
         "_config",
         "_eof",
@@ -107,6 +104,7 @@ class WebSocketConnection:
         "_role",
         "_timers",
         "_writer",
+        "can_send",
         "close_code",
         "close_reason",
         "data_to_send",
@@ -144,6 +142,8 @@ class WebSocketConnection:
         self.deflate = deflate
         self.subprotocol = subprotocol
         self.state = WebSocketState.OPEN
+        self.can_send = True
+        """False once our Close frame was sent, or the connection is closed (5.5.1)."""
         self.close_code: int | None = None
         """The code of the ``WebSocketClose`` that was received; ``None`` before."""
         self.close_reason = ""
@@ -175,7 +175,6 @@ class WebSocketConnection:
         )
         self.waiting_events: Sized = self._events
         """True while ``next_event`` would return one; no property, since it is asked often."""
-        self._close_sent = False
         self._eof = False
 
         self._timers = Timers()
@@ -250,7 +249,7 @@ class WebSocketConnection:
         elif isinstance(event, WebSocketClose):
             self._send_close(event, now)
         else:
-            if self.state is not _OPEN:
+            if not self.can_send:
                 raise _closing()
             opcode = Opcode.PING if isinstance(event, Ping) else Opcode.PONG
             self._writer.control(opcode, event.payload)
@@ -259,13 +258,13 @@ class WebSocketConnection:
         self, data: str | bytes, finished: bool = True, compress: bool | None = None
     ) -> None:
         """Send a ``TextMessage`` of these fields: the same as ``send``, without the event."""
-        if self.state is not _OPEN:
+        if not self.can_send:
             raise _closing()
         self._writer.message(_TEXT, _encode_text(data), finished, compress)
 
     def send_bytes(self, data: bytes, finished: bool = True, compress: bool | None = None) -> None:
         """Send a ``BytesMessage`` of these fields: the same as ``send``, without the event."""
-        if self.state is not _OPEN:
+        if not self.can_send:
             raise _closing()
         self._writer.message(_BINARY, data, finished, compress)
 
@@ -297,7 +296,7 @@ class WebSocketConnection:
                 self._events.append(Pong(payload))
         elif not self._auto_pong:
             self._events.append(Ping(payload))
-        elif self.state is WebSocketState.OPEN:
+        elif self.can_send:
             self._writer.answer_ping(payload)
 
     def _receive_close(self, event: WebSocketClose) -> None:
@@ -313,7 +312,7 @@ class WebSocketConnection:
         if self.state is WebSocketState.CLOSED:
             return
         if event.error is None:
-            if not self._close_sent and not self._auto_close:
+            if self.can_send and not self._auto_close:
                 self._begin_closing()
                 return
             self._queue_close(event.code, "")  # RFC 6455 section 5.5.1: echo the code
@@ -336,7 +335,7 @@ class WebSocketConnection:
     # -- the closing handshake ------------------------------------------------------
 
     def _send_close(self, event: WebSocketClose, now: float) -> None:
-        if self._close_sent or self.state is WebSocketState.CLOSED:
+        if not self.can_send:
             raise LocalProtocolError("the WebSocket is closed already")
         if event.code != CloseCode.NO_STATUS and not is_wire_close_code(event.code):
             raise LocalProtocolError(f"{event.code} is not a close code that can be sent")
@@ -355,9 +354,9 @@ class WebSocketConnection:
 
     def _queue_close(self, code: int, reason: str) -> None:
         """Queue a Close frame, if none was sent, as the last frame."""
-        if self._close_sent:
+        if not self.can_send:
             return
-        self._close_sent = True
+        self.can_send = False
         payload = b""
         if code != CloseCode.NO_STATUS:
             text = reason.encode("utf-8", "replace")[: MAX_CONTROL_PAYLOAD - 2]
@@ -371,6 +370,7 @@ class WebSocketConnection:
 
     def _close(self) -> None:
         self.state = WebSocketState.CLOSED
+        self.can_send = False
         self._writer.drop_pong()
         self._timers.clear()
 

@@ -131,6 +131,28 @@ def test_messages_may_be_left_uncompressed(sockets: Sockets) -> None:
     ]
 
 
+@pytest.mark.parametrize("from_client", [True, False])
+def test_after_the_peers_close_messages_can_be_sent(
+    engines: tuple[str, str], deflate: Deflate | None, fragment: Fragmenter, from_client: bool
+) -> None:
+    """RFC 6455 section 5.5.1: no data frame *after sending* a Close frame."""
+    client, server = (
+        MACHINES[engine](role, TEST_CONFIG, deflate=deflate, auto_close=False)
+        for engine, role in zip(engines, (Role.CLIENT, Role.SERVER), strict=True)
+    )
+    sockets = Sockets(client, server, fragment)
+    closer, other = (client, server) if from_client else (server, client)
+    assert sockets.exchange(closer, [WebSocketClose(4000)]) == [WebSocketClose(4000)]
+    messages: list[WebSocketEvent] = [TextMessage("last"), BytesMessage(b"words")]
+    assert sockets.exchange(other, messages) == messages
+    assert sockets.exchange(other, [WebSocketClose(4001)]) == [WebSocketClose(4001)]
+    assert client.state is server.state is WebSocketState.CLOSED
+    for side in (client, server):
+        assert not side.can_send
+        with pytest.raises(LocalProtocolError):
+            side.send(TextMessage("more"), now=0.0)
+
+
 def test_a_ping_is_answered(sockets: Sockets) -> None:
     assert sockets.exchange(sockets.client, [Ping(b"are you there")]) == []
     assert sockets.events(sockets.client) == [Pong(b"are you there")]

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from plait_engine import Config, LocalProtocolError, RemoteProtocolError, Role, Timeouts
 from plait_engine.websocket import (
     BytesMessage,
+    Deflate,
     Ping,
     Pong,
     PongTimeout,
@@ -16,7 +19,18 @@ from plait_engine.websocket import (
     WebSocketEvent,
     WebSocketState,
 )
-from tests.engine.websocket.peer import CLOSE, PING, PONG, TEXT, Echo, Frame, close_frame, decode
+from tests.engine.websocket.peer import (
+    BINARY,
+    CLOSE,
+    CONTINUATION,
+    PING,
+    PONG,
+    TEXT,
+    Echo,
+    Frame,
+    close_frame,
+    decode,
+)
 
 HELLO = Frame(TEXT, b"hello")
 NORMAL = close_frame(1000)
@@ -25,7 +39,7 @@ NORMAL = close_frame(1000)
 class Clocked(Echo):
     """An ``Echo`` whose time a test moves."""
 
-    def __init__(self, role: Role, **options: float | bool) -> None:
+    def __init__(self, role: Role, **options: Any) -> None:
         super().__init__(role, **options)
 
     def wait(self, now: float) -> None:
@@ -173,12 +187,40 @@ def test_without_auto_close_the_application_answers(role: Role) -> None:
     echo.receive_at(0.0, close_frame(4000))
     assert echo.sent() == []
     assert echo.connection.state is WebSocketState.CLOSING
-    with pytest.raises(LocalProtocolError):
-        echo.send(TextMessage("too late"))
     echo.send(WebSocketClose(1001))
     assert echo.sent() == [close_frame(1001)]
     assert echo.connection.state is WebSocketState.CLOSED
     assert echo.connection.wants_close is (role is Role.SERVER)
+
+
+@pytest.mark.parametrize("compress", [None, Deflate()], ids=["plain", "deflate"])
+def test_after_the_peers_close_we_send_until_our_own(role: Role, compress: Deflate | None) -> None:
+    """RFC 6455 section 5.5.1 forbids data only behind a Close frame that one *sent*."""
+    echo = Clocked(role, auto_close=False, deflate=compress)
+    echo.receive_at(0.0, close_frame(4000))
+    last_words: list[WebSocketEvent] = [
+        TextMessage("te", finished=False, compress=False),
+        Ping(b"ping"),
+        TextMessage("xt"),
+        BytesMessage(b"bytes", compress=False),
+        Pong(b"pong"),
+    ]
+    for event in last_words:
+        echo.send(event)
+    assert echo.connection.can_send
+    echo.send(WebSocketClose(1001))
+    assert not echo.connection.can_send
+    for event in (*last_words, WebSocketClose()):
+        with pytest.raises(LocalProtocolError):
+            echo.send(event)
+    assert echo.sent() == [
+        Frame(TEXT, b"te", fin=False),
+        Frame(PING, b"ping"),
+        Frame(CONTINUATION, b"xt"),
+        Frame(BINARY, b"bytes"),
+        Frame(PONG, b"pong"),
+        close_frame(1001),
+    ]
 
 
 def test_a_fault_after_our_close_needs_no_second_close(role: Role) -> None:
