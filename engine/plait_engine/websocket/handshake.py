@@ -12,7 +12,8 @@ Rules
 * HTTP/1.1: GET with Upgrade, a nonce and its proof (RFC 6455 sections 4.1 and 4.2).
 * HTTP/2: CONNECT with ``:protocol``; no nonce and no Upgrade, all else is the same (RFC
   8441 section 5).
-* The version is 13.  A server also takes 8 and 7, drafts with the same frames.
+* The version is 13.  A server answers any other, the drafts' 7 and 8 too, with 426 and the
+  one that it speaks (RFC 6455 sections 4.2.2 and 4.4).
 * Subprotocols are compared as they are.  Of the client's list the first that the server
   knows is chosen; nothing is chosen that was not offered (4.2.2).
 
@@ -36,7 +37,6 @@ from .deflate import Deflate
 from .extensions import Extension, answer, check_answer, offer, parse_extensions
 
 VERSION = "13"
-ACCEPTED_VERSIONS = frozenset({"13", "8", "7"})
 
 _GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # RFC 6455 section 1.3
 
@@ -228,9 +228,13 @@ def _check_method(request: Request) -> None:
 
 
 def _check_version(headers: Headers, http2: bool) -> None:
-    """RFC 6455 section 4.4.  HTTP/2 cannot be asked to upgrade: there it is a 400."""
+    """Check the version (RFC 6455 section 4.4).
+
+    HTTP/2 has no Upgrade field, which a 426 must have (RFC 9110 section 15.5.22): there the
+    answer is 400.
+    """
     versions = get_all(headers, _VERSION.lower())
-    if len(versions) == 1 and versions[0] in ACCEPTED_VERSIONS:
+    if versions == [VERSION]:
         return
     message = f"WebSocket version {', '.join(versions) or 'none'} is not supported"
     if http2:
