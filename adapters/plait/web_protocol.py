@@ -49,12 +49,13 @@ from plait_engine import (
     create_connection,
 )
 from plait_engine import Request as RequestEvent
+from plait_engine import Response as ResponseEvent
 from plait_engine.events import Sendable
 
 from .client_exceptions import ClientConnectionResetError
 from .streams import EMPTY_PAYLOAD, BodyReader, StreamReader
 from .transport.driver import Driver, Exchange
-from .web_exceptions import HTTPException, HTTPInternalServerError
+from .web_exceptions import HTTPException, HTTPInternalServerError, HTTPNotImplemented
 from .web_request import BaseRequest
 from .web_response import Response, StreamResponse
 
@@ -146,9 +147,26 @@ class ServerExchange(Exchange):
         """
         if self.exception is not None:
             raise ClientConnectionResetError("Cannot write to closing transport")
-        self.driver.send(*events)
+        try:
+            self.driver.send(*events)
+        except LocalProtocolError:
+            if self._opens_tunnel(events[0]):
+                raise HTTPNotImplemented(text="501: this resource does not open a tunnel") from None
+            raise
         self.head_sent = True
         self._complete = type(events[-1]) is EndOfMessage
+
+    def _opens_tunnel(self, head: Sendable) -> bool:
+        """Tell whether ``head`` would open a tunnel that the handler did not take.
+
+        A 2xx to CONNECT does (RFC 9110 section 9.3.6), and on HTTP/2 a WebSocket is asked
+        for with CONNECT (RFC 8441 section 4).
+        """
+        return (
+            self.event.method == "CONNECT"
+            and isinstance(head, ResponseEvent)
+            and 200 <= head.status < 300
+        )
 
     def hand_over(self, successor: Exchange) -> None:
         """Give the stream to ``successor``: from now on its hooks hear the events.
@@ -388,7 +406,7 @@ class RequestHandler(Driver):
                     response = self._check_response(response, request)
             try:
                 sent = response._send_plainly(request, exchange)
-            except LocalProtocolError:
+            except (LocalProtocolError, HTTPNotImplemented):
                 sent = False  # The long way meets the same mistake, and answers it.
             if not sent:
                 response = await self._send(request, exchange, response)
@@ -421,7 +439,10 @@ class RequestHandler(Driver):
         except Exception as error:
             if exchange.head_sent or exchange.exception is not None:
                 raise
-            response = self.handle_error(request, 500, error)
+            if isinstance(error, HTTPNotImplemented):
+                response = error
+            else:
+                response = self.handle_error(request, 500, error)
             await response.prepare(request)
             await response.write_eof()
         return response

@@ -17,7 +17,7 @@ from tests.sessions import H1, H1_TLS, H2, H2C, Way
 WAYS = [H1, H1_TLS, H2C, H2]
 ENGINES: list[EngineName] = ["native", "reference"]
 
-Handler: TypeAlias = Callable[[web.WebSocketResponse[Any]], Awaitable[None]]
+Handler: TypeAlias = Callable[[web.WebSocketResponse], Awaitable[None]]
 
 
 @dataclass
@@ -38,10 +38,10 @@ class Setup:
         """
         handled: list[asyncio.Future[None]] = []
 
-        async def accept(request: web.Request) -> web.WebSocketResponse[Any]:
+        async def accept(request: web.Request) -> web.WebSocketResponse:
             done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             handled.append(done)
-            websocket: web.WebSocketResponse[Any] = web.WebSocketResponse(**options)
+            websocket: web.WebSocketResponse = web.WebSocketResponse(**options)
             try:
                 await websocket.prepare(request)
                 await handler(websocket)
@@ -55,7 +55,18 @@ class Setup:
         async def plain(request: web.Request) -> web.Response:
             return web.Response(text="no WebSocket here", status=403)
 
+        async def hello(request: web.Request) -> web.Response:
+            return web.Response(text="hello")
+
+        async def stream(request: web.Request) -> web.StreamResponse:
+            response = web.StreamResponse()
+            await response.prepare(request)
+            await response.write(b"hello")
+            return response
+
         app = web.Application()
+        app.router.add_get("/hello", hello)
+        app.router.add_get("/stream", stream)
         app.router.add_get("/ws", accept)
         app.router.add_get("/moved", redirect)
         app.router.add_get("/plain", plain)
@@ -93,7 +104,7 @@ class Site:
         return self.session.ws_connect(self.url + path, **options)
 
 
-async def echo(websocket: web.WebSocketResponse[Any]) -> None:
+async def echo(websocket: web.WebSocketResponse) -> None:
     """Send back whatever comes."""
     async for message in websocket:
         if message.type is plait.WSMsgType.TEXT:
