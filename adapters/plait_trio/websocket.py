@@ -13,6 +13,7 @@ from types import TracebackType
 import trio
 
 from plait_engine import Accept, Data, EndOfMessage, Request, Response, Role
+from plait_engine.engines import websocket_class
 from plait_engine.websocket import (
     Agreement,
     BytesMessage,
@@ -20,9 +21,7 @@ from plait_engine.websocket import (
     Pong,
     TextMessage,
     WebSocketClose,
-    WebSocketConnection,
     WebSocketEvent,
-    WebSocketState,
     accept_request,
     check_response,
     client_request,
@@ -44,9 +43,10 @@ class WebSocket:
 
     def __init__(self, exchange: Exchange, role: Role, agreement: Agreement) -> None:
         self._exchange = exchange
-        self._machine = WebSocketConnection(
+        driver = exchange.driver
+        self._machine = websocket_class(driver.engine_name)(
             role,
-            exchange.driver.config,
+            driver.config,
             now=trio.current_time(),
             deflate=agreement.deflate,
             subprotocol=agreement.subprotocol,
@@ -90,7 +90,7 @@ class WebSocket:
     async def aclose(self, code: int = 1000, reason: str = "") -> None:
         """Close, and wait for the peer's Close frame for as long as ``Timeouts.close``."""
         try:
-            if self._machine.state is WebSocketState.OPEN:
+            if self._machine.can_send:
                 await self._send(WebSocketClose(code, reason))
             while self._closed is None:
                 await self._next_event()

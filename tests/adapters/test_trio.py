@@ -18,7 +18,7 @@ import trio
 
 import plait_trio
 from plait_engine import LocalProtocolError, RemoteProtocolError
-from plait_engine.engines import EngineName
+from plait_engine.engines import EngineName, websocket_class
 from plait_trio import ServerRequest, ServerResponse
 
 BIG = 3_000_000
@@ -262,6 +262,7 @@ def test_websocket(run) -> None:
             await connection.open_websocket("/websocket", ["echo"]) as websocket,
         ):
             assert websocket.subprotocol == "echo"
+            assert type(websocket._machine) is websocket_class(setup.engine)
             for message in ("text \N{SNOWMAN}", b"\0\xff", "x" * 200_000, ""):
                 await websocket.send(message)
                 assert await websocket.receive() == message
