@@ -16,7 +16,7 @@ from typing import TypeAlias
 import plait
 from plait import web
 
-Guest: TypeAlias = web.WebSocketResponse[bool]
+Guest: TypeAlias = web.WebSocketResponse
 ROOM = web.AppKey("room", set[Guest])
 
 

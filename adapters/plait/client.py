@@ -23,7 +23,7 @@ import traceback
 import warnings
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Literal, Self, Unpack, overload
 
 from multidict import CIMultiDict, MultiDict, MultiDictProxy, istr
 from yarl import URL
@@ -47,7 +47,7 @@ from .client_exceptions import InvalidUrlClientError
 from .client_exceptions import __all__ as _exceptions
 from .client_reqrep import ClientRequest
 from .client_response import ClientResponse, RequestInfo
-from .client_ws import ClientWebSocketResponse, ClientWSTimeout, ws_connect
+from .client_ws import ClientWebSocketResponse, ClientWSTimeout, WSOptions, ws_connect
 from .connector import BaseConnector, TCPConnector, UnixConnector
 from .cookiejar import CookieJar
 from .helpers import _SENTINEL, BasicAuth, sentinel
@@ -287,13 +287,27 @@ class ClientSession:
         """Make a DELETE request."""
         return RequestContextManager(self._request("DELETE", url, **kwargs))
 
-    def ws_connect(self, url: StrOrURL, **kwargs: Any) -> WSRequestContextManager:
+    @overload
+    def ws_connect(
+        self, url: StrOrURL, *, decode_text: Literal[True] = ..., **options: Unpack[WSOptions]
+    ) -> WSRequestContextManager[Literal[True]]: ...
+    @overload
+    def ws_connect(
+        self, url: StrOrURL, *, decode_text: Literal[False], **options: Unpack[WSOptions]
+    ) -> WSRequestContextManager[Literal[False]]: ...
+    @overload
+    def ws_connect(
+        self, url: StrOrURL, *, decode_text: bool, **options: Unpack[WSOptions]
+    ) -> WSRequestContextManager[bool]: ...
+    def ws_connect(
+        self, url: StrOrURL, *, decode_text: bool = True, **options: Unpack[WSOptions]
+    ) -> WSRequestContextManager[bool]:
         """Open a WebSocket; await it or use it with ``async with``, which closes it.
 
         The keywords are those of ``client_ws.ws_connect``.  Raises WSServerHandshakeError
         when the server does not accept, and what ``request`` raises.
         """
-        return WSRequestContextManager(ws_connect(self, url, **kwargs))
+        return WSRequestContextManager(ws_connect(self, url, decode_text=decode_text, **options))
 
     # -- properties ------------------------------------------------------------------
 

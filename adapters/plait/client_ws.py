@@ -15,7 +15,7 @@ import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Self, TypedDict
 
 from multidict import CIMultiDict
 
@@ -122,6 +122,9 @@ class ClientWebSocketResponse(WebSocketBase[DecodeText]):
         ``message`` is the reason, at most 123 bytes.  Returns false when it was closed
         before.  Raises LocalProtocolError for a code or reason that cannot be sent.
         """
+        if self._closed and self._waiting:
+            # The receive that the first close has interrupted: it is certain by now.
+            self._interrupted = WS_CLOSED_MESSAGE
         return await self._close(code, message, drain=True)
 
     async def __aenter__(self) -> Self:
@@ -207,6 +210,32 @@ def _handshake_error(response: ClientResponse, message: str) -> WSServerHandshak
         status=response.status,
         headers=response.headers,
     )
+
+
+class WSOptions(TypedDict, total=False):
+    """The keywords of ``ws_connect`` but for ``decode_text``, which decides its type."""
+
+    method: str
+    protocols: Iterable[str]
+    timeout: ClientWSTimeout | _SENTINEL | float
+    receive_timeout: float | None
+    autoclose: bool
+    autoping: bool
+    heartbeat: float | None
+    auth: BasicAuth | None
+    origin: str | None
+    params: Query
+    headers: LooseHeaders | None
+    proxy: StrOrURL | None
+    proxy_auth: BasicAuth | None
+    ssl: ssl_module.SSLContext | bool | Fingerprint | None
+    verify_ssl: bool | None
+    fingerprint: bytes | None
+    ssl_context: ssl_module.SSLContext | None
+    server_hostname: str | None
+    proxy_headers: LooseHeaders | None
+    compress: int
+    max_msg_size: int
 
 
 async def ws_connect(

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from plait.client_response import ClientResponse
 from plait.client_ws import ClientWebSocketResponse
+from plait.websocket.base import DecodeText
 
 if TYPE_CHECKING:
     from plait.client import ClientSession
 
-_Result = TypeVar("_Result")
+_Result = TypeVar("_Result", covariant=True)
 
 
 class Pending(Coroutine[Any, Any, _Result], Generic[_Result]):
@@ -54,12 +55,12 @@ class RequestContextManager(Pending[ClientResponse]):
         await self._result.__aexit__(exc_type, exc_value, tb)
 
 
-class WSRequestContextManager(Pending[ClientWebSocketResponse[bool]]):
+class WSRequestContextManager(Pending[ClientWebSocketResponse[DecodeText]]):
     """Leaving the context closes the WebSocket."""
 
     __slots__ = ()
 
-    async def __aenter__(self) -> ClientWebSocketResponse[bool]:
+    async def __aenter__(self) -> ClientWebSocketResponse[DecodeText]:
         self._result = await self._coro
         return self._result
 

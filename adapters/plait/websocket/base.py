@@ -18,7 +18,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable, Coroutine
-from typing import Any, Final, Generic, Literal, NoReturn, Self, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Final, Generic, Literal, NoReturn, Self, overload
 
 from plait.client_exceptions import ClientConnectionResetError, WSMessageTypeError
 from plait.http_websocket import (
@@ -47,7 +47,15 @@ from plait_engine.websocket import (
 
 from .exchange import WebSocketExchange
 
-DecodeText = TypeVar("DecodeText", bound=bool, covariant=True)
+if TYPE_CHECKING:
+    # typing's own takes a default from Python 3.13 on.
+    from typing_extensions import TypeVar
+
+    DecodeText = TypeVar("DecodeText", bound=bool, covariant=True, default=Literal[True])
+else:
+    from typing import TypeVar
+
+    DecodeText = TypeVar("DecodeText", bound=bool, covariant=True)
 """``Literal[True]`` where TEXT comes as ``str``, ``Literal[False]`` where as ``bytes``."""
 
 _TEXT: Final = WSMsgType.TEXT
@@ -71,6 +79,8 @@ class WebSocketBase(Generic[DecodeText]):
     _interrupted_code: int | None = None
     """What ``close_code`` is for a ``receive`` that ``close`` of another task ended; the
     peer's answer may change it."""
+    _interrupted: WSMessage = WS_CLOSING_MESSAGE
+    """What that ``receive`` returns."""
     _close_done: asyncio.Event | None = None
     """Set when the ``close()`` that waits for the peer is through."""
 
@@ -186,7 +196,7 @@ class WebSocketBase(Generic[DecodeText]):
 
     def _raise_refusal(self, error: LocalProtocolError) -> NoReturn:
         """Tell the application why the machine refused to send."""
-        if self._opened().machine.state is WebSocketState.OPEN:
+        if self._opened().machine.can_send:
             raise error
         raise ClientConnectionResetError("Cannot write to closing transport") from error
 
@@ -223,6 +233,18 @@ class WebSocketBase(Generic[DecodeText]):
     def __aiter__(self) -> Self:
         return self
 
+    @overload
+    def __anext__(
+        self: WebSocketBase[Literal[True]],
+    ) -> Coroutine[Any, Any, WSMessageDecodeText]: ...
+    @overload
+    def __anext__(
+        self: WebSocketBase[Literal[False]],
+    ) -> Coroutine[Any, Any, WSMessageNoDecodeText]: ...
+    @overload
+    def __anext__(
+        self: WebSocketBase[bool],
+    ) -> Coroutine[Any, Any, WSMessage | WSMessageTextBytes]: ...
     def __anext__(self) -> Coroutine[Any, Any, WSMessage | WSMessageTextBytes]:
         if type(self).receive is not WebSocketBase.receive:
             return self._next_by_receive()
@@ -260,7 +282,7 @@ class WebSocketBase(Generic[DecodeText]):
                 if not came:
                     if self._close_code is None:
                         self._close_code = self._interrupted_code
-                    return _end(WS_CLOSING_MESSAGE, iterating)
+                    return _end(self._interrupted, iterating)
             event = machine.next_event()
             if isinstance(event, BytesMessage):
                 raw: WSMessage = _new(WSMessage, (_BINARY, event.data, ""))
