@@ -6,7 +6,7 @@
 * ``plait`` and ``plait_trio`` build on the engine, never the other way, and not on each other.
 * Nothing that ships imports ``tests``, ``fuzz``, ``benchmarks`` or ``examples``.
 
-Every file also opens with a docstring and has at most 600 lines.
+Every file also opens with a docstring and has at most 800 lines.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 ENGINE = ROOT / "engine" / "plait_engine"
 ADAPTERS = ROOT / "adapters"
-MAX_LINES = 600
+MAX_LINES = 800
 
 # What the engine may import of the standard library.  A module is added here when it is
 # needed and does no I/O, has no clock, no waiting and no randomness.
@@ -278,5 +278,5 @@ def test_an_adapter_that_keeps_to_itself_passes(source: str, path: str) -> None:
 
 def test_a_file_without_shape_is_found() -> None:
     assert shape_faults("import re\n", "sample.py") == ["sample.py: has no docstring"]
-    assert shape_faults('"""Doc."""\n' * 601, "sample.py") == ["sample.py: has 601 lines, split it"]
-    assert shape_faults('"""Doc."""\n' * 600, "sample.py") == []
+    assert shape_faults('"""Doc."""\n' * 801, "sample.py") == ["sample.py: has 801 lines, split it"]
+    assert shape_faults('"""Doc."""\n' * 800, "sample.py") == []

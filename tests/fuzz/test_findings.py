@@ -20,6 +20,7 @@ from plait_engine import (
     Response,
     Role,
     StreamReset,
+    StreamsAvailable,
 )
 from plait_engine.http1 import HTTP1Connection
 from plait_engine.testing import TEST_CONFIG, Pair, bytewise, whole
@@ -95,7 +96,7 @@ def test_an_http1_response_that_was_given_up_is_not_reported():
     client.send(Request(1, "GET", "http", "a", "/", ()), EndOfMessage(1), now=0.0)
     client.send(StreamReset(1, ErrorCode.NO_ERROR), now=0.0)
     client.receive_data(b"HTTP/1.1 103 \r\n\r\nHTTP/1.1 200 \r\nContent-Length: 0\r\n\r\n", 0.0)
-    assert events_of(client) == []
+    assert events_of(client) == [StreamsAvailable()]
 
 
 def test_nothing_comes_after_the_end_of_a_drained_http2_connection():

@@ -58,6 +58,7 @@ from plait_engine import (
     Role,
     SettingsChanged,
     StreamReset,
+    StreamsAvailable,
     Writable,
     create_connection,
 )
@@ -384,6 +385,9 @@ class Driver(asyncio.BufferedProtocol):
     def on_settings_changed(self, event: SettingsChanged) -> None:
         """The peer's SETTINGS took effect (HTTP/2)."""
 
+    def on_streams_available(self, event: StreamsAvailable) -> None:
+        """Another request can begin, and none could before (client)."""
+
     def on_draining(self, event: Draining) -> None:
         """The peer takes no more requests on this connection."""
 
@@ -563,6 +567,9 @@ class Driver(asyncio.BufferedProtocol):
     def _dispatch_settings(self, event: SettingsChanged) -> None:
         self.on_settings_changed(event)
 
+    def _dispatch_streams_available(self, event: StreamsAvailable) -> None:
+        self.on_streams_available(event)
+
     def _dispatch_draining(self, event: Draining) -> None:
         self.on_draining(event)
 
@@ -589,6 +596,7 @@ _DISPATCH: Final[dict[type[Event], Callable[[Driver, Any], None]]] = {
     Writable: Driver._dispatch_writable,
     PriorityUpdated: Driver._dispatch_priority,
     SettingsChanged: Driver._dispatch_settings,
+    StreamsAvailable: Driver._dispatch_streams_available,
     Draining: Driver._dispatch_draining,
     PingAcknowledged: Driver._dispatch_ping,
     PriorKnowledge: Driver._dispatch_prior_knowledge,

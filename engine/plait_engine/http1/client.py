@@ -39,6 +39,7 @@ from plait_engine.events import (
     Request,
     Response,
     Sendable,
+    StreamsAvailable,
 )
 from plait_engine.headers import decode, encode
 from plait_engine.timers import Timer
@@ -458,6 +459,7 @@ class HTTP1Client(HTTP1Connection):
         self._set_timer(Timer.KEEP_ALIVE, now + self._keep_alive_time)
         if not self.wants_read:
             self._update_wants_read()
+        self._events.append(StreamsAvailable())
 
     def _close_unread(self, now: float) -> None:
         self._close_now(CloseReason.LOCAL)

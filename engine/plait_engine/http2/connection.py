@@ -107,6 +107,8 @@ class HTTP2Connection(Sender):
         """Return the next bytes for the transport; ``b""`` when there are none."""
         if self._scheduler.ready:
             self._frame_queued()
+            if not self._is_server:
+                self._report_availability()
         out = self._out
         if not out:
             return b""
@@ -147,14 +149,6 @@ class HTTP2Connection(Sender):
         return self.config.limits.write_high_water - queued
 
     @property
-    def available_streams(self) -> int:
-        """How many more requests this client may send now (section 5.1.2)."""
-        if self._is_server or self.state is not ConnectionState.OPEN:
-            return 0
-        ids_left = (frames.MAX_STREAM_ID - self._highest) // 2
-        return min(ids_left, max(0, self._peer.max_concurrent_streams - len(self._streams)))
-
-    @property
     def open_streams(self) -> int:
         """How many exchanges are not finished yet."""
         return len(self._streams)
@@ -180,6 +174,7 @@ class HTTP2Connection(Sender):
                 self._terminate(ErrorCode.NO_ERROR, CloseReason.KEEP_ALIVE)
         elif _is_due(self._ping_deadline(), now):
             self.ping(KEEP_ALIVE_PING, now)
+        self._report_availability()
 
     def _idle_deadline(self) -> float | None:
         timeouts = self.config.timeouts

@@ -46,7 +46,7 @@ from typing import Final, NoReturn
 from plait_engine.config import Config
 from plait_engine.connection import CloseAction, Connection, ConnectionState, Role
 from plait_engine.errors import ErrorCode, RemoteProtocolError, Scope
-from plait_engine.events import CloseReason, EndOfMessage, Initiator, StreamReset
+from plait_engine.events import CloseReason, EndOfMessage, Initiator, StreamReset, StreamsAvailable
 from plait_engine.timers import Timer, Timers
 
 from . import frames
@@ -103,6 +103,7 @@ class HTTP2Core(Connection):
         "_first_window",
         "_glitches",
         "_goaway_final",
+        "_had_streams",
         "_heads",
         "_highest",
         "_idle_since",
@@ -147,6 +148,7 @@ class HTTP2Core(Connection):
         self._max_streams = min(limits.max_concurrent_streams, ASSUMED_STREAMS)
         self._last_accepted = frames.MAX_STREAM_ID  # what the server's GOAWAY said
         self._first_unsent = frames.MAX_STREAM_ID  # from here on, no request has left
+        self._had_streams = role is Role.CLIENT  # available, after the last call
         self._goaway_final = False
         self._is_parting = False  # nothing is left but to wait until the peer has read it all
         self._leaving: CloseReason | None = None  # why this side drains, if it does
@@ -243,6 +245,24 @@ class HTTP2Core(Connection):
     def _announce(self, stream_id: int, increment: int) -> None:
         if increment:
             self._out.append(frames.encode_window_update(stream_id, increment))
+
+    # -- streams ----------------------------------------------------------------
+
+    @property
+    def available_streams(self) -> int:
+        """How many more requests this client may send now (section 5.1.2)."""
+        if self._is_server or self.state is not ConnectionState.OPEN:
+            return 0
+        ids_left = (frames.MAX_STREAM_ID - self._highest) // 2
+        # The peer may lower its limit below what is open; then it waits for that to end.
+        return min(ids_left, max(0, self._peer.max_concurrent_streams - len(self._streams)))
+
+    def _report_availability(self) -> None:
+        """Say so when a request can begin and none could before (client)."""
+        has_streams = self.available_streams > 0
+        if has_streams and not self._had_streams:
+            self._events.append(StreamsAvailable())
+        self._had_streams = has_streams
 
     # -- the end of a stream -----------------------------------------------------
 

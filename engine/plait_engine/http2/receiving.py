@@ -84,14 +84,17 @@ class Receiver(MessageReceiver):
             # Section 4.3: the table is unknown from here on.
             self._fail(str(error), ErrorCode.COMPRESSION_ERROR)
         else:
-            self._limit_reading()
+            if self._is_server:
+                self._limit_reading()
+            else:
+                self._report_availability()
 
     def _limit_reading(self) -> None:
         """Read no more requests from a client that does not read the answers.
 
         Only a server does that: two peers that both stop to read would wait for ever.
         """
-        if self._is_server and len(self._out) > _MANY_PARTS:
+        if len(self._out) > _MANY_PARTS:
             waiting = sum(map(len, self._out))
             if waiting > self.config.limits.write_high_water:
                 self._is_paused = True

@@ -96,6 +96,8 @@ class Sender(Receiver):
             self._send_on(stream, events, now)
         if reset is not None:
             self._send_reset(stream_id, reset.code, now)
+        if not self._is_server:
+            self._report_availability()
 
     def _send_whole(self, head: Sendable, data: Sendable, end: Sendable, now: float) -> bool:
         """Send a whole small response that nothing stands in the way of.

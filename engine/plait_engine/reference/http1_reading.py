@@ -26,6 +26,7 @@ from plait_engine.events import (
     Initiator,
     PriorKnowledge,
     StreamReset,
+    StreamsAvailable,
 )
 from plait_engine.headers import Headers, has_token
 from plait_engine.timers import Timer
@@ -279,6 +280,8 @@ class ReadingConnection(ReferenceConnection):
             return
         self._machine.start_next_cycle()
         self._set_timer(Timer.KEEP_ALIVE, self.config.timeouts.keep_alive, now)
+        if self.role is Role.CLIENT:
+            self._events.append(StreamsAvailable())
         if self.role is Role.SERVER and self._machine.trailing_data[0]:
             self._expect_head(now)
 

@@ -34,6 +34,7 @@ from plait_engine.events import (
     Request,
     Sendable,
     StreamReset,
+    StreamsAvailable,
     Writable,
 )
 from plait_engine.timers import Timer
@@ -278,6 +279,13 @@ class ReferenceHTTP2Connection(ReadingConnection):
         ids = (MAX_STREAM_ID - machine.highest_outbound_stream_id) // 2
         return max(0, min(left, ids))
 
+    def _report_availability(self) -> None:
+        """Say so when a request can begin and none could before (client)."""
+        has_streams = self.available_streams > 0
+        if has_streams and not self._had_streams:
+            self._events.append(StreamsAvailable())
+        self._had_streams = has_streams
+
     @property
     def open_streams(self) -> int:
         return len(self._streams)
@@ -305,6 +313,7 @@ class ReferenceHTTP2Connection(ReadingConnection):
         """Bring the timers in line with what is open and queued."""
         self._now = now
         self._end_drained()
+        self._report_availability()
         if self.state in STOPPED:
             return
         timers, timeouts = self._timers, self.config.timeouts

@@ -53,6 +53,7 @@ class ReadingConnection(ReferenceConnection):
 
     __slots__ = (
         "_h2",
+        "_had_streams",
         "_is_parting",
         "_last_accepted",
         "_machine",
@@ -73,6 +74,8 @@ class ReadingConnection(ReferenceConnection):
         self._is_parting = False
         """(server) The connection drains, and its last stream is over."""
         self._now = 0.0
+        self._had_streams = role is Role.CLIENT
+        """Streams were available after the last call."""
 
     # -- inputs ---------------------------------------------------------------
 

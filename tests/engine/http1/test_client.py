@@ -15,6 +15,7 @@ from plait_engine import (
     LocalProtocolError,
     Request,
     Response,
+    StreamsAvailable,
 )
 from plait_engine.events import Sendable
 from plait_engine.testing import Fragmenter, coalesce
@@ -346,7 +347,7 @@ def test_trailers(chop: Fragmenter) -> None:
     endpoint.receive(
         b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nX: y\r\nSet-Cookie: a\r\n\r\n"
     )
-    assert endpoint.events[-1] == EndOfMessage(1, (("X", "y"),))
+    assert endpoint.events[-2:] == [EndOfMessage(1, (("X", "y"),)), StreamsAvailable()]
 
 
 @each_chop
@@ -364,4 +365,5 @@ def test_informational_responses_come_first(chop: Fragmenter) -> None:
         Response(1, 200, (("Content-Length", "2"),), "OK"),
         Data(1, b"ok", 2),
         EndOfMessage(1),
+        StreamsAvailable(),
     ]
