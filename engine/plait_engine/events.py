@@ -85,9 +85,10 @@ class Request:
     wanted.  It is derived from the Expect field; on sending it is ignored.
 
     Facts for the reader, ignored on sending: ``expect`` is the value of the Expect field, or
-    ``None``.  ``keep_alive`` is false when the connection ends with this exchange (RFC 9112
-    section 9.3).  ``ends`` is true when the message has neither content nor trailers;
-    ``EndOfMessage`` follows all the same, so whoever ignores ``ends`` misses nothing.
+    ``None``; several lines are joined by commas.  ``keep_alive`` is false when the connection
+    ends with this exchange (RFC 9112 section 9.3).  ``ends`` is true when the message has
+    neither content nor trailers; ``EndOfMessage`` follows at once all the same, so whoever
+    ignores ``ends`` misses nothing.  It is false for a request for a tunnel.
     """
 
     stream_id: int
@@ -120,9 +121,10 @@ class Response:
     ``reason`` is the reason phrase of HTTP/1.1; ``None`` on sending means the standard
     phrase of the status.  HTTP/2 has none: ``""`` when received, ignored when sent.
 
-    ``close``: on sending, the connection ends after this exchange (HTTP/1.1: ``Connection:
-    close``; ignored on HTTP/2, where ``Connection.close`` says it for all streams).  When
-    received, the server says so.
+    ``close``: the connection ends after this exchange.  On sending, HTTP/1.1 says it to the
+    client (``Connection: close``, RFC 9112 section 9.6); HTTP/2 ignores it, since there
+    ``Connection.close`` ends all streams.  Received over HTTP/1.1, it is what the response
+    says and what its framing asks for (sections 6.3 and 9.3); over HTTP/2 it is false.
     """
 
     stream_id: int

@@ -61,6 +61,15 @@ def get_all(headers: Headers, name: str) -> list[str]:
     return [value for key, value in headers if key.lower() == name]
 
 
+def get_joined(headers: Headers, name: str) -> str | None:
+    """Return all values of the field ``name`` (in lower case) as one list, or ``None``.
+
+    RFC 9110 section 5.3: lines of one name are joined by commas, in order.
+    """
+    values = get_all(headers, name)
+    return ", ".join(values) if values else None
+
+
 def tokens(value: str) -> Iterator[str]:
     """Yield the members of a comma-separated list, in lower case, without empty ones.
 

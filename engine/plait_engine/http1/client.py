@@ -372,7 +372,7 @@ class HTTP1Client(HTTP1Connection):
             self._begin_tunnel(fields)
             return
         self._deadline = NEVER
-        if (
+        close = (
             fields.close
             or (line.version == "1.0" and not fields.keep_alive)
             or framing is Framing.UNTIL_CLOSE
@@ -381,13 +381,16 @@ class HTTP1Client(HTTP1Connection):
                 fields.codings is not None
                 and (fields.content_length is not None or line.version == "1.0")
             )
-        ):
+        )
+        if close:
             self._drain()
         if self._outgoing.phase is Phase.SWITCHING:
             self._outgoing.phase = Phase.DONE  # The server declined.
         if not self._unwanted:
             self._events.append(
-                Response(self._stream_id, line.status, fields.headers, line.reason, line.version)
+                Response(
+                    self._stream_id, line.status, fields.headers, line.reason, line.version, close
+                )
             )
         if self._hold is Hold.WAIT:
             self._hold = Hold.DROP

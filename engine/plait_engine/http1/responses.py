@@ -43,7 +43,7 @@ def write_response(
     """Frame a final response in ``draft`` and return its head.
 
     ``length``: of the body, if all of it is there.  ``method`` and ``version``: of the
-    request.  ``closing``: the connection ends after this exchange, whatever is said.
+    request.  ``closing``: the connection ends after this exchange, whatever the fields say.
     Raises LocalProtocolError.
     """
     status = event.status

@@ -244,6 +244,9 @@ class HTTP1Server(HTTP1Connection):
                 None if switch == "CONNECT" else switch,
                 version,
                 self._expecting,
+                fields.expect,
+                self._reusable,
+                framing is _NO_BODY and switch is None,
             )
         )
         if framing is not _NO_BODY:
@@ -341,6 +344,7 @@ class HTTP1Server(HTTP1Connection):
         if (
             line is None
             or head.reason is not None
+            or head.close
             or end.trailers
             or fields.close
             or fields.chunked
@@ -372,7 +376,8 @@ class HTTP1Server(HTTP1Connection):
             )
         if type(event) is Response:
             closing = (
-                not self._reusable
+                event.close
+                or not self._reusable
                 or (self._peer_eof and not self._buffer)
                 or self.state is not ConnectionState.OPEN
                 # RFC 9110 section 10.1.1: nobody knows whether the content will come.

@@ -121,17 +121,26 @@ class Section:
     """A valid section without pseudo-header fields.
 
     ``headers``: its fields, cookies joined.  ``host``: the Host field or ``""``, the last of
-    ``hosts``.
+    ``hosts``.  ``expect``: the Expect field, lines joined.
     ``priority``: the Priority field (RFC 9218), if there is one.
     """
 
-    __slots__ = ("content_length", "expects_continue", "headers", "host", "hosts", "priority")
+    __slots__ = (
+        "content_length",
+        "expect",
+        "expects_continue",
+        "headers",
+        "host",
+        "hosts",
+        "priority",
+    )
 
     def __init__(self, headers: Headers) -> None:
         self.headers = headers
         self.content_length = NO_LENGTH
         self.host = ""
         self.hosts = 0
+        self.expect: str | None = None
         self.expects_continue = False
         self.priority: tuple[int, bool] | None = None
 
@@ -198,6 +207,7 @@ def _read_special(section: Section, special: Fields) -> None:
             if value.lower() != "trailers":
                 malformed(f"te is {value!r}")
         elif meaning == _EXPECT:
+            section.expect = value if section.expect is None else f"{section.expect}, {value}"
             section.expects_continue |= "100-continue" in tokens(value)
         else:
             section.priority = parse_priority(value)

@@ -188,6 +188,10 @@ class MessageReceiver(HTTP2Core):
                     head.headers,
                     None,
                     "2",
+                    False,
+                    head.expect,
+                    True,
+                    True,
                 )
             )
             self._events.append(EndOfMessage(stream_id))
@@ -272,6 +276,9 @@ class MessageReceiver(HTTP2Core):
                 head.protocol,
                 "2",
                 head.expects_continue and not end,
+                head.expect,
+                True,
+                bool(end) and not head.is_tunnel,
             )
         )
         if end:

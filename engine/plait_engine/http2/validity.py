@@ -64,6 +64,7 @@ class RequestHead:
     __slots__ = (
         "authority",
         "content_length",
+        "expect",
         "expects_continue",
         "fields",
         "headers",
@@ -84,6 +85,7 @@ class RequestHead:
         self.target = pseudo.get(":path", "")
         self.protocol = pseudo.get(":protocol")
         self.headers = section.headers
+        self.expect = section.expect
         self.expects_continue = section.expects_continue
         self.priority = section.priority
         self.is_tunnel = self.method == "CONNECT"

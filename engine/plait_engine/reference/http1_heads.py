@@ -17,9 +17,18 @@ from plait_engine.authority import is_authority
 from plait_engine.config import Config
 from plait_engine.errors import RemoteProtocolError
 from plait_engine.events import Request, Response
-from plait_engine.headers import Headers, decode, find_bad_value_char, get_all, has_token, tokens
+from plait_engine.headers import (
+    Headers,
+    decode,
+    find_bad_value_char,
+    get_all,
+    get_joined,
+    has_token,
+    tokens,
+)
 
 from .fields import to_text
+from .http1_writing import BODILESS_STATUS
 
 _absolute_form = re.compile(r"(?P<scheme>https?)://(?P<authority>[^/?#]*)(?P<rest>.*)", re.I | re.S)
 
@@ -48,6 +57,7 @@ def read_request(event: h11.Request, stream_id: int, config: Config, waits: bool
         raise RemoteProtocolError(f"{hosts[0]!r} is not a valid host")
     host = "".join(hosts)
     scheme, authority, target = split_target(method, event.target.decode(), config.scheme, host)
+    version = "1.0" if version == "1.0" else "1.1"
     return Request(
         stream_id,
         method,
@@ -56,17 +66,27 @@ def read_request(event: h11.Request, stream_id: int, config: Config, waits: bool
         target,
         headers,
         protocol,
-        "1.0" if version == "1.0" else "1.1",
+        version,
         has_content and waits,
+        get_joined(headers, "expect"),
+        not is_last(version, headers),
+        not (has_content or protocol or method == "CONNECT"),
     )
 
 
-def read_response(event: h11.Response, stream_id: int) -> Response:
-    """Return the ``Response`` that h11 parsed."""
+def read_response(event: h11.Response, stream_id: int, method: str) -> Response:
+    """Return the ``Response`` to ``method`` that h11 parsed."""
     reason = read_reason(event)
     version = "1.0" if event.http_version == b"1.0" else "1.1"
     headers = to_text(event.headers.raw_items())
-    return Response(stream_id, event.status_code, headers, reason, version)
+    close = is_last(version, headers) or not (
+        # RFC 9112 section 6.3: else the content ends with the connection.
+        method == "HEAD"
+        or event.status_code in BODILESS_STATUS
+        or get_all(headers, "content-length")
+        or has_token(headers, "transfer-encoding", "chunked")
+    )
+    return Response(stream_id, event.status_code, headers, reason, version, close)
 
 
 def read_reason(event: h11.Response | h11.InformationalResponse) -> str:
@@ -79,9 +99,9 @@ def read_reason(event: h11.Response | h11.InformationalResponse) -> str:
     return reason
 
 
-def is_last(message: Request | Response) -> bool:
+def is_last(version: str, headers: Headers) -> bool:
     """Tell whether the connection ends with this exchange (RFC 9112 section 9.3)."""
-    return message.http_version == "1.0" or has_token(message.headers, "connection", "close")
+    return version == "1.0" or has_token(headers, "connection", "close")
 
 
 def _offered_protocol(headers: Headers, config: Config) -> str | None:

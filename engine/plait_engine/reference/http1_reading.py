@@ -33,7 +33,7 @@ from plait_engine.timers import Timer
 
 from .base import STOPPED, ReferenceConnection
 from .fields import to_text
-from .http1_heads import is_last, read_reason, read_request, read_response
+from .http1_heads import read_reason, read_request, read_response
 from .http1_writing import Exchange, write_refusal
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"  # RFC 9113 section 3.4
@@ -168,7 +168,7 @@ class ReadingConnection(ReferenceConnection):
         self._timers.stop(Timer.HEAD)
         self._timers.stop(Timer.KEEP_ALIVE)
         self._events.append(request)
-        exchange.last = is_last(request)
+        exchange.last = not request.keep_alive
 
     def _read_informational(self, event: h11.InformationalResponse, now: float) -> None:
         exchange = self._exchange
@@ -188,12 +188,12 @@ class ReadingConnection(ReferenceConnection):
         exchange = self._exchange
         if not exchange.open:
             raise RemoteProtocolError("a response without a request")
-        response = read_response(event, exchange.stream_id)
+        response = read_response(event, exchange.stream_id, exchange.method)
         if exchange.method == "CONNECT" and 200 <= response.status < 300:
             self._open_tunnel(response.headers, now)
             return
         exchange.tunnel_offered = False
-        if is_last(response):
+        if response.close:
             self._drain()
         if exchange.waits_for_continue:
             self._abandon_content()

@@ -140,6 +140,7 @@ def write_response(
     if machine.they_are_waiting_for_100_continue:
         # RFC 9110 section 10.1.1: nobody knows whether the content will come.
         exchange.last = exchange.refuses_content = True
+    exchange.last = exchange.last or event.close
     if exchange.last and not has_token(headers, "connection", "close"):
         headers.append(("Connection", "close"))
     exchange.tunnel_offered = False

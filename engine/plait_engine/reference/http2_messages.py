@@ -15,7 +15,7 @@ from plait_engine.authority import is_authority
 from plait_engine.config import Config
 from plait_engine.errors import ErrorCode, LocalProtocolError, RemoteProtocolError, Scope
 from plait_engine.events import Request, Response
-from plait_engine.headers import Headers, encode, get, get_all, has_token, is_token
+from plait_engine.headers import Headers, encode, get, get_all, get_joined, has_token, is_token
 
 from .fields import RawHeaders, to_raw, to_text
 
@@ -49,6 +49,9 @@ def read_request(
         protocol.lower() if protocol else None,
         "2",
         not ended and has_token(headers, "expect", "100-continue"),
+        get_joined(headers, "expect"),
+        True,
+        ended and method != "CONNECT",
     )
 
 

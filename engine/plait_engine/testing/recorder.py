@@ -6,7 +6,8 @@ stream::
     Request Data* EndOfMessage
     InformationalResponse* (Response Data* EndOfMessage | Accept Data* EndOfMessage)
 
-``StreamReset`` may cut either short, and ``ConnectionClosed`` is last and comes once.
+``StreamReset`` may cut either short, but not a request whose head ``ends`` it.
+``ConnectionClosed`` is last and comes once.
 ``EventRecorder`` keeps the events of one connection and checks each as it comes.
 """
 
@@ -32,7 +33,7 @@ from plait_engine.events import (
 
 EventT = TypeVar("EventT")
 
-START, BODY, END = "start", "body", "end"
+START, BODY, ENDING, END = "start", "body", "ending", "end"
 
 # Role of the receiver -> state of a stream -> event -> next state.  A missing key is a breach.
 TRANSITIONS: dict[Role, dict[str, dict[type, str]]] = {
@@ -40,6 +41,7 @@ TRANSITIONS: dict[Role, dict[str, dict[type, str]]] = {
         # A request that the engine refused by itself comes as its reset alone.
         START: {Request: BODY, StreamReset: END},
         BODY: {Data: BODY, EndOfMessage: END, StreamReset: END},
+        ENDING: {EndOfMessage: END},
         END: {StreamReset: END},
     },
     Role.CLIENT: {
@@ -105,6 +107,10 @@ class OrderChecker:
         following = self._transitions[state].get(type(event))
         if following is None:
             raise OrderError(f"{event} in state {state!r} of its stream")
+        if isinstance(event, Request) and event.ends:
+            following = ENDING
+        elif state is ENDING and isinstance(event, EndOfMessage) and event.trailers:
+            raise OrderError(f"{event} behind a head that says that the message ends")
         self._states[stream_id] = following
         if isinstance(event, StreamReset):
             self._reset.add(stream_id)

@@ -160,6 +160,8 @@ class Run:
                 event.target,
                 event.protocol,
                 event.expect_continue,
+                event.expect,
+                event.ends,
                 event.http_version,
             )
             messages[event.stream_id] = Message(head, plain(event.headers))
