@@ -21,11 +21,11 @@ import json
 import sys
 import traceback
 import warnings
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Literal, Self, Unpack, overload
 
-from multidict import CIMultiDict, MultiDict, MultiDictProxy, istr
+from multidict import CIMultiDict, istr
 from yarl import URL
 
 from plait_engine import Request as RequestEvent
@@ -41,6 +41,7 @@ from .calls.context import (
 )
 from .calls.deadlines import ClientTimeout, Deadlines, as_timeout, timeout_of_session
 from .calls.driver import RequestClock
+from .calls.fields import field_pairs
 from .calls.tls import Fingerprint, merge_ssl_params
 from .client_exceptions import *  # noqa: F403  # programs look for them here, too
 from .client_exceptions import InvalidUrlClientError
@@ -193,7 +194,7 @@ class ClientSession:
         self._requote_redirect_url = requote_redirect_url
         self._read_bufsize = read_bufsize
         self._limits = _limits(max_line_size, max_field_size, max_headers)
-        self._default_headers: CIMultiDict[str] = CIMultiDict(_pairs(headers))
+        self._default_headers: CIMultiDict[str] = CIMultiDict(field_pairs(headers))
         self._skip_auto_headers = frozenset(istr(name) for name in skip_auto_headers or ())
         self._request_class = request_class
         self._response_class = response_class
@@ -551,7 +552,7 @@ class ClientSession:
         if headers:
             result = CIMultiDict(result)
             replaced: set[str] = set()
-            for name, value in _pairs(headers):
+            for name, value in field_pairs(headers):
                 key = name.lower()
                 if key in replaced:
                     result.add(name, value)
@@ -593,14 +594,6 @@ def _refuse(**arguments: Any) -> None:
     for name, value in arguments.items():
         if value:
             raise NotImplementedError(f"{name} is not supported yet")
-
-
-def _pairs(headers: LooseHeaders | None) -> Iterable[tuple[str, str]]:
-    if headers is None:
-        return ()
-    if isinstance(headers, Mapping | MultiDict | MultiDictProxy):
-        return headers.items()
-    return headers
 
 
 def _limits(line: int, field: int, fields: int) -> tuple[int, int, int] | None:

@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterable, Mapping
 from http.cookies import BaseCookie, Morsel, SimpleCookie
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, TypeGuard
 
-from multidict import CIMultiDict, CIMultiDictProxy, MultiDict, MultiDictProxy
+from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
 from plait_engine import Data, EndOfMessage, LocalProtocolError, Request
@@ -27,11 +27,12 @@ from plait_engine.headers import is_token
 from .abc import AbstractStreamWriter
 from .calls.body import SLICE, RequestWriter
 from .calls.driver import ClientExchange, RequestClock
+from .calls.errors import PlaceLostError
+from .calls.fields import field_pairs
 from .calls.target import ConnectionKey, find_target
 from .calls.tls import Fingerprint
 from .client_exceptions import (
     ClientConnectionError,
-    ClientConnectionResetError,
     ClientOSError,
 )
 from .client_response import ClientResponse, RequestInfo
@@ -236,11 +237,7 @@ class ClientRequest:
     def update_headers(self, headers: LooseHeaders | None) -> None:
         """Set the fields that the caller gave; Host comes first."""
         self.headers = CIMultiDict({"Host": self._target.authority})
-        if not headers:
-            return
-        if isinstance(headers, Mapping | MultiDict | MultiDictProxy):
-            headers = headers.items()
-        for key, value in headers:
+        for key, value in field_pairs(headers):
             if key.lower() == "host":
                 self.headers[key] = value
             else:
@@ -379,7 +376,7 @@ class ClientRequest:
         """Send the request on ``conn``; the response's head has not come yet.
 
         Raises ValueError when a field cannot be sent, ClientConnectionResetError when
-        the connection takes no request any more.
+        the connection takes no request any more.  The caller closes ``conn`` then.
         """
         exchange = self.open_exchange(conn)
         stream_id = exchange.stream_id
@@ -387,15 +384,14 @@ class ClientRequest:
         payload = self._body
         try:
             if payload is None:
-                exchange.send(head, EndOfMessage(stream_id))
+                exchange.begin(head, EndOfMessage(stream_id))
             elif self._fits_in_one_write(payload):
-                exchange.send(
+                exchange.begin(
                     head, Data(stream_id, payload.content_bytes()), EndOfMessage(stream_id)
                 )
             else:
-                exchange.send(head)
+                exchange.begin(head)
         except LocalProtocolError as error:
-            exchange.cancel_before_sending()
             raise ValueError(str(error)) from error
         response = self._make_response(exchange)
         if payload is not None and exchange.driver.exchanges.get(stream_id) is exchange:
@@ -422,9 +418,8 @@ class ClientRequest:
         exchange = self.open_exchange(conn)
         try:
             plain = self.head_event(exchange.stream_id)
-            exchange.send(make_head(plain, conn.driver.shared))
+            exchange.begin(make_head(plain, conn.driver.shared))
         except LocalProtocolError as error:
-            exchange.cancel_before_sending()
             raise ValueError(str(error)) from error
         exchange.asks_tunnel = True
         response = self._make_response(exchange)
@@ -432,17 +427,15 @@ class ClientRequest:
         return response
 
     def open_exchange(self, conn: Connection) -> ClientExchange:
-        """Begin an exchange on ``conn``.
+        """Begin an exchange on ``conn``; the request is to be sent on it next.
 
-        Raises ClientConnectionResetError when the connection takes no request any more.
+        Raises PlaceLostError when no request can begin there any more.
         """
         try:
-            stream_id = conn.driver.engine.next_stream_id()
+            stream_id = conn.begin()
         except LocalProtocolError as error:
-            conn.release()
-            raise ClientConnectionResetError("Cannot write to closing transport") from error
-        exchange = ClientExchange(conn, self, stream_id)
-        conn.exchange = exchange
+            raise PlaceLostError("Cannot write to closing transport") from error
+        exchange = conn.exchange = ClientExchange(conn, self, stream_id)
         return exchange
 
     def head_event(self, stream_id: int) -> Request:

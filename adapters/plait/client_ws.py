@@ -29,6 +29,7 @@ from plait_engine.websocket import (
 )
 
 from . import hdrs
+from .calls.fields import field_pairs
 from .calls.tls import Fingerprint, merge_ssl_params
 from .client_exceptions import ServerTimeoutError, WSServerHandshakeError
 from .helpers import _SENTINEL, BasicAuth, sentinel
@@ -293,7 +294,7 @@ async def ws_connect(
         ssl = True
     deflate = Deflate(server_max_window_bits=compress) if compress else None
     handshake = _Handshake(method, protocols, deflate)
-    fields: CIMultiDict[str] = CIMultiDict(headers or ())
+    fields: CIMultiDict[str] = CIMultiDict(field_pairs(headers))
     if origin is not None:
         fields[hdrs.ORIGIN] = origin
     response = await session._request(

@@ -6,9 +6,10 @@ All decisions are the pool's (``plait_engine.policy.pool``); a connector does wh
 and tells it what happened.  A connection is opened in a task of its own, so that it
 outlives the request which asked for it; apart from that nothing here runs in a task.
 
-``connect`` gives a ``Connection``, one place on a ``ClientDriver``: the whole connection on
-HTTP/1.1, one stream of it on HTTP/2.  It must be released; the exchange of the request
-does that.
+``connect`` gives a ``Connection``: a lease of one place on a ``ClientDriver``, which is the
+whole connection on HTTP/1.1 and one stream of it on HTTP/2.  Whoever has it gives it back:
+first the call that asked for it, and from ``begin`` on the exchange of its request.  So
+whatever is raised or cancelled on the way, ``Connection.close`` is the one thing to call.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from plait_engine import Config, ErrorCode, Limits, Timeouts
 from plait_engine.engines import EngineName
 from plait_engine.policy.pool import Assign, Close, Connect, Pool, PoolClosedError, PoolEvent
 
-from .calls.deadlines import DEFAULT_TIMEOUT, ClientTimeout
+from .calls.deadlines import DEFAULT_TIMEOUT, NEVER, ClientTimeout
 from .calls.driver import ClientDriver, ClientExchange
 from .calls.tls import HTTP1_ONLY, HTTP2_ONLY, TLSContexts
 from .client_exceptions import (
@@ -65,13 +66,14 @@ the start that some dozens of them do not stop the others."""
 class Connection:
     """A place on a connection, for one request."""
 
-    __slots__ = ("_connector", "_released", "driver", "exchange", "key", "reused")
+    __slots__ = ("_begun", "_connector", "_released", "driver", "exchange", "key", "reused")
 
     def __init__(
         self, connector: BaseConnector, key: ConnectionKey, driver: ClientDriver, reused: bool
     ) -> None:
         self._connector = connector
         self._released = False
+        self._begun = False
         self.key = key
         self.driver = driver
         self.reused = reused
@@ -96,18 +98,30 @@ class Connection:
         """True when the place was given back or the connection is gone."""
         return self._released or self.driver.transport is None
 
+    def begin(self) -> int:
+        """Return the id of the stream for the request, which is sent to the engine next.
+
+        Raises LocalProtocolError when the place is gone: the peer lowered its limit, or ends
+        the connection.
+        """
+        stream_id = self.driver.engine.next_stream_id()
+        self._begun = True
+        self._connector.begin(self.driver)
+        return stream_id
+
     def release(self) -> None:
         """Give the place back."""
         if not self._released:
             self._released = True
-            self._connector.release(self.driver)
+            self._connector.release(self.driver, begun=self._begun)
 
     def close(self) -> None:
-        """Give the place back and end the exchange on it, on HTTP/1.1 the connection."""
+        """Give the place back and end the exchange on it, if one has begun.
+
+        On HTTP/1.1 that ends the connection, unless the exchange was complete.
+        """
         if self.exchange is not None:
             self.exchange.abandon()
-        elif not self.driver.shared:
-            self.driver.abort()
         self.release()
 
 
@@ -181,6 +195,7 @@ class BaseConnector:
         self._configs: dict[tuple[object, ...], Config] = {}
         self._following = False
         self._timer: asyncio.TimerHandle | None = None
+        self._timer_at = NEVER
         self._closed = False
 
     def __del__(self, _warn: Any = warnings.warn) -> None:
@@ -261,20 +276,14 @@ class BaseConnector:
         That is a stream of an HTTP/2 connection that is open already and whose server
         accepts extended CONNECT (RFC 8441), or else an HTTP/1.1 connection of its own.
         """
-        if self._http2 is True or self._pool.is_shared(req.connection_key):
+        if self._http2 is True or self._pool.has_place(req.connection_key):
             connection = await self.connect(req, traces, timeout)
-            driver = connection.driver
-            if not driver.shared:
-                return connection
             try:
-                waiter: asyncio.Future[None] = self._loop.create_future()
-                driver.settings.add_done_callback(lambda _: _finish(waiter))
-                await _in_time(waiter, req, timeout)
+                if await self._takes_websocket(connection.driver, req, timeout):
+                    return connection
             except BaseException:
                 connection.release()
                 raise
-            if driver.extended_connect:
-                return connection
             connection.release()
             if self._http2 is True:
                 raise ClientConnectionError(
@@ -283,15 +292,38 @@ class BaseConnector:
         req.http1_only = True
         return await self.connect(req, traces, timeout)
 
+    async def _takes_websocket(
+        self, driver: ClientDriver, req: ClientRequest, timeout: ClientTimeout
+    ) -> bool:
+        """Tell whether a WebSocket can begin on ``driver``, once the peer's SETTINGS came."""
+        if driver.shared:
+            waiter: asyncio.Future[None] = self._loop.create_future()
+            driver.settings.add_done_callback(lambda _: _finish(waiter))
+            await _in_time(waiter, req, timeout)
+        return driver.extended_connect or not driver.shared
+
     def require_http1(self, key: ConnectionKey) -> None:
         """The server wants HTTP/1.1 (HTTP_1_1_REQUIRED): remember it."""
         self._http1_keys[key] = None
         if len(self._http1_keys) > MAX_HTTP1_KEYS:
             self._http1_keys.popitem(last=False)
 
-    def release(self, driver: ClientDriver) -> None:
-        """A request on ``driver`` is done."""
-        self._pool.released(driver.number, self._loop.time(), reusable=not driver.is_closing)
+    @property
+    def http2(self) -> bool | None:
+        """The ``http2`` argument."""
+        return self._http2
+
+    def begin(self, driver: ClientDriver) -> None:
+        """A request begins on ``driver``."""
+        self._pool.begun(driver.number)
+
+    def release(self, driver: ClientDriver, *, begun: bool) -> None:
+        """A place on ``driver`` is free; ``begun``: a request had begun on it."""
+        now = self._loop.time()
+        if begun:
+            self._pool.released(driver.number, now)
+        else:
+            self._pool.returned(driver.number, now)
         self._follow_pool()
 
     def _may_share(self, key: ConnectionKey) -> bool:
@@ -317,14 +349,9 @@ class BaseConnector:
 
     # -- what drivers report -----------------------------------------------------------
 
-    def on_capacity_changed(self, driver: ClientDriver) -> None:
-        """The peer's SETTINGS came."""
-        self._pool.capacity_changed(driver.number, driver.capacity, self._loop.time())
-        self._follow_pool()
-
-    def on_draining(self, driver: ClientDriver) -> None:
-        """The peer takes no more requests."""
-        self._pool.draining(driver.number, self._loop.time())
+    def on_changed(self, driver: ClientDriver) -> None:
+        """The engine takes another number of requests now."""
+        self._pool.changed(driver.number, self._loop.time())
         self._follow_pool()
 
     def on_closed(self, driver: ClientDriver) -> None:
@@ -354,15 +381,16 @@ class BaseConnector:
                     self._follow(event)
         finally:
             self._following = False
-        if self._timer is None:
-            self._arm()
+        when = pool.next_timeout()
+        if when is not None and when < self._timer_at and not self._closed:
+            self._arm(when)
         return assigned
 
     def _follow(self, event: PoolEvent[ConnectionKey, ClientRequest]) -> None:
         if isinstance(event, Assign):
             waiter = self._waiters.pop(event.ticket, None)
             if waiter is None or waiter.done():
-                self._pool.released(event.connection, self._loop.time())
+                self._pool.returned(event.connection, self._loop.time())
             else:
                 # Now, for the connection may be gone when the waiter wakes.
                 waiter.set_result(self._take_place(event))
@@ -391,13 +419,15 @@ class BaseConnector:
         if driver is not None:
             driver.close(ErrorCode.NO_ERROR)
 
-    def _arm(self) -> None:
-        when = self._pool.next_timeout()
-        if when is not None and not self._closed:
-            self._timer = self._loop.call_at(when, self._on_timer)
+    def _arm(self, when: float) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer_at = when
+        self._timer = self._loop.call_at(when, self._on_timer)
 
     def _on_timer(self) -> None:
         self._timer = None
+        self._timer_at = NEVER
         self._pool.handle_timeout(self._loop.time())
         self._follow_pool()
 
@@ -434,7 +464,7 @@ class BaseConnector:
         elif driver is not None:
             driver.number = number
             self._drivers[number] = driver
-            self._pool.connected(number, now, capacity=driver.capacity, shared=driver.shared)
+            self._pool.connected(number, driver.engine, now, shared=driver.shared)
         self._follow_pool()
 
     async def _create_connection(
@@ -558,7 +588,7 @@ async def _in_time(
     clock = req.clock
     if clock is None:
         return await waiter
-    clock.begin_waiting(waiter, timeout.connect)
+    clock.begin_waiting(waiter, timeout.connect, f"{req.host}:{req.port}")
     try:
         return await waiter
     finally:

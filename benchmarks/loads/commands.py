@@ -1,4 +1,4 @@
-"""Loads as commands: wrk, h2load, curl, and a WebSocket client of our own.
+"""Loads as commands: wrk, h2load, curl, and plait's peers' common WebSocket client.
 
 A load is a callable ``load(port, seconds) -> operations``.  It raises ``LoadFailed`` when
 a single operation failed: a fast wrong answer must not win.
@@ -21,6 +21,8 @@ from benchmarks.traffic import Request
 
 _HOST = "127.0.0.1"
 _WRK_SCRIPT = Path(__file__).with_name("requests.lua")
+_CALIBRATION = 1000
+"""Operations of the first run of a load that is told a number and not a time."""
 
 
 class LoadFailed(Exception):
@@ -75,20 +77,14 @@ class Wrk:
         return _number(r"(\d+) requests in", output)
 
 
-class Counted:
+class _Counted:
     """A load that is told how many operations to do: the number follows from the rate."""
 
-    CALIBRATION = 1000
-    """Operations of the first run, and the fewest of any other."""
-
-    def __init__(self, unit: int = 1) -> None:
-        self.unit = unit
-        """It does a multiple of so many."""
+    def __init__(self) -> None:
         self._rate: dict[int, float] = {}  # Operations per second, by port.
 
     def __call__(self, port: int, seconds: float) -> int:
-        wanted = max(self.CALIBRATION, int(self._rate.get(port, 0) * seconds))
-        count = -(-wanted // self.unit) * self.unit
+        count = max(_CALIBRATION, int(self._rate.get(port, 0) * seconds))
         start = time.monotonic()
         self.run(port, count)
         self._rate[port] = count / (time.monotonic() - start)
@@ -99,106 +95,85 @@ class Counted:
         raise NotImplementedError
 
 
-class H2load(Counted):
-    """HTTP/2 with prior knowledge: ``connections``, each with ``streams`` at once.
+class H2load(_Counted):
+    """HTTP/2 with prior knowledge: ``connections``, each with ``streams`` at once."""
 
-    The targets of ``requests`` are asked for in turn, all with the fields of the first: so
-    does a browser, whose fields stay in the table of HPACK.
-    """
-
-    def __init__(
-        self, requests: Sequence[Request], connections: int = 8, streams: int = 16
-    ) -> None:
+    def __init__(self, connections: int = 8, streams: int = 16) -> None:
         super().__init__()
-        self.targets = [request.target for request in requests]
-        self.fields = requests[0].fields
         self.connections = connections
         self.streams = streams
 
     def run(self, port: int, count: int) -> None:
-        with tempfile.NamedTemporaryFile("w", prefix="plait-bench-") as file:
-            file.writelines(f"http://{_HOST}:{port}{target}\n" for target in self.targets)
-            file.flush()
-            output = _run(
-                *(find_program("h2load"), "-t", "1", "-n", str(count), "-i", file.name),
-                *("-c", str(self.connections), "-m", str(self.streams)),
-                *(f"--header={name.lower()}: {value}" for name, value in self.fields),
-            )
+        output = _run(
+            *(find_program("h2load"), "-t", "1", "-n", str(count)),
+            *("-c", str(self.connections), "-m", str(self.streams), f"http://{_HOST}:{port}/"),
+        )
         # "status codes" too: an error page is a success to h2load.
         if _number(r"status codes: (\d+) 2xx", output) != count:
             raise LoadFailed(output)
 
 
-class WebSocketEcho(Counted):
-    """Messages of ``size`` bytes over ``connections`` WebSockets, with their echoes.
+class WebSocketEcho(_Counted):
+    """Messages of ``size`` bytes over ``connections`` WebSockets, each waiting for its echo.
 
-    Each connection sends ``batch`` messages at once and waits for their echoes.  The client
-    is ``loads/websocket.py``, in a process of its own.
+    The client is ``loads/websocket.py``, in a process of its own.
     """
 
-    def __init__(self, size: int, batch: int = 1, connections: int = 32) -> None:
-        super().__init__(unit=batch * connections)
-        self.size = size
-        self.batch = batch
+    def __init__(self, connections: int = 32, size: int = 1024) -> None:
+        super().__init__()
         self.connections = connections
+        self.size = size
 
     def run(self, port: int, count: int) -> None:
         _run(
             *(sys.executable, "-m", "benchmarks.loads.websocket", str(port)),
-            *(str(self.connections), str(count), str(self.size), str(self.batch)),
+            *(str(self.connections), str(count), str(self.size)),
         )
 
 
 @dataclass(frozen=True)
 class Curl:
-    """Transfers of one large body of zeros; an operation is a transfer.
+    """Transfers of one large body; an operation is a megabyte (10 ** 6 bytes).
 
     Args:
-        options: for curl; which version of HTTP to speak.
+        version: ``"--http1.1"`` or ``"--http2-prior-knowledge"``.
         upload: send the body to ``/upload``; else get ``/download``.
-        tls: over https, whoever the server may be.
-        chunked: do not say the length of an upload beforehand.
-        size: of the body in bytes.
+        megabytes: of one transfer.
     """
 
-    options: str
+    version: str
     upload: bool
-    tls: bool = False
-    chunked: bool = False
-    size: int = 256 * 2**20
+    megabytes: int = 100
 
     def __call__(self, port: int, seconds: float) -> int:
         end = time.monotonic() + seconds
-        transfers = 0
-        while transfers == 0 or time.monotonic() < end:
-            if self.upload:
-                self._upload(port)
-            else:
-                self._download(port)
-            transfers += 1
-        return transfers
+        megabytes = 0
+        while megabytes == 0 or time.monotonic() < end:
+            transfer = self._upload if self.upload else self._download
+            transfer(port, self.megabytes * 1_000_000)
+            megabytes += self.megabytes
+        return megabytes
 
-    def _curl(self, port: int, path: str, *options: str, stdin: IO[bytes] | None = None) -> None:
-        """Run curl, which must print the size of the body."""
-        scheme = "https" if self.tls else "http"
+    def _command(self) -> list[str]:
+        return [find_program("curl"), "--silent", "--show-error", "--fail", self.version]
+
+    def _download(self, port: int, size: int) -> None:
         output = _run(
-            *(find_program("curl"), "--silent", "--show-error", "--fail", "--insecure"),
-            *(self.options, *options, f"{scheme}://{_HOST}:{port}{path}"),
-            stdin=stdin,
+            *self._command(),
+            *("--output", "/dev/null", "--write-out", "%{size_download}"),
+            f"http://{_HOST}:{port}/download?size={size}",
         )
-        if output != str(self.size):
-            raise LoadFailed(f"{output} bytes arrived of {self.size}")
+        if output != str(size):
+            raise LoadFailed(f"{output} bytes came of {size}")
 
-    def _download(self, port: int) -> None:
-        options = ("--output", "/dev/null", "--write-out", "%{size_download}")
-        self._curl(port, f"/download?size={self.size}", *options)
-
-    def _upload(self, port: int) -> None:
-        with tempfile.NamedTemporaryFile(prefix="plait-bench-") as zeros:
-            zeros.truncate(self.size)  # A hole, which takes no space.
-            if self.chunked:
-                # From a pipe, of which curl does not know the length.
-                with subprocess.Popen(["cat", zeros.name], stdout=subprocess.PIPE) as pipe:
-                    self._curl(port, "/upload", "--upload-file", "-", stdin=pipe.stdout)
-            else:
-                self._curl(port, "/upload", "--upload-file", zeros.name)
+    def _upload(self, port: int, size: int) -> None:
+        # From a pipe: a body whose length curl does not know, streamed as it comes.
+        zeros = subprocess.Popen(["head", "-c", str(size), "/dev/zero"], stdout=subprocess.PIPE)
+        with zeros:
+            output = _run(
+                *self._command(),
+                *("--upload-file", "-", f"http://{_HOST}:{port}/upload"),
+                stdin=zeros.stdout,
+            )
+        if output != str(size):
+            raise LoadFailed(f"{output} bytes arrived of {size}")

@@ -32,7 +32,7 @@ from plait.typedefs import LooseCookies, Query
 from plait_engine import ErrorCode
 from plait_engine import Request as RequestEvent
 from plait_engine.policy.redirect import REDIRECTS, Origin, follow_redirect
-from plait_engine.policy.retry import Failure, RetryPolicy
+from plait_engine.policy.retry import Failure, Retry, RetryPolicy
 
 from .driver import RequestClock
 
@@ -195,7 +195,7 @@ class Call:
 
     async def _send(self, request: ClientRequest) -> ClientResponse:
         """Send ``request``, again if it is safe; return the response with its head."""
-        policy: RetryPolicy | None = self.session._retry_policy
+        policy = self.session._retry_policy
         while True:
             connector = self.session._connector
             if connector is None:
@@ -210,34 +210,43 @@ class Call:
                     response = await request.send(connection)
                 else:
                     response = await request.send_upgrade(connection, make_head)
-                try:
-                    await response.start(connection)
-                except BaseException:
-                    response.close()
-                    raise
+                return await response.start(connection)
             except ClientConnectionError as error:
-                policy = self._retry(request, connection, error, policy, connector)
-                if policy is None:
+                connection.close()
+                retry = self._retry(request, connection, error, policy, connector)
+                if retry is None:
                     raise
-                request.is_sent_again = True
-            else:
-                return response
+            except BaseException:
+                connection.close()
+                raise
+            request.is_sent_again = True
+            policy = retry.policy
+            if retry.delay:
+                await self.clock.sleep(retry.delay, self.session._loop)
 
     def _retry(
         self,
         request: ClientRequest,
         connection: Connection,
         error: ClientConnectionError,
-        policy: RetryPolicy | None,
+        policy: RetryPolicy,
         connector: BaseConnector,
-    ) -> RetryPolicy | None:
-        """Return the policy for another attempt, or ``None``."""
-        if policy is None or isinstance(error, ServerTimeoutError):
+    ) -> Retry | None:
+        """Return how to try again, or ``None``."""
+        if isinstance(error, ServerTimeoutError):
             return None
         exchange = connection.exchange
+        driver = connection.driver
+        if exchange is None and not driver.is_closing:
+            # The peer lowered its limit just now: wait for another place.
+            return Retry(policy, 0.0)
         payload = request.payload
         unprocessed = exchange is None or exchange.unprocessed
         if exchange is not None and exchange.reset_code == ErrorCode.HTTP_1_1_REQUIRED:
+            if connector.http2 is True:
+                raise ClientConnectionError(
+                    "the server requires HTTP/1.1 (HTTP_1_1_REQUIRED), and http2=True forbids it"
+                ) from error
             connector.require_http1(request.connection_key)
             unprocessed = True  # RFC 9113 section 7: it is to be sent over HTTP/1.1.
         return policy.after(
@@ -246,6 +255,7 @@ class Call:
                 reused=connection.reused,
                 response_started=exchange is not None and exchange.started,
                 unprocessed=unprocessed,
+                connection=driver.engine.state,
                 replayable=payload is None or payload.replayable,
             )
         )

@@ -41,9 +41,11 @@ from plait_engine import (
     Role,
     SettingsChanged,
     StreamReset,
+    StreamsAvailable,
 )
 from plait_engine.engines import EngineName
 from plait_engine.errors import ErrorCode
+from plait_engine.events import Sendable
 from plait_engine.headers import get
 
 from .deadlines import NEVER, ClientTimeout, Deadlines, deadline
@@ -94,11 +96,6 @@ class ClientDriver(Driver):
         """True when many requests go over this connection at once."""
         return self.engine.protocol == "h2"
 
-    @property
-    def capacity(self) -> int:
-        """How many requests the connection takes at once."""
-        return self.engine.available_streams + self.engine.open_streams if self.shared else 1
-
     def eof_received(self) -> bool:
         if self.tls and not self._has_closure_alert():
             # RFC 9112 section 9.8: anybody may have cut this off.
@@ -125,10 +122,13 @@ class ClientDriver(Driver):
             self.extended_connect = event.settings[ENABLE_CONNECT_PROTOCOL] == 1
         if not self.settings.done():
             self.settings.set_result(None)
-        self._connector.on_capacity_changed(self)
+        self._connector.on_changed(self)
+
+    def on_streams_available(self, event: StreamsAvailable) -> None:
+        self._connector.on_changed(self)
 
     def on_draining(self, event: Draining) -> None:
-        self._connector.on_draining(self)
+        self._connector.on_changed(self)
 
     def on_closed(self, event: ConnectionClosed) -> None:
         if not self.settings.done():
@@ -143,7 +143,17 @@ class RequestClock:
     (``waiter``) or a response (``exchange``).
     """
 
-    __slots__ = ("_deadlines", "_final", "_total", "connect", "exchange", "timeout", "waiter")
+    __slots__ = (
+        "_deadlines",
+        "_final",
+        "_total",
+        "connect",
+        "exchange",
+        "host",
+        "timeout",
+        "waiter",
+        "waits",
+    )
 
     def __init__(self, deadlines: Deadlines, timeout: ClientTimeout, now: float) -> None:
         self._deadlines = deadlines
@@ -151,14 +161,22 @@ class RequestClock:
         self._final = False
         self._total = deadline(now, timeout.total, timeout.ceil_threshold)
         self.connect = NEVER
+        self.waits: float | None = None
+        """How long the call waits for a connection at most."""
+        self.host = ""
+        """The host and port that it wants to reach, for messages."""
         self.waiter: asyncio.Future[Any] | None = None
         self.exchange: ClientExchange | None = None
         if self._total != NEVER:
             deadlines.set(self, self._total)
 
-    def begin_waiting(self, waiter: asyncio.Future[Any], timeout: float | None) -> None:
-        """The call waits for a connection, at most ``timeout`` seconds."""
+    def begin_waiting(
+        self, waiter: asyncio.Future[Any], timeout: float | None, host: str = ""
+    ) -> None:
+        """The call waits for a connection to ``host``, at most ``timeout`` seconds."""
         self.waiter = waiter
+        self.waits = timeout
+        self.host = host
         now = waiter.get_loop().time()
         self.connect = deadline(now, timeout, self.timeout.ceil_threshold)
         self._update()
@@ -167,6 +185,17 @@ class RequestClock:
         """The call waits for a connection no longer."""
         self.waiter = None
         self.connect = NEVER
+
+    async def sleep(self, delay: float, loop: asyncio.AbstractEventLoop) -> None:
+        """Wait between two attempts.  Raises TimeoutError when ``total`` passes."""
+        waiter: asyncio.Future[None] = loop.create_future()
+        timer = loop.call_later(delay, _wake, waiter)
+        self.begin_waiting(waiter, None)
+        try:
+            await waiter
+        finally:
+            timer.cancel()
+            self.end_waiting()
 
     def begin_exchange(self, exchange: ClientExchange) -> None:
         """The call waits for a response."""
@@ -200,7 +229,9 @@ class RequestClock:
         if now >= self._total:
             error: Exception = TimeoutError(f"the request took more than {self.timeout.total} s")
         elif now >= self.connect:
-            error = self._connect_error()
+            error = ConnectionTimeoutError(
+                f"no connection to {self.host} became available within {self.waits} s"
+            )
         elif exchange is not None and now >= self._sock_read(exchange):
             error = SocketTimeoutError(
                 f"nothing came from the server for {self.timeout.sock_read} s"
@@ -213,9 +244,6 @@ class RequestClock:
         elif exchange is not None:
             exchange.fail(error)
         return NEVER
-
-    def _connect_error(self) -> Exception:
-        return ConnectionTimeoutError("no connection was to be had in time")
 
     def _sock_read(self, exchange: ClientExchange) -> float:
         return deadline(exchange.last_activity, self.timeout.sock_read)
@@ -306,8 +334,19 @@ class ClientExchange(Exchange):
         self.last_activity = 0.0
         self.clock = request.clock
         self._head_waiter: asyncio.Future[None] | None = None
-        self.driver.exchanges[stream_id] = self
-        if self.clock is not None:
+
+    def begin(self, *events: Sendable) -> None:
+        """Send the request, or as much of it as ``events`` are.
+
+        Raises LocalProtocolError, and others for what is no request; then the exchange is over.
+        """
+        self.driver.exchanges[self.stream_id] = self
+        try:
+            self.send(*events)
+        except BaseException:
+            self._finish()
+            raise
+        if self.clock is not None and not self.done:
             if self.clock.timeout.sock_read:
                 self.last_activity = self.driver.loop.time()
             self.clock.begin_exchange(self)
@@ -397,15 +436,12 @@ class ClientExchange(Exchange):
             self.abandon()
             self._tell()
 
-    def cancel_before_sending(self) -> None:
-        """The engine did not take the request: nothing happened."""
-        self._finish()
-
     def abandon(self) -> None:
-        """The rest of the exchange is not wanted."""
+        """Nothing more of the exchange is wanted, nor what came of it and was not read."""
         if not self.done:
             (self.successor or self).reset(ErrorCode.CANCEL)
             self._finish()
+        self.give_back()
 
     def hand_over(self, successor: Exchange) -> list[bytes]:
         """Give the stream of an accepted tunnel to ``successor``; return what came of it.

@@ -32,6 +32,10 @@ if TYPE_CHECKING:
     from plait.client_reqrep import RequestInfo
 
 
+class PlaceLostError(ClientConnectionResetError):
+    """The place on a connection went before the request could begin; nothing was sent."""
+
+
 def error_of_reset(
     event: StreamReset,
     lost: Exception | None,

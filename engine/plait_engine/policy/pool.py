@@ -4,29 +4,39 @@ Strategy
 --------
 Requests come with a *ticket* (whatever the caller knows them by) and a *key* (whatever
 makes two connections interchangeable).  The machine says what to do: open a connection,
-give one to a ticket, close one, tell a ticket that there is none.  Connections have ids,
-which the machine draws itself when it asks for one.
+give a place on one to a ticket, close one, tell a ticket that there is none.  Connections
+have ids, which the machine draws itself when it asks for one.
 
 =============  ====================================================================
-inputs         ``acquire connected connect_failed capacity_changed draining
-               released closed cancel handle_timeout close``
+inputs         ``acquire cancel connected connect_failed begun returned released
+               changed closed handle_timeout close``
 outputs        ``next_event``: ``Connect Assign Close Fail``; ``next_timeout``
 =============  ====================================================================
 
-A connection *takes* as many requests at once as its capacity says: 1 on HTTP/1.1, the
-peer's SETTINGS_MAX_CONCURRENT_STREAMS on HTTP/2 (where it is ``shared``).
+How many requests a connection takes is the engine's knowledge, and the pool asks it each
+time: ``available_streams``, less the places that were assigned and on which no request has
+begun yet.  It is 1 or 0 on HTTP/1.1, and what SETTINGS_MAX_CONCURRENT_STREAMS leaves on
+HTTP/2, where a connection is ``shared``.
+
+The life of a place: ``Assign`` gives it to a ticket; ``begun`` says that the engine is about
+to be given the request, and counts it from then on; ``released`` says that the request is
+done.  ``returned`` gives a place back on which nothing has begun.
 
 Rules
 -----
-* First come, first served (but see ``line``); across keys too when the limit of all
+* First come, first served (but see ``queue``); across keys too when the limit of all
   connections holds tickets back: a key gives its free connection up for an older ticket of
   another.
 * The idle connection that was used last is used first: it is the least likely to be stale.
-* One shared connection a key (RFC 9113 section 9.1): while it is full, tickets wait.
+  Of shared connections the oldest with a free place is used, so that the others become idle.
+* Requests of a key share one connection (RFC 9113 section 9.1).  When it is full, tickets
+  wait for a place; and when none came free for ``PATIENCE`` seconds, because its requests
+  are event streams, say, another connection is opened.  But one that carries no request and
+  takes none (a limit of 0) is waited for: the next would hear the same.
 * Whether a key is shared is learned by connecting.  Until it is known, one connection is
   opened and all tickets of the key wait for it; if it is shared, they share it, and if
   not, more are opened.  What was learned is remembered.
-* A connection is opened for a ticket, but whoever is first in the line gets it.  If it
+* A connection is opened for a ticket, but whoever is first in the queue gets it.  If it
   fails, the ticket that it was opened for fails; where all waited for the one, all fail.
 * Tickets that are cancelled take the connections with them that were being opened for
   nobody else.
@@ -35,24 +45,43 @@ Rules
 * An idle connection is closed after ``keep_alive`` seconds.  ``None``: never; ``0``: a
   connection is used once.
 
-Every input is O(1) but for ``close``.  Inputs about a connection or ticket that is not
-known (any more) are no-ops: they crossed a ``Close`` or ``cancel``.
+Every input is O(1) but for ``close``, and for the number of shared connections of a key.
+Inputs about a connection or ticket that is not known (any more) are no-ops: they crossed a
+``Close`` or ``cancel``.
 """
 
 from __future__ import annotations
 
+import math
 from collections import OrderedDict, deque
 from collections.abc import Hashable
 from dataclasses import dataclass
-from typing import Final, Generic, TypeAlias, TypeVar
+from typing import Final, Generic, Protocol, TypeAlias, TypeVar
 
-from .line import Line
+from plait_engine.connection import ConnectionState
+
+from .queue import TicketQueue
 
 Key = TypeVar("Key", bound=Hashable)
 Ticket = TypeVar("Ticket", bound=Hashable)
 
+PATIENCE: Final = 0.1
+"""Seconds for which full connections are waited for before another one joins them."""
+
 MAX_REMEMBERED: Final = 1024
 """Keys without connections whose nature is remembered."""
+
+
+class Carrier(Protocol):
+    """What the pool asks of an open connection: the getters of a protocol engine."""
+
+    @property
+    def state(self) -> ConnectionState:
+        """Whether it takes requests at all."""
+
+    @property
+    def available_streams(self) -> int:
+        """How many more requests may begin now."""
 
 
 @dataclass(slots=True)
@@ -66,7 +95,9 @@ class Connect(Generic[Key, Ticket]):
 
 @dataclass(slots=True)
 class Assign(Generic[Ticket]):
-    """``ticket`` may use ``connection`` for one request; then report ``released``.
+    """``ticket`` has a place on ``connection`` for one request.
+
+    Report ``begun`` and then ``released``, or ``returned``.
 
     ``reused``: a request was done on it before, so it may be stale.
     """
@@ -105,10 +136,11 @@ class _Host(Generic[Key, Ticket]):
         "connecting",
         "idle",
         "key",
+        "served_at",
         "shared",
         "sharing",
         "size",
-        "unattended",
+        "undialed",
         "waiting",
     )
 
@@ -116,34 +148,58 @@ class _Host(Generic[Key, Ticket]):
         self.key = key
         self.sharing = sharing
         """Whether connections are shared; ``None``: not known yet."""
-        self.waiting: Line[Ticket] = Line()
-        """Tickets in order."""
-        self.unattended: OrderedDict[Ticket, None] = OrderedDict()
-        """Those of them for which no connection is being opened."""
+        self.waiting: TicketQueue[Ticket] = TicketQueue()
+        self.undialed: OrderedDict[Ticket, None] = OrderedDict()
+        """Those of the waiting tickets for which no connection is being opened."""
         self.connecting: dict[int, Ticket] = {}
         """Connections that are being opened, and for whom; who may have got another."""
         self.idle: list[_Slot[Key, Ticket]] = []
-        """Connections of capacity 1 without a request, the last used last.  May hold some
-        that were closed: they are skipped."""
-        self.shared: _Slot[Key, Ticket] | None = None
+        """Connections that are not shared and have no request, the last used last.  May
+        hold some that were closed: they are skipped."""
+        self.shared: dict[int, _Slot[Key, Ticket]] = {}
+        """Shared connections that take requests, the oldest first."""
         self.size = 0
         """Connections, those being opened included."""
+        self.served_at = 0.0
+        """When a waiting ticket got a place, or the first began to wait."""
 
 
 class _Slot(Generic[Key, Ticket]):
     """One open connection."""
 
-    __slots__ = ("active", "capacity", "draining", "host", "idle_since", "number", "open", "used")
+    __slots__ = (
+        "carrier",
+        "draining",
+        "host",
+        "idle_since",
+        "number",
+        "open",
+        "shared",
+        "taken",
+        "unbegun",
+        "used",
+    )
 
-    def __init__(self, number: int, host: _Host[Key, Ticket], capacity: int) -> None:
+    def __init__(
+        self, number: int, host: _Host[Key, Ticket], carrier: Carrier, shared: bool
+    ) -> None:
         self.number = number
         self.host = host
-        self.capacity = capacity
-        self.active = 0
+        self.carrier = carrier
+        self.shared = shared
+        self.taken = 0
+        """Places that were assigned and not given back."""
+        self.unbegun = 0
+        """Those of them on which no request has begun: the engine does not count them."""
         self.used = False
         self.draining = False
         self.open = True
         self.idle_since = 0.0
+
+    @property
+    def free(self) -> int:
+        """How many more requests may be given to the connection."""
+        return self.carrier.available_streams - self.unbegun
 
 
 class Pool(Generic[Key, Ticket]):
@@ -156,14 +212,15 @@ class Pool(Generic[Key, Ticket]):
     """
 
     __slots__ = (
+        "_arrivals",
         "_closed",
         "_connecting",
         "_events",
+        "_full",
         "_held_back",
         "_hosts",
         "_idle",
         "_next_number",
-        "_next_turn",
         "_remembered",
         "_size",
         "_slots",
@@ -189,10 +246,14 @@ class Pool(Generic[Key, Ticket]):
         """Open connections without a request, the longest idle first."""
         self._held_back: OrderedDict[Key, None] = OrderedDict()
         """Keys that want a connection and are stopped by ``limit``."""
+        self._full: OrderedDict[Key, _Host[Key, Ticket]] = OrderedDict()
+        """Keys whose tickets wait for a place on shared connections, in the order of
+        ``served_at``."""
         self._remembered: OrderedDict[Key, bool] = OrderedDict()
         self._size = 0
         self._next_number = 1
-        self._next_turn = 0
+        self._arrivals = 0
+        """Tickets that had to wait, so far."""
         self._closed = False
 
     # -- outputs ----------------------------------------------------------------
@@ -203,9 +264,12 @@ class Pool(Generic[Key, Ticket]):
 
     def next_timeout(self) -> float | None:
         """Return when ``handle_timeout`` is wanted next, or ``None``."""
-        if not self.keep_alive or not self._idle:
-            return None
-        return next(iter(self._idle.values())).idle_since + self.keep_alive
+        when = math.inf
+        if self.keep_alive and self._idle:
+            when = next(iter(self._idle.values())).idle_since + self.keep_alive
+        if self._full:
+            when = min(when, next(iter(self._full.values())).served_at + PATIENCE)
+        return None if when == math.inf else when
 
     # -- getters ----------------------------------------------------------------
 
@@ -221,18 +285,22 @@ class Pool(Generic[Key, Ticket]):
 
     @property
     def acquired(self) -> int:
-        """How many requests have a connection."""
-        return sum(slot.active for slot in self._slots.values())
+        """How many places are taken."""
+        return sum(slot.taken for slot in self._slots.values())
 
     @property
     def waiting(self) -> int:
         """How many tickets wait."""
         return len(self._tickets)
 
-    def is_shared(self, key: Key) -> bool:
-        """Tell whether there is an open shared connection for ``key``."""
+    def has_place(self, key: Key) -> bool:
+        """Tell whether a request for ``key`` could begin now on a shared connection."""
         host = self._hosts.get(key)
-        return host is not None and host.shared is not None
+        return (
+            host is not None
+            and not host.waiting
+            and any(slot.free > 0 for slot in host.shared.values())
+        )
 
     # -- inputs of requests -----------------------------------------------------------
 
@@ -255,60 +323,69 @@ class Pool(Generic[Key, Ticket]):
             if slot is not None:
                 self._assign(ticket, slot)
                 return
+            host.served_at = now
         self._hosts[key] = host
-        self._next_turn += 1
-        host.waiting.join(ticket, self._next_turn, again=again)
-        host.unattended[ticket] = None
+        self._arrivals += 1
+        host.waiting.push(ticket, self._arrivals, again=again)
+        host.undialed[ticket] = None
         self._tickets[ticket] = host
-        self._open_more(host)
+        self._open_more(host, now)
 
     def cancel(self, ticket: Ticket, now: float) -> None:
         """The request gave up waiting."""
         host = self._tickets.get(ticket)
         if host is None:
             return
-        self._leave_line(ticket, host)
+        self._dequeue(ticket, host)
         self._give_up_needless(host)
         self._forget_if_empty(host)
 
-    def released(self, connection: int, now: float, *, reusable: bool = True) -> None:
-        """A request on ``connection`` is done.
+    def begun(self, connection: int) -> None:
+        """The engine of ``connection`` is given a request now, and counts it."""
+        slot = self._slots.get(connection)
+        if slot is not None:
+            slot.unbegun -= 1
 
-        ``reusable``: false when the connection takes no further one; it is closed when its
-        last request is done.
-        """
+    def returned(self, connection: int, now: float) -> None:
+        """A place on ``connection`` is given back; no request has begun on it."""
+        slot = self._slots.get(connection)
+        if slot is not None:
+            slot.taken -= 1
+            slot.unbegun -= 1
+            self._settle(slot, now)
+
+    def released(self, connection: int, now: float) -> None:
+        """A request that had begun on ``connection`` is done."""
         slot = self._slots.get(connection)
         if slot is None:
             return
-        slot.active -= 1
+        slot.taken -= 1
         slot.used = True
-        if not reusable or self.keep_alive == 0:
+        if self.keep_alive == 0:
             self._drain(slot)
         self._settle(slot, now)
 
     # -- inputs of connections ----------------------------------------------------------
 
     def connected(
-        self, connection: int, now: float, *, capacity: int = 1, shared: bool = False
+        self, connection: int, carrier: Carrier, now: float, *, shared: bool = False
     ) -> None:
-        """The connection is open and takes ``capacity`` requests at once."""
+        """The connection is open; ``carrier`` is its engine."""
         host = self._connecting.pop(connection, None)
         if host is None:
             return
         ticket = host.connecting.pop(connection)
         if ticket in host.waiting:  # It is not sure to be served by this one.
-            host.unattended[ticket] = None
-            host.unattended.move_to_end(ticket, last=False)
-        slot = self._slots[connection] = _Slot(connection, host, capacity)
+            host.undialed[ticket] = None
+            host.undialed.move_to_end(ticket, last=False)
+        slot = self._slots[connection] = _Slot(connection, host, carrier, shared)
         host.sharing = shared
-        if shared and host.shared is not None:
-            # Two were opened before one was known to be shared: this one is needless.
-            self._discard(slot)
-        else:
-            if shared:
-                host.shared = slot
-            self._settle(slot, now)
-        self._open_more(host)
+        if shared and host.shared and not host.waiting:
+            self._discard(slot, now)  # Needless: the others have room for all who came.
+            return
+        if shared:
+            host.shared[connection] = slot
+        self._settle(slot, now)
 
     def connect_failed(self, connection: int, error: BaseException, now: float) -> None:
         """The connection could not be opened."""
@@ -318,30 +395,25 @@ class Pool(Generic[Key, Ticket]):
         ticket = host.connecting.pop(connection)
         host.size -= 1
         self._size -= 1
-        failed = [ticket] if host.sharing is False else list(host.waiting)
+        waits_for_this = host.sharing is not False and not host.shared
+        failed = list(host.waiting) if waits_for_this else [ticket]
         for each in failed:
             if each in host.waiting:
-                self._leave_line(each, host)
+                self._dequeue(each, host)
                 self._events.append(Fail(each, error))
+        self._note_service(host, now)
         self._fill_free_place()
-        self._open_more(host)
+        self._open_more(host, now)
         self._forget_if_empty(host)
 
-    def capacity_changed(self, connection: int, capacity: int, now: float) -> None:
-        """The connection takes another number of requests at once.
+    def changed(self, connection: int, now: float) -> None:
+        """The engine's getters may answer differently now.
 
-        Requests that it has beyond that go on (RFC 9113 section 5.1.2).
+        The peer's SETTINGS or GOAWAY came, a stream ended, the connection is closing.
+        Requests that have begun go on, whatever the limit is now (RFC 9113 section 5.1.2).
         """
         slot = self._slots.get(connection)
         if slot is not None:
-            slot.capacity = capacity
-            self._settle(slot, now)
-
-    def draining(self, connection: int, now: float) -> None:
-        """The connection takes no further request; those that it has go on."""
-        slot = self._slots.get(connection)
-        if slot is not None:
-            self._drain(slot)
             self._settle(slot, now)
 
     def closed(self, connection: int, now: float) -> None:
@@ -351,19 +423,22 @@ class Pool(Generic[Key, Ticket]):
             host = slot.host
             self._remove(slot)
             self._fill_free_place()
-            self._open_more(host)
+            self._open_more(host, now)
             self._forget_if_empty(host)
 
     # -- inputs of time and the end --------------------------------------------------------
 
     def handle_timeout(self, now: float) -> None:
-        """Close what was idle for too long."""
-        if not self.keep_alive:
-            return
-        for slot in list(self._idle.values()):
-            if slot.idle_since + self.keep_alive > now:
+        """Close what was idle for too long; open more where all was full for too long."""
+        if self.keep_alive:
+            for slot in list(self._idle.values()):
+                if slot.idle_since + self.keep_alive > now:
+                    break
+                self._discard(slot, now)
+        for host in list(self._full.values()):
+            if host.served_at + PATIENCE > now:
                 break
-            self._discard(slot)
+            self._open_more(host, now)
 
     def close(self, now: float) -> None:
         """Close every connection and fail every ticket."""
@@ -381,6 +456,7 @@ class Pool(Generic[Key, Ticket]):
             self._hosts,
             self._idle,
             self._held_back,
+            self._full,
         ):
             table.clear()
         self._size = 0
@@ -389,96 +465,115 @@ class Pool(Generic[Key, Ticket]):
 
     def _find_free(self, host: _Host[Key, Ticket], now: float) -> _Slot[Key, Ticket] | None:
         """Return a connection that takes a request now."""
-        shared = host.shared
-        if shared is not None:
-            if shared.active:
-                return shared if shared.active < shared.capacity else None
-            if not self._has_expired(shared, now):
-                return shared if shared.capacity > 0 else None
-            self._discard(shared)
+        for slot in tuple(host.shared.values()):
+            if not slot.taken and self._has_expired(slot, now):
+                self._discard(slot, now)
+            elif slot.free > 0:
+                return slot
         idle = host.idle
         while idle:
             slot = idle.pop()
             if slot.open:
-                if not self._has_expired(slot, now):
+                if slot.free > 0 and not self._has_expired(slot, now):
                     return slot
-                self._discard(slot)
+                self._discard(slot, now)
         return None
 
     def _has_expired(self, slot: _Slot[Key, Ticket], now: float) -> bool:
         """Tell whether an idle connection is due to be closed, should the timer be late."""
         return bool(self.keep_alive) and slot.idle_since + (self.keep_alive or 0.0) <= now
 
-    def _leave_line(self, ticket: Ticket, host: _Host[Key, Ticket]) -> None:
+    def _dequeue(self, ticket: Ticket, host: _Host[Key, Ticket]) -> None:
         """``ticket`` waits no longer."""
         del self._tickets[ticket]
-        host.waiting.leave(ticket)
-        host.unattended.pop(ticket, None)
+        host.waiting.remove(ticket)
+        host.undialed.pop(ticket, None)
         if not self._wants_connection(host):
             self._held_back.pop(host.key, None)
+            self._full.pop(host.key, None)
 
     def _assign(self, ticket: Ticket, slot: _Slot[Key, Ticket]) -> None:
-        if not slot.active:
+        if not slot.taken:
             self._idle.pop(slot.number, None)
-        slot.active += 1
+        slot.taken += 1
+        slot.unbegun += 1
         self._events.append(Assign(ticket, slot.number, slot.used))
 
     def _settle(self, slot: _Slot[Key, Ticket], now: float) -> None:
         """See to a connection after a change: serve who waits, let it be idle, close it."""
         host = slot.host
-        if not slot.draining:
-            waiting = host.waiting
-            if waiting and not slot.active and self._others_are_first(host):
-                self._discard(slot)
+        if not slot.draining and slot.carrier.state is not ConnectionState.OPEN:
+            self._drain(slot)
+        if slot.draining:
+            if not slot.taken:
+                self._discard(slot, now)
                 return
-            while waiting and slot.active < slot.capacity:
-                ticket = next(iter(waiting))
-                self._leave_line(ticket, host)
-                self._assign(ticket, slot)
-            if not slot.active and slot.number not in self._idle:
-                self._rest(slot, now)
-        elif not slot.active:
-            self._discard(slot)
         else:
-            self._open_more(host)
+            waiting = host.waiting
+            if waiting:
+                if not slot.taken and self._others_are_first(host):
+                    self._discard(slot, now)
+                    return
+                served = waiting.first(slot.free)
+                for ticket in served:
+                    self._dequeue(ticket, host)
+                    self._assign(ticket, slot)
+                if served:
+                    self._note_service(host, now)
+            if not slot.taken and slot.number not in self._idle:
+                self._rest(slot, now)
+        self._open_more(host, now)
 
     def _others_are_first(self, host: _Host[Key, Ticket]) -> bool:
         """Tell whether a ticket that ``limit`` holds back is older than those of ``host``."""
         if not self._held_back:
             return False
         other = self._hosts[next(iter(self._held_back))]
-        return other.waiting.turn < host.waiting.turn
+        return other.waiting.oldest < host.waiting.oldest
 
     def _rest(self, slot: _Slot[Key, Ticket], now: float) -> None:
         """Let a connection be idle, unless another key needs its place."""
         slot.idle_since = now
         self._idle[slot.number] = slot
-        if slot is not slot.host.shared:
+        if not slot.shared:
             slot.host.idle.append(slot)
         if self._held_back:
-            self._discard(slot)
+            self._discard(slot, now)
 
-    def _open_more(self, host: _Host[Key, Ticket]) -> None:
+    def _note_service(self, host: _Host[Key, Ticket], now: float) -> None:
+        """A waiting ticket was served."""
+        host.served_at = now
+        if host.key in self._full:
+            self._full.move_to_end(host.key)
+
+    def _open_more(self, host: _Host[Key, Ticket], now: float) -> None:
         """Open as many connections as the waiting tickets need and the limits allow."""
         while self._wants_connection(host):
+            if host.shared and host.served_at + PATIENCE > now:
+                self._full[host.key] = host
+                return
             if self.limit and self._size >= self.limit and not self._make_room():
                 self._held_back.setdefault(host.key)
-                return
+                break
             self._open(host)
-        self._held_back.pop(host.key, None)
+        else:
+            self._held_back.pop(host.key, None)
+        self._full.pop(host.key, None)
 
     def _wants_connection(self, host: _Host[Key, Ticket]) -> bool:
         connecting = len(host.connecting)
         if len(host.waiting) <= connecting:
             return False
-        if host.sharing is not False and (connecting or host.shared is not None):
+        if host.sharing is not False and (
+            connecting or any(not slot.taken for slot in host.shared.values())
+        ):
             return False
         return not self.limit_per_host or host.size < self.limit_per_host
 
     def _open(self, host: _Host[Key, Ticket]) -> None:
         number = self._next_number
         self._next_number += 1
-        ticket, _ = host.unattended.popitem(last=False)
+        ticket, _ = host.undialed.popitem(last=False)
         host.connecting[number] = ticket
         self._connecting[number] = host
         host.size += 1
@@ -488,8 +583,8 @@ class Pool(Generic[Key, Ticket]):
     def _make_room(self) -> bool:
         """Close the connection that is idle longest; tell whether there was one.
 
-        Those come last for whose key somebody waits: they have a capacity of 0 until the peer
-        changes it.
+        Those come last for whose key somebody waits: the peer has set their limit to 0, and
+        may raise it.
         """
         if not self._idle:
             return False
@@ -498,13 +593,13 @@ class Pool(Generic[Key, Ticket]):
         host = slot.host
         self._remove(slot)
         self._events.append(Close(slot.number))
-        if self._wants_connection(host):  # It had one whose capacity the peer set to 0.
+        if self._wants_connection(host):  # The peer had set its limit to 0.
             self._held_back.setdefault(host.key)
         self._forget_if_empty(host)
         return True
 
     def _fill_free_place(self) -> None:
-        """There may be room below ``limit``: the keys that it held back take turns."""
+        """There may be room below ``limit``: the keys that it held back come one after the other."""
         while self._held_back and (not self.limit or self._size < self.limit):
             key, _ = self._held_back.popitem(last=False)
             host = self._hosts.get(key)
@@ -519,7 +614,7 @@ class Pool(Generic[Key, Ticket]):
         while len(host.connecting) > len(host.waiting):
             number, ticket = host.connecting.popitem()
             if ticket in host.waiting:
-                host.unattended[ticket] = None
+                host.undialed[ticket] = None
             del self._connecting[number]
             host.size -= 1
             self._size -= 1
@@ -530,16 +625,15 @@ class Pool(Generic[Key, Ticket]):
 
     def _drain(self, slot: _Slot[Key, Ticket]) -> None:
         slot.draining = True
-        if slot.host.shared is slot:
-            slot.host.shared = None
+        slot.host.shared.pop(slot.number, None)
 
-    def _discard(self, slot: _Slot[Key, Ticket]) -> None:
+    def _discard(self, slot: _Slot[Key, Ticket], now: float) -> None:
         """Close a connection that has no request."""
         host = slot.host
         self._remove(slot)
         self._events.append(Close(slot.number))
         self._fill_free_place()
-        self._open_more(host)
+        self._open_more(host, now)
         self._forget_if_empty(host)
 
     def _remove(self, slot: _Slot[Key, Ticket]) -> None:
@@ -548,8 +642,7 @@ class Pool(Generic[Key, Ticket]):
         del self._slots[slot.number]
         self._idle.pop(slot.number, None)
         host = slot.host
-        if host.shared is slot:
-            host.shared = None
+        host.shared.pop(slot.number, None)
         host.size -= 1
         self._size -= 1
 

@@ -4,16 +4,27 @@ from __future__ import annotations
 
 import pytest
 
-from plait_engine.policy.retry import Failure, RetryPolicy
+from plait_engine.connection import ConnectionState
+from plait_engine.policy.retry import RECONNECTS, Failure, RetryPolicy
 
-STALE = Failure("GET", reused=True, response_started=False, unprocessed=False, replayable=True)
-UNPROCESSED = STALE._replace(method="POST", reused=False, unprocessed=True)
+STALE = Failure(
+    "GET",
+    reused=True,
+    response_started=False,
+    unprocessed=False,
+    connection=ConnectionState.CLOSED,
+    replayable=True,
+)
+UNPROCESSED = STALE._replace(
+    method="POST", reused=False, unprocessed=True, connection=ConnectionState.OPEN
+)
 
 
 def test_a_stale_connection_is_retried_once() -> None:
-    policy = RetryPolicy().after(STALE)
-    assert policy is not None
-    assert policy.after(STALE) is None
+    retry = RetryPolicy().after(STALE)
+    assert retry is not None
+    assert retry.delay == 0
+    assert retry.policy.after(STALE) is None
 
 
 @pytest.mark.parametrize(
@@ -23,6 +34,8 @@ def test_a_stale_connection_is_retried_once() -> None:
         {"method": "PATCH"},
         {"reused": False},
         {"response_started": True},
+        {"connection": ConnectionState.OPEN},
+        {"connection": ConnectionState.DRAINING},
         {"replayable": False},
     ],
 )
@@ -31,12 +44,33 @@ def test_what_may_have_been_processed_is_not_retried(facts: dict[str, object]) -
 
 
 def test_an_unprocessed_request_is_retried_whatever_its_method() -> None:
-    policy: RetryPolicy | None = RetryPolicy(unprocessed=2)
+    policy = RetryPolicy(unprocessed=2)
     count = 0
-    while policy is not None and (policy := policy.after(UNPROCESSED)) is not None:
+    while (retry := policy.after(UNPROCESSED)) is not None:
         count += 1
+        policy = retry.policy
     assert count == 2
     assert RetryPolicy().after(UNPROCESSED._replace(replayable=False)) is None
+
+
+def delays(policy: RetryPolicy, failure: Failure) -> list[float]:
+    """Return the pauses of a request that fails again and again."""
+    found = []
+    while (retry := policy.after(failure)) is not None:
+        found.append(retry.delay)
+        policy = retry.policy
+    return found
+
+
+def test_a_server_that_always_refuses_is_given_more_and_more_time() -> None:
+    policy = RetryPolicy(unprocessed=6, pause=0.5, longest_pause=3.0)
+    assert delays(policy, UNPROCESSED) == [0.0, 0.5, 1.0, 2.0, 3.0, 3.0]
+
+
+def test_another_connection_is_tried_at_once_a_few_times() -> None:
+    policy = RetryPolicy(unprocessed=RECONNECTS + 3, pause=0.5)
+    ended = UNPROCESSED._replace(connection=ConnectionState.DRAINING)
+    assert delays(policy, ended) == [0.0] * (RECONNECTS + 1) + [0.5, 1.0]
 
 
 def test_retries_can_be_switched_off() -> None:

@@ -1,0 +1,56 @@
+"""Header fields as callers give them: checked once, where they come in.
+
+A field of a wrong type must not get as far as the engine: there a place on a connection is
+taken already, and the message could not say whose mistake it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import cast
+
+from multidict import MultiDict, MultiDictProxy
+
+from plait.typedefs import LooseHeaders
+
+
+def field_pairs(headers: LooseHeaders | None) -> list[tuple[str, str]]:
+    """Return names and values in order.
+
+    Raises TypeError for what is neither a mapping nor pairs, and for a name or value that is
+    not text; the message has the field's name.  A Content-Length may be an int.
+    """
+    if not headers:
+        return []
+    if isinstance(headers, Mapping | MultiDict | MultiDictProxy):
+        pairs: Iterable[object] = headers.items()
+    elif isinstance(headers, str | bytes) or not isinstance(headers, Iterable):
+        raise TypeError(
+            "headers must be a mapping or an iterable of (name, value) pairs, "
+            f"not {type(headers).__name__}"
+        )
+    else:
+        pairs = headers
+    return [_checked(pair) for pair in pairs]
+
+
+def _checked(pair: object) -> tuple[str, str]:
+    if type(pair) is not tuple or len(pair) != 2:
+        pair = _as_pair(pair)
+    name, value = pair
+    if isinstance(name, str) and isinstance(value, str):
+        return cast("tuple[str, str]", pair)
+    if not isinstance(name, str):
+        raise TypeError(f"the name of a header must be str, not {type(name).__name__}: {name!r}")
+    if type(value) is int and name.lower() == "content-length":
+        return name, str(value)
+    raise TypeError(f"the value of header {name!r} must be str, not {type(value).__name__}")
+
+
+def _as_pair(pair: object) -> tuple[object, object]:
+    if isinstance(pair, str | bytes) or not isinstance(pair, Iterable):
+        raise TypeError(f"headers must be (name, value) pairs, not {type(pair).__name__}: {pair!r}")
+    items = tuple(pair)
+    if len(items) != 2:
+        raise TypeError(f"headers must be (name, value) pairs, not {len(items)} items: {pair!r}")
+    return items
