@@ -23,7 +23,6 @@ from multidict import CIMultiDict, CIMultiDictProxy, MultiDict, MultiDictProxy
 from yarl import URL
 
 from plait_engine import Response
-from plait_engine.content.codings import find_decoder
 from plait_engine.headers import encode
 from plait_engine.http1.status import REASONS
 
@@ -34,6 +33,7 @@ from .client_exceptions import (
     ClientResponseError,
     ContentTypeError,
 )
+from .compression_utils import find_decoder
 from .hdrs import CONTENT_TYPE
 from .helpers import HeadersMixin, find_charset, parse_mimetype
 from .http_writer import VERSIONS, HttpVersion

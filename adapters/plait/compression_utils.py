@@ -1,18 +1,19 @@
 """Content codings of the adapters: those of the engine, and those of optional packages.
 
 ``br`` needs Brotli 1.2 or newer, the first whose output can be bounded; ``zstd`` needs
-Python 3.14 or ``backports.zstd``.  What is there is put into the engine's table, and offered
-by the client in Accept-Encoding.
+Python 3.14 or ``backports.zstd``.  What is there is offered by the client in Accept-Encoding.
 """
 
 from __future__ import annotations
 
 import importlib
 import zlib
+from collections.abc import Callable
 from types import ModuleType
 from typing import Any, Final
 
-from plait_engine.content.codings import DECODERS, MAX_MEMBERS, CodingError
+from plait_engine.content import codings
+from plait_engine.content.codings import MAX_MEMBERS, CodingError, Decoder
 
 
 def _import(*names: str) -> ModuleType | None:
@@ -107,7 +108,10 @@ class ZstdDecoder:
         self._stream = _zstd.ZstdDecompressor()  # type: ignore[union-attr]  # see below
 
 
-# The classes are used only where their modules are there.
+DECODERS: Final[dict[str, Callable[[], Decoder]]] = dict(codings.DECODERS)
+"""Decoders by the name of the coding: the engine's and, of those above, the ones whose
+packages are installed."""
+
 if _brotli is not None and hasattr(_brotli.Decompressor, "can_accept_more_data"):
     DECODERS["br"] = BrotliDecoder
 if _zstd is not None:
@@ -119,10 +123,21 @@ ACCEPT_ENCODING: Final = ", ".join(
 """What the client offers."""
 
 
+def find_decoder(content_encoding: str) -> Decoder | None:
+    """Return a decoder for a Content-Encoding of one known coding, else ``None``."""
+    return codings.find_decoder(content_encoding, DECODERS)
+
+
 COMPRESSORS: Final = {"gzip": 16 + zlib.MAX_WBITS, "deflate": zlib.MAX_WBITS}
 """What can be made, and how zlib is told so (its ``wbits``)."""
 
 
-def make_compressor(encoding: str) -> zlib._Compress:
-    """Return a stream that encodes as ``encoding``, one of ``COMPRESSORS``."""
-    return zlib.compressobj(wbits=COMPRESSORS[encoding])
+def make_compressor(encoding: str, strategy: int | None = None) -> zlib._Compress:
+    """Return a stream that encodes as ``encoding``, one of ``COMPRESSORS``.
+
+    ``strategy``: zlib's, its default for ``None``.  Raises KeyError for another encoding.
+    """
+    return zlib.compressobj(
+        wbits=COMPRESSORS[encoding],
+        strategy=zlib.Z_DEFAULT_STRATEGY if strategy is None else strategy,
+    )

@@ -26,6 +26,8 @@ from plait_engine.policy.auth import (
 )
 from plait_engine.policy.hosts import is_canonical_ipv4, is_ip_literal
 
+from . import hdrs
+
 __all__ = ("BasicAuth", "ChainMapProxy", "ETag", "encode_basic_auth", "reify")
 
 _T = TypeVar("_T")
@@ -156,13 +158,18 @@ def _content_type_and_charset(raw: str) -> tuple[str, str | None]:
     for item in items[1:]:
         name, mark, value = item.partition("=")
         if mark and name.strip().lower() == "charset":
-            return kind, _unquote_string(value.strip())
+            return kind, _read_parameter(value.strip()) or None
     return kind, None
 
 
-def _unquote_string(value: str) -> str:
-    """Return what a quoted-string says (RFC 9110 section 5.6.4); a token as it is."""
-    if len(value) < 2 or value[0] != '"' or value[-1] != '"':
+def _read_parameter(value: str) -> str:
+    """Return what a quoted-string says (RFC 9110 section 5.6.4), or the token.
+
+    A token ends where a list or a quote begins: some clients write ``utf-8,text/html``.
+    """
+    if not value.startswith('"'):
+        return re.split("[,\"']", value, maxsplit=1)[0].rstrip()
+    if len(value) < 2 or not value.endswith('"'):
         return value
     return re.sub(r"\\(.)", r"\1", value[1:-1])
 
@@ -182,8 +189,26 @@ def find_charset(name: str) -> str | None:
     return info.name
 
 
+def content_type_of(headers: MultiMapping[str]) -> str:
+    """Return the media type, ``application/octet-stream`` when none is given."""
+    raw = headers.get(hdrs.CONTENT_TYPE)
+    return "application/octet-stream" if raw is None else _content_type_and_charset(raw)[0]
+
+
+def charset_of(headers: MultiMapping[str]) -> str | None:
+    """Return the ``charset`` parameter of the media type, or ``None``."""
+    raw = headers.get(hdrs.CONTENT_TYPE)
+    return None if raw is None else _content_type_and_charset(raw)[1]
+
+
+def content_length_of(headers: MultiMapping[str]) -> int | None:
+    """Return the value of Content-Length, or ``None``."""
+    raw = headers.get(hdrs.CONTENT_LENGTH)
+    return int(raw) if raw is not None and raw.isascii() and raw.isdigit() else None
+
+
 class HeadersMixin:
-    """What requests and responses read from their framing and type fields."""
+    """What a received message says in its framing and type fields."""
 
     __slots__ = ()
 
@@ -195,20 +220,17 @@ class HeadersMixin:
     @property
     def content_type(self) -> str:
         """The media type, ``application/octet-stream`` when none is given."""
-        raw = self.headers.get("Content-Type")
-        return "application/octet-stream" if raw is None else _content_type_and_charset(raw)[0]
+        return content_type_of(self.headers)
 
     @property
     def charset(self) -> str | None:
         """The ``charset`` parameter of the media type."""
-        raw = self.headers.get("Content-Type")
-        return None if raw is None else _content_type_and_charset(raw)[1]
+        return charset_of(self.headers)
 
     @property
     def content_length(self) -> int | None:
         """The value of Content-Length, or ``None``."""
-        raw = self.headers.get("Content-Length")
-        return int(raw) if raw is not None and raw.isascii() and raw.isdigit() else None
+        return content_length_of(self.headers)
 
 
 _ETAG = re.compile(r"[!\x23-\x7e\x80-\xff]*")
@@ -401,31 +423,31 @@ class ResponseKey(BaseKey[_T]):
     __slots__ = ()
 
 
-class ChainMapProxy(Mapping[str | AppKey[Any], Any]):
+class ChainMapProxy(Mapping[str | BaseKey[Any], Any]):
     """A read-only view of several mappings; the first that has a key wins."""
 
     __slots__ = ("_maps",)
 
-    def __init__(self, maps: Iterable[Mapping[str | AppKey[Any], Any]]) -> None:
+    def __init__(self, maps: Iterable[Mapping[str | BaseKey[Any], Any]]) -> None:
         self._maps = tuple(maps)
 
     @overload
-    def __getitem__(self, key: AppKey[_T]) -> _T: ...
+    def __getitem__(self, key: BaseKey[_T]) -> _T: ...
     @overload
     def __getitem__(self, key: str) -> Any: ...
-    def __getitem__(self, key: str | AppKey[_T]) -> Any:
+    def __getitem__(self, key: str | BaseKey[_T]) -> Any:
         for mapping in self._maps:
             if key in mapping:
                 return mapping[key]
         raise KeyError(key)
 
     @overload  # type: ignore[override]  # likewise
-    def get(self, key: AppKey[_T], default: _T) -> _T: ...
+    def get(self, key: BaseKey[_T], default: _T) -> _T: ...
     @overload
-    def get(self, key: AppKey[_T], default: None = ...) -> _T | None: ...
+    def get(self, key: BaseKey[_T], default: None = ...) -> _T | None: ...
     @overload
     def get(self, key: str, default: Any = ...) -> Any: ...
-    def get(self, key: str | AppKey[_T], default: Any = None) -> Any:
+    def get(self, key: str | BaseKey[_T], default: Any = None) -> Any:
         try:
             return self[key]
         except KeyError:
@@ -434,8 +456,8 @@ class ChainMapProxy(Mapping[str | AppKey[Any], Any]):
     def __len__(self) -> int:
         return len(set().union(*self._maps))
 
-    def __iter__(self) -> Iterator[str | AppKey[Any]]:
-        merged: dict[str | AppKey[Any], Any] = {}
+    def __iter__(self) -> Iterator[str | BaseKey[Any]]:
+        merged: dict[str | BaseKey[Any], Any] = {}
         for mapping in reversed(self._maps):
             merged.update(mapping)
         return iter(merged)

@@ -11,9 +11,7 @@ from collections.abc import (
     Awaitable,
     Callable,
     Iterable,
-    Iterator,
     Mapping,
-    MutableMapping,
 )
 from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar, cast, overload
@@ -25,10 +23,10 @@ from plait_engine.routing import NoMatch, decode_path, is_dangerous
 
 from . import hdrs
 from .abc import AbstractAccessLogger
-from .helpers import AppKey
+from .helpers import AppKey, BaseKey
 from .log import web_logger
+from .serving.keyed_state import KeyedState
 from .typedefs import Handler, Middleware
-from .web_exceptions import NotAppKeyWarning
 from .web_log import AccessLogger
 from .web_middlewares import compose, warn_of_old_style
 from .web_request import Request
@@ -55,7 +53,7 @@ AppSignal: TypeAlias = "Signal[Application]"
 PrepareSignal: TypeAlias = "Signal[Request, StreamResponse]"
 
 
-class Application(MutableMapping[str | AppKey[Any], Any]):
+class Application(KeyedState):
     """A web application.
 
     Args:
@@ -70,6 +68,16 @@ class Application(MutableMapping[str | AppKey[Any], Any]):
         loop: deprecated, and not needed.
         debug: deprecated; show tracebacks to clients, by default if the loop is in debug mode.
     """
+
+    _key_type = AppKey
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        warnings.warn(
+            f"Inheritance class {cls.__name__} from web.Application is discouraged",
+            DeprecationWarning,
+            stacklevel=2,
+        )
 
     def __init__(
         self,
@@ -94,7 +102,7 @@ class Application(MutableMapping[str | AppKey[Any], Any]):
         self._client_max_fields = client_max_fields
         self._loop = loop
         self._debug = debug
-        self._state: dict[str | AppKey[Any], Any] = {}
+        self._warned = set()
         self._frozen = False
         self._pre_frozen = False
         self._subapps: list[Application] = []
@@ -110,55 +118,16 @@ class Application(MutableMapping[str | AppKey[Any], Any]):
     # -- state ----------------------------------------------------------------------------
 
     @overload
-    def __getitem__(self, key: AppKey[_T]) -> _T: ...
-    @overload
-    def __getitem__(self, key: str) -> Any: ...
-    def __getitem__(self, key: str | AppKey[_T]) -> Any:
-        return self._state[key]
-
-    @overload
-    def __setitem__(self, key: AppKey[_T], value: _T) -> None: ...
+    def __setitem__(self, key: BaseKey[_T], value: _T) -> None: ...
     @overload
     def __setitem__(self, key: str, value: Any) -> None: ...
-    def __setitem__(self, key: str | AppKey[_T], value: Any) -> None:
+    def __setitem__(self, key: str | BaseKey[Any], value: Any) -> None:
         self._check_frozen()
-        if not isinstance(key, AppKey):
-            warnings.warn(
-                "It is recommended to use web.AppKey instances for keys.",
-                NotAppKeyWarning,
-                stacklevel=2,
-            )
-        self._state[key] = value
+        super().__setitem__(key, value)
 
-    def __delitem__(self, key: str | AppKey[Any]) -> None:
+    def __delitem__(self, key: str | BaseKey[Any]) -> None:
         self._check_frozen()
-        del self._state[key]
-
-    def __len__(self) -> int:
-        return len(self._state)
-
-    def __iter__(self) -> Iterator[str | AppKey[Any]]:
-        return iter(self._state)
-
-    @overload  # type: ignore[override]  # a default may be of another type, as dict's
-    def get(self, key: AppKey[_T], default: None = ...) -> _T | None: ...
-    @overload
-    def get(self, key: AppKey[_T], default: _T) -> _T: ...
-    @overload
-    def get(self, key: str, default: Any = ...) -> Any: ...
-    def get(self, key: str | AppKey[_T], default: Any = None) -> Any:
-        """Return the value of ``key``, or ``default``."""
-        return self._state.get(key, default)
-
-    # An application equals only itself, empty or not, and is true.
-    def __hash__(self) -> int:
-        return id(self)
-
-    def __eq__(self, other: object) -> bool:
-        return self is other
-
-    def __bool__(self) -> bool:
-        return True
+        super().__delitem__(key)
 
     def __call__(self) -> Application:
         """Return itself, for servers that take a factory."""

@@ -13,6 +13,7 @@ from typing import Any
 
 from yarl import URL
 
+from .serving.keyed_state import NotAppKeyWarning
 from .typedefs import LooseHeaders, StrOrURL
 from .web_response import Response
 
@@ -77,10 +78,6 @@ __all__ = (
     "HTTPVersionNotSupported",
     "NotAppKeyWarning",
 )
-
-
-class NotAppKeyWarning(UserWarning):
-    """A string is used as a key of an application; an ``AppKey`` is safer."""
 
 
 class HTTPException(Response, Exception):

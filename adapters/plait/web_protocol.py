@@ -405,9 +405,10 @@ class RequestHandler(Driver):
                 if type(response) is not Response:
                     response = self._check_response(response, request)
             try:
-                sent = response._send_plainly(request, exchange)
-            except (LocalProtocolError, HTTPNotImplemented):
-                sent = False  # The long way meets the same mistake, and answers it.
+                sent = response._send_whole(request, exchange)
+            except (LocalProtocolError, HTTPNotImplemented) as error:
+                sent = False
+                response = self._answer_instead(request, error)
             if not sent:
                 response = await self._send(request, exchange, response)
         except (ConnectionResetError, RequestPayloadError) as error:
@@ -439,13 +440,16 @@ class RequestHandler(Driver):
         except Exception as error:
             if exchange.head_sent or exchange.exception is not None:
                 raise
-            if isinstance(error, HTTPNotImplemented):
-                response = error
-            else:
-                response = self.handle_error(request, 500, error)
+            response = self._answer_instead(request, error)
             await response.prepare(request)
             await response.write_eof()
         return response
+
+    def _answer_instead(self, request: BaseRequest, error: Exception) -> StreamResponse:
+        """Return the answer where the response of the handler cannot be sent."""
+        if isinstance(error, HTTPNotImplemented):
+            return error
+        return self.handle_error(request, 500, error)
 
     def _check_response(self, response: object, request: BaseRequest) -> StreamResponse:
         if isinstance(response, HTTPException):

@@ -28,7 +28,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 from urllib.parse import parse_qsl
 
 from multidict import CIMultiDict, CIMultiDictProxy, MultiDict, MultiDictProxy
@@ -46,6 +46,7 @@ from .helpers import (
     ChainMapProxy,
     ETag,
     HeadersMixin,
+    RequestKey,
     find_charset,
     parse_http_date,
     printable,
@@ -67,8 +68,6 @@ if TYPE_CHECKING:
 
 __all__ = ("BaseRequest", "Request")
 
-_T = TypeVar("_T")
-
 
 class BaseRequest(KeyedState, HeadersMixin):
     """A request; the server makes it.
@@ -79,6 +78,8 @@ class BaseRequest(KeyedState, HeadersMixin):
         client_max_size: bytes of content that ``read`` and its like accept; 0: any.
         client_max_fields: fields of a form that ``post`` accepts; 0 or less: any.
     """
+
+    _key_type = RequestKey
 
     POST_METHODS: Final = frozenset(
         {hdrs.METH_PATCH, hdrs.METH_POST, hdrs.METH_PUT, hdrs.METH_TRACE, hdrs.METH_DELETE}

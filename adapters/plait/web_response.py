@@ -3,14 +3,17 @@
 Strategy
 --------
 A ``StreamResponse`` sends its head in ``prepare``, its body in ``write``, its end in
-``write_eof``.  A ``Response`` knows its body beforehand and waits with the head, so that
-all of it leaves as one command; the engine then frames it by its length.
+``write_eof``; a ``StreamWriter`` does the sending.  A ``Response`` knows its body beforehand
+and waits with the head, so that all of it leaves as one command; the engine then frames it by
+its length.
 
-Most responses are *plain*: a status, a body and a type, nothing else.  Their header
-multidict is made only if somebody looks at it, and what goes onto the wire is one of a few
-tuples that are made once a second (``_plain_headers``).  Whatever makes a response special
-(a header, a cookie, compression ...) clears ``_plain``, and it takes the longer way
-through ``_start``.
+The header multidict is made only if somebody looks at it.  Until then the type is an attribute,
+and what goes onto the wire is one of a few tuples that are made once a second
+(``_usual_headers``).
+
+Short path: a ``Response`` that needs nothing of ``_start`` but its header fields is sent by
+``_send_whole`` without a writer.  Signals, compression, trailers and a body that is sent in
+pieces take the general path.  ``tests/adapters/test_short_paths.py`` holds the two together.
 
 Rules
 -----
@@ -25,28 +28,43 @@ Rules
 from __future__ import annotations
 
 import asyncio
+import enum
 import json
 import time
 import warnings
-import zlib
 from concurrent.futures import Executor
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from typing import TYPE_CHECKING, Any, Final
 
 from multidict import CIMultiDict
 
 from plait_engine import Data, EndOfMessage, Headers
 from plait_engine import Response as Head
-from plait_engine.events import Sendable
+from plait_engine.content.negotiation import choose_coding
+from plait_engine.http1.framing import BODILESS_STATUSES
+from plait_engine.http1.status import REASONS
 
 from . import hdrs, payload
+from .abc import AbstractStreamWriter
+from .compression_utils import make_compressor
 from .helpers import (
+    ETag,
+    ResponseKey,
+    charset_of,
+    content_length_of,
+    content_type_of,
+    parse_etag,
+    parse_http_date,
     rfc822_formatted_time,
     sentinel,
+    validate_etag_value,
 )
 from .http import SERVER_SOFTWARE
-from .http_writer import HttpVersion10, HttpVersion11, HttpVersion20
+from .http_writer import LARGE_BODY, HttpVersion10, HttpVersion11, HttpVersion20, StreamWriter
+from .serving.cookies import CookieMixin
+from .serving.keyed_state import KeyedState
 from .typedefs import JSONBytesEncoder, JSONEncoder, LooseHeaders
-from .web_response_head import ContentCoding, ResponseHead, join_type
 
 if TYPE_CHECKING:
     from .web_protocol import ServerExchange
@@ -60,28 +78,34 @@ __all__ = (
     "json_response",
 )
 
-_T = TypeVar("_T")
-
-LARGE_BODY: Final = 65536
-"""A longer body is sent in pieces, waiting for the peer (asyncio's high-water mark)."""
-
-_NO_BODY_STATUSES: Final = frozenset({204, 304})
 _TEXT_PLAIN: Final = "text/plain; charset=utf-8"
-_JSON: Final = "application/json; charset=utf-8"
-_OCTETS: Final = "application/octet-stream"
+_DEFAULT_TYPE: Final = "application/octet-stream"
 
 
-_WBITS: Final = {ContentCoding.deflate: zlib.MAX_WBITS, ContentCoding.gzip: 16 + zlib.MAX_WBITS}
+class ContentCoding(enum.Enum):
+    """The codings that a response can be compressed with, in the order of preference."""
+
+    deflate = "deflate"
+    gzip = "gzip"
+    identity = "identity"
 
 
-class _PlainHeaders:
-    """The header sections of plain responses, made once a second for each type."""
+_CODINGS: Final = tuple(coding.value for coding in ContentCoding if coding.value != "identity")
+
+
+def _join_type(content_type: str, charset: str | None) -> str:
+    return content_type if charset is None else f"{content_type}; charset={charset}"
+
+
+class _UsualHeaders:
+    """The header sections of responses without fields of their own, made once a second."""
 
     def __init__(self) -> None:
         self._second = 0
         self._by_type: dict[str | None, Headers] = {}
 
     def get(self, content_type: str | None) -> Headers:
+        """Return Content-Type, unless that is ``None``, Date and Server."""
         second = int(time.time())
         if second != self._second:
             self._second = second
@@ -95,43 +119,57 @@ class _PlainHeaders:
         return headers
 
 
-_plain_headers: Final = _PlainHeaders()
+_usual_headers: Final = _UsualHeaders()
 
 
-class StreamResponse(ResponseHead):
-    """A response whose body is written piece by piece; see ``ResponseHead``."""
+class StreamResponse(KeyedState, CookieMixin):
+    """A response whose body is written piece by piece; also a mapping for the application.
 
-    _compressor: zlib._Compress | None = None
+    Args:
+        status: the status code.
+        reason: the reason phrase of HTTP/1.1; the standard one by default.  Raises
+            ValueError when it has a CR or LF.
+        headers: header fields.
+    """
+
+    _key_type = ResponseKey
+
+    _status: int
+    # What most responses do not have is a default of the class, not of each instance.
+    _reason: str | None = None
+    _multidict: CIMultiDict[str] | None = None
+    _type: str | None = None
+    """Content-Type, while there is no ``_multidict``."""
+    _sent_headers: Headers = ()
+    """What the short path sent, until somebody looks at ``headers``."""
+    _whole = False
+    """Nothing was asked for that only the general path can do."""
+    _keep_alive: bool | None = None
+    _chunked = False
+    _compression = False
+    _compression_force: ContentCoding | None = None
+    _compression_strategy: int | None = None
+    _trailers: Headers = ()
     _req: BaseRequest | None = None
     """The request, once the response is prepared; packages read it by this name of aiohttp."""
-    _exchange: ServerExchange | None = None
-    """Where the response goes, once it is prepared."""
-    _head: Head | None = None
-    """The head that is ready and not yet sent."""
+    _payload_writer: StreamWriter | None = None
+    """What sends the response, once it is prepared."""
     _eof_sent = False
     _body_length = 0
-    _trailers: Headers = ()
 
-    @property
-    def prepared(self) -> bool:
-        """True once the head is made."""
-        return self._eof_sent or self._exchange is not None
-
-    @property
-    def task(self) -> asyncio.Task[None] | None:
-        """The task of the request, once the response is prepared."""
-        return None if self._req is None else self._req.task
-
-    @property
-    def body_length(self) -> int:
-        """Bytes of body that were sent, after compression."""
-        return self._body_length
-
-    @property
-    def output_length(self) -> int:
-        """Deprecated: ``body_length``."""
-        warnings.warn("output_length is deprecated", DeprecationWarning, stacklevel=2)
-        return self._body_length
+    def __init__(
+        self,
+        *,
+        status: int = 200,
+        reason: str | None = None,
+        headers: LooseHeaders | None = None,
+        _real_headers: CIMultiDict[str] | None = None,
+    ) -> None:
+        if _real_headers is not None:
+            self._multidict = _real_headers
+        elif headers is not None:
+            self._multidict = CIMultiDict(headers)
+        self.set_status(status, reason)
 
     def __repr__(self) -> str:
         if self._eof_sent:
@@ -142,7 +180,207 @@ class StreamResponse(ResponseHead):
             info = "not prepared"
         return f"<{type(self).__name__} {self.reason} {info}>"
 
-    # -- sending ----------------------------------------------------------------------------
+    @property
+    def prepared(self) -> bool:
+        """True once the head is made."""
+        return self._eof_sent or self._payload_writer is not None
+
+    @property
+    def task(self) -> asyncio.Task[None] | None:
+        """The task of the request, once the response is prepared."""
+        return None if self._req is None else self._req.task
+
+    @property
+    def body_length(self) -> int:
+        """Bytes of body that were sent, after compression."""
+        writer = self._payload_writer
+        return self._body_length if writer is None else writer.output_size
+
+    @property
+    def output_length(self) -> int:
+        """Deprecated: ``body_length``."""
+        warnings.warn("output_length is deprecated", DeprecationWarning, stacklevel=2)
+        return self.body_length
+
+    # -- status -------------------------------------------------------------------------
+
+    @property
+    def status(self) -> int:
+        """The status code."""
+        return self._status
+
+    @property
+    def reason(self) -> str:
+        """The reason phrase."""
+        return REASONS.get(self._status, "") if self._reason is None else self._reason
+
+    def set_status(self, status: int, reason: str | None = None) -> None:
+        """Set status and reason; not after the head was made."""
+        self._check_unprepared("change the response status code")
+        self._status = int(status)
+        if reason is not None:
+            if "\r" in reason or "\n" in reason:
+                raise ValueError("Reason cannot contain \\r or \\n")
+            self._whole = False
+        self._reason = reason
+
+    def _check_unprepared(self, what: str) -> None:
+        if self.prepared:
+            raise RuntimeError(f"Cannot {what} after the headers have been sent")
+
+    # -- framing and persistence ----------------------------------------------------------
+
+    @property
+    def keep_alive(self) -> bool | None:
+        """Whether the connection lives on; ``None``: not decided yet."""
+        return self._keep_alive
+
+    def force_close(self) -> None:
+        """Close an HTTP/1.1 connection after this response.  HTTP/2 has no such thing."""
+        self._whole = False
+        self._keep_alive = False
+
+    @property
+    def chunked(self) -> bool:
+        """Whether chunked coding was asked for."""
+        return self._chunked
+
+    def enable_chunked_encoding(self, chunk_size: int | None = None) -> None:
+        """Send the body without its length.
+
+        Raises RuntimeError when a Content-Length is set.  ``chunk_size`` is deprecated.
+        """
+        if chunk_size is not None:
+            warnings.warn("Chunk size is deprecated", DeprecationWarning, stacklevel=2)
+        self._whole = False
+        if hdrs.CONTENT_LENGTH in self.headers:
+            raise RuntimeError("You can't enable chunked encoding when a content length is set")
+        self._chunked = True
+
+    @property
+    def compression(self) -> bool:
+        """Whether compression was asked for."""
+        return self._compression
+
+    def enable_compression(
+        self, force: bool | ContentCoding | None = None, strategy: int | None = None
+    ) -> None:
+        """Compress the body, with ``force`` or what the client accepts.
+
+        ``strategy`` is zlib's.  A boolean ``force`` is deprecated.
+        """
+        if isinstance(force, bool):
+            warnings.warn("Using boolean for force is deprecated", DeprecationWarning, stacklevel=2)
+            force = ContentCoding.deflate if force else None
+        elif force is not None and not isinstance(force, ContentCoding):
+            raise TypeError("force should be one of ContentCoding")
+        self._whole = False
+        self._compression = True
+        self._compression_force = force
+        self._compression_strategy = strategy
+
+    # -- header fields ----------------------------------------------------------------------
+
+    @property
+    def headers(self) -> CIMultiDict[str]:
+        """The header fields."""
+        headers = self._multidict
+        if headers is None:
+            headers = self._multidict = CIMultiDict()
+            if self._type is not None:
+                headers["Content-Type"] = self._type
+        if self._sent_headers:
+            self._show_sent(headers)
+        return headers
+
+    def _show_sent(self, headers: CIMultiDict[str]) -> None:
+        """Put the fields into ``headers`` that the server and the engine added."""
+        sent, self._sent_headers = self._sent_headers, ()
+        for name, value in sent:
+            headers.setdefault(name, value)
+        if self._status not in BODILESS_STATUSES:
+            headers.setdefault(hdrs.CONTENT_LENGTH, str(self._body_length))
+
+    @property
+    def _headers(self) -> CIMultiDict[str]:
+        """The header fields; packages read them by this name of aiohttp."""
+        return self.headers
+
+    @property
+    def content_length(self) -> int | None:
+        """Content-Length, or ``None``; ``None`` removes it."""
+        return content_length_of(self.headers)
+
+    @content_length.setter
+    def content_length(self, value: int | None) -> None:
+        if value is None:
+            self.headers.pop(hdrs.CONTENT_LENGTH, None)
+            return
+        if self._chunked:
+            raise RuntimeError("You can't set content length when chunked encoding is enable")
+        self.headers[hdrs.CONTENT_LENGTH] = str(int(value))
+
+    @property
+    def content_type(self) -> str:
+        """The media type, ``application/octet-stream`` when none is set."""
+        return content_type_of(self.headers)
+
+    @content_type.setter
+    def content_type(self, value: str) -> None:
+        self.headers[hdrs.CONTENT_TYPE] = _join_type(str(value), self.charset)
+
+    @property
+    def charset(self) -> str | None:
+        """The ``charset`` parameter of the media type; needs a media type to be set."""
+        return charset_of(self.headers)
+
+    @charset.setter
+    def charset(self, value: str | None) -> None:
+        if hdrs.CONTENT_TYPE not in self.headers:
+            raise RuntimeError("Setting charset for no content type doesn't make sense")
+        charset = None if value is None else str(value).lower()
+        self.headers[hdrs.CONTENT_TYPE] = _join_type(self.content_type, charset)
+
+    @property
+    def last_modified(self) -> datetime | None:
+        """Last-Modified; takes a datetime, a timestamp, or a string as it stands."""
+        return parse_http_date(self.headers.get(hdrs.LAST_MODIFIED))
+
+    @last_modified.setter
+    def last_modified(self, value: float | datetime | str | None) -> None:
+        if value is None:
+            self.headers.pop(hdrs.LAST_MODIFIED, None)
+            return
+        if isinstance(value, int | float):
+            value = datetime.fromtimestamp(-(-value // 1), UTC)
+        elif isinstance(value, datetime):
+            value = value.astimezone(UTC) if value.tzinfo else value.replace(tzinfo=UTC)
+            if value.microsecond:
+                value = value.replace(microsecond=0) + timedelta(seconds=1)
+        elif not isinstance(value, str):
+            raise TypeError(f"Unsupported type for last_modified: {type(value).__name__}")
+        self.headers[hdrs.LAST_MODIFIED] = (
+            value if isinstance(value, str) else format_datetime(value, usegmt=True)
+        )
+
+    @property
+    def etag(self) -> ETag | None:
+        """The entity tag, ``None`` if the field has none; takes an ``ETag`` or the text of a
+        strong one."""
+        value = self.headers.get(hdrs.ETAG)
+        return None if value is None else parse_etag(value)
+
+    @etag.setter
+    def etag(self, value: ETag | str | None) -> None:
+        if value is None:
+            self.headers.pop(hdrs.ETAG, None)
+            return
+        tag = ETag(value) if isinstance(value, str) else value
+        if not (isinstance(tag, ETag) and isinstance(tag.value, str)):
+            raise ValueError(f"Unsupported etag: {value!r}. etag must be str, ETag or None")
+        validate_etag_value(tag.value)
+        weak = "W/" if tag.is_weak else ""
+        self.headers[hdrs.ETAG] = "*" if tag.value == "*" else f'{weak}"{tag.value}"'
 
     def set_trailers(self, trailers: LooseHeaders) -> None:
         """Send ``trailers`` behind the body (RFC 9110 section 6.5).
@@ -152,18 +390,24 @@ class StreamResponse(ResponseHead):
         """
         if self._eof_sent:
             raise RuntimeError("Cannot set trailers after the end was sent")
-        self._plain = False
+        self._whole = False
         self._trailers = tuple(CIMultiDict(trailers).items())
 
-    async def prepare(self, request: BaseRequest) -> None:
-        """Make the head for ``request`` and send it.
+    # -- sending ----------------------------------------------------------------------------
 
-        Later calls do nothing.  Raises ClientConnectionResetError when the client is gone.
+    async def prepare(self, request: BaseRequest) -> AbstractStreamWriter | None:
+        """Make the head for ``request``, send it, and return what writes the body.
+
+        Later calls do nothing; after the end they return ``None``.  Raises
+        ClientConnectionResetError when the client is gone.
         """
-        if self._eof_sent or self._exchange is not None:
-            return
-        await self._start(request)
-        self._send_head()
+        if self._eof_sent:
+            return None
+        writer = self._payload_writer
+        if writer is None:
+            writer = await self._start(request)
+            writer.send_headers()
+        return writer
 
     async def write(self, data: bytes | bytearray | memoryview) -> None:
         """Send a piece of the body, then wait until the client takes more.
@@ -172,115 +416,87 @@ class StreamResponse(ResponseHead):
         """
         if not isinstance(data, bytes | bytearray | memoryview):
             raise TypeError(f"data argument must be byte-ish ({type(data)!r})")
-        exchange = self._exchange
         if self._eof_sent:
             raise RuntimeError("Cannot call write() after write_eof()")
-        if exchange is None:
+        writer = self._payload_writer
+        if writer is None:
             raise RuntimeError("Cannot call write() before prepare()")
-        piece = data if isinstance(data, bytes) else bytes(data)
-        if self._status in _NO_BODY_STATUSES:
-            return
-        if self._compressor is not None:
-            piece = self._compressor.compress(piece)
-        if not piece or self._status in _NO_BODY_STATUSES:
-            return
-        self._send_head()
-        self._body_length += len(piece)
-        exchange.send(Data(exchange.stream_id, piece))
-        if not exchange.can_send():
-            await exchange.drain()
+        await writer.write(data)
 
     async def write_eof(self, data: bytes = b"") -> None:
         """Send a last piece and end the body.  Later calls do nothing."""
         if self._eof_sent:
             return
-        if self._exchange is None:
+        writer = self._payload_writer
+        if writer is None:
             raise RuntimeError("Response has not been started")
-        if self._compressor is not None:
-            data = self._compressor.compress(data) + self._compressor.flush()
-        await self._finish(data)
+        await writer.write_eof(data, trailers=self._sendable_trailers())
+        self._eof_sent = True
 
     async def drain(self) -> None:
         """Wait until the client takes more.  Deprecated: ``write`` does."""
         warnings.warn("drain method is deprecated, use await resp.write()", DeprecationWarning, 2)
-        if self._exchange is not None and not self._eof_sent:
-            await self._exchange.drain()
+        if self._payload_writer is not None:
+            await self._payload_writer.drain()
 
-    def _send_head(self) -> None:
-        head, self._head = self._head, None
-        if head is not None:
-            assert self._exchange is not None
-            self._exchange.send(head)
-
-    async def _finish(self, data: bytes) -> None:
-        """Send the head if it waits, ``data``, and the end."""
-        exchange = self._exchange
-        assert exchange is not None
-        stream_id = exchange.stream_id
-        if self._status in _NO_BODY_STATUSES:
-            data = b""
-        head, self._head = self._head, None
-        events: list[Sendable] = (
-            [Data(stream_id, data)] if head is None else [head, Data(stream_id, data)]
-        )
-        if len(data) > LARGE_BODY:
-            exchange.send(*events)
-            events.clear()
-            await exchange.drain()
-        exchange.send(*events, EndOfMessage(stream_id, self._sendable_trailers()))
-        self._body_length += len(data)
-        self._eof_sent = True
-        self._compressor = None
-
-    def _send_plainly(self, request: BaseRequest, exchange: ServerExchange) -> bool:
-        """Send all of the response in one command, if it is plain; else do nothing."""
+    def _send_whole(self, request: BaseRequest, exchange: ServerExchange) -> bool:
+        """Send all of the response as one command, if that is all it needs; else do nothing."""
         return False
 
-    async def _start(self, request: BaseRequest) -> None:
+    async def _start(self, request: BaseRequest) -> StreamWriter:
         """Make the head."""
+        writer = StreamWriter(request._exchange)
         if self._keep_alive is None:
             self._keep_alive = request.keep_alive
-        await self._start_compression(request)
-        self._complete_headers(request)
+        if self._compression:
+            await self._start_compression(request, writer)
+        self._complete_headers()
+        self._show_framing(request)
         await request._prepare_hook(self)
         self._req = request
-        self._exchange = exchange = request._exchange
-        self._head = Head(
-            exchange.stream_id, self._status, tuple(self.headers.items()), self._reason
+        self._payload_writer = writer
+        writer.set_head(
+            self._status, tuple(self.headers.items()), self._reason, close=not self._keep_alive
         )
+        return writer
 
-    async def _start_compression(self, request: BaseRequest) -> None:
-        """Choose the coding."""
+    async def _start_compression(self, request: BaseRequest, writer: StreamWriter) -> None:
+        """Compress what is written, if the client accepts it."""
         coding = self._negotiate(request)
         if coding is not None:
             self.headers.pop(hdrs.CONTENT_LENGTH, None)
-            self._compressor = self._make_compressor(coding)
+            writer.enable_compression(coding, self._compression_strategy)
 
-    def _negotiate(self, request: BaseRequest) -> ContentCoding | None:
+    def _negotiate(self, request: BaseRequest) -> str | None:
         """Return the coding to compress with, and say it in the headers; ``None``: none."""
-        if not self._compression:
+        if self._compression_force is not None:
+            coding = self._compression_force.value
+        else:
+            coding = choose_coding(request.headers.getall(hdrs.ACCEPT_ENCODING, ()), _CODINGS)
+        if coding == ContentCoding.identity.value:
             return None
-        coding = self._compression_force
-        if coding is None:
-            accepted = request.headers.get(hdrs.ACCEPT_ENCODING, "").lower()
-            coding = next((c for c in ContentCoding if c.value in accepted), None)
-        if coding is None or coding is ContentCoding.identity:
-            return None
-        self.headers[hdrs.CONTENT_ENCODING] = coding.value
+        self.headers[hdrs.CONTENT_ENCODING] = coding
         return coding
 
-    def _make_compressor(self, coding: ContentCoding) -> zlib._Compress:
-        strategy = self._compression_strategy
-        return zlib.compressobj(
-            wbits=_WBITS[coding],
-            strategy=zlib.Z_DEFAULT_STRATEGY if strategy is None else strategy,
-        )
-
-    def _complete_headers(self, request: BaseRequest) -> None:
+    def _complete_headers(self) -> None:
         """Add what the server says itself to the header fields."""
         headers = self.headers
+        if self._wants_type() and self._status not in BODILESS_STATUSES:
+            headers.setdefault(hdrs.CONTENT_TYPE, _DEFAULT_TYPE)
+        if self._cookies is not None:
+            for cookie in self._cookie_fields():
+                headers.add(hdrs.SET_COOKIE, cookie)
+        headers.setdefault(hdrs.DATE, rfc822_formatted_time())
+        headers.setdefault(hdrs.SERVER, SERVER_SOFTWARE)
+
+    def _show_framing(self, request: BaseRequest) -> None:
+        """Put the fields into ``headers`` with which the engine is going to frame the body.
+
+        Whoever listens to ``on_response_prepare`` looks for them.
+        """
+        headers = self.headers
         version = request.version
-        has_body = self._status not in _NO_BODY_STATUSES
+        has_body = self._status not in BODILESS_STATUSES
         if self._chunked:
             if version == HttpVersion10:
                 raise RuntimeError("Using chunked encoding is forbidden for HTTP/1.0")
@@ -296,12 +512,6 @@ class StreamResponse(ResponseHead):
             and request.method != hdrs.METH_HEAD
         ):
             headers[hdrs.TRANSFER_ENCODING] = "chunked"
-        if has_body and self._wants_type():
-            headers.setdefault(hdrs.CONTENT_TYPE, _OCTETS)
-        for cookie in self._cookie_fields():
-            headers.add(hdrs.SET_COOKIE, cookie)
-        headers.setdefault(hdrs.DATE, rfc822_formatted_time())
-        headers.setdefault(hdrs.SERVER, SERVER_SOFTWARE)
         if not self._keep_alive and version != HttpVersion20:
             headers.setdefault(hdrs.CONNECTION, "close")
 
@@ -333,15 +543,15 @@ class Response(StreamResponse):
     Raises ValueError for arguments that contradict each other.
     """
 
-    _plain = True
+    _whole = True
     _body: bytes | None = None
     _zlib_executor_size = 4096
     _zlib_executor: Executor | None = None
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
-        cls._plain = (
-            cls.prepare is StreamResponse.prepare
+        cls._whole = (
+            cls.prepare is Response.prepare
             and cls.write_eof is Response.write_eof
             and cls._start is Response._start
         )
@@ -364,7 +574,6 @@ class Response(StreamResponse):
             self.set_status(status, reason)
         if headers is not None:
             self._multidict = CIMultiDict(headers)
-            self._plain = False
         if zlib_executor_size != 4096:
             self._zlib_executor_size = zlib_executor_size
         if zlib_executor is not None:
@@ -375,7 +584,7 @@ class Response(StreamResponse):
             self._set_text(text, content_type, charset)
         else:
             if content_type is not None or charset is not None:
-                self._set_type(content_type or _OCTETS, charset)
+                self._set_type(content_type or _DEFAULT_TYPE, charset)
             if body is not None:
                 self.body = body
 
@@ -388,9 +597,9 @@ class Response(StreamResponse):
                     "passing both Content-Type header and content_type or charset params"
                     " is forbidden"
                 )
-            self._multidict[hdrs.CONTENT_TYPE] = join_type(content_type, charset)
+            self._multidict[hdrs.CONTENT_TYPE] = _join_type(content_type, charset)
         else:
-            self._type = join_type(content_type, charset)
+            self._type = _join_type(content_type, charset)
 
     def _set_text(self, text: str, content_type: str | None, charset: str | None) -> None:
         if not isinstance(text, str):
@@ -448,7 +657,7 @@ class Response(StreamResponse):
             self._type = _TEXT_PLAIN
             self._body = text.encode()
             return
-        if self.content_type == _OCTETS:
+        if self.content_type == _DEFAULT_TYPE:
             self.content_type = "text/plain"
         if self.charset is None:
             self.charset = "utf-8"
@@ -467,50 +676,55 @@ class Response(StreamResponse):
     def content_length(self, value: int | None) -> None:
         raise RuntimeError("Content length is set automatically")
 
-    async def prepare(self, request: BaseRequest) -> None:
+    async def prepare(self, request: BaseRequest) -> AbstractStreamWriter | None:
         """Make the head for ``request``; it is sent with the first bytes of the body."""
-        if not self._eof_sent and self._exchange is None:
-            await self._start(request)
+        if self._eof_sent:
+            return None
+        return self._payload_writer or await self._start(request)
 
     async def write_eof(self, data: bytes = b"") -> None:
         """Send the body, ``data``, and the end.  Later calls do nothing."""
-        if self._eof_sent:
-            return
-        if self._exchange is None:
-            raise RuntimeError("Response has not been started")
-        await self._finish((self._body or b"") + data)
+        body = self._body
+        await super().write_eof(data if body is None else body + data)
 
-    def _send_plainly(self, request: BaseRequest, exchange: ServerExchange) -> bool:
+    def _send_whole(self, request: BaseRequest, exchange: ServerExchange) -> bool:
         body = self._body or b""
         if (
-            not self._plain
-            or self._cookies is not None
-            or self._exchange is not None
+            not self._whole
+            or self._payload_writer is not None
+            or (self._eof_sent and self._multidict is not None)  # It has another's fields.
             or request._prepare_apps
             or len(body) > LARGE_BODY
-            or self._status in _NO_BODY_STATUSES
         ):
             return False
-        content_type = self._type
-        if content_type is None and body:
-            content_type = _OCTETS
+        if self._status in BODILESS_STATUSES:
+            body = b""
+        if self._multidict is None and self._cookies is None:
+            content_type = self._type
+            if content_type is None and body:
+                content_type = _DEFAULT_TYPE
+            headers = _usual_headers.get(content_type)
+        else:
+            self._complete_headers()
+            headers = tuple(self.headers.items())
         stream_id = exchange.stream_id
         exchange.send(
-            Head(stream_id, self._status, _plain_headers.get(content_type)),
+            Head(stream_id, self._status, headers),
             Data(stream_id, body),
             EndOfMessage(stream_id),
         )
         self._eof_sent = True
         self._body_length = len(body)
+        self._sent_headers = headers
         return True
 
-    async def _start_compression(self, request: BaseRequest) -> None:
-        coding = self._negotiate(request) if self._body else None
+    async def _start_compression(self, request: BaseRequest, writer: StreamWriter) -> None:
+        body = self._body
+        coding = self._negotiate(request) if body else None
         if coding is None:
             return
-        body = self._body
         assert body is not None
-        compressor = self._make_compressor(coding)
+        compressor = make_compressor(coding, self._compression_strategy)
         if len(body) > self._zlib_executor_size:
             loop = asyncio.get_running_loop()
             self._body = await loop.run_in_executor(
@@ -520,13 +734,13 @@ class Response(StreamResponse):
             self._body = compressor.compress(body) + compressor.flush()
         self.headers.pop(hdrs.CONTENT_LENGTH, None)
 
-    def _complete_headers(self, request: BaseRequest) -> None:
+    def _show_framing(self, request: BaseRequest) -> None:
         # RFC 9110 section 8.6: a response to HEAD without a body does not say how long it is.
         unknown = self._body is None and request.method == hdrs.METH_HEAD
         chunked = self._chunked or hdrs.TRANSFER_ENCODING in self.headers
         if not (chunked or unknown or hdrs.CONTENT_LENGTH in self.headers):
             self.headers[hdrs.CONTENT_LENGTH] = str(len(self._body or b""))
-        super()._complete_headers(request)
+        super()._show_framing(request)
 
     def _wants_type(self) -> bool:
         return bool(self._body)

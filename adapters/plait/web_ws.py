@@ -168,7 +168,7 @@ class WebSocketResponse(WebSocketBase[DecodeText], StreamResponse):
         headers.setdefault(hdrs.SERVER, SERVER_SOFTWARE)
         await request._prepare_hook(self)
         self._req = request
-        self._exchange = exchange = request._exchange
+        exchange = request._exchange
         driver = exchange.driver
         if driver.transport is None:
             raise ClientConnectionResetError("Cannot write to closing transport")

@@ -8,8 +8,8 @@ from collections.abc import Callable
 import brotli
 import pytest
 
-from plait.compression_utils import ACCEPT_ENCODING, DECODERS
-from plait_engine.content.codings import CodingError, find_decoder
+from plait.compression_utils import ACCEPT_ENCODING, DECODERS, find_decoder
+from plait_engine.content.codings import CodingError
 from tests.engine.chops import CHOPS, Chop
 
 try:

@@ -114,7 +114,10 @@ async def test_a_request_is_a_mapping(setup: Setup) -> None:
         assert bool(request)
         assert len(request) == 0
         request[key] = 1
-        request["name"] = "value"
+        with pytest.warns(web.NotAppKeyWarning, match="RequestKey"):
+            request["name"] = "value"
+        request["name"] = "warned of once"
+        type(request)._warned.discard("name")  # The next setup's request is of this class, too.
         assert request[key] == 1
         assert list(request) == [key, "name"]
         del request["name"]
@@ -126,8 +129,10 @@ async def test_a_request_is_a_mapping(setup: Setup) -> None:
 
 
 async def test_clone(setup: Setup) -> None:
+    key = web.RequestKey("key", int)
+
     async def look(request: web.Request) -> None:
-        request["x"] = 1
+        request[key] = 1
         clone = request.clone(
             method="POST",
             rel_url="/other?a=b",
@@ -143,7 +148,7 @@ async def test_clone(setup: Setup) -> None:
         assert clone.headers["x-new"] == "1"
         assert str(clone.url) == "https://other.test/other?a=b"
         assert clone.remote == "192.0.2.1"
-        assert clone["x"] == 1
+        assert clone[key] == 1
         assert clone.client_max_size == 5
         assert clone.match_info is request.match_info
         assert request.method == "GET"

@@ -290,6 +290,12 @@ async def test_trailers(setup: Setup, wanted: bool, complete: bool) -> None:
     [
         ("gzip, deflate", None, "deflate"),
         ("gzip", None, "gzip"),
+        ("gzip;q=0.5, deflate;q=0.1", None, "gzip"),
+        ("gzip;q=0", None, None),
+        ("xgzip", None, None),
+        ("not-deflate-at-all", None, None),
+        ("*;q=0.5, identity;q=0", None, "deflate"),
+        ("deflate;q=0.5, identity", None, None),
         ("br", None, None),
         ("", None, None),
         ("", web.ContentCoding.gzip, "gzip"),

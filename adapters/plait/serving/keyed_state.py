@@ -1,22 +1,40 @@
-"""What requests and responses carry for the application: a mapping made on first use.
+"""What applications, requests and responses carry for the application: a mapping made on first
+use.
 
-Keys are ``RequestKey`` and ``ResponseKey``, which know the type of their value, or strings.
+Keys are ``AppKey``, ``RequestKey`` and ``ResponseKey``, which know the type of their value, or
+strings, which ``NotAppKeyWarning`` advises against: once for each.
 """
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, MutableMapping
-from typing import Any, TypeVar, overload
+from typing import Any, ClassVar, Final, TypeVar, overload
 
 from plait.helpers import BaseKey
 
 _T = TypeVar("_T")
 
+_MAX_WARNED: Final = 1024
+"""Keys that are remembered, so that nobody is warned of them again."""
+
+
+class NotAppKeyWarning(UserWarning):
+    """A string is used as a key where an ``AppKey`` or its like would know the type."""
+
 
 class KeyedState(MutableMapping[str | BaseKey[Any], Any]):
     """The mapping; whoever has it equals only itself, empty or not, and is true."""
 
+    _key_type: ClassVar[type[BaseKey[Any]]]
+    _warned: set[str]
+    """Strings that were warned of: those of the class, unless an instance has its own."""
     _state: dict[str | BaseKey[Any], Any] | None = None
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        if "_key_type" in cls.__dict__:
+            cls._warned = set()
 
     @overload
     def __getitem__(self, key: BaseKey[_T]) -> _T: ...
@@ -30,6 +48,8 @@ class KeyedState(MutableMapping[str | BaseKey[Any], Any]):
     @overload
     def __setitem__(self, key: str, value: Any) -> None: ...
     def __setitem__(self, key: str | BaseKey[_T], value: Any) -> None:
+        if isinstance(key, str) and key not in self._warned:
+            self._warn_of(key)
         self._storage[key] = value
 
     def __delitem__(self, key: str | BaseKey[Any]) -> None:
@@ -48,6 +68,16 @@ class KeyedState(MutableMapping[str | BaseKey[Any], Any]):
             state = self._state = {}
         return state
 
+    def _warn_of(self, key: str) -> None:
+        if len(self._warned) < _MAX_WARNED:
+            self._warned.add(key)
+        warnings.warn(
+            f"It is recommended to use web.{self._key_type.__name__} instances for keys.",
+            NotAppKeyWarning,
+            stacklevel=3,
+        )
+
+    # Whoever has state equals only itself, empty or not, and is true.
     def __hash__(self) -> int:
         return id(self)
 

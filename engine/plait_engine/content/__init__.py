@@ -1,5 +1,5 @@
-"""What is inside of messages: content codings.  Nothing here does I/O.
+"""What is inside of messages: content codings, and which one to use.  No I/O.
 
-``codings``: gzip and deflate (RFC 9110 section 8.4.1), and the table where other codings
-are put in.
+``codings``: gzip and deflate decoded (RFC 9110 section 8.4.1).  ``negotiation``: which coding a
+client prefers (section 12.5.3).
 """

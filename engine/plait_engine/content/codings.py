@@ -6,7 +6,7 @@ A few bytes can decode to gigabytes.  So a decoder is asked for at most so many 
 time, and says with ``pending`` that there are more to be had without new input.  Whoever
 asks decides how far to go; nothing is decoded that nobody asked for.
 
-Other codings are put into ``DECODERS`` by whoever has a library for them; the engine
+Whoever has a library for other codings gives ``find_decoder`` a table of its own; the engine
 imports none.
 
 Rules
@@ -22,7 +22,8 @@ Rules
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Final, Protocol
 
 MAX_MEMBERS: Final = 1024
@@ -150,16 +151,20 @@ def _decompress(stream: zlib._Decompress, data: bytes, max_length: int) -> bytes
         raise CodingError(f"invalid compressed data: {error}") from error
 
 
-DECODERS: Final[dict[str, Callable[[], Decoder]]] = {
-    "deflate": DeflateDecoder,
-    "gzip": GzipDecoder,
-    "x-gzip": GzipDecoder,
-}
+DECODERS: Final[Mapping[str, Callable[[], Decoder]]] = MappingProxyType(
+    {
+        "deflate": DeflateDecoder,
+        "gzip": GzipDecoder,
+        "x-gzip": GzipDecoder,
+    }
+)
 """Decoders by the name of the coding, in lower case."""
 
 
-def find_decoder(content_encoding: str) -> Decoder | None:
+def find_decoder(
+    content_encoding: str, decoders: Mapping[str, Callable[[], Decoder]] = DECODERS
+) -> Decoder | None:
     """Return a decoder for a Content-Encoding of one known coding, else ``None``."""
     name = content_encoding.strip(" \t")
-    factory = DECODERS.get(name.lower()) if name.isascii() else None
+    factory = decoders.get(name.lower()) if name.isascii() else None
     return None if factory is None else factory()
