@@ -12,8 +12,8 @@ and what goes onto the wire is one of a few tuples that are made once a second
 (``_usual_headers``).
 
 Short path: a ``Response`` that needs nothing of ``_start`` but its header fields is sent by
-``_send_whole`` without a writer.  Signals, compression, trailers and a body that is sent in
-pieces take the general path.  ``tests/adapters/test_short_paths.py`` holds the two together.
+``_send_whole`` without a writer.  Signals, compression, trailers, HEAD and a body that is sent
+in pieces take the general path.  ``tests/adapters/test_short_paths.py`` holds the two together.
 
 Rules
 -----
@@ -694,6 +694,7 @@ class Response(StreamResponse):
             or self._payload_writer is not None
             or (self._eof_sent and self._multidict is not None)  # It has another's fields.
             or request._prepare_apps
+            or exchange.event.method == hdrs.METH_HEAD
             or len(body) > LARGE_BODY
         ):
             return False

@@ -103,6 +103,7 @@ async def bytes_of(port: int, head: bytes, target: bytes) -> bytes:
 @given(spec=SPECS, head=HEADS)
 @example(Spec(headers=[("X-A", "1")], cookies={"a": "1"}), b"GET %s HTTP/1.1\r\nHost: a\r\n\r\n")
 @example(Spec(body="ü", late=[("X-A", "1")]), b"GET %s HTTP/1.1\r\nHost: a\r\n\r\n")
+@example(Spec(body=b""), b"HEAD %s HTTP/1.1\r\nHost: a\r\n\r\n")
 def test_a_whole_response_over_http_1(engine: str, spec: Spec, head: bytes) -> None:
     # h11 writes a Content-Length beside 204, too; plait's own engine removes it.
     assume(engine == "native" or spec.status not in (204, 304) or len(spec.late) != 1)
