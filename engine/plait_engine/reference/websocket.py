@@ -60,7 +60,7 @@ class ReferenceWebSocketConnection(WebSocketConnection):
             max_message_size=config.limits.max_message_size if max_size is None else max_size,
             decode_text=options.get("decode_text", True),
         )
-        self._use_writer(WsprotoWriter(framer, config.limits.max_pending_pongs))
+        self._writer = WsprotoWriter(framer, config.limits.max_pending_pongs)
 
 
 class WsprotoWriter(MessageWriter):
@@ -72,6 +72,9 @@ class WsprotoWriter(MessageWriter):
         super().__init__(random=None, deflater=None, max_pending_pongs=max_pending_pongs)
         self._framer = framer
         self._plain_framer = FrameProtocol(framer.client, [])
+
+    def whole_frame(self, opcode: int, payload: bytes) -> None:
+        """There is no short path here."""
 
     def message(self, opcode: int, payload: bytes, finished: bool, compress: bool | None) -> None:
         if self._sending and opcode != self._sending:
@@ -125,9 +128,12 @@ class WsprotoReader(MessageReader):
         self._size_limit = max_message_size
         self._text_as_str = decode_text
 
-    def feed(self, data: bytes) -> None:
+    def take_whole(self, data: bytes | memoryview) -> None:
+        """There is no short path here."""
+
+    def feed(self, data: bytes | memoryview) -> None:
         """Handle ``data`` to its end, or to the Close frame."""
-        self._framer.receive_bytes(data)
+        self._framer.receive_bytes(bytes(data))
         try:
             for frame in self._framer.received_frames():
                 self._take_frame(frame)

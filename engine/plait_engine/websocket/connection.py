@@ -42,7 +42,6 @@ from __future__ import annotations
 
 import enum
 from collections import deque
-from collections.abc import Callable, Sized
 
 from plait_engine.config import Config
 from plait_engine.connection import Role
@@ -107,13 +106,10 @@ class WebSocketConnection:
         "can_send",
         "close_code",
         "close_reason",
-        "data_to_send",
         "deflate",
         "lost",
         "state",
         "subprotocol",
-        "waiting_events",
-        "waiting_output",
         "wants_close",
     )
 
@@ -166,15 +162,11 @@ class WebSocketConnection:
             decode_text=decode_text,
         )
 
-        self._use_writer(
-            MessageWriter(
-                random=None if server else config.random,
-                deflater=None if deflate is None else _deflater(deflate, server),
-                max_pending_pongs=limits.max_pending_pongs,
-            )
+        self._writer = MessageWriter(
+            random=None if server else config.random,
+            deflater=None if deflate is None else _deflater(deflate, server),
+            max_pending_pongs=limits.max_pending_pongs,
         )
-        self.waiting_events: Sized = self._events
-        """True while ``next_event`` would return one; no property, since it is asked often."""
         self._eof = False
 
         self._timers = Timers()
@@ -188,25 +180,32 @@ class WebSocketConnection:
         if ping_interval is not None:
             self._timers.set(Timer.PING, now + ping_interval)
 
-    def _use_writer(self, writer: MessageWriter) -> None:
-        self._writer = writer
-        self.waiting_output: Sized = writer.outgoing
-        """True while ``data_to_send`` would return bytes."""
-        self.data_to_send: Callable[[], bytes] = writer.data_to_send
-        """Call it for the next bytes for the stream, ``b""`` when there are none.
-
-        Only while the stream takes bytes, and until it returns ``b""``.
-        """
-
     # -- inputs -----------------------------------------------------------------
 
-    def receive_data(self, data: bytes, now: float) -> None:
-        """Bytes of the tunnel came.  After the peer's Close frame they are dropped."""
+    def receive_data(self, data: bytes | memoryview, now: float) -> None:
+        """Bytes of the tunnel came.  After the peer's Close frame they are dropped.
+
+        ``data`` is the caller's again when this returns.
+        """
         self._now = self._heard = now
         try:
             self._reader.feed(data)
         except RemoteProtocolError as error:
             self._receive_close(WebSocketClose(error.code, error.message, error))
+
+    def receive_whole(self, data: bytes | memoryview, now: float) -> str | bytes | None:
+        """Short path of ``receive_data`` and ``next_event``: return the message that ``data`` is.
+
+        ``str`` is a ``TextMessage``, ``bytes`` a ``BytesMessage``; it is not reported again.
+        ``None`` when ``data`` is not one message, whole, with nothing before it: nothing has
+        changed then, and ``receive_data`` takes it.
+        """
+        if self._events:
+            return None
+        message = self._reader.take_whole(data)
+        if message is not None:
+            self._now = self._heard = now
+        return message
 
     def receive_eof(self, now: float) -> None:
         """The peer ended the stream."""
@@ -268,7 +267,40 @@ class WebSocketConnection:
             raise _closing()
         self._writer.message(_BINARY, data, finished, compress)
 
+    def whole_frame(self, data: str | bytes) -> bytes | None:
+        """Short path of ``send`` and ``data_to_send``: return the frame of a whole message.
+
+        Write it at once.  ``None`` when it cannot be sent by itself, now or at all: nothing
+        has changed then, and ``send`` says why or queues it.
+        """
+        if not self.can_send:
+            return None
+        if isinstance(data, bytes):
+            return self._writer.whole_frame(_BINARY, data)
+        try:
+            payload = data.encode()
+        except UnicodeEncodeError:
+            return None
+        return self._writer.whole_frame(_TEXT, payload)
+
     # -- outputs ------------------------------------------------------------------
+
+    @property
+    def waiting_events(self) -> int:
+        """How many events ``next_event`` would return."""
+        return len(self._events)
+
+    @property
+    def waiting_output(self) -> bool:
+        """True while ``data_to_send`` would return bytes."""
+        return bool(self._writer.outgoing)
+
+    def data_to_send(self) -> bytes:
+        """Return the next bytes for the stream, ``b""`` when there are none.
+
+        Call it only while the stream takes bytes, and until it returns ``b""``.
+        """
+        return self._writer.data_to_send()
 
     def next_event(self) -> WebSocketEvent | None:
         """Return the next event, or ``None``.  Taking a ``WebSocketClose`` answers it."""

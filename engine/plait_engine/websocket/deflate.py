@@ -110,7 +110,7 @@ class Inflater:
         self._zlib = zlib.decompressobj(-window_bits)
         self._final_blocks = 0
 
-    def inflate(self, data: bytes | bytearray, limit: int) -> bytes:
+    def inflate(self, data: bytes | memoryview, limit: int) -> bytes:
         """Return what ``data`` decompresses to, ``limit`` bytes of it at most (0: all).
 
         A caller that gets ``limit`` bytes gives the message up: what is left of ``data``

@@ -2,15 +2,17 @@
 
 Strategy
 --------
-Nearly every frame of a server's life is a whole message that arrived in one piece, and
-that case is a straight line: look at two bytes, slice, unmask, decode, append the event.
-Everything else goes through the same header checks and then takes the bytes as they
-come: unmask, inflate and validate each piece at once, and append it to one growing
-buffer.  So a fault is found at the first byte that shows it, a byte is handled once
-however it was cut, and a message costs the memory of its payload, not of its pieces.
+A frame is handled as its bytes come: its header is checked, then each piece of its payload
+is unmasked, inflated and validated at once and appended to one growing buffer.  So a fault
+is found at the first byte that shows it, a byte is handled once however it was cut, and a
+message costs the memory of its payload, not of its pieces.  A frame that is a whole
+message, and is there whole, needs no buffer: it is sliced, unmasked and decoded.
 
 Only an incomplete header, or an incomplete control frame (at most 139 bytes together),
 is held back until more comes.
+
+``take_whole`` is a *short path*: most reads of a server bring one message, whole, and
+nothing else.  It returns that message without an event, and leaves all else to ``feed``.
 
 Rules
 -----
@@ -48,8 +50,8 @@ from .frames import (
     RSV_BITS,
     CloseCode,
     Opcode,
-    apply_mask,
 )
+from .masking import apply_mask
 
 _TEXT = int(Opcode.TEXT)
 _BINARY = int(Opcode.BINARY)
@@ -70,6 +72,9 @@ _OPCODES = frozenset(Opcode)
 
 _LENGTH_END = 1 << 63  # RFC 6455 section 5.2: the most significant bit of 64 is 0
 _NO_LIMIT = 1 << 62
+
+_WHOLE_TEXT = FIN | _TEXT
+_WHOLE_BINARY = FIN | _BINARY
 
 
 def fault(code: int, message: str) -> RemoteProtocolError:
@@ -149,8 +154,49 @@ class MessageReader:
         self._remaining = 0
         self._key = b""
 
-    def feed(self, data: bytes) -> None:
-        """Handle ``data`` to its end, or to the Close frame."""
+    def take_whole(self, data: bytes | memoryview) -> str | bytes | None:
+        """Short path of ``feed``: return the message if ``data`` is one frame that has it all.
+
+        ``str`` is a text, ``bytes`` a binary message.  Returns ``None``, with nothing changed,
+        for anything else, and for what ``feed`` finds a fault in.
+        """
+        size = len(data)
+        if size < 4 or self._held or self._opcode or self.stopped:
+            return None
+        first = data[0]
+        length = data[1] ^ self._mask_bit
+        start = 6 if self._mask_bit else 2
+        if length > MAX_CONTROL_PAYLOAD:
+            if length == 126:
+                length = data[2] << 8 | data[3]
+                start += 2
+                least = 126
+            elif length == LENGTH_BITS:
+                length = int.from_bytes(data[2:10])
+                start += 8
+                least = 65536
+            else:
+                return None
+            if length < least:
+                return None
+        if start + length != size or length > self._max_size:
+            return None
+        if first == _WHOLE_BINARY:
+            if self._mask_bit:
+                return apply_mask(data[start:], bytes(data[start - 4 : start]))
+            return bytes(data[start:])
+        if first != _WHOLE_TEXT or not self._decode_text:
+            return None
+        payload = data[start:]
+        if self._mask_bit:
+            payload = apply_mask(payload, bytes(data[start - 4 : start]))
+        try:
+            return str(payload, "utf-8")
+        except UnicodeDecodeError:
+            return None
+
+    def feed(self, data: bytes | memoryview) -> None:
+        """Handle ``data`` to its end, or to the Close frame.  No view of it is kept."""
         if self.stopped:
             return
         if self._held:
@@ -199,12 +245,13 @@ class MessageReader:
             if payload_end > end or not whole:
                 if opcode & _CONTROL:
                     break
-                self._begin_frame(first, opcode, length, data[payload_start - 4 : payload_start])
+                key = bytes(data[payload_start - 4 : payload_start])
+                self._begin_frame(first, opcode, length, key)
                 start = payload_start
                 continue
-            payload: bytes | bytearray = data[payload_start:payload_end]
+            payload = data[payload_start:payload_end]
             if mask_bit:
-                payload = apply_mask(payload, data[payload_start - 4 : payload_start])
+                payload = apply_mask(payload, bytes(data[payload_start - 4 : payload_start]))
             start = payload_end
             if opcode == _BINARY:
                 self._events.append(BytesMessage(bytes(payload)))
@@ -215,7 +262,7 @@ class MessageReader:
                 if self.stopped:
                     return
         if start < end:
-            self._held = data[start:]
+            self._held = bytes(data[start:])
 
     # -- headers ----------------------------------------------------------------
 
@@ -276,11 +323,11 @@ class MessageReader:
         if not length:
             self._end_frame()
 
-    def _take_payload(self, data: bytes, start: int) -> int:
+    def _take_payload(self, data: bytes | memoryview, start: int) -> int:
         """Take what there is of the frame's payload; return where it ends in ``data``."""
         stop = min(start + self._remaining, len(data))
         size = stop - start
-        piece: bytes | bytearray = data[start:stop]
+        piece = data[start:stop]
         if self._mask_bit:
             key = self._key
             piece = apply_mask(piece, key)
@@ -293,12 +340,12 @@ class MessageReader:
             self._end_frame()
         return stop
 
-    def _append(self, piece: bytes | bytearray) -> None:
+    def _append(self, piece: bytes | memoryview) -> None:
         if self._opcode == _TEXT:
             self._validate(piece, final=False)
         self._message += piece
 
-    def _validate(self, piece: bytes | bytearray, *, final: bool) -> None:
+    def _validate(self, piece: bytes | memoryview, *, final: bool) -> None:
         """Check the next bytes of a text; an incomplete character at their end may wait."""
         if self._cut_character:
             piece = self._cut_character + piece
@@ -328,16 +375,16 @@ class MessageReader:
         else:
             self._events.append(BytesMessage(bytes(message)))
 
-    def _deliver_text(self, payload: bytes | bytearray) -> None:
+    def _deliver_text(self, payload: bytes | bytearray | memoryview) -> None:
         try:
-            text = payload.decode()
+            text = str(payload, "utf-8")
         except UnicodeDecodeError as error:
             raise _invalid_text() from error
         self._events.append(TextMessage(text if self._decode_text else bytes(payload)))
 
     # -- permessage-deflate -------------------------------------------------------
 
-    def _inflate(self, piece: bytes | bytearray) -> bytes:
+    def _inflate(self, piece: bytes | memoryview) -> bytes:
         assert self._inflater is not None
         try:
             return self._limited(self._inflater.inflate(piece, self._inflate_limit()))

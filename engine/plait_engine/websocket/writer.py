@@ -2,9 +2,12 @@
 
 Strategy
 --------
-A message becomes one frame at once, its payload compressed and masked as was agreed, and
+A message becomes one frame at once, its payload compressed and masked as was negotiated, and
 waits in a queue until the stream takes bytes.  Small frames leave together; a large
 payload of a server, which does not mask, leaves uncopied behind its header.
+
+``whole_frame`` is a *short path*: where nothing waits and the stream takes bytes, a message
+need not go through the queue.
 
 Rules
 -----
@@ -23,12 +26,13 @@ from collections.abc import Callable
 from plait_engine.errors import LocalProtocolError
 
 from .deflate import Deflater
-from .frames import FIN, MASKED, MAX_CONTROL_PAYLOAD, RSV1, Opcode, apply_mask, frame_header
+from .frames import FIN, MASKED, MAX_CONTROL_PAYLOAD, RSV1, Opcode, frame_header
+from .masking import apply_mask
 
 _CONTINUATION = int(Opcode.CONTINUATION)
 _PONG = FIN | Opcode.PONG
 
-_JOIN_BELOW = 65536  # larger payloads are not copied to stand behind their header
+_JOIN_BELOW = 131072  # larger payloads are not copied to stand behind their header
 _KEYS_AT_ONCE = 256  # masking keys drawn together; a call costs more than the bytes
 
 
@@ -98,6 +102,20 @@ class MessageWriter:
         else:
             self.outgoing.append(frame_header(first, size))
             self.outgoing.append(payload)
+
+    def whole_frame(self, opcode: int, payload: bytes) -> bytes | None:
+        """Short path of ``message`` and ``data_to_send``: return the frame of a whole message.
+
+        ``None``, with nothing changed, when something else must be sent before it, or it is
+        so large that it should leave uncopied.
+        """
+        if self.outgoing or self._sending or len(payload) >= _JOIN_BELOW:
+            return None
+        first = FIN | opcode
+        if self._deflater is not None:
+            first |= RSV1
+            payload = self._deflater.deflate(payload, True)
+        return self._frame(first, payload)
 
     def control(self, opcode: int, payload: bytes) -> None:
         """Queue a control frame.  Raises LocalProtocolError if ``payload`` is too large."""

@@ -23,6 +23,8 @@ from tests.engine.websocket.peer import (
     close_frame,
 )
 
+pytestmark = pytest.mark.usefixtures("each_mask")
+
 HELLO = Frame(TEXT, b"Hello, world!")
 NORMAL = close_frame(1000)
 KOSME = bytes.fromhex("cebae1bdb9cf83cebcceb5")  # the Greek word of the stress test

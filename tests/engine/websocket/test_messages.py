@@ -30,6 +30,8 @@ from tests.engine.websocket.peer import (
     decode,
 )
 
+pytestmark = pytest.mark.usefixtures("each_mask")
+
 
 def connect(role: Role, **options: bool) -> WebSocketConnection:
     return WebSocketConnection(role, Config(random=os.urandom), **options)
@@ -127,7 +129,7 @@ def test_w20_masks_are_fresh_and_come_from_the_config() -> None:
 
 
 def test_large_payloads_are_handed_out_uncopied() -> None:
-    payload = bytes(100_000)
+    payload = bytes(200_000)
     connection = connect(Role.SERVER)
     connection.send(BytesMessage(payload), now=0.0)
     assert len(connection.data_to_send()) == 10
