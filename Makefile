@@ -3,7 +3,7 @@
 #
 #   make demo ARGS=--once
 #   make test ARGS="-k websocket -x"
-#   make bench ARGS="--only h2-server --rounds 5"
+#   make bench ARGS="--only h2-varied --rounds 9"
 
 PYTHON ?= python3
 ARGS ?=

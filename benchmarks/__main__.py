@@ -1,4 +1,4 @@
-"""The command line of the benchmarks: ``make bench ARGS="--only h2-server --rounds 5"``."""
+"""The command line of the benchmarks: ``make bench ARGS="--only h2-varied --rounds 9"``."""
 
 from __future__ import annotations
 
@@ -9,34 +9,37 @@ import os
 import platform
 import sys
 from contextlib import closing
+from fnmatch import fnmatchcase
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from rich.console import Console
 
-from .loads.commands import LoadFailed
+from .loads import LoadFailed
 from .processes import MissingProgram
 from .profiler import Profiler
-from .report import as_json, print_hotspots, print_results
+from .report import as_json, print_hotspots, print_names, print_results
 from .rounds import Bench, Result
 from .scenarios import SCENARIOS, Scenario
 
-_LIBRARIES = ("plait", "aiohttp", "granian", "hypercorn")
+_LIBRARIES = ("plait", "aiohttp", "granian", "hypercorn", "picows", "websockets")
 
 
 def _parse() -> argparse.Namespace:
-    names = [scenario.name for scenario in SCENARIOS]
     parser = argparse.ArgumentParser(
         prog="make bench",
         description="CPU time per operation of plait beside its peers, in turn.",
-        epilog=f"scenarios: {', '.join(names)}",
     )
+    parser.add_argument("--list", action="store_true", help="name the scenarios and end")
     parser.add_argument(
-        "--only", action="append", choices=names, metavar="SCENARIO", help="may be repeated"
+        "--only",
+        action="append",
+        metavar="SCENARIO",
+        help="a name or a pattern, as 'h2-*'; may be repeated",
     )
     parser.add_argument("--rounds", type=int, default=5, help="default: %(default)s")
     parser.add_argument(
-        "--seconds", type=float, default=2.0, help="of work in a round; default: %(default)s"
+        "--seconds", type=float, default=1.0, help="of work in a round; default: %(default)s"
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there too")
     parser.add_argument(
@@ -52,12 +55,27 @@ def _parse() -> argparse.Namespace:
         action="store_true",
         help="let the first peer run against itself: how far from 1.00 is noise?",
     )
-    return parser.parse_args()
+    options = parser.parse_args()
+    if options.rounds < 1 or options.seconds <= 0:
+        parser.error("--rounds and --seconds must be positive")
+    for pattern in options.only or ():
+        if not any(fnmatchcase(scenario.name, pattern) for scenario in SCENARIOS):
+            parser.error(f"no scenario is called {pattern!r}: see --list")
+    return options
+
+
+def _chosen(only: list[str] | None) -> list[Scenario]:
+    return [
+        scenario
+        for scenario in SCENARIOS
+        if only is None or any(fnmatchcase(scenario.name, pattern) for pattern in only)
+    ]
 
 
 def _with_itself(scenario: Scenario) -> Scenario:
     name, start = list(scenario.contenders.items())[1]
-    return dataclasses.replace(scenario, contenders={f"{name} again": start, name: start}, asked={})
+    contenders = {f"{name} again": start, name: start}
+    return dataclasses.replace(scenario, contenders=contenders, asked={}, starts=1)
 
 
 def _versions() -> dict[str, str]:
@@ -74,7 +92,10 @@ def main() -> int:
     """Run what was asked for; return 1 when a scenario could not be run."""
     options = _parse()
     console = Console()
-    scenarios = [s for s in SCENARIOS if not options.only or s.name in options.only]
+    scenarios = _chosen(options.only)
+    if options.list:
+        print_names(console, scenarios)
+        return 0
     if options.same:
         scenarios = [_with_itself(scenario) for scenario in scenarios]
     profiler = Profiler(options.profile) if options.profile else None

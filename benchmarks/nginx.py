@@ -46,6 +46,11 @@ http {{
             default_type text/plain;
             return 200 "Hello, World!";
         }}
+        location /item/ {{
+            default_type text/plain;
+            add_header X-Request-Id $http_x_request_id;
+            return 200 "Hello, World!";
+        }}
         location = /protocol {{
             default_type text/plain;
             return 200 "$server_protocol";
@@ -78,9 +83,10 @@ class Nginx:
     """A running nginx.  ``plain``, ``tls`` and ``h2c`` are its ports on 127.0.0.1.
 
     ``plain`` speaks HTTP/1.1, ``tls`` what ALPN chooses, ``h2c`` cleartext HTTP/2 for
-    clients with prior knowledge.  Paths: ``/`` (13 bytes), ``/protocol`` (the version
-    that nginx saw), ``/connection`` (the serial number of the connection), ``/redirect``,
-    ``/upload`` (answers with the length of the body), and the files of ``root``.
+    clients with prior knowledge.  Paths: ``/`` (13 bytes), ``/item/...`` (the same 13, with
+    the request's ``X-Request-Id``), ``/protocol`` (the version that nginx saw),
+    ``/connection`` (the serial number of the connection), ``/redirect``, ``/upload``
+    (answers with the length of the body), and the files of ``root``.
 
     Args:
         folder: where its files go; ``folder / "root"`` is the document root.

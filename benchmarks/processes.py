@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import shutil
 import signal
 import socket
@@ -30,6 +31,16 @@ def find_program(name: str) -> str:
             f"{name} is not installed (tests/interop/install-peers.sh installs it)"
         )
     return path
+
+
+def allow_open_files(count: int) -> None:
+    """Let this process and its children open ``count`` files.  Raises OSError if it may not."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != resource.RLIM_INFINITY and soft < count:
+        try:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (count, max(hard, count)))
+        except ValueError:
+            raise OSError(f"{count} open files are needed, {hard} are allowed") from None
 
 
 def free_port() -> int:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from rich import box
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from .profiler import Profiler
 from .rounds import Result
+from .scenarios import Scenario
 
 _VERDICTS = {True: "[green]met", False: "[red]missed", None: ""}
 
@@ -22,27 +24,31 @@ def print_results(
     versions: Mapping[str, str],
 ) -> None:
     """Print one table of all scenarios, and why a scenario is not in it."""
-    table = Table(title="CPU time (user and system) of the process under test, per operation")
-    table.add_column("scenario")
-    table.add_column("contender")
-    table.add_column("median", justify="right")
-    table.add_column("best", justify="right")
+    table = Table(
+        title="CPU time (user and system) of the process under test, per operation",
+        box=box.SIMPLE_HEAD,
+    )
+    table.add_column("scenario", no_wrap=True)
+    table.add_column("contender", no_wrap=True)
+    table.add_column("median", justify="right", no_wrap=True)
     table.add_column("ratio", justify="right")
     table.add_column("asked", justify="right")
     table.add_column("")
+    table.add_column("of hello", justify="right")
     for result in results:
         scenario = result.scenario
-        for contender, figures in result.figures.items():
+        for contender in result.figures:
             first = contender == result.subject
             asked = scenario.asked.get(contender)
+            height = result.height(contender, results)
             table.add_row(
                 f"[bold]{scenario.name}" if first else "",
                 contender,
                 f"{result.median(contender):,.1f} {scenario.unit}",
-                f"{min(figures):,.1f}",
                 "" if first else f"{result.ratio(contender):.2f}",
                 "" if asked is None else f"{asked:.2f}",
                 _VERDICTS[result.met(contender)],
+                "" if height is None else f"x {height:.2f}",
             )
         table.add_section()
     console.print(table)
@@ -50,10 +56,21 @@ def print_results(
         console.print(f"[bold]{result.scenario.name}[/]: {escape(result.scenario.title)}")
     console.print(
         "ratio: the median over the rounds of the first contender's figure divided by the "
-        "other's.  " + ", ".join(f"{name} {number}" for name, number in versions.items())
+        "other's.  of hello: the height of the cliff, the contender's median divided by its "
+        "median of the scenario where all requests are the same.  "
+        + ", ".join(f"{name} {number}" for name, number in versions.items())
     )
     for name, reason in failures.items():
         console.print(f"[red]{name} was not measured:[/] {escape(reason)}")
+
+
+def print_names(console: Console, scenarios: Iterable[Scenario]) -> None:
+    """Print the name of each scenario and what it measures."""
+    table = Table("scenario", "what is measured", "peers")
+    for scenario in scenarios:
+        peers = list(scenario.contenders)[1:]
+        table.add_row(scenario.name, escape(scenario.title), ", ".join(peers))
+    console.print(table)
 
 
 def print_hotspots(console: Console, profiler: Profiler, top: int = 25) -> None:
@@ -84,6 +101,7 @@ def as_json(
                 "name": result.scenario.name,
                 "title": result.scenario.title,
                 "unit": result.scenario.unit,
+                "hello": result.scenario.hello,
                 "contenders": {
                     contender: {
                         "figures": figures,
@@ -91,6 +109,7 @@ def as_json(
                         "ratio": result.ratio(contender),
                         "asked": result.scenario.asked.get(contender),
                         "met": result.met(contender),
+                        "of_hello": result.height(contender, results),
                     }
                     for contender, figures in result.figures.items()
                 },

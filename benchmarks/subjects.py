@@ -6,34 +6,35 @@ the scenario's figure (microseconds of CPU per operation, or bytes per connectio
 
 from __future__ import annotations
 
-import socket
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
-from .loads.commands import Load
+from .loads import Counted, Load
 from .nginx import Nginx
-from .processes import Child, free_port
+from .processes import Child, allow_open_files, free_port
 
 
-@dataclass
+@dataclass(frozen=True)
 class Workplace:
     """What the subjects of a run share."""
 
     folder: Path
     """For logs and generated files."""
     stack: ExitStack
-    """Ends the children when the scenario is over."""
+    """Ends the children when they are no longer needed."""
     nginx: Callable[[], Nginx]
     """Returns the run's nginx, which is started when it is first asked for."""
     ca_file: Path
-    """The certificate authority of nginx."""
+    """The certificate authority of the servers."""
+    certificate: Path
+    key: Path
 
     def start(self, command: Sequence[str], *, interactive: bool = False) -> Child:
-        """Start a child that ends with the scenario."""
+        """Start a child that ends with the stack."""
         log = self.folder / f"{len(list(self.folder.glob('*.log')))}.log"
         return self.stack.enter_context(Child(command, log, interactive=interactive))
 
@@ -51,6 +52,9 @@ class Subject(Protocol):
 
 Start = Callable[[Workplace, float], Subject]
 """Starts a subject and warms it up for so many seconds."""
+
+Command = Callable[[Workplace, int], Sequence[str]]
+"""Returns the command line of a server that listens on a port of 127.0.0.1."""
 
 
 class Server:
@@ -94,58 +98,98 @@ class IdleConnections:
     would be used again.
     """
 
-    connections = 500
-    _REQUEST = b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
+    connections = 2000
+    first_connections = 100
+    """They make the server allocate what it allocates once and for all."""
 
-    def __init__(self, workplace: Workplace, command: Callable[[int], Sequence[str]]) -> None:
+    def __init__(self, workplace: Workplace, command: Command) -> None:
         self.workplace = workplace
         self.command = command
         self.pid: int | None = None
 
     def measure(self, seconds: float) -> float:
-        port = free_port()
         with ExitStack() as stack:
-            child = stack.enter_context(
-                Child(self.command(port), self.workplace.folder / f"idle-{port}.log")
-            )
-            child.wait_for_port(port)
-            self._open(stack, port, 50)  # What is allocated once and for all.
+            workplace = replace(self.workplace, stack=stack)
+            child, port = _start_server(workplace, self.command)
+            clients = _Clients(workplace, port)
+            clients.open(self.first_connections)
             before = child.memory_bytes()
-            self._open(stack, port, self.connections)
+            clients.open(self.connections)
             return (child.memory_bytes() - before) / self.connections
 
-    def _open(self, stack: ExitStack, port: int, count: int) -> None:
-        for _ in range(count):
-            sock = stack.enter_context(socket.create_connection(("127.0.0.1", port), timeout=10))
-            sock.sendall(self._REQUEST)
-            received = b""
-            while not received.endswith(b"Hello, World!"):
-                received += sock.recv(4096) or _closed()
+
+class _Clients:
+    """The process that holds many connections open (``loads/open_connections.py``)."""
+
+    def __init__(self, workplace: Workplace, port: int) -> None:
+        command = [sys.executable, "-m", "benchmarks.loads.open_connections", str(port)]
+        self._child = workplace.start(command, interactive=True)
+
+    def open(self, count: int) -> None:
+        """Open so many more, each with one request."""
+        self._child.request(f"open {count}")
+
+    def request(self, count: int) -> None:
+        """Do so many requests, one after the other, each on a connection chosen at random."""
+        self._child.request(f"request {count}")
 
 
-def _closed() -> bytes:
-    raise RuntimeError("the server closed a connection that should have stayed open")
+class _Trickle(Counted):
+    """The load of ``_Clients``."""
+
+    def __init__(self, clients: _Clients) -> None:
+        super().__init__()
+        self.clients = clients
+
+    def run(self, port: int, count: int) -> None:
+        self.clients.request(count)
 
 
 # -- how to start them ------------------------------------------------------------
 
 
-def web_server(library: str, app: str = "pages") -> Callable[[int], Sequence[str]]:
-    """Return the command line, for a port, of an application (``pages`` or ``json``)."""
-    module = "benchmarks.targets.web_server"
-    return lambda port: [sys.executable, "-m", module, library, str(port), app]
+def web_server(
+    library: str, app: str = "pages", *, tls: bool = False, python_mask: bool = False
+) -> Command:
+    """Return the command line of ``web.Application`` of a library.
+
+    Args:
+        library: ``"plait"`` or ``"aiohttp"``.
+        app: ``"pages"`` or ``"json"``.
+        tls: serve https, and HTTP/2 where ALPN chooses it.
+        python_mask: mask WebSocket messages in plain Python.
+    """
+
+    def command(workplace: Workplace, port: int) -> Sequence[str]:
+        options = []
+        if tls:
+            options += ["--certificate", str(workplace.certificate), "--key", str(workplace.key)]
+        if python_mask:
+            options.append("--python-mask")
+        module = "benchmarks.targets.web_server"
+        return [sys.executable, "-m", module, library, app, str(port), *options]
+
+    return command
 
 
-def granian(port: int) -> Sequence[str]:
-    """The command line of granian: HTTP/2 or HTTP/1.1, one worker, plain asyncio."""
-    return [
-        *(sys.executable, "-m", "granian", "--interface", "asgi", "--loop", "asyncio"),
-        *("--host", "127.0.0.1", "--port", str(port), "--workers", "1", "--http", "auto"),
-        *("--no-log", "benchmarks.targets.asgi:app"),
-    ]
+def granian(*, tls: bool = False) -> Command:
+    """Return the command line of granian: HTTP/2 or HTTP/1.1, one worker, plain asyncio."""
+
+    def command(workplace: Workplace, port: int) -> Sequence[str]:
+        options = []
+        if tls:
+            options += ["--ssl-certificate", str(workplace.certificate)]
+            options += ["--ssl-keyfile", str(workplace.key)]
+        return [
+            *(sys.executable, "-m", "granian", "--interface", "asgi", "--loop", "asyncio"),
+            *("--host", "127.0.0.1", "--port", str(port), "--workers", "1", "--http", "auto"),
+            *("--no-log", *options, "benchmarks.targets.asgi:app"),
+        ]
+
+    return command
 
 
-def hypercorn(port: int) -> Sequence[str]:
+def hypercorn(workplace: Workplace, port: int) -> Sequence[str]:
     """The command line of hypercorn with plain asyncio."""
     return [
         *(sys.executable, "-m", "hypercorn", "--worker-class", "asyncio", "--workers", "0"),
@@ -153,13 +197,16 @@ def hypercorn(port: int) -> Sequence[str]:
     ]
 
 
-def server(command: Callable[[int], Sequence[str]], load: Load) -> Start:
+def picows(workplace: Workplace, port: int) -> Sequence[str]:
+    """The command line of picows' WebSocket server, with plain asyncio."""
+    return [sys.executable, "-m", "benchmarks.targets.picows_echo", str(port)]
+
+
+def server(command: Command, load: Load) -> Start:
     """Return what starts a server and warms it up with its own load."""
 
     def start(workplace: Workplace, warm_up: float) -> Subject:
-        port = free_port()
-        child = workplace.start(command(port))
-        child.wait_for_port(port)
+        child, port = _start_server(workplace, command)
         subject = Server(child, port, load)
         subject.measure(warm_up)
         return subject
@@ -167,13 +214,43 @@ def server(command: Callable[[int], Sequence[str]], load: Load) -> Start:
     return start
 
 
-def client(library: str, *, concurrency: int, tls: bool) -> Start:
-    """Return what starts a client of nginx; over TLS it speaks what ALPN chooses."""
+def trickle(command: Command, *, connections: int) -> Start:
+    """Return what starts a server with open connections on which now and then one asks."""
+
+    def start(workplace: Workplace, warm_up: float) -> Subject:
+        allow_open_files(connections + 100)
+        child, port = _start_server(workplace, command)
+        clients = _Clients(workplace, port)
+        clients.open(connections)
+        subject = Server(child, port, _Trickle(clients))
+        subject.measure(warm_up)
+        return subject
+
+    return start
+
+
+def idle_connections(command: Command) -> Start:
+    """Return what measures the memory of idle connections of a server."""
+
+    def start(workplace: Workplace, warm_up: float) -> Subject:
+        allow_open_files(IdleConnections.connections + 200)
+        return IdleConnections(workplace, command)
+
+    return start
+
+
+def client(library: str, requests: str, *, concurrency: int, tls: bool) -> Start:
+    """Return what starts a client of nginx; over TLS it speaks what ALPN chooses.
+
+    ``requests``: ``"hello"`` or ``"varied"``.
+    """
 
     def start(workplace: Workplace, warm_up: float) -> Subject:
         nginx = workplace.nginx()
-        url = f"https://localhost:{nginx.tls}/" if tls else f"http://127.0.0.1:{nginx.plain}/"
-        arguments = [library, url, str(concurrency), *([str(workplace.ca_file)] if tls else [])]
+        base = f"https://localhost:{nginx.tls}" if tls else f"http://127.0.0.1:{nginx.plain}"
+        arguments = [library, requests, base, str(concurrency)]
+        if tls:
+            arguments.append(str(workplace.ca_file))
         return _worker(workplace, "benchmarks.targets.client", arguments, warm_up)
 
     return start
@@ -188,13 +265,11 @@ def engine(protocol: str, name: str) -> Start:
     return start
 
 
-def idle_connections(command: Callable[[int], Sequence[str]]) -> Start:
-    """Return what measures the memory of idle connections of a server."""
-
-    def start(workplace: Workplace, warm_up: float) -> Subject:
-        return IdleConnections(workplace, command)
-
-    return start
+def _start_server(workplace: Workplace, command: Command) -> tuple[Child, int]:
+    port = free_port()
+    child = workplace.start(command(workplace, port))
+    child.wait_for_port(port)
+    return child, port
 
 
 def _worker(workplace: Workplace, module: str, arguments: Sequence[str], warm_up: float) -> Subject:

@@ -1,4 +1,4 @@
-"""Loads as commands: wrk, h2load, curl, and plait's peers' common WebSocket client.
+"""Loads as commands: wrk, h2load, curl, and a WebSocket client of our own.
 
 A load is a callable ``load(port, seconds) -> operations``.  It raises ``LoadFailed`` when
 a single operation failed: a fast wrong answer must not win.
@@ -21,8 +21,6 @@ from benchmarks.traffic import Request
 
 _HOST = "127.0.0.1"
 _WRK_SCRIPT = Path(__file__).with_name("requests.lua")
-_CALIBRATION = 1000
-"""Operations of the first run of a load that is told a number and not a time."""
 
 
 class LoadFailed(Exception):
@@ -77,14 +75,20 @@ class Wrk:
         return _number(r"(\d+) requests in", output)
 
 
-class _Counted:
+class Counted:
     """A load that is told how many operations to do: the number follows from the rate."""
 
-    def __init__(self) -> None:
+    CALIBRATION = 1000
+    """Operations of the first run, and the fewest of any other."""
+
+    def __init__(self, unit: int = 1) -> None:
+        self.unit = unit
+        """It does a multiple of so many."""
         self._rate: dict[int, float] = {}  # Operations per second, by port.
 
     def __call__(self, port: int, seconds: float) -> int:
-        count = max(_CALIBRATION, int(self._rate.get(port, 0) * seconds))
+        wanted = max(self.CALIBRATION, int(self._rate.get(port, 0) * seconds))
+        count = -(-wanted // self.unit) * self.unit
         start = time.monotonic()
         self.run(port, count)
         self._rate[port] = count / (time.monotonic() - start)
@@ -95,85 +99,106 @@ class _Counted:
         raise NotImplementedError
 
 
-class H2load(_Counted):
-    """HTTP/2 with prior knowledge: ``connections``, each with ``streams`` at once."""
+class H2load(Counted):
+    """HTTP/2 with prior knowledge: ``connections``, each with ``streams`` at once.
 
-    def __init__(self, connections: int = 8, streams: int = 16) -> None:
+    The targets of ``requests`` are asked for in turn, all with the fields of the first: so
+    does a browser, whose fields stay in the table of HPACK.
+    """
+
+    def __init__(
+        self, requests: Sequence[Request], connections: int = 8, streams: int = 16
+    ) -> None:
         super().__init__()
+        self.targets = [request.target for request in requests]
+        self.fields = requests[0].fields
         self.connections = connections
         self.streams = streams
 
     def run(self, port: int, count: int) -> None:
-        output = _run(
-            *(find_program("h2load"), "-t", "1", "-n", str(count)),
-            *("-c", str(self.connections), "-m", str(self.streams), f"http://{_HOST}:{port}/"),
-        )
+        with tempfile.NamedTemporaryFile("w", prefix="plait-bench-") as file:
+            file.writelines(f"http://{_HOST}:{port}{target}\n" for target in self.targets)
+            file.flush()
+            output = _run(
+                *(find_program("h2load"), "-t", "1", "-n", str(count), "-i", file.name),
+                *("-c", str(self.connections), "-m", str(self.streams)),
+                *(f"--header={name.lower()}: {value}" for name, value in self.fields),
+            )
         # "status codes" too: an error page is a success to h2load.
         if _number(r"status codes: (\d+) 2xx", output) != count:
             raise LoadFailed(output)
 
 
-class WebSocketEcho(_Counted):
-    """Messages of ``size`` bytes over ``connections`` WebSockets, each waiting for its echo.
+class WebSocketEcho(Counted):
+    """Messages of ``size`` bytes over ``connections`` WebSockets, with their echoes.
 
-    The client is ``loads/websocket.py``, in a process of its own.
+    Each connection sends ``batch`` messages at once and waits for their echoes.  The client
+    is ``loads/websocket.py``, in a process of its own.
     """
 
-    def __init__(self, connections: int = 32, size: int = 1024) -> None:
-        super().__init__()
-        self.connections = connections
+    def __init__(self, size: int, batch: int = 1, connections: int = 32) -> None:
+        super().__init__(unit=batch * connections)
         self.size = size
+        self.batch = batch
+        self.connections = connections
 
     def run(self, port: int, count: int) -> None:
         _run(
             *(sys.executable, "-m", "benchmarks.loads.websocket", str(port)),
-            *(str(self.connections), str(count), str(self.size)),
+            *(str(self.connections), str(count), str(self.size), str(self.batch)),
         )
 
 
 @dataclass(frozen=True)
 class Curl:
-    """Transfers of one large body; an operation is a megabyte (10 ** 6 bytes).
+    """Transfers of one large body of zeros; an operation is a transfer.
 
     Args:
-        version: ``"--http1.1"`` or ``"--http2-prior-knowledge"``.
+        options: for curl; which version of HTTP to speak.
         upload: send the body to ``/upload``; else get ``/download``.
-        megabytes: of one transfer.
+        tls: over https, whoever the server may be.
+        chunked: do not say the length of an upload beforehand.
+        size: of the body in bytes.
     """
 
-    version: str
+    options: str
     upload: bool
-    megabytes: int = 100
+    tls: bool = False
+    chunked: bool = False
+    size: int = 256 * 2**20
 
     def __call__(self, port: int, seconds: float) -> int:
         end = time.monotonic() + seconds
-        megabytes = 0
-        while megabytes == 0 or time.monotonic() < end:
-            transfer = self._upload if self.upload else self._download
-            transfer(port, self.megabytes * 1_000_000)
-            megabytes += self.megabytes
-        return megabytes
+        transfers = 0
+        while transfers == 0 or time.monotonic() < end:
+            if self.upload:
+                self._upload(port)
+            else:
+                self._download(port)
+            transfers += 1
+        return transfers
 
-    def _command(self) -> list[str]:
-        return [find_program("curl"), "--silent", "--show-error", "--fail", self.version]
-
-    def _download(self, port: int, size: int) -> None:
+    def _curl(self, port: int, path: str, *options: str, stdin: IO[bytes] | None = None) -> None:
+        """Run curl, which must print the size of the body."""
+        scheme = "https" if self.tls else "http"
         output = _run(
-            *self._command(),
-            *("--output", "/dev/null", "--write-out", "%{size_download}"),
-            f"http://{_HOST}:{port}/download?size={size}",
+            *(find_program("curl"), "--silent", "--show-error", "--fail", "--insecure"),
+            *(self.options, *options, f"{scheme}://{_HOST}:{port}{path}"),
+            stdin=stdin,
         )
-        if output != str(size):
-            raise LoadFailed(f"{output} bytes came of {size}")
+        if output != str(self.size):
+            raise LoadFailed(f"{output} bytes arrived of {self.size}")
 
-    def _upload(self, port: int, size: int) -> None:
-        # From a pipe: a body whose length curl does not know, streamed as it comes.
-        zeros = subprocess.Popen(["head", "-c", str(size), "/dev/zero"], stdout=subprocess.PIPE)
-        with zeros:
-            output = _run(
-                *self._command(),
-                *("--upload-file", "-", f"http://{_HOST}:{port}/upload"),
-                stdin=zeros.stdout,
-            )
-        if output != str(size):
-            raise LoadFailed(f"{output} bytes arrived of {size}")
+    def _download(self, port: int) -> None:
+        options = ("--output", "/dev/null", "--write-out", "%{size_download}")
+        self._curl(port, f"/download?size={self.size}", *options)
+
+    def _upload(self, port: int) -> None:
+        with tempfile.NamedTemporaryFile(prefix="plait-bench-") as zeros:
+            zeros.truncate(self.size)  # A hole, which takes no space.
+            if self.chunked:
+                # From a pipe, of which curl does not know the length.
+                with subprocess.Popen(["cat", zeros.name], stdout=subprocess.PIPE) as pipe:
+                    self._curl(port, "/upload", "--upload-file", "-", stdin=pipe.stdout)
+            else:
+                self._curl(port, "/upload", "--upload-file", zeros.name)

@@ -1,8 +1,9 @@
 """A WebSocket client that does as little as it can, so that the server is the bottleneck.
 
-``python -m benchmarks.loads.websocket PORT CONNECTIONS MESSAGES SIZE`` opens the connections,
-sends the messages, one at a time on each connection, waits for each echo and compares the
-last one.  It exits with 1 when anything is not as it should be.
+``python -m benchmarks.loads.websocket PORT CONNECTIONS MESSAGES SIZE BATCH`` opens the
+connections and sends the messages, each connection its share and BATCH at once; when all
+their echoes have come it sends the next.  It compares the end of what came with what was sent, and exits
+with 1 when anything is not as it should be.
 
 It reads into one buffer: an ``asyncio.Protocol`` has 256 KiB allocated for each read, which
 can cost so much that the server waits for the client, and is measured at waiting.
@@ -25,18 +26,28 @@ _HANDSHAKE = (
 _buffer = memoryview(bytearray(65536))
 
 
+def _frame(payload: bytes, mask: bytes = b"") -> bytes:
+    """Return a whole message, masked if there is a mask (RFC 6455 section 5.2)."""
+    bit = 0x80 if mask else 0
+    size = len(payload)
+    if size < 126:
+        head = bytes((0x82, bit | size))
+    elif size < 1 << 16:
+        head = struct.pack("!BBH", 0x82, bit | 126, size)
+    else:
+        head = struct.pack("!BBQ", 0x82, bit | 127, size)
+    if not mask:
+        return head + payload
+    return head + mask + bytes(byte ^ mask[i % 4] for i, byte in enumerate(payload))
+
+
 class _Connection(asyncio.BufferedProtocol):
-    def __init__(self, messages: int, size: int) -> None:
+    def __init__(self, batches: int, messages: bytes, echoes: bytes) -> None:
+        self.batches = batches
         self.messages = messages
+        self.echoes = echoes
         self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        payload = os.urandom(size)
-        # RFC 6455 section 5.2: FIN and opcode 2 (binary), the length in 16 bits, masked.
-        length = struct.pack("!H", size)
-        mask = os.urandom(4)
-        masked = bytes(byte ^ mask[i % 4] for i, byte in enumerate(payload))
-        self.frame = b"\x82\xfe" + length + mask + masked
-        self.echo = b"\x82\x7e" + length + payload
-        self.missing = 0  # Bytes of the echo that have not come.
+        self.missing = 0  # Bytes of the echoes that have not come.
         self.open = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -58,16 +69,16 @@ class _Connection(asyncio.BufferedProtocol):
             self.missing -= len(data)
             if self.missing > 0:
                 return
-            self.messages -= 1
-            if self.missing < 0 or not self.echo.endswith(data):
+            self.batches -= 1
+            if self.missing < 0 or not self.echoes.endswith(data):
                 self.fail("the echo is not what was sent")
                 return
-            if self.messages <= 0:
+            if self.batches <= 0:
                 self.done.set_result(None)
                 self.transport.close()
                 return
-        self.missing = len(self.echo)
-        self.transport.write(self.frame)
+        self.missing = len(self.echoes)
+        self.transport.write(self.messages)
 
     def connection_lost(self, exc: Exception | None) -> None:
         if not self.done.done():
@@ -78,14 +89,14 @@ class _Connection(asyncio.BufferedProtocol):
         self.transport.abort()
 
 
-async def _main(port: int, connections: int, messages: int, size: int) -> None:
+async def _main(port: int, connections: int, messages: int, size: int, batch: int) -> None:
     loop = asyncio.get_running_loop()
-    share, rest = divmod(messages, connections)
-    clients = []
-    for index in range(connections):
-        factory = partial(_Connection, share + (index < rest), size)
-        _, client = await loop.create_connection(factory, "127.0.0.1", port)
-        clients.append(client)
+    payload = os.urandom(size)
+    sent, echoes = _frame(payload, os.urandom(4)) * batch, _frame(payload) * batch
+    factory = partial(_Connection, messages // batch // connections, sent, echoes)
+    clients = [
+        (await loop.create_connection(factory, "127.0.0.1", port))[1] for _ in range(connections)
+    ]
     await asyncio.gather(*(client.done for client in clients))
 
 

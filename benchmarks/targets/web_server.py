@@ -1,11 +1,10 @@
-"""A server on ``web.Application``: ``python -m benchmarks.targets.web_server LIBRARY PORT APP``.
-
-LIBRARY is ``plait`` or ``aiohttp``.  APP is ``pages``, which this module has, or ``json``.
-"""
+"""A server on ``web.Application`` of plait or aiohttp; ``--help`` says how to call it."""
 
 from __future__ import annotations
 
+import argparse
 import importlib
+import ssl
 import sys
 from typing import Any
 
@@ -64,15 +63,39 @@ def make_app(web: Any, message_types: Any) -> Any:  # Any: plait's or aiohttp's
     return app
 
 
-def main(library: str, port: int, name: str) -> None:
+def main() -> None:
     """Serve until a signal comes."""
-    web = importlib.import_module(f"{library}.web")
-    if name == "json":
-        app = json_app.make_app(web)
-    else:
-        app = make_app(web, importlib.import_module(library).WSMsgType)
-    web.run_app(app, host="127.0.0.1", port=port, access_log=None, print=None)
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.targets.web_server")
+    parser.add_argument("library", choices=["plait", "aiohttp"])
+    parser.add_argument("app", choices=["pages", "json"])
+    parser.add_argument("port", type=int)
+    parser.add_argument("--certificate", help="PEM file; serve https")
+    parser.add_argument("--key", help="PEM file of its private key")
+    parser.add_argument(
+        "--python-mask", action="store_true", help="mask WebSocket messages in plain Python"
+    )
+    options = parser.parse_args()
+    if options.python_mask:
+        sys.modules["websockets.speedups"] = None  # type: ignore[assignment]  # No such module.
+    library = importlib.import_module(options.library)
+    web = importlib.import_module(f"{options.library}.web")
+    app = json_app.make_app(web) if options.app == "json" else make_app(web, library.WSMsgType)
+    context = None
+    if options.certificate:
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        context.load_cert_chain(options.certificate, options.key)
+        if options.library == "plait":
+            context.set_alpn_protocols(["h2", "http/1.1"])
+    web.run_app(
+        app,
+        host="127.0.0.1",
+        port=options.port,
+        ssl_context=context,
+        keepalive_timeout=3600.0,  # Idle connections stay open for the whole run.
+        access_log=None,
+        print=None,
+    )
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], int(sys.argv[2]), sys.argv[3])
+    main()
