@@ -56,10 +56,11 @@ class Profiler:
             _, errors = process.communicate()
         if process.returncode or not output.exists():
             raise RuntimeError(f"py-spy: {errors}")
-        self.hotspots[name] = _hotspots(output.read_text())
+        self.hotspots[name] = hotspots(output.read_text())
 
 
-def _hotspots(collapsed: str) -> list[Hotspot]:
+def hotspots(collapsed: str) -> list[Hotspot]:
+    """Return the functions of collapsed stacks, the hottest first."""
     itself: Counter[str] = Counter()
     with_callees: Counter[str] = Counter()
     for line in collapsed.splitlines():

@@ -119,7 +119,7 @@ def orders() -> list[Request]:
 
 
 def _order(source: random.Random, number: int) -> Request:
-    target = f"/api/resource{source.randrange(RESOURCES)}"
+    target = f"/api/resource{number // 2 % RESOURCES}"
     if number % 2:
         target += f"/{source.randrange(10**6)}"
     lines = [

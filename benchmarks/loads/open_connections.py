@@ -21,11 +21,9 @@ def _ask(connection: socket.socket) -> None:
     received = b""
     while not received.endswith(_ANSWER):
         data = connection.recv(4096)
-        if not data:
-            raise SystemExit(f"the server closed a connection after {received!r}")
         received += data
-    if not received.startswith(b"HTTP/1.1 200 "):
-        raise SystemExit(f"not hello: {received!r}")
+        if not data or not received.startswith(b"HTTP/1.1 200 "):
+            raise SystemExit(f"not hello: {received!r}")
 
 
 def main(port: int) -> None:
