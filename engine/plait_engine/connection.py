@@ -138,8 +138,10 @@ class Connection(ABC):
     def acknowledge(self, stream_id: int, credit: int, now: float) -> None:
         """The application took ``credit`` bytes of ``Data``.
 
-        A stream that has ended, or never was, is no error: its bytes still count for
-        the connection.  After this call, drain the outputs.
+        A stream may have ended meanwhile: what was received on it can still be taken.  One
+        that was reset, by either side, or whose rest is not wanted, needs no acknowledgement:
+        the engine has given everything back by itself, and this call does nothing.
+        After this call, drain the outputs.
         """
 
     def reserve(self, stream_id: int, size: int, now: float) -> None:

@@ -178,7 +178,8 @@ class StreamReset:
     HTTP/2 sends RST_STREAM(NO_ERROR) (RFC 9113 section 8.1), HTTP/1.1 drains what is
     left if that is little, and else closes after a lingering close (RFC 9112 9.6).  With
     another code HTTP/1.1 has no choice but to abort the connection.  For a stream that has
-    ended it is a no-op, since the peer may end one at any moment.
+    ended it is a no-op, since the peer may end one at any moment.  After it,
+    ``Data`` of the stream needs no acknowledgement any more.
 
     ``retryable`` is a fact: the peer has not processed the request (RFC 9113 section
     8.7), so it may be sent again whatever its method.  ``error`` says what was wrong

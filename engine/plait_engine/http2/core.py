@@ -130,6 +130,7 @@ class HTTP2Core(Connection):
         "_streams",
         "_timers",
         "_tuner",
+        "_unread",
         "_widest_window",
         "_window",
         "_writer",
@@ -167,6 +168,7 @@ class HTTP2Core(Connection):
         self._window = ReceiveWindow(
             max(limits.connection_window, INITIAL_WINDOW), limits.max_connection_window
         )
+        self._unread: dict[int, int] = {}  # of streams without window: not acknowledged yet
         self._first_window = limits.stream_window
         self._tuner = WindowTuner(self._window)
         self._resets = TokenBucket(limits.reset_burst, limits.reset_rate)
@@ -300,14 +302,34 @@ class HTTP2Core(Connection):
         if running is None or running > deadline:
             self._timers.set(Timer.BODY, deadline)
 
+    def _drop(self, stream: Stream, now: float) -> None:
+        """Free a stream that was reset, by either side."""
+        self._give_back(stream)
+        self._forget(stream, now)
+
+    def _give_back(self, stream: Stream) -> None:
+        """Nobody takes what came on ``stream``: return it to the connection (section 6.9)."""
+        stream.held = []
+        inbound = stream.inbound
+        if inbound is None:
+            self._give_back_ended(stream.stream_id)
+        else:
+            self._release(inbound.unacknowledged)
+            inbound.unacknowledged = 0  # and its own window stays closed
+
+    def _give_back_ended(self, stream_id: int) -> None:
+        """The same for a message that has ended."""
+        self._release(self._unread.pop(stream_id, 0))
+
     def _forget(self, stream: Stream, now: float) -> None:
         """Free a stream that is closed."""
         del self._streams[stream.stream_id]
+        inbound = stream.inbound
+        if inbound is not None and inbound.unacknowledged:
+            self._unread[stream.stream_id] = inbound.unacknowledged
         if stream.outbound is not None:
             self._scheduler.remove(stream.outbound)
             stream.outbound.clear()
-        if stream.held:
-            self._release(sum(credit for _, credit in stream.held))
         if not self._streams:
             self._idle_since = now
             if self.state is ConnectionState.DRAINING:
@@ -317,7 +339,7 @@ class HTTP2Core(Connection):
         """Reset a stream because this side wants it so."""
         self._closed.add_reset(stream.stream_id)
         self._out.append(frames.encode_rst_stream(stream.stream_id, code))
-        self._forget(stream, now)
+        self._drop(stream, now)
 
     def _reset_for(self, stream_id: int, message: str, code: int, now: float) -> None:
         """Reset a stream because of what the peer did (section 5.4.2)."""
@@ -326,7 +348,7 @@ class HTTP2Core(Connection):
             self._answer_reset(stream_id, code, now)
             if not stream.is_over:
                 self._report_reset(stream_id, message, code)
-            self._forget(stream, now)
+            self._drop(stream, now)
         elif stream_id > self._highest or not stream_id & 1:
             raise RemoteProtocolError(message, code=code)
         else:
@@ -352,9 +374,7 @@ class HTTP2Core(Connection):
         """A tunnel was declined: its request ends, and what follows it is not wanted."""
         stream.receiving = DONE
         self._events.append(EndOfMessage(stream.stream_id))
-        if stream.held:
-            self._release(sum(credit for _, credit in stream.held))
-            stream.held = []
+        self._give_back(stream)
 
     # -- the end of the connection -------------------------------------------------
 

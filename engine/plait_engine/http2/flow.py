@@ -19,8 +19,8 @@ The cases, in the order in which bytes live:
 2. The application takes bytes: they are ``released``.
 3. Half of the size is released: one WINDOW_UPDATE announces all of it.  Fewer frames than
    one for each DATA, and the peer still has half a window while it travels.
-4. DATA that no application will see (padding of empty frames, late frames of a stream that
-   we reset) is released at once, for the connection.
+4. DATA that no application will take (padding of empty frames, what is left of a stream
+   that was reset, frames that come after that) is released at once, for the connection.
 5. Our SETTINGS_INITIAL_WINDOW_SIZE is below 65,535 and gets acknowledged: the windows that
    began with 65,535 shrink by the difference and may be negative (section 6.9.2).
 6. The window grows: the gain is announced like released bytes.

@@ -104,17 +104,20 @@ class MessageReceiver(HTTP2Core):
         data = frames.remove_padding(flags, payload) if flags & frames.PADDED else payload
         receiving = stream.receiving
         end = flags & frames.END_STREAM
-        try:
-            self._check_data(stream, len(data), size, end)
-        except RemoteProtocolError:
+        if stream.state & HALF_CLOSED_REMOTE:
             self._release(size)
-            raise
-        if not data or receiving == DONE:
-            # Nothing that an application could take.
-            self._release(size)
+            stream_error("DATA after the end of the message", ErrorCode.STREAM_CLOSED)
+        self._check_data(stream, len(data), size, end)
+        if receiving == DONE:
+            self._give_back(stream)
             if not data and not end:
                 self._charge_glitch(now)
-                self._announce(stream_id, self._inbound(stream).release(size))
+        elif not data:
+            # Nothing that an application could take.
+            self._release(size)
+            self._announce(stream_id, self._inbound(stream).release(size))
+            if not end:
+                self._charge_glitch(now)
         elif receiving == WAIT:
             stream.held.append((data, size))
         else:
@@ -129,11 +132,11 @@ class MessageReceiver(HTTP2Core):
             stream.touched = now
 
     def _check_data(self, stream: Stream, length: int, size: int, end: int) -> None:
-        if stream.state & HALF_CLOSED_REMOTE:
-            stream_error("DATA after the end of the message", ErrorCode.STREAM_CLOSED)
-        # The only DATA of a message needs no window of its own if it fits into any.
-        is_only = end and stream.inbound is None and size <= self._first_window
-        if size and not is_only and not self._inbound(stream).receive(size):
+        """Count DATA and check it.  The reset that follows an error gives it back."""
+        if end and stream.inbound is None and length and size <= self._first_window:
+            # The only DATA of a message needs no window of its own if it fits into any.
+            self._unread[stream.stream_id] = size
+        elif size and not self._inbound(stream).receive(size):
             stream_error("DATA exceeds the stream's window", ErrorCode.FLOW_CONTROL_ERROR)
         if stream.receiving == HEAD:
             stream_error("DATA before the response")

@@ -181,7 +181,7 @@ class Receiver(MessageReceiver):
         retryable = code == ErrorCode.REFUSED_STREAM
         if not stream.is_over:
             self._events.append(StreamReset(stream_id, code, Initiator.REMOTE, retryable))
-        self._forget(stream, now)
+        self._drop(stream, now)
 
     # -- SETTINGS (section 6.5) ---------------------------------------------------------
 
@@ -308,7 +308,7 @@ class Receiver(MessageReceiver):
                     stream.stream_id, ErrorCode.REFUSED_STREAM, Initiator.REMOTE, True
                 )
                 self._events.append(reset)
-                self._forget(stream, now)
+                self._drop(stream, now)
 
     def _on_window_update(self, flags: int, stream_id: int, payload: bytes, now: float) -> None:
         increment = frames.parse_window_update(payload)
@@ -374,7 +374,7 @@ class Receiver(MessageReceiver):
                 self._events.append(
                     StreamReset(stream.stream_id, ErrorCode.CANCEL, Initiator.REMOTE)
                 )
-                self._forget(stream, now)
+                self._drop(stream, now)
         self._finish_draining()
 
     def connection_lost(self, error: Exception | None, now: float) -> None:

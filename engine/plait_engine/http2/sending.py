@@ -87,6 +87,7 @@ class Sender(Receiver):
         if reset is not None:
             events = events[:-1]
             if not events and stream is None and 0 < stream_id <= self._highest:
+                self._give_back_ended(stream_id)
                 return  # it has ended meanwhile, which is as good
         if stream is None and type(first) is Request:
             self._send_request(first, events[1:], now)
@@ -270,6 +271,7 @@ class Sender(Receiver):
         if code == ErrorCode.NO_ERROR and stream.sending == DONE and self._is_server:
             # Section 8.1: the answer goes out first; ``_end_local`` sees to the rest.
             stream.receiving = DONE
+            self._give_back(stream)
             if stream.state & HALF_CLOSED_LOCAL:
                 stream.touched = now
                 self._stop_request(stream, now)
@@ -321,25 +323,42 @@ class Sender(Receiver):
     def acknowledge(self, stream_id: int, credit: int, now: float) -> None:
         """The application took ``credit`` bytes of ``Data`` (see ``flow``).
 
-        Raises LocalProtocolError for more than was received.
+        Raises LocalProtocolError for more than was received and not acknowledged yet.
         """
         if self.state is ConnectionState.CLOSED:
             return
         self._now = now
+        if credit < 0:
+            raise LocalProtocolError(f"{credit} bytes acknowledged")
         stream = self._streams.get(stream_id)
         inbound = None if stream is None else stream.inbound
-        window = self._window
-        if not 0 <= credit <= (window if inbound is None else inbound).unacknowledged:
-            raise LocalProtocolError(f"{credit} bytes acknowledged, which were not received")
-        self._announce(0, window.release(credit))
         if stream is None or inbound is None:
+            self._acknowledge_ended(stream_id, credit)
             return
+        if stream.is_unwanted:
+            return  # given back already
+        if credit > inbound.unacknowledged:
+            raise LocalProtocolError(f"{credit} bytes acknowledged, which were not received")
+        self._announce(0, self._window.release(credit))
         stream.touched = now
         increment = inbound.release(credit)
         if increment and not stream.state & HALF_CLOSED_REMOTE:
             self._announce(stream_id, increment)
             if self._tuner.wants_probe(inbound):
                 self._out.append(frames.encode_ping(PROBE))
+
+    def _acknowledge_ended(self, stream_id: int, credit: int) -> None:
+        """The application took bytes of a message that has ended."""
+        unread = self._unread.get(stream_id)
+        if unread is None:
+            return  # the stream was reset, and all was given back then
+        if credit > unread:
+            raise LocalProtocolError(f"{credit} bytes acknowledged, which were not received")
+        if credit < unread:
+            self._unread[stream_id] = unread - credit
+        else:
+            del self._unread[stream_id]
+        self._announce(0, self._window.release(credit))
 
     def ping(self, payload: bytes, now: float) -> None:
         """Send a PING of 8 bytes; the answer comes as ``PingAcknowledged`` (section 6.7)."""

@@ -122,6 +122,11 @@ class Stream:
         """Our message has gone and the rest of the peer's is not wanted: only it is not done."""
         return self.receiving == DONE and self.state & HALF_CLOSED_LOCAL != 0
 
+    @property
+    def is_unwanted(self) -> bool:
+        """The rest of the peer's message is let in and dropped."""
+        return self.receiving == DONE and not self.state & HALF_CLOSED_REMOTE
+
 
 class Absent(enum.Enum):
     """What a stream id is that has no ``Stream``."""

@@ -22,7 +22,6 @@ from collections.abc import Callable
 from typing import ClassVar
 
 import h2.events
-import h2.exceptions
 
 from plait_engine.connection import CloseAction, ConnectionState, Role
 from plait_engine.errors import ErrorCode, LocalProtocolError, RemoteProtocolError
@@ -77,6 +76,8 @@ class ReferenceHTTP2Connection(ReadingConnection):
             return
         stream_id = events[0].stream_id
         if isinstance(events[0], StreamReset) and stream_id not in self._streams:
+            self._give_back(stream_id)
+            self._update(now)
             return
         if self.state in STOPPED:
             raise LocalProtocolError("the connection is closed")
@@ -127,8 +128,7 @@ class ReferenceHTTP2Connection(ReadingConnection):
     def _end_declined(self, stream: Stream) -> None:
         """The server declined: the request is over, whatever the client still sends."""
         self._events.append(EndOfMessage(stream.stream_id))
-        for _, credit in stream.held:
-            self._h2.acknowledge_received_data(credit, stream.stream_id)
+        self._give_back(stream.stream_id)
         stream.held = []
         if not stream.received_end:
             stream.received_end = True
@@ -142,14 +142,20 @@ class ReferenceHTTP2Connection(ReadingConnection):
             self._h2.send_headers(stream.stream_id, block, end_stream=stream.flushed)
 
     def acknowledge(self, stream_id: int, credit: int, now: float) -> None:
-        if credit <= 0 or self.state in STOPPED:
+        if self.state in STOPPED:
             return
-        try:
-            self._h2.acknowledge_received_data(credit, stream_id)
-        except h2.exceptions.NoSuchStreamError:
-            return
-        except h2.exceptions.FlowControlError as error:
-            raise LocalProtocolError(str(error)) from error
+        if credit < 0:
+            raise LocalProtocolError(f"{credit} bytes acknowledged")
+        unread = self._unread.get(stream_id)
+        if unread is None:
+            return  # it was reset, and all was given back then
+        if credit > unread:
+            raise LocalProtocolError(f"{credit} bytes acknowledged, which were not received")
+        if credit < unread:
+            self._unread[stream_id] = unread - credit
+        else:
+            del self._unread[stream_id]
+        self._h2.acknowledge_received_data(credit, stream_id)
         self._update(now)
 
     def ping(self, payload: bytes, now: float) -> None:
@@ -258,6 +264,7 @@ class ReferenceHTTP2Connection(ReadingConnection):
             if not (stream.flushed and stream.received_end and stream.reset_code == 0):
                 self._reset_h2(stream.stream_id, stream.reset_code)
             del self._streams[stream.stream_id]
+            self._give_back(stream.stream_id)
         elif stream.flushed and stream.received_end:
             del self._streams[stream.stream_id]
 

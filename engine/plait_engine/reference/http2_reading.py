@@ -60,6 +60,7 @@ class ReadingConnection(ReferenceConnection):
         "_now",
         "_pings",
         "_streams",
+        "_unread",
     )
 
     protocol = "h2"
@@ -70,6 +71,8 @@ class ReadingConnection(ReferenceConnection):
         self._h2 = self._machine.h2
         self._streams: dict[int, Stream] = {}
         self._pings: dict[bytes, float] = {}
+        self._unread: dict[int, int] = {}
+        """Bytes of each stream that the application has not acknowledged."""
         self._last_accepted = MAX_STREAM_ID
         self._is_parting = False
         """(server) The connection drains, and its last stream is over."""
@@ -112,6 +115,7 @@ class ReadingConnection(ReferenceConnection):
                 self._events.append(
                     StreamReset(stream.stream_id, ErrorCode.CANCEL, Initiator.REMOTE)
                 )
+                self._give_back(stream.stream_id)
         self._update(now)
 
     def connection_lost(self, error: Exception | None, now: float) -> None:
@@ -190,7 +194,11 @@ class ReadingConnection(ReferenceConnection):
         stream = self._streams.get(event.stream_id)
         if stream is None:
             self._h2.acknowledge_received_data(event.flow_controlled_length, event.stream_id)
-        elif stream.tunnel_offered:
+            return
+        self._unread[event.stream_id] = (
+            self._unread.get(event.stream_id, 0) + event.flow_controlled_length
+        )
+        if stream.tunnel_offered:
             stream.held.append((event.data, event.flow_controlled_length))
         elif event.data:
             self._events.append(Data(event.stream_id, event.data, event.flow_controlled_length))
@@ -224,6 +232,7 @@ class ReadingConnection(ReferenceConnection):
         stream = self._streams.pop(event.stream_id, None)
         if stream is None:
             return
+        self._give_back(event.stream_id)
         code = int(event.error_code)
         remote = bool(event.remote_reset)
         self._events.append(
@@ -262,6 +271,7 @@ class ReadingConnection(ReferenceConnection):
         for stream_id in list(self._streams):
             if stream_id > event.last_stream_id:  # RFC 9113 section 6.8: not processed
                 del self._streams[stream_id]
+                self._give_back(stream_id)
                 self._events.append(
                     StreamReset(
                         stream_id, ErrorCode.REFUSED_STREAM, Initiator.REMOTE, retryable=True
@@ -288,7 +298,14 @@ class ReadingConnection(ReferenceConnection):
         """End a stream because of what the peer sent on it."""
         self._streams.pop(stream_id, None)
         self._reset_h2(stream_id, error.code)
+        self._give_back(stream_id)
         self._events.append(StreamReset(stream_id, error.code, Initiator.LOCAL, False, error))
+
+    def _give_back(self, stream_id: int) -> None:
+        """Nobody takes what came on a stream: return it to the connection (section 6.9)."""
+        unread = self._unread.pop(stream_id, 0)
+        if unread:
+            self._h2.acknowledge_received_data(unread, stream_id)
 
     def _reset_h2(self, stream_id: int, code: int) -> None:
         with contextlib.suppress(h2.exceptions.StreamClosedError):

@@ -74,13 +74,28 @@ def test_a_slow_stream_does_not_stop_the_others(slow: Peer) -> None:
 
 def test_what_was_not_received_cannot_be_acknowledged(slow: Peer) -> None:
     slow.say(wire.data(1, b"12345"), wire.data(3, b"1"))
-    for stream, credit in [(1, 6), (3, 2), (99, 7), (1, -1)]:
+    for stream, credit in [(1, 6), (3, 2), (1, -1), (99, -1)]:
         with pytest.raises(LocalProtocolError):
             slow.endpoint.acknowledge(stream, credit)
     slow.endpoint.acknowledge(1, 5)
-    slow.endpoint.acknowledge(99, 1)  # a stream that is gone: for the connection
     with pytest.raises(LocalProtocolError):
-        slow.endpoint.acknowledge(99, 1)
+        slow.endpoint.acknowledge(1, 1)
+
+
+def test_what_was_received_before_the_end_can_be_acknowledged_behind_it(slow: Peer) -> None:
+    slow.say(wire.data(1, b"12345"), wire.data(1, b"678", end_stream=True))
+    slow.say(wire.data(3, b"123", end_stream=True))
+    for stream_id in (1, 3):
+        slow.endpoint.send(Response(stream_id, 204), EndOfMessage(stream_id))
+    assert slow.connection.open_streams == 0
+    for stream, credit in [(1, 9), (3, 4)]:
+        with pytest.raises(LocalProtocolError):
+            slow.endpoint.acknowledge(stream, credit)
+    slow.endpoint.acknowledge(1, 6)
+    with pytest.raises(LocalProtocolError):
+        slow.endpoint.acknowledge(1, 3)
+    slow.endpoint.acknowledge(1, 2)
+    slow.endpoint.acknowledge(3, 3)
 
 
 def test_no_update_for_a_stream_that_has_ended(slow: Peer) -> None:
