@@ -11,7 +11,9 @@ Rules
 -----
 * A request that was reset in the batch in which it came never reaches a handler, and no
   more handlers run than ``Limits.max_concurrent_streams``: what counts is handlers, not
-  open streams, since a reset stream's handler goes on (CVE-2023-44487).
+  open streams, since a reset stream's handler goes on (CVE-2023-44487).  A request beyond
+  that waits for a handler to end, for ``_PATIENCE`` at most; then it is refused, so that the
+  client may send it again (RFC 9113 section 8.7).
 * A client that goes away, or resets a stream, does not cancel the handler unless
   ``handler_cancellation`` says so; then the end of its input does, too.  Reading the
   content and writing the response then raise; what the handler raises because of that is
@@ -33,7 +35,7 @@ import warnings
 from collections import deque
 from collections.abc import Callable, Coroutine
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from plait_engine import (
     ConnectionClosed,
@@ -63,6 +65,10 @@ if TYPE_CHECKING:
     from .web_server import Server
 
 __all__ = ("PayloadAccessError", "RequestHandler", "RequestPayloadError", "ServerExchange")
+
+
+_PATIENCE: Final = 1.0
+"""Seconds that a request may wait for one of too many handlers to end."""
 
 
 class RequestPayloadError(Exception):
@@ -213,14 +219,17 @@ class ServerExchange(Exchange):
         gone = ClientConnectionResetError("Connection lost" if error is None else str(error))
         gone.__cause__ = error
         self.exception = gone
+        if self.task is None:
+            if self._reader is not None:
+                self._reader.detach()
+            self.driver.drop(self)
+            return
         if not self._received:
             reader = self._reader or self._make_reader()
             if error is None:
                 reader.set_exception(gone)
             else:
                 reader.set_exception(RequestPayloadError(str(error)), error)
-        if self.task is None:
-            self.driver.drop(self)
         self.client_left()
 
     def client_left(self) -> None:
@@ -239,6 +248,7 @@ class RequestHandler(Driver):
     __slots__ = (
         "_create_task",
         "_max_running",
+        "_refusal",
         "_running",
         "_seen_headers",
         "_starting",
@@ -263,6 +273,8 @@ class RequestHandler(Driver):
         self._starting: deque[ServerExchange] = deque()
         """Requests whose handler is not started yet."""
         self._running: set[ServerExchange] = set()
+        self._refusal: asyncio.TimerHandle | None = None
+        """Refuses the requests that wait for a handler to end."""
         self._max_running = self.config.limits.max_concurrent_streams
         self._seen_headers: Headers | None = None
         """Header fields without Expect, as the last request had them."""
@@ -325,9 +337,7 @@ class RequestHandler(Driver):
         long again the handlers.
         """
         self.close()
-        for exchange in self._starting:
-            exchange.reset(ErrorCode.REFUSED_STREAM)
-        self._starting.clear()
+        self._refuse_waiting()
         if not await self._wait_for_handlers(timeout):
             alive = [e for e in self._running if e.exception is None]
             for exchange in alive:
@@ -372,6 +382,18 @@ class RequestHandler(Driver):
         starting = self._starting
         while starting and len(self._running) < self._max_running:
             self._start(starting.popleft())
+        if starting and self._refusal is None:
+            self._refusal = self.loop.call_later(_PATIENCE, self._refuse_waiting)
+
+    def _refuse_waiting(self) -> None:
+        """Tell the client that the requests without handler were not processed (8.7)."""
+        if self._refusal is not None:
+            self._refusal.cancel()
+            self._refusal = None
+        while self._starting:
+            exchange = self._starting.popleft()
+            exchange.reset(ErrorCode.REFUSED_STREAM)
+            exchange.forget()
 
     def drop(self, exchange: ServerExchange) -> None:
         """``exchange`` was reset before its handler began: it never does."""

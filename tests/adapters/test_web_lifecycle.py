@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from plait import web
+from plait import web, web_protocol
 from plait.client_exceptions import ClientConnectionResetError
 from plait.web_runner import offer_protocols
 from plait_engine import Config, ErrorCode, Limits, Timeouts
@@ -152,6 +152,31 @@ async def test_no_more_handlers_run_than_streams_are_allowed() -> None:
             assert (await answer.complete()).body == b"done"
         assert gate.most == limit
         assert gate.ended == limit + 2
+
+
+async def test_a_request_that_finds_no_handler_is_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Attack T1: the client hears so, instead of waiting for handlers that may never end."""
+    monkeypatch.setattr(web_protocol, "_PATIENCE", 0.01)
+    gate = Gate()
+    limit = 5
+    async with H2.serve(app_of(gate), limits=Limits(max_concurrent_streams=limit)) as site:
+        client = await site.connect()
+        await client.fetch("GET", "/nothing")  # The SETTINGS have come.
+        for _ in range(limit):
+            answer = client.request()
+            await gate.began.acquire()
+            answer.reset(ErrorCode.CANCEL)
+            answer.forget()
+        for _ in range(2):
+            reset = await client.request().broken()
+            assert reset.code == ErrorCode.REFUSED_STREAM
+            assert reset.retryable
+        assert gate.most == gate.running == limit
+        gate.go.set()
+        await until(lambda: gate.ended == limit)
+        await client.fetch()  # The connection is as good as new.
 
 
 async def test_pipelined_requests_are_answered_in_order() -> None:
