@@ -21,8 +21,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import ClassVar
 
-import h2.events
-
 from plait_engine.connection import CloseAction, ConnectionState, Role
 from plait_engine.errors import ErrorCode, LocalProtocolError, RemoteProtocolError
 from plait_engine.events import (
