@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from plait_engine import Data, EndOfMessage, Headers, Response
 from plait_engine.events import Sendable
-from plait_engine.http1.framing import BODILESS_STATUSES
+from plait_engine.semantics.content import WITHOUT_CONTENT
 
 from .abc import AbstractStreamWriter
 from .compression_utils import make_compressor
@@ -68,7 +68,7 @@ class StreamWriter(AbstractStreamWriter):
         ``close``: end an HTTP/1.1 connection behind the response.
         """
         self._head = Response(self._exchange.stream_id, status, headers, reason, close=close)
-        self._bodiless = status in BODILESS_STATUSES
+        self._bodiless = status in WITHOUT_CONTENT
         self.length = next(
             (
                 int(value)

@@ -42,8 +42,8 @@ from multidict import CIMultiDict
 from plait_engine import Data, EndOfMessage, Headers
 from plait_engine import Response as Head
 from plait_engine.content.negotiation import choose_coding
-from plait_engine.http1.framing import BODILESS_STATUSES
 from plait_engine.http1.status import REASONS
+from plait_engine.semantics.content import WITHOUT_CONTENT
 
 from . import hdrs, payload
 from .abc import AbstractStreamWriter
@@ -298,7 +298,7 @@ class StreamResponse(KeyedState, CookieMixin):
         sent, self._sent_headers = self._sent_headers, ()
         for name, value in sent:
             headers.setdefault(name, value)
-        if self._status not in BODILESS_STATUSES:
+        if self._status not in WITHOUT_CONTENT:
             headers.setdefault(hdrs.CONTENT_LENGTH, str(self._body_length))
 
     @property
@@ -481,7 +481,7 @@ class StreamResponse(KeyedState, CookieMixin):
     def _complete_headers(self) -> None:
         """Add what the server says itself to the header fields."""
         headers = self.headers
-        if self._wants_type() and self._status not in BODILESS_STATUSES:
+        if self._wants_type() and self._status not in WITHOUT_CONTENT:
             headers.setdefault(hdrs.CONTENT_TYPE, _DEFAULT_TYPE)
         if self._cookies is not None:
             for cookie in self._cookie_fields():
@@ -496,7 +496,7 @@ class StreamResponse(KeyedState, CookieMixin):
         """
         headers = self.headers
         version = request.version
-        has_body = self._status not in BODILESS_STATUSES
+        has_body = self._status not in WITHOUT_CONTENT
         if self._chunked:
             if version == HttpVersion10:
                 raise RuntimeError("Using chunked encoding is forbidden for HTTP/1.0")
@@ -698,7 +698,7 @@ class Response(StreamResponse):
             or len(body) > LARGE_BODY
         ):
             return False
-        if self._status in BODILESS_STATUSES:
+        if self._status in WITHOUT_CONTENT:
             body = b""
         if self._multidict is None and self._cookies is None:
             content_type = self._type

@@ -7,7 +7,14 @@ Start with ``connection`` (the contract), ``events`` (the vocabulary) and
 from .config import Config, Limits, Timeouts
 from .connection import CloseAction, Connection, ConnectionState, Role
 from .engines import create_connection
-from .errors import ErrorCode, LocalProtocolError, ProtocolError, RemoteProtocolError, Scope
+from .errors import (
+    ErrorCode,
+    FieldTypeError,
+    LocalProtocolError,
+    ProtocolError,
+    RemoteProtocolError,
+    Scope,
+)
 from .events import (
     Accept,
     CloseReason,
@@ -43,6 +50,7 @@ __all__ = [
     "EndOfMessage",
     "ErrorCode",
     "Event",
+    "FieldTypeError",
     "Headers",
     "InformationalResponse",
     "Initiator",

@@ -59,6 +59,10 @@ class LocalProtocolError(ProtocolError):
         super().__init__(message, scope=scope)
 
 
+class FieldTypeError(LocalProtocolError, TypeError):
+    """The name or the value of a field to send is not a ``str``."""
+
+
 class RemoteProtocolError(ProtocolError):
     """The peer broke the protocol, exceeded a limit, or took too long.
 
@@ -77,3 +81,12 @@ class RemoteProtocolError(ProtocolError):
         super().__init__(message, scope=scope)
         self.status_hint = status_hint
         self.code = code
+
+    def without_frames(self) -> RemoteProtocolError:
+        """Return this error without the frames that it was raised in.
+
+        An engine keeps its errors and puts them on events.  The frames would keep the engine,
+        and all that it holds, until the garbage collector finds the cycle.
+        """
+        self.__traceback__ = self.__context__ = self.__cause__ = None
+        return self

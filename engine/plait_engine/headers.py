@@ -27,6 +27,9 @@ from typing import Final, TypeAlias
 Headers: TypeAlias = Sequence[tuple[str, str]]
 """A header or trailer section: ``(name, value)`` pairs in order."""
 
+MAX_QUOTED: Final = 64
+"""Bytes of the peer that a message repeats at most."""
+
 # RFC 9110 section 5.6.2: token = 1*tchar
 TOKEN_CHARS = r"!#$%&'*+\-.^_`|~0-9A-Za-z"
 is_token = re.compile(rf"[{TOKEN_CHARS}]+", re.ASCII).fullmatch
@@ -46,6 +49,12 @@ def encode(text: str) -> bytes:
     """Return the bytes of ``text``.  Raises UnicodeEncodeError for a lone surrogate
     that did not come from ``decode``."""
     return text.encode("utf-8", "surrogateescape")
+
+
+def quote(data: bytes | bytearray) -> str:
+    """Return the first bytes of what the peer sent for a message: escaped, and not many."""
+    more = " ..." if len(data) > MAX_QUOTED else ""
+    return f"{bytes(data[:MAX_QUOTED])!r}{more}"
 
 
 def get(headers: Headers, name: str) -> str | None:

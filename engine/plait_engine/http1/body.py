@@ -140,7 +140,7 @@ class ChunkedReader:
         try:
             self._read(data, scanned, pieces)
         except RemoteProtocolError as error:
-            self.error = error
+            self.error = error.without_frames()
         content = pieces[0] if len(pieces) == 1 else b"".join(pieces)
         self._received += len(content)
         return content

@@ -42,20 +42,22 @@ from plait_engine.events import (
     StreamsAvailable,
 )
 from plait_engine.headers import decode, encode
+from plait_engine.semantics.content import METHODS_WITH_CONTENT, METHODS_WITHOUT_CONTENT
 from plait_engine.timers import Timer
 
 from . import grammar
 from .body import BodyReader, ChunkedReader, LengthReader, UntilCloseReader
-from .connection import NEVER, HTTP1Connection, Read, TimeoutHandler, seconds
+from .connection import NEVER, HTTP1Connection, Read, TimeoutHandler, seconds, unasked
 from .framing import Framing, frame_response
-from .heads import NO_FIELDS, FieldFacts, StatusLine, parse_field_section, parse_status_line
+from .heads import (
+    NO_FIELDS,
+    FieldFacts,
+    StatusLine,
+    check_status_line_start,
+    parse_field_section,
+    parse_status_line,
+)
 from .outgoing import Outgoing, Phase, PreparedFields, check_token
-
-METHODS_WITH_CONTENT: Final = frozenset({"POST", "PUT", "PATCH"})
-"""Without content these send Content-Length: 0 (RFC 9110 section 8.6)."""
-METHODS_WITHOUT_CONTENT: Final = frozenset({"GET", "HEAD", "DELETE", "OPTIONS", "TRACE"})
-"""These have content only if the application sends it at once, or frames it itself."""
-
 
 # On CPython 3.11 a member of an Enum costs several times a global, and these are looked
 # at for every request.
@@ -307,6 +309,8 @@ class HTTP1Client(HTTP1Connection):
         while self._read is Read.HEAD and buffer:
             if self._hold is not Hold.WAIT and self._deadline == NEVER:
                 self._set_timer(Timer.HEAD, now + seconds(self.config.timeouts.head))
+            if not self._scanner.first_line_end:
+                check_status_line_start(buffer)
             end = self._scanner.find_end(buffer)
             if not end:
                 return
@@ -326,8 +330,8 @@ class HTTP1Client(HTTP1Connection):
         else:
             line_bytes, _, data = head.partition(b"\n")
             data = data[: -2 if data.endswith(b"\r\n") else -1]
-            fields = parse_field_section(data, self._limits, strict=False)
             line = parse_status_line(decode(line_bytes.removesuffix(b"\r")))
+            fields = parse_field_section(data, self._limits, strict=False)
             self._head_bytes = head
             self._head = (line, fields)
         if line.status >= 200:
@@ -456,7 +460,7 @@ class HTTP1Client(HTTP1Connection):
         self._read = Read.IDLE
         self._hold = Hold.NO
         if self._buffer:
-            error = RemoteProtocolError("bytes came that no request asked for")
+            error = unasked(self._buffer)
             self._close_now(CloseReason.PROTOCOL_ERROR, error)
             return
         self._set_timer(Timer.KEEP_ALIVE, now + self._keep_alive_time)

@@ -54,7 +54,8 @@ from plait_engine.events import (
     StreamReset,
     Writable,
 )
-from plait_engine.headers import Headers
+from plait_engine.headers import Headers, quote
+from plait_engine.semantics.fields import check_fields
 from plait_engine.timers import Timer
 
 from .body import BodyReader
@@ -176,7 +177,7 @@ class HTTP1Connection(Connection):
             else:
                 self._receive(data, now)
         except RemoteProtocolError as error:
-            self._refuse(error, now)
+            self._refuse(error.without_frames(), now)
 
     def receive_eof(self, now: float) -> None:
         if self.state is ConnectionState.CLOSED or self._peer_eof:
@@ -186,7 +187,7 @@ class HTTP1Connection(Connection):
         try:
             self._receive_eof(now)
         except RemoteProtocolError as error:
-            self._refuse(error, now, CloseReason.PEER)
+            self._refuse(error.without_frames(), now, CloseReason.PEER)
 
     def connection_lost(self, error: Exception | None, now: float) -> None:
         if self.state is ConnectionState.CLOSED:
@@ -204,7 +205,7 @@ class HTTP1Connection(Connection):
 
     def handle_timeout(self, now: float) -> None:
         if now >= self._out.deadline and self._out.has_stalled(now):
-            self._fail_timeout("the peer takes nothing of what there is to send")
+            self._fail_timeout("write timed out: the peer stopped reading")
             return
         if now >= self._deadline:
             timer = self._timer
@@ -382,7 +383,7 @@ class HTTP1Connection(Connection):
         elif read is Read.DISCARD:
             self._discard(len(data))
         elif data:
-            raise RemoteProtocolError("bytes came that no request asked for")
+            raise unasked(data)
 
     def _receive_body(self, data: bytes, now: float) -> None:
         reader = self._reader
@@ -462,7 +463,12 @@ class HTTP1Connection(Connection):
 
     def _prepare(self, headers: Headers) -> PreparedFields:
         sent = self._sent
-        headers = tuple(headers)
+        if type(headers) is not tuple:
+            try:
+                headers = tuple(headers)
+            except TypeError:
+                check_fields(headers)
+                raise
         if sent is None or headers != sent.headers:
             sent = self._sent = prepare_fields(headers)
         return sent
@@ -568,6 +574,11 @@ class HTTP1Connection(Connection):
             self._set_timer(Timer.CLOSE, now + self.config.timeouts.close)
         else:
             self._close_now(self._reason, self._error)
+
+
+def unasked(data: bytes | bytearray) -> RemoteProtocolError:
+    """Say that ``data`` came to a client that waits for nothing."""
+    return RemoteProtocolError(f"bytes came that no request asked for: {quote(data)}")
 
 
 def seconds(timeout: float | None) -> float:

@@ -23,8 +23,10 @@ received response                         framing
 to HEAD, or 1xx, 204, 304                 no body, whatever the fields say (item 1)
 Transfer-Encoding, the last is chunked    chunks; with Content-Length or in HTTP/1.0 the
                                           connection is not used again (item 3, section 6.1)
-Transfer-Encoding, the last is another    until close (item 4)
-Content-Length                            so many bytes (item 6)
+Transfer-Encoding, the last is another    until close (item 4); with Content-Length refused
+                                          (item 3)
+Content-Length                            so many bytes (item 6); beside an empty
+                                          Transfer-Encoding the connection is not used again
 neither                                   until close (item 8)
 ========================================  =============================================
 """
@@ -32,9 +34,9 @@ neither                                   until close (item 8)
 from __future__ import annotations
 
 import enum
-from typing import Final
 
 from plait_engine.errors import RemoteProtocolError
+from plait_engine.semantics.content import ENDED_BY_HEAD
 
 from .heads import FieldFacts
 
@@ -47,10 +49,6 @@ class Framing(enum.Enum):
     CHUNKED = "after the last chunk"
     UNTIL_CLOSE = "when the connection closes"
     TUNNEL = "the stream is a tunnel"
-
-
-BODILESS_STATUSES: Final = frozenset({204, 304})
-"""Final statuses whose responses have no content (RFC 9110 sections 15.3.5 and 15.4.5)."""
 
 
 def frame_request(method: str, version: str, fields: FieldFacts) -> Framing:
@@ -89,11 +87,15 @@ def frame_response(method: str, status: int, fields: FieldFacts) -> Framing:
     # RFC 9110 section 9.3.6: any 2xx, so 204 too.
     if method == "CONNECT" and 200 <= status < 300:
         return Framing.TUNNEL
-    if method == "HEAD" or status in BODILESS_STATUSES:
+    if method == "HEAD" or status in ENDED_BY_HEAD:
         return Framing.NONE
     codings = fields.codings
-    if codings is not None:
+    # An empty Transfer-Encoding says nothing, so Content-Length counts if there is one.
+    if codings or (codings is not None and fields.content_length is None):
         if not codings or codings[-1] != "chunked":
+            if fields.content_length is not None:
+                # Item 3: an error, rather than a wait for an end that may never come.
+                raise RemoteProtocolError("Content-Length beside an unknown transfer coding")
             return Framing.UNTIL_CLOSE
         if codings != ("chunked",):
             # RFC 9112 section 7: only what TE asked for may be there, and we ask for none.

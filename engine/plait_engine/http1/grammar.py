@@ -11,6 +11,7 @@ two ways.
 from __future__ import annotations
 
 import re
+from functools import reduce
 from typing import Final
 
 from plait_engine.headers import TOKEN_CHARS
@@ -28,11 +29,6 @@ match_request_line: Final = re.compile(
     r"HTTP/1\.([0-9])"
 ).fullmatch
 
-# A line of that form of which nothing is HTTP's, neither the target nor the version.
-match_foreign_line: Final = re.compile(
-    rf"[{TOKEN_CHARS}]+ [\x21-\x29\x2b-\x2e\x30-\x39\x3b-\x7e]+ (?![Hh][Tt][Tt][Pp])[\x21-\x7e]+"
-).fullmatch
-
 # RFC 9112 section 2.3: HTTP-version = HTTP-name "/" DIGIT "." DIGIT
 match_version: Final = re.compile(r"HTTP/([0-9])\.([0-9])").fullmatch
 
@@ -41,6 +37,13 @@ match_version: Final = re.compile(r"HTTP/([0-9])\.([0-9])").fullmatch
 match_status_line: Final = re.compile(
     rf"HTTP/1\.([0-9]) ([1-9][0-9][0-9])(?: ({_VALUE}*+))?"
 ).fullmatch
+
+# What may become a status line, byte by byte up to what follows the status code.
+_STATUS_LINE = [*map(re.escape, "HTTP/1."), "[0-9]", " ", "[1-9]", "[0-9]", "[0-9]", "[ \r\n]"]
+match_status_line_start: Final = re.compile(
+    reduce(lambda rest, part: f"(?:{part}{rest})?", reversed(_STATUS_LINE), "").encode()
+).fullmatch
+STATUS_LINE_START: Final = len(_STATUS_LINE)
 
 # RFC 9112 section 5: field-line = field-name ":" OWS field-value OWS, each with its CRLF.
 match_field_section: Final = re.compile(rf"(?:[{TOKEN_CHARS}]++:{_VALUE}*+\r\n)*+").fullmatch

@@ -30,8 +30,10 @@ from plait_engine.headers import (
     FORBIDDEN_TRAILERS,
     Headers,
     decode,
+    encode,
     find_bad_value_char,
     is_token,
+    quote,
     tokens,
 )
 
@@ -233,10 +235,6 @@ def parse_request_line(line: str) -> RequestLine:
     raise RemoteProtocolError("the request target has none of the four forms")
 
 
-class ForeignProtocolError(RemoteProtocolError):
-    """The line looks like a request of another protocol than HTTP."""
-
-
 def explain_request_line(line: str) -> RemoteProtocolError:
     """Say what is wrong with a request line, without repeating it."""
     method, _, rest = line.partition(" ")
@@ -248,8 +246,6 @@ def explain_request_line(line: str) -> RemoteProtocolError:
         return RemoteProtocolError("the HTTP version is not supported", status_hint=505)
     if line.startswith("\x16\x03"):
         return RemoteProtocolError("the client speaks TLS to a cleartext port")
-    if grammar.match_foreign_line(line):
-        return ForeignProtocolError("neither an HTTP/1.1 request nor an HTTP/2 preface")
     return RemoteProtocolError("malformed request line")
 
 
@@ -257,9 +253,20 @@ def parse_status_line(line: str) -> StatusLine:
     """Return the facts of a status line without its line end (RFC 9112 section 4)."""
     match = grammar.match_status_line(line)
     if match is None:
-        raise RemoteProtocolError("malformed status line")
+        raise explain_status_line(encode(line))
     minor, status, reason = match.groups()
     return StatusLine(int(status), reason or "", "1.0" if minor == "0" else "1.1")
+
+
+def check_status_line_start(buffer: bytearray) -> None:
+    """Raise RemoteProtocolError if ``buffer`` cannot become a response, whatever follows."""
+    if not grammar.match_status_line_start(buffer[: grammar.STATUS_LINE_START]):
+        raise explain_status_line(buffer)
+
+
+def explain_status_line(data: bytes | bytearray) -> RemoteProtocolError:
+    """Say that ``data`` does not begin with a status line."""
+    return RemoteProtocolError(f"not a status line of HTTP/1.1: {quote(data)}")
 
 
 def parse_field_section(block: bytes, limits: Limits, *, strict: bool) -> FieldFacts:

@@ -28,10 +28,10 @@ from plait_engine.headers import (
     FORBIDDEN_TRAILERS,
     Headers,
     encode,
-    find_bad_value_char,
     is_token,
     tokens,
 )
+from plait_engine.semantics.fields import check_fields
 
 from . import grammar
 from .framing import Framing
@@ -53,7 +53,7 @@ class Phase(enum.Enum):
 class Outgoing:
     """What was sent of the current message.  See ``copy`` for its use as a draft."""
 
-    __slots__ = ("close", "expected", "framing", "phase", "remaining", "silent")
+    __slots__ = ("bodiless", "close", "expected", "framing", "phase", "remaining", "silent")
 
     def __init__(self, phase: Phase) -> None:
         self.phase = phase
@@ -63,7 +63,9 @@ class Outgoing:
         self.remaining = 0
         """Bytes of them still to come."""
         self.silent = False
-        """A response to HEAD: content is accepted and not written."""
+        """A response to HEAD: content is accepted and not written, and so are trailers."""
+        self.bodiless = False
+        """A status without content: what the application sends is dropped."""
         self.close = False
         """The connection ends after this exchange."""
 
@@ -74,6 +76,7 @@ class Outgoing:
         draft.expected = self.expected
         draft.remaining = self.remaining
         draft.silent = self.silent
+        draft.bodiless = self.bodiless
         draft.close = self.close
         return draft
 
@@ -98,7 +101,7 @@ class Outgoing:
         if self.phase is not Phase.BODY:
             raise LocalProtocolError(f"Data cannot be sent now: {self.phase.value}")
         data = event.data
-        if not data or self.silent:
+        if not data or self.silent or self.bodiless:
             return
         if self.framing is Framing.LENGTH:
             self.count(len(data))
@@ -107,8 +110,7 @@ class Outgoing:
             pieces += (b"%x\r\n" % len(data), data, b"\r\n")
         elif self.framing is Framing.NONE:
             raise LocalProtocolError(
-                "this message has no body: a response with status 204 or 304, or a request"
-                " without Content-Length or Transfer-Encoding"
+                "this request has no body: it has neither Content-Length nor Transfer-Encoding"
             )
         else:
             pieces.append(data)
@@ -161,8 +163,8 @@ def prepare_fields(headers: Headers) -> PreparedFields:
         # "+" and not an f-string: what is no str must not pass for one.
         text = "".join([name + ": " + value + "\r\n" for name, value in headers])
         block = encode(text)
-    except (TypeError, ValueError) as error:
-        raise LocalProtocolError("headers must be pairs of str that UTF-8 can encode") from error
+    except (TypeError, ValueError, AttributeError):
+        raise _explain_fields(headers) from None
     # As many line ends as fields: a value cannot hide a line of its own.
     if grammar.match_field_section(text) is None or text.count("\n") != len(headers):
         raise _explain_fields(headers)
@@ -240,6 +242,7 @@ def _parse_content_length(value: str) -> int:
 
 
 def _encode_trailers(trailers: Headers) -> bytes:
+    check_fields(trailers)
     forbidden = FORBIDDEN_TRAILERS.intersection(name.lower() for name, _ in trailers)
     if forbidden:
         raise LocalProtocolError(f"not allowed as a trailer: {', '.join(sorted(forbidden))}")
@@ -247,9 +250,8 @@ def _encode_trailers(trailers: Headers) -> bytes:
 
 
 def _explain_fields(headers: Headers) -> LocalProtocolError:
-    for name, value in headers:
-        if not is_token(name):
-            return LocalProtocolError(f"invalid field name: {name!r}")
-        if find_bad_value_char(value):
-            return LocalProtocolError(f"control character in the value of {name}: {value!r}")
+    try:
+        check_fields(headers)
+    except LocalProtocolError as error:
+        return error
     return LocalProtocolError("invalid field section")

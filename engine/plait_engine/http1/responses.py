@@ -4,6 +4,7 @@ Framing of a final response, the first row that applies (RFC 9112 sections 6.1 a
 
 ==================================  ===================================================
 204, 304                            no body; framing fields are removed
+205                                 no body; Content-Length: 0 is said
 to HEAD                             no body is written; the fields stay, and a length
                                     that is known is said
 Content-Length is given             so many bytes
@@ -21,8 +22,9 @@ from typing import Final
 
 from plait_engine.errors import LocalProtocolError
 from plait_engine.events import Accept, InformationalResponse, Response
+from plait_engine.semantics.content import ENDED_BY_HEAD, WITHOUT_CONTENT
 
-from .framing import BODILESS_STATUSES, Framing
+from .framing import Framing
 from .outgoing import FRAMING_FIELDS, Outgoing, PreparedFields, prepare_fields, without_fields
 from .status import status_line
 
@@ -55,9 +57,12 @@ def write_response(
         fields = without_fields(fields, TRANSFER_ENCODING)
     extra = b""
     draft.silent = method == "HEAD"
-    if status in BODILESS_STATUSES:
+    draft.bodiless = status in WITHOUT_CONTENT
+    if draft.bodiless:
         fields = without_fields(fields, FRAMING_FIELDS)
         draft.begin_body(Framing.NONE)
+        if status not in ENDED_BY_HEAD:
+            extra = b"Content-Length: 0\r\n"
     elif draft.silent:
         draft.begin_body(Framing.NONE)
         if length and fields.content_length is None and not fields.chunked:

@@ -37,16 +37,16 @@ from plait_engine.events import (
     Sendable,
 )
 from plait_engine.headers import decode, tokens
+from plait_engine.semantics.content import WITHOUT_CONTENT
 from plait_engine.timers import Timer
 
 from . import grammar
 from .body import ChunkedReader, LengthReader
 from .connection import NEVER, HTTP1Connection, Read, TimeoutHandler, seconds
-from .framing import BODILESS_STATUSES, Framing, frame_request
+from .framing import Framing, frame_request
 from .heads import (
     NO_FIELDS,
     FieldFacts,
-    ForeignProtocolError,
     RequestLine,
     check_host,
     explain_request_line,
@@ -62,7 +62,7 @@ PREFACE: Final = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 USUAL_STATUS_LINES: Final = {
     status: line
     for status, line in STATUS_LINES.items()
-    if status >= 200 and status not in BODILESS_STATUSES
+    if status >= 200 and status not in WITHOUT_CONTENT
 }
 """Of final responses that have content."""
 
@@ -484,7 +484,7 @@ class HTTP1Server(HTTP1Connection):
             elif self.state is ConnectionState.OPEN:
                 self._update_wants_read()
         except RemoteProtocolError as error:
-            self._refuse(error, now)
+            self._refuse(error.without_frames(), now)
 
     def _close_after_exchange(self, now: float) -> None:
         if self._peer_eof or self._outgoing.framing is Framing.TUNNEL:
@@ -509,9 +509,7 @@ class HTTP1Server(HTTP1Connection):
     ) -> None:
         self._end_stream(error.code, self._culprit(), error)
         outgoing = self._outgoing
-        if self._is_foreign_preface(error):
-            pass  # Who does not speak HTTP/1.1 is told nothing in it.
-        elif outgoing.phase in (Phase.IDLE, Phase.HEAD):
+        if outgoing.phase in (Phase.IDLE, Phase.HEAD):
             self._out.put(refusal(error.status_hint, with_body=self._method != "HEAD"), now)
         elif outgoing.phase is Phase.BODY and outgoing.framing is Framing.UNTIL_CLOSE:
             # An orderly close would say that the response is complete.
@@ -519,18 +517,6 @@ class HTTP1Server(HTTP1Connection):
             return
         outgoing.phase = Phase.DONE
         self._begin_close(reason, now, error)
-
-    def _is_foreign_preface(self, error: RemoteProtocolError) -> bool:
-        """Tell whether a connection that may speak either version began with neither.
-
-        RFC 9113 section 3.4: an invalid preface is a connection error, for which GOAWAY may
-        be omitted.  RFC 9112 section 2.2 wants 400 for what appears to be an HTTP message.
-        """
-        return (
-            self.config.detect_http2
-            and self._stream_id < 0
-            and isinstance(error, ForeignProtocolError)
-        )
 
     # -- time -------------------------------------------------------------------------
 

@@ -12,7 +12,7 @@ Rules
 * Section 8.1: informational heads, one final head, content, trailers; in this order.
 * RFC 9110 section 8.6: a complete message gets a Content-Length, and content must have the
   length that Content-Length says.
-* RFC 9110 section 6.4.1: a response to HEAD, 204 and 304 has no content; what the
+* RFC 9110 section 6.4.1: a response to HEAD, 204, 205 and 304 has no content; what the
   application sends for it is dropped.
 * Section 8.5: what a client sends in a tunnel waits for the 2xx; the server's consent is
   ``Accept``, and a 2xx is nothing else.
@@ -32,15 +32,10 @@ from plait_engine.events import (
     Response,
     Sendable,
 )
+from plait_engine.semantics.content import METHODS_WITH_CONTENT, WITHOUT_CONTENT
 
 from .outgoing import Fields, HeadWriter
 from .streams import BODY, DONE, HEAD, NO_LENGTH, TUNNEL, WAIT, Stream
-
-WITHOUT_CONTENT: Final = frozenset({204, 304})
-"""Statuses of responses that have no content (RFC 9110 section 6.4.1)."""
-
-METHODS_WITH_CONTENT: Final = frozenset({"POST", "PUT", "PATCH"})
-"""Methods of requests that say so when they have none (RFC 9110 section 8.6)."""
 
 
 class Draft:

@@ -39,6 +39,7 @@ from plait_engine.events import (
     Request,
     Response,
 )
+from plait_engine.semantics.content import ENDED_BY_HEAD
 from plait_engine.timers import Timer
 
 from . import frames
@@ -333,7 +334,7 @@ class MessageReceiver(HTTP2Core):
             self._out.append(frames.encode_data(stream_id, b"", end_stream=True))
             self._end_local(stream, now)
         stream.receiving = BODY
-        if stream.method == "HEAD" or status in (204, 304):
+        if stream.method == "HEAD" or status in ENDED_BY_HEAD:
             stream.bodiless = True
         else:
             stream.to_receive = head.content_length

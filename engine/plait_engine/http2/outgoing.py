@@ -11,7 +11,7 @@ What belongs to HTTP/1.1 is not an error, since applications are written for bot
 * names are put into lower case (section 8.2.1), white space around values is dropped;
 * connection-specific fields are dropped (section 8.2.2), and ``te`` but for ``trailers``;
 * a Host field becomes ``:authority`` (section 8.3.1);
-* 1xx and 204 lose their Content-Length (RFC 9110 section 8.6).
+* 1xx and 204 lose their Content-Length (RFC 9110 section 8.6), 205 says 0 (section 15.3.6).
 
 Everything else that ``fields`` and ``validity`` would refuse is refused here: a name that is no token,
 control characters, a target in another form than the origin's, trailers of RFC 9110
@@ -23,11 +23,11 @@ from __future__ import annotations
 import re
 from typing import Final, TypeAlias
 
-from plait_engine import headers as header_text
 from plait_engine.authority import is_authority
 from plait_engine.errors import LocalProtocolError
 from plait_engine.events import Request
-from plait_engine.headers import FORBIDDEN_TRAILERS, Headers, find_bad_value_char, is_token
+from plait_engine.headers import FORBIDDEN_TRAILERS, Headers, is_token
+from plait_engine.semantics.fields import check_fields
 
 from .fields import (
     FORBIDDEN,
@@ -62,14 +62,18 @@ class HeadWriter:
     def request(self, request: Request) -> tuple[Fields, int]:
         """Return the fields of a request and its Content-Length, or ``NO_LENGTH``."""
         # All but the target is kept, which is what differs from request to request.
-        key = (
-            request.method,
-            request.scheme,
-            request.authority,
-            request.protocol,
-            *request.headers,
-        )
-        kept = self._requests.get(key)
+        try:
+            key = (
+                request.method,
+                request.scheme,
+                request.authority,
+                request.protocol,
+                *request.headers,
+            )
+            kept = self._requests.get(key)
+        except TypeError:
+            check_fields(request.headers)  # It says which field is no str.
+            raise
         if kept is None:
             kept = _write_request(request)
             if len(self._requests) >= _KEPT:
@@ -85,8 +89,12 @@ class HeadWriter:
 
     def response(self, status: int, headers: Headers) -> tuple[Fields, int]:
         """Return the fields of a response and its Content-Length, or ``NO_LENGTH``."""
-        key = (status, *headers)
-        response = self._responses.get(key)
+        try:
+            key = (status, *headers)
+            response = self._responses.get(key)
+        except TypeError:
+            check_fields(headers)
+            raise
         if response is None:
             response = _write_response(status, headers)
             if len(self._responses) >= _KEPT:
@@ -136,9 +144,11 @@ def _write_response(status: int, headers: Headers) -> tuple[Fields, int]:
     if not 100 <= status <= 999 or status == 101:  # section 8.6
         raise LocalProtocolError(f"HTTP/2 has no status {status}")
     fields, content_length, _ = _write_section(headers)
-    if status < 200 or status == 204:
+    if status < 200 or status in (204, 205):
         fields = tuple(field for field in fields if field[0] != "content-length")
         content_length = NO_LENGTH
+    if status == 205:
+        fields += (("content-length", "0"),)
     return ((":status", str(status)), *fields), content_length
 
 
@@ -147,12 +157,9 @@ def _write_section(headers: Headers) -> tuple[Fields, int, str | None]:
     fields: list[tuple[str, str]] = []
     content_length = NO_LENGTH
     host: str | None = None
+    check_fields(headers)
     for name, value in headers:
-        if not is_token(name):
-            raise LocalProtocolError(f"a field is named {name!r}")
         name = name.lower()
-        if find_bad_value_char(value):
-            raise LocalProtocolError(f"{name} has a control character")
         value = value.strip(" \t")
         meaning = NAMES.get(name, UNKNOWN)
         if meaning == FORBIDDEN or (meaning == TE and value.lower() != "trailers"):
@@ -167,8 +174,4 @@ def _write_section(headers: Headers) -> tuple[Fields, int, str | None]:
             host = value
             continue
         fields.append((name, value))
-    try:
-        header_text.encode("".join(map("".join, fields)))
-    except UnicodeEncodeError as error:
-        raise LocalProtocolError(f"a field has what is not text: {error}") from None
     return tuple(fields), content_length, host

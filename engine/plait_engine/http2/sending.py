@@ -36,10 +36,11 @@ from plait_engine.events import (
     Writable,
 )
 from plait_engine.headers import Headers
+from plait_engine.semantics.content import METHODS_WITH_CONTENT, WITHOUT_CONTENT
 from plait_engine.timers import Timer
 
 from . import frames
-from .drafts import METHODS_WITH_CONTENT, WITHOUT_CONTENT, Draft
+from .drafts import Draft
 from .flow import PROBE
 from .outgoing import Fields
 from .receiving import Receiver

@@ -11,8 +11,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from plait_engine.errors import LocalProtocolError, RemoteProtocolError
+from plait_engine.errors import RemoteProtocolError
 from plait_engine.headers import Headers, decode, encode, find_bad_value_char, is_token
+from plait_engine.semantics.fields import check_fields
 
 RawHeaders = list[tuple[bytes, bytes]]
 
@@ -37,14 +38,8 @@ def to_raw(headers: Headers, *, lower: bool = False) -> RawHeaders:
 
     Raises LocalProtocolError for what must not be sent (RFC 9110 sections 5.1 and 5.5).
     """
-    raw = []
-    for name, value in headers:
-        if not is_token(name):
-            raise LocalProtocolError(f"field name {name!r} is not a token")
-        if find_bad_value_char(value):
-            raise LocalProtocolError(f"field {name} has a control character in its value")
-        try:
-            raw.append((encode(name.lower() if lower else name), encode(value.strip(" \t"))))
-        except UnicodeEncodeError:
-            raise LocalProtocolError(f"field {name} has a lone surrogate in its value") from None
-    return raw
+    check_fields(headers)
+    return [
+        (encode(name.lower() if lower else name), encode(value.strip(" \t")))
+        for name, value in headers
+    ]

@@ -257,7 +257,7 @@ class ReferenceHTTP1Connection(ReadingConnection):
             self._set_timer(Timer.WRITE, self.config.timeouts.write, now)
             return
         self._reason = CloseReason.TIMEOUT
-        error = RemoteProtocolError("the peer takes nothing of what there is to send")
+        error = RemoteProtocolError("write timed out: the peer stopped reading")
         self._error = error
         self._reset_exchange(ErrorCode.CANCEL, error, Initiator.LOCAL)
         self._out.clear()

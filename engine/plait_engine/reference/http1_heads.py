@@ -26,9 +26,9 @@ from plait_engine.headers import (
     has_token,
     tokens,
 )
+from plait_engine.semantics.content import ENDED_BY_HEAD
 
 from .fields import to_text
-from .http1_writing import BODILESS_STATUS
 
 _absolute_form = re.compile(r"(?P<scheme>https?)://(?P<authority>[^/?#]*)(?P<rest>.*)", re.I | re.S)
 
@@ -82,7 +82,7 @@ def read_response(event: h11.Response, stream_id: int, method: str) -> Response:
     close = is_last(version, headers) or not (
         # RFC 9112 section 6.3: else the content ends with the connection.
         method == "HEAD"
-        or event.status_code in BODILESS_STATUS
+        or event.status_code in ENDED_BY_HEAD
         or get_all(headers, "content-length")
         or has_token(headers, "transfer-encoding", "chunked")
     )

@@ -28,7 +28,8 @@ from plait_engine.events import (
     StreamReset,
     StreamsAvailable,
 )
-from plait_engine.headers import Headers, has_token
+from plait_engine.headers import Headers, has_token, quote
+from plait_engine.http1.grammar import STATUS_LINE_START, match_status_line_start
 from plait_engine.timers import Timer
 
 from .base import STOPPED, ReferenceConnection
@@ -83,11 +84,27 @@ class ReadingConnection(ReferenceConnection):
             data, self._sniffed = self._sniffed, None
         if self.role is Role.SERVER:
             self._expect_head(now)
-        elif not self._exchange.open:
-            self._refuse(RemoteProtocolError("bytes came that no request asked for"), now)
-            return
+        else:
+            error = self._explain_start(data)
+            if error is not None:
+                self._refuse(error, now)
+                return
         self._machine.receive_data(data)
         self._pump(now)
+
+    def _explain_start(self, data: bytes) -> RemoteProtocolError | None:
+        """Return what is wrong if ``data`` cannot be part of a response, whatever follows.
+
+        h11 looks at a response head when all of it has come.
+        """
+        if not self._exchange.open:
+            return RemoteProtocolError(f"bytes came that no request asked for: {quote(data)}")
+        start = self._machine.trailing_data[0] + data
+        if self._machine.their_state is h11.SEND_RESPONSE and not match_status_line_start(
+            start[:STATUS_LINE_START]
+        ):
+            return RemoteProtocolError(f"not a status line of HTTP/1.1: {quote(start)}")
+        return None
 
     def receive_eof(self, now: float) -> None:
         if self._ended or self.state is ConnectionState.CLOSED:
@@ -142,9 +159,10 @@ class ReadingConnection(ReferenceConnection):
                 self.READERS[type(event)](self, event, now)
                 self._end_exchange(now)
         except h11.RemoteProtocolError as error:
+            error.__traceback__ = None  # Its frames hold the error: a cycle with this connection.
             self._refuse(RemoteProtocolError(str(error), status_hint=error.error_status_hint), now)
         except RemoteProtocolError as error:
-            self._refuse(error, now)
+            self._refuse(error.without_frames(), now)
         if self.state not in STOPPED:
             self._behind = len(self._machine.trailing_data[0]) if self._exchange.received_end else 0
             self._update_reading(now)
@@ -276,7 +294,9 @@ class ReadingConnection(ReferenceConnection):
             self._finish(CloseAction.CLOSE)
             return
         elif self._machine.trailing_data[0]:
-            self._refuse(RemoteProtocolError("bytes came that no request asked for"), now)
+            rest = self._machine.trailing_data[0]
+            error = RemoteProtocolError(f"bytes came that no request asked for: {quote(rest)}")
+            self._refuse(error, now)
             return
         self._machine.start_next_cycle()
         self._set_timer(Timer.KEEP_ALIVE, self.config.timeouts.keep_alive, now)

@@ -31,17 +31,17 @@ from plait_engine.events import (
     StreamReset,
 )
 from plait_engine.headers import Headers, encode, find_bad_value_char, get_all, has_token
+from plait_engine.semantics.content import (
+    ENDED_BY_HEAD,
+    METHODS_WITH_CONTENT,
+    METHODS_WITHOUT_CONTENT,
+    WITHOUT_CONTENT,
+)
+from plait_engine.semantics.fields import check_fields
 
 from .fields import to_raw
 
-# RFC 9110 section 8.6: a request that anticipates content says so even when it is empty.
-CONTENT_METHODS = frozenset({"POST", "PUT", "PATCH"})
-
-# These have content only if the application sends it at once, or frames it itself.
-CONTENTLESS_METHODS = frozenset({"GET", "HEAD", "DELETE", "OPTIONS", "TRACE"})
-
-# RFC 9112 section 6.3: these never have content, whatever their fields say.
-BODILESS_STATUS = frozenset({204, 304})
+FRAMING_FIELDS = frozenset({"content-length", "transfer-encoding"})
 
 Fields = list[tuple[str, str]]
 Rest = Sequence[Sendable]
@@ -65,6 +65,8 @@ class Exchange:
     waits_for_continue: bool = False
     """This client holds the content back (RFC 9110 section 10.1.1)."""
     held: bytearray = field(default_factory=bytearray)
+    bodiless: bool = False
+    """The response has a status without content."""
     drops_content: bool = False
     """A final response came before this client sent the held content: it never will."""
     refuses_content: bool = False
@@ -82,6 +84,7 @@ def write_request(machine: h11.Connection, exchange: Exchange, event: Request, r
     exchange.tunnel_offered = event.method == "CONNECT" or event.protocol is not None
     if event.method == "CONNECT" and event.protocol is not None:
         raise LocalProtocolError("HTTP/1.1 has no extended CONNECT: send GET")
+    check_fields(event.headers)
     headers = list(event.headers)
     if not get_all(headers, "host"):
         if event.authority and not is_authority(event.authority):
@@ -111,6 +114,7 @@ def write_request(machine: h11.Connection, exchange: Exchange, event: Request, r
 def write_informational(
     machine: h11.Connection, exchange: Exchange, event: InformationalResponse, rest: Rest
 ) -> bytes:
+    check_fields(event.headers)
     if event.status == 101:
         raise LocalProtocolError("101 is sent by Accept")
     asked = machine.they_are_waiting_for_100_continue
@@ -135,7 +139,13 @@ def write_response(
     if event.reason and find_bad_value_char(event.reason):
         raise LocalProtocolError("the reason phrase has a control character")
     reason = phrase(event.status) if event.reason is None else encode(event.reason)
+    check_fields(event.headers)
     headers = list(event.headers)
+    exchange.bodiless = event.status in WITHOUT_CONTENT
+    if exchange.bodiless:
+        headers = [pair for pair in headers if pair[0].lower() not in FRAMING_FIELDS]
+        if event.status not in ENDED_BY_HEAD:
+            headers.append(("Content-Length", "0"))
     headers += response_framing(exchange.method, event.status, headers, rest)
     if machine.they_are_waiting_for_100_continue:
         # RFC 9110 section 10.1.1: nobody knows whether the content will come.
@@ -153,6 +163,7 @@ def write_response(
 def write_accept(machine: h11.Connection, exchange: Exchange, event: Accept, rest: Rest) -> bytes:
     if not exchange.tunnel_offered or machine.our_role is h11.CLIENT:
         raise LocalProtocolError("the request asks for no tunnel")
+    check_fields(event.headers)
     exchange.tunnel_offered = exchange.received_end = exchange.sent_end = False
     exchange.tunnel_open = True
     headers = list(event.headers)
@@ -176,6 +187,8 @@ def write_data(machine: h11.Connection, exchange: Exchange, event: Data, rest: R
         if machine.our_state is not h11.SEND_BODY:
             raise LocalProtocolError("content before the head of the response")
         return b""  # RFC 9110 section 9.3.2
+    if exchange.bodiless:
+        return b""  # section 15.3.6
     return write(machine, h11.Data(data=event.data))
 
 
@@ -267,16 +280,16 @@ def request_framing(method: str, headers: Headers, rest: Rest) -> Fields:
         return []
     size = complete_size(rest)
     if size is None:
-        chunked = method not in CONTENTLESS_METHODS
+        chunked = method not in METHODS_WITHOUT_CONTENT
         return [("Transfer-Encoding", "chunked")] if chunked else []
-    if size or method in CONTENT_METHODS:
+    if size or method in METHODS_WITH_CONTENT:
         return [("Content-Length", str(size))]
     return []
 
 
 def response_framing(method: str, status: int, headers: Headers, rest: Rest) -> Fields:
     """Return the framing fields that a response still needs; h11 adds chunked itself."""
-    if is_framed(headers) or status in BODILESS_STATUS:
+    if status in ENDED_BY_HEAD or is_framed(headers):
         return []
     size = complete_size(rest)
     if not size and method == "HEAD":  # RFC 9110 section 8.6: no content tells no length

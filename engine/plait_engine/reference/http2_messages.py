@@ -21,7 +21,7 @@ from .fields import RawHeaders, to_raw, to_text
 
 # RFC 9113 section 8.2.2: these have no place in HTTP/2 and are dropped.
 CONNECTION_FIELDS = frozenset(
-    {"connection", "keep-alive", "proxy-connection", "transfer-encoding", "upgrade"}
+    {b"connection", b"keep-alive", b"proxy-connection", b"transfer-encoding", b"upgrade"}
 )
 
 
@@ -92,6 +92,7 @@ def stream_error(message: str, code: ErrorCode, status_hint: int = 400) -> Remot
 
 def request_block(request: Request) -> RawHeaders:
     """Return the header block of a request (RFC 9113 section 8.3.1, RFC 8441 section 4)."""
+    fields = [pair for pair in field_block(request.headers) if pair[0] != b"host"]
     authority = get(request.headers, "host") or request.authority
     pseudo = [(":method", request.method)]
     if request.protocol is not None:
@@ -109,8 +110,7 @@ def request_block(request: Request) -> RawHeaders:
     pseudo.append((":authority", authority))
     if any(" " in value or not value.isprintable() or not value.isascii() for _, value in pseudo):
         raise LocalProtocolError("the request line has a character that cannot be sent")
-    fields = [pair for pair in request.headers if pair[0].lower() != "host"]
-    return [(encode(name), encode(value)) for name, value in pseudo] + field_block(fields)
+    return [(encode(name), encode(value)) for name, value in pseudo] + fields
 
 
 def response_block(status: int, headers: Headers) -> RawHeaders:
@@ -122,9 +122,12 @@ def response_block(status: int, headers: Headers) -> RawHeaders:
 
 def field_block(headers: Headers) -> RawHeaders:
     """Return fields to send, without those of the HTTP/1.1 connection."""
-    fields = [pair for pair in headers if pair[0].lower() not in CONNECTION_FIELDS]
-    raw = to_raw(fields, lower=True)
-    return [(name, value) for name, value in raw if name != b"te" or value == b"trailers"]
+    raw = to_raw(headers, lower=True)
+    return [
+        (name, value)
+        for name, value in raw
+        if name not in CONNECTION_FIELDS and (name != b"te" or value == b"trailers")
+    ]
 
 
 def promised_length(headers: Headers) -> int | None:

@@ -95,7 +95,7 @@ class ReadingConnection(ReferenceConnection):
                 if self.state in STOPPED:  # what comes behind the end is not read
                     break
         except RemoteProtocolError as error:
-            self._fail(error)
+            self._fail(error.without_frames())
         if self._machine.settings_seen:
             self._timers.stop(Timer.HEAD)
         self._update(now)
@@ -137,7 +137,7 @@ class ReadingConnection(ReferenceConnection):
                 raise stream_error("no more streams now", ErrorCode.REFUSED_STREAM)
             request = read_request(event.headers, stream_id, ended, self.config)
         except RemoteProtocolError as error:
-            self._reset(stream_id, error)
+            self._reset(stream_id, error.without_frames())
             return
         if request.protocol is not None and request.protocol not in self.config.upgrade_protocols:
             self._h2.send_headers(stream_id, [(b":status", b"501")], end_stream=True)
@@ -187,7 +187,7 @@ class ReadingConnection(ReferenceConnection):
         try:
             return parse()
         except RemoteProtocolError as error:
-            self._reset(stream.stream_id, error)
+            self._reset(stream.stream_id, error.without_frames())
             return None
 
     def _read_data(self, event: h2.events.DataReceived, now: float) -> None:
@@ -214,7 +214,7 @@ class ReadingConnection(ReferenceConnection):
                 raise malformed("a field section in a tunnel")
             trailers = read_trailers(event.headers)
         except RemoteProtocolError as error:
-            self._reset(stream.stream_id, error)
+            self._reset(stream.stream_id, error.without_frames())
             return
         stream.received_end = True
         self._events.append(EndOfMessage(event.stream_id, trailers))

@@ -24,11 +24,10 @@ from plait_engine.events import (
     StreamReset,
 )
 from plait_engine.headers import has_token
+from plait_engine.semantics.content import WITHOUT_CONTENT
 
 from .fields import RawHeaders
 from .http2_messages import field_block, promised_length, request_block, response_block
-
-BODILESS_STATUS = frozenset({204, 304})  # RFC 9110 sections 15.3.5 and 15.4.5
 
 
 @dataclass(slots=True)
@@ -105,13 +104,18 @@ def write_response(stream: Stream, event: Response) -> None:
         raise LocalProtocolError(f"{event.status} is not a final status")
     if stream.method == "CONNECT" and stream.tunnel_offered and event.status < 300:
         raise LocalProtocolError("2xx to CONNECT is sent by Accept")
-    stream.blocks.append(response_block(event.status, event.headers))
+    block = response_block(event.status, event.headers)
+    if event.status in (204, 205):  # RFC 9110 sections 8.6 and 15.3.6
+        block = [pair for pair in block if pair[0] != b"content-length"]
+    if event.status == 205:
+        block.append((b"content-length", b"0"))
+    stream.blocks.append(block)
     stream.sent_head = True
     stream.tunnel_offered = False
-    stream.bodiless = stream.method == "HEAD" or event.status in BODILESS_STATUS
+    stream.bodiless = stream.method == "HEAD" or event.status in WITHOUT_CONTENT
     stream.promised = None if stream.bodiless else promised_length(event.headers)
-    if promised_length(event.headers) is None and event.status not in BODILESS_STATUS:
-        stream.open_head = stream.blocks[-1]
+    if promised_length(event.headers) is None and event.status not in WITHOUT_CONTENT:
+        stream.open_head = block
 
 
 def write_accept(stream: Stream, event: Accept) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from plait_engine import Data, EndOfMessage, InformationalResponse, Request, Response
+from plait_engine import Data, EndOfMessage, Headers, InformationalResponse, Request, Response
 from plait_engine.testing import Pair
 from tests.engine.contract.conftest import MakePair
 from tests.engine.contract.messages import body, get, kinds, own, post, request, respond, taken
@@ -175,15 +175,40 @@ def test_a_response_to_head_has_no_content(pair: Pair, fields: list[tuple[str, s
     assert body(taken(pair.client)) == b"next"
 
 
-@pytest.mark.parametrize("status", [204, 304])
-def test_a_status_without_content(pair: Pair, status: int) -> None:
-    # RFC 9110 sections 15.3.5 and 15.4.5
+@pytest.mark.parametrize("content", [b"", b"dropped"], ids=["none", "dropped"])
+@pytest.mark.parametrize("in_pieces", [False, True], ids=["complete", "pieces"])
+@pytest.mark.parametrize(
+    ("status", "fields"),
+    [
+        (204, ()),
+        (205, ()),
+        (304, ()),
+        (204, [("Content-Length", "7")]),
+        (205, [("Content-Length", "7")]),
+    ],
+)
+def test_a_status_without_content(
+    pair: Pair, status: int, fields: Headers, in_pieces: bool, content: bytes
+) -> None:
+    # RFC 9110 sections 15.3.5, 15.3.6 and 15.4.5
     stream_id = get(pair)
-    respond(pair, stream_id, status=status)
+    head = Response(stream_id, status, fields)
+    rest = Data(stream_id, content), EndOfMessage(stream_id)
+    if in_pieces:
+        for event in (head, *rest):
+            pair.server.send(event)
+    else:
+        pair.server.send(head, *rest)
+    pair.run()
     events = taken(pair.client)
     assert kinds(events) == [Response, EndOfMessage]
+    assert isinstance(events[0], Response)
     assert events[0].status == status
-    assert "content-length" not in dict(own_and_length(events[0]))
+    length = dict(own_and_length(events[0])).get("content-length")
+    if status == 204:
+        assert length is None  # section 8.6
+    elif status == 205:
+        assert length == "0"
     respond(pair, get(pair), b"next")
     assert body(taken(pair.client)) == b"next"
 

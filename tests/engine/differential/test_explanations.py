@@ -138,7 +138,7 @@ HTTP1_SAMPLES = [
     ),
     response("unknown-coding", ANSWER, b"Transfer-Encoding: x, chunked\r\n\r\n", to="HEAD"),
     response("unknown-coding", ANSWER, b"Transfer-Encoding: x\r\n\r\nhi"),
-    response("unknown-coding", ANSWER, b"Transfer-Encoding: er\r\nContent-Length: 1\r\n\r\nhi"),
+    response("coding-spelling", ANSWER, b"Transfer-Encoding:\r\nContent-Length: 2\r\n\r\nhi"),
     response("unknown-coding", ANSWER, b"Transfer-Encoding: x\r\n\r\n", to="HEAD"),
     response("unknown-coding", ANSWER, b"Transfer-Encoding: x\r\n\r\nhi", to="CONNECT"),
 ]

@@ -253,6 +253,21 @@ RESPONSES = [
         b"ok",
         False,
     ),
+    *(
+        (
+            f"C9-te-empty-cl-{order}",
+            "GET",
+            b"HTTP/1.1 200 OK\r\n" + lines + b"\r\nok",
+            200,
+            "OK",
+            b"ok",
+            False,
+        )
+        for order, lines in (
+            ("behind", b"Content-Length: 2\r\nTransfer-Encoding: \r\n"),
+            ("before", b"Transfer-Encoding:,\r\nContent-Length: 2\r\n"),
+        )
+    ),
     (
         "C9-te-http10",
         "GET",

@@ -58,6 +58,7 @@ BAD = [
     ("C9-length-empty", b"HTTP/1.1 200 OK\r\nContent-Length:\r\n\r\nok"),
     ("C9-length-huge", b"HTTP/1.1 200 OK\r\nContent-Length: " + b"9" * 20 + b"\r\n\r\nok"),
     ("C9-gzip-chunked", b"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n"),
+    ("C9-gzip-length", b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nTransfer-Encoding: gzip\r\n\r\n"),
     ("C12-101", b"HTTP/1.1 101 Switching\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n"),
     ("C12-103-flood", b"HTTP/1.1 103 \r\n\r\n" * 101),
     ("C13-status-line", b"HTTP/1.1 200 " + b"x" * 9000),

@@ -205,9 +205,16 @@ def test_a_streamed_body_of_another_length() -> None:
     assert endpoint.take_sent() == b"45"
 
 
-@pytest.mark.parametrize("status", [204, 304])
-def test_content_where_there_is_none(status: int) -> None:
-    refused_by_server(response(status=status), Data(1, b"x"), EndOfMessage(1))
+@pytest.mark.parametrize(
+    ("status", "length"), [(204, b""), (205, b"Content-Length: 0\r\n"), (304, b"")]
+)
+def test_content_where_there_is_none_is_dropped(status: int, length: bytes) -> None:
+    endpoint = server()
+    endpoint.receive(GET)
+    endpoint.send(response(status=status), Data(1, b"x"), EndOfMessage(1))
+    head, _, rest = endpoint.take_sent().partition(b"\r\n")
+    assert head.startswith(b"HTTP/1.1 %d " % status)
+    assert rest == length + b"\r\n"
 
 
 def test_trailers_behind_a_length() -> None:

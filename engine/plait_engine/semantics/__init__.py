@@ -1,0 +1,10 @@
+"""What an HTTP message is, whatever carries it (RFC 9110).
+
+HTTP/1.1 and HTTP/2 only encode and frame; what a message may say, and in which order, stands
+here once, and HTTP/3 would share it.
+
+===============  ====================================================================
+``content``      which messages have content
+``fields``       which fields may be sent
+===============  ====================================================================
+"""

@@ -1,0 +1,36 @@
+"""Which fields may be sent (RFC 9110 sections 5.1 and 5.5), the same in every version."""
+
+from __future__ import annotations
+
+from plait_engine.errors import FieldTypeError, LocalProtocolError
+from plait_engine.headers import Headers, encode, find_bad_value_char, is_token
+
+
+def check_fields(headers: Headers) -> None:
+    """Raise LocalProtocolError for the first field of ``headers`` that cannot be sent."""
+    try:
+        for name, value in headers:
+            check_field(name, value)
+    except (TypeError, ValueError) as error:
+        if isinstance(error, FieldTypeError):
+            raise
+        raise FieldTypeError("headers must be pairs of a name and a value") from None
+
+
+def check_field(name: str, value: str) -> None:
+    """Raise LocalProtocolError if a field cannot be sent, and say which one and why.
+
+    A name or value that is no ``str`` is a ``FieldTypeError``, which is a TypeError too.
+    """
+    if not isinstance(name, str):
+        raise FieldTypeError(f"a field name must be a str, not {type(name).__name__}: {name!r}")
+    if not is_token(name):
+        raise LocalProtocolError(f"a field name must be a token: {name!r}")
+    if not isinstance(value, str):
+        raise FieldTypeError(f"the value of {name} must be a str, not {type(value).__name__}")
+    if find_bad_value_char(value):
+        raise LocalProtocolError(f"control character in the value of {name}")
+    try:
+        encode(value)
+    except UnicodeEncodeError:
+        raise LocalProtocolError(f"UTF-8 cannot encode the value of {name}") from None
