@@ -8,7 +8,7 @@ import functools
 import re
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate
@@ -18,6 +18,7 @@ from urllib.parse import quote
 from warnings import warn
 
 from multidict import MultiDict, MultiDictProxy, MultiMapping
+from propcache.api import under_cached_property
 from yarl import URL
 
 from plait_engine.policy.auth import (
@@ -472,25 +473,5 @@ class ChainMapProxy(Mapping[str | BaseKey[Any], Any]):
         return f"ChainMapProxy({', '.join(map(repr, self._maps))})"
 
 
-class reify(Generic[_T]):  # aiohttp's name
-    """A property that is computed once; the value is kept in the owner's ``_cache``."""
-
-    def __init__(self, wrapped: Callable[[Any], _T]) -> None:
-        self.wrapped = wrapped
-        self.__doc__ = wrapped.__doc__
-        self.name = wrapped.__name__
-
-    @overload
-    def __get__(self, inst: None, owner: type[object] | None = None) -> Self: ...
-    @overload
-    def __get__(self, inst: Any, owner: type[object] | None = None) -> _T: ...
-    def __get__(self, inst: Any, owner: type[object] | None = None) -> Self | _T:
-        if inst is None:
-            return self
-        cache: dict[str, _T] = inst._cache
-        if self.name not in cache:
-            cache[self.name] = self.wrapped(inst)
-        return cache[self.name]
-
-    def __set__(self, inst: Any, value: _T) -> None:
-        raise AttributeError("a reified property is read-only")
+reify = under_cached_property  # aiohttp's name
+"""A property that is computed once; the value is kept in the owner's ``_cache``."""

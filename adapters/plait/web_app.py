@@ -21,7 +21,6 @@ from frozenlist import FrozenList
 
 from plait_engine.routing import NoMatch, decode_path, is_dangerous
 
-from . import hdrs
 from .abc import AbstractAccessLogger
 from .helpers import AppKey, BaseKey
 from .log import web_logger
@@ -314,7 +313,7 @@ class Application(KeyedState):
         """Return what runs the handler of ``request``, inside the middlewares."""
         router = self._router
         event = request._event
-        if type(router) is not UrlDispatcher or request._exchange.expects:
+        if type(router) is not UrlDispatcher or event.expect is not None:
             return self._resolve_and_handle(request)
         path = event.target
         if "?" in path or "%" in path:
@@ -349,7 +348,7 @@ class Application(KeyedState):
         match_info.freeze()
         request._match_info = match_info
         request._prepare_apps = tuple(app for app in match_info.apps if app.on_response_prepare)
-        if hdrs.EXPECT in request.headers:
+        if request._event.expect is not None:
             response = await match_info.expect_handler(request)
             if response is not None:
                 return response

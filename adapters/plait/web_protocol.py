@@ -83,8 +83,7 @@ class ServerExchange(Exchange):
     """A request and its response.
 
     ``event``: the engine's request.  ``task``: what runs the handler.  ``content``: the
-    content as a stream.  ``trailers``: the trailer fields that came behind it.  ``expects``:
-    the request has an Expect field.
+    content as a stream.  ``trailers``: the trailer fields that came behind it.
     """
 
     __slots__ = (
@@ -92,7 +91,6 @@ class ServerExchange(Exchange):
         "_reader",
         "_received",
         "event",
-        "expects",
         "head_sent",
         "task",
         "trailers",
@@ -103,7 +101,6 @@ class ServerExchange(Exchange):
     def __init__(self, driver: RequestHandler, event: RequestEvent) -> None:
         super().__init__(driver, event.stream_id)
         self.event = event
-        self.expects = event.expect_continue
         self.task: asyncio.Task[None] | None = None
         self.trailers: Headers = ()
         self.head_sent = False
@@ -250,7 +247,6 @@ class RequestHandler(Driver):
         "_max_running",
         "_refusal",
         "_running",
-        "_seen_headers",
         "_starting",
         "access_logger",
         "debug",
@@ -276,8 +272,6 @@ class RequestHandler(Driver):
         self._refusal: asyncio.TimerHandle | None = None
         """Refuses the requests that wait for a handler to end."""
         self._max_running = self.config.limits.max_concurrent_streams
-        self._seen_headers: Headers | None = None
-        """Header fields without Expect, as the last request had them."""
 
     # -- the connection -----------------------------------------------------------------------
 
@@ -369,12 +363,6 @@ class RequestHandler(Driver):
 
     def on_request(self, event: RequestEvent) -> None:
         exchange = ServerExchange(self, event)
-        headers = event.headers
-        if headers is not self._seen_headers:
-            if any(name.lower() == "expect" for name, _ in headers):
-                exchange.expects = True
-            else:
-                self._seen_headers = headers
         self.exchanges[event.stream_id] = exchange
         self._starting.append(exchange)
 

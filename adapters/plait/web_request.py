@@ -37,7 +37,6 @@ from yarl import URL
 from plait_engine import Headers
 from plait_engine import Request as RequestEvent
 from plait_engine.headers import encode
-from plait_engine.policy.cookies import unquote_value
 from plait_engine.routing import Params
 
 from . import hdrs
@@ -54,7 +53,13 @@ from .helpers import (
     sentinel,
 )
 from .http_writer import VERSIONS, HttpVersion, HttpVersion10
-from .serving.fields import parse_etags, parse_forwarded, parse_range
+from .serving.fields import (
+    parse_cookies,
+    parse_etags,
+    parse_forwarded,
+    parse_query,
+    parse_range,
+)
 from .serving.keyed_state import KeyedState
 from .streams import EMPTY_PAYLOAD, StreamReader
 from .typedefs import JSONDecoder, LooseHeaders, RawHeaders, StrOrURL
@@ -211,15 +216,10 @@ class BaseRequest(KeyedState, HeadersMixin):
         address = str(sockname[0])
         return f"[{address}]" if ":" in address else address  # RFC 3986 section 3.2.2
 
-    @reify
+    @property
     def keep_alive(self) -> bool:
-        """Whether the client wants the connection to live on (RFC 9112 section 9.3)."""
-        version = self._event.http_version
-        if version == "2":
-            return True
-        options = ",".join(self.headers.getall(hdrs.CONNECTION, ())).lower().split(",")
-        tokens = {option.strip(" \t") for option in options}
-        return "close" not in tokens and (version != "1.0" or "keep-alive" in tokens)
+        """Whether the connection lives on behind the response (RFC 9112 section 9.3)."""
+        return self._event.keep_alive
 
     # -- the head ---------------------------------------------------------------------------
 
@@ -281,10 +281,10 @@ class BaseRequest(KeyedState, HeadersMixin):
         """The target as it came."""
         return self._event.target
 
-    @property
+    @reify
     def query(self) -> MultiDictProxy[str]:
         """The parameters of the query."""
-        return self.rel_url.query
+        return MultiDictProxy(MultiDict(parse_query(self._event.target.partition("?")[2])))
 
     @property
     def query_string(self) -> str:
@@ -296,7 +296,7 @@ class BaseRequest(KeyedState, HeadersMixin):
         """The cookies; pairs that cannot be read are left out."""
         # RFC 9113 section 8.2.3: HTTP/2 may send them in several fields.
         raw = "; ".join(self.headers.getall(hdrs.COOKIE, ()))
-        return MappingProxyType(_parse_cookies(raw))
+        return MappingProxyType(parse_cookies(raw))
 
     @reify
     def if_modified_since(self) -> datetime | None:
@@ -517,13 +517,3 @@ class Request(BaseRequest):
     async def _prepare_hook(self, response: StreamResponse) -> None:
         for app in self._prepare_apps:
             await app.on_response_prepare.send(self, response)
-
-
-def _parse_cookies(raw: str) -> dict[str, str]:
-    cookies: dict[str, str] = {}
-    for pair in raw.split(";"):
-        name, mark, value = pair.partition("=")
-        name = name.strip(" \t")
-        if mark and name:
-            cookies.setdefault(name, unquote_value(value.strip(" \t")))
-    return cookies

@@ -30,7 +30,7 @@ Rules
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final, Generic, NamedTuple, TypeAlias, TypeVar
 from urllib.parse import quote, unquote_to_bytes
@@ -128,9 +128,11 @@ class Template:
         found = self._match(path)
         if found is None:
             return None
-        return {
-            name: decode_value(value) if value else "" for name, value in found.groupdict().items()
-        }
+        params: Params = found.groupdict("")
+        if "%" in path:
+            for name, value in params.items():
+                params[name] = decode_value(value)
+        return params
 
     def build(self, values: Mapping[str, str]) -> str:
         """Return the encoded path for ``values``.  Raises KeyError if one is missing."""
@@ -190,38 +192,53 @@ class RouteTable(Generic[R]):
         self._longest_prefix = max(self._longest_prefix, len(template.prefix))
         self._compiled = False
 
+    def match(self, method: str, path: str) -> Match[R] | NoMatch:
+        """Return the route of ``method`` and a decoded ``path``.
+
+        Short path: what the first of ``candidates`` says that has the method.
+        """
+        if not self._compiled:
+            self._compile()
+        allowed = _NO_METHODS
+        known = self._literals.get(path)
+        if known is not None:
+            for routes, params in known:
+                route = routes.get(method) or routes.get(ANY_METHOD)
+                if route is not None:
+                    return route, params.copy()
+                allowed = allowed.union(routes)
+            return NoMatch(allowed)
+        by_prefix = self._by_prefix
+        prefix = self._longest_prefix_of(path)
+        while prefix:
+            for template, routes in by_prefix.get(prefix, ()):
+                found = template.match(path)
+                if found is not None:
+                    route = routes.get(method) or routes.get(ANY_METHOD)
+                    if route is not None:
+                        return route, found
+                    allowed = allowed.union(routes)
+            prefix = _parent(prefix)
+        return NoMatch(allowed) if allowed else NOT_FOUND
+
     def candidates(self, path: str) -> Iterator[tuple[Mapping[str, R], Params]]:
         """Yield the routes of every template that matches a decoded path, the best first."""
-        if not path.startswith("/"):
-            return  # ``*``, or the authority of CONNECT.
-        by_prefix = self._by_prefix
-        prefix = path
-        if len(path) > self._longest_prefix:
-            # What is longer than every prefix is under none: start where it may be.
-            prefix = path[: path.rfind("/", 0, self._longest_prefix + 1)] or "/"
-        while True:
-            for template, routes in by_prefix.get(prefix, ()):
+        prefix = self._longest_prefix_of(path)
+        while prefix:
+            for template, routes in self._by_prefix.get(prefix, ()):
                 params = template.match(path)
                 if params is not None:
                     yield routes, params
-            if prefix == "/":
-                return
-            prefix = prefix.rpartition("/")[0] or "/"
+            prefix = _parent(prefix)
 
-    def match(self, method: str, path: str) -> Match[R] | NoMatch:
-        """Return the route of ``method`` and a decoded ``path``."""
-        if not self._compiled:
-            self._compile()
-        candidates: Iterable[tuple[Mapping[str, R], Params]] = self._literals.get(
-            path
-        ) or self.candidates(path)
-        allowed = _NO_METHODS
-        for routes, params in candidates:
-            route = routes.get(method) or routes.get(ANY_METHOD)
-            if route is not None:
-                return route, params.copy()
-            allowed = allowed.union(routes)
-        return NoMatch(allowed) if allowed else NOT_FOUND
+    def _longest_prefix_of(self, path: str) -> str:
+        """Return the longest prefix of ``path`` under which a template may stand, if any."""
+        if not path.startswith("/"):
+            return ""  # ``*``, or the authority of CONNECT.
+        if len(path) <= self._longest_prefix:
+            return path
+        # What is longer than every prefix is under none.
+        return path[: path.rfind("/", 0, self._longest_prefix + 1)] or "/"
 
     def _compile(self) -> None:
         """Work out the answers for the paths of templates without variables."""
@@ -232,6 +249,11 @@ class RouteTable(Generic[R]):
                 if path is not None and path not in self._literals:
                     self._literals[path] = tuple(self.candidates(path))
         self._compiled = True
+
+
+def _parent(prefix: str) -> str:
+    """Return the prefix above ``prefix``: ``/`` at last, and nothing above that."""
+    return prefix[: prefix.rfind("/")] or ("/" if len(prefix) > 1 else "")
 
 
 def _parse(path: str) -> list[str | Variable]:

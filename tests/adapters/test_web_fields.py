@@ -5,9 +5,18 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from yarl import URL
 
 from plait import ETag, web
-from plait.serving.fields import parse_etags, parse_forwarded, parse_range
+from plait.serving.fields import (
+    parse_cookies,
+    parse_etags,
+    parse_forwarded,
+    parse_query,
+    parse_range,
+)
 from tests.adapters.web_peer import Setup, app_of
 
 
@@ -88,6 +97,28 @@ def test_ranges_that_cannot_be_read(field: str) -> None:
 def test_forwarded(fields: list[str], elements: list[dict[str, str]]) -> None:
     """RFC 7239 section 4."""
     assert parse_forwarded(fields) == tuple(elements)
+
+
+@given(st.text("ab&&==;+ %%fF0ü#?") | st.text())
+def test_a_query_is_what_yarl_reads(query: str) -> None:
+    url = URL.build(path="/", query_string=query, encoded=True)
+    assert parse_query(query) == list(url.query.items())
+
+
+@pytest.mark.parametrize(
+    ("field", "cookies"),
+    [
+        ("", {}),
+        ("a=1; b=2;c=3", {"a": "1", "b": "2", "c": "3"}),
+        ("a=1; a=2", {"a": "1"}),
+        ("a=; b", {"a": ""}),
+        ("=x; ;; \t a \t=\t 1 \t", {"a": "1"}),
+        ('a="x y"; b="\\073"; c="', {"a": "x y", "b": ";", "c": '"'}),
+        ("a=b=c", {"a": "b=c"}),
+    ],
+)
+def test_cookies(field: str, cookies: dict[str, str]) -> None:
+    assert parse_cookies(field) == cookies
 
 
 @pytest.mark.anyio

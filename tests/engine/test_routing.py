@@ -230,6 +230,36 @@ def test_the_table_finds_what_a_list_would(templates: list[str], paths: list[str
         )
 
 
+@given(
+    st.lists(
+        st.tuples(
+            st.lists(SEGMENTS, max_size=3).map(lambda parts: "/" + "/".join(parts)),
+            st.sets(st.sampled_from(["GET", "POST", "*"]), min_size=1),
+        ),
+        max_size=8,
+    ),
+    st.sampled_from(["GET", "POST", "PUT"]),
+    PATHS | st.just("*") | st.just("a:80"),
+)
+def test_a_match_is_the_first_candidate_that_has_the_method(
+    resources: list[tuple[str, set[str]]], method: str, path: str
+) -> None:
+    """The short path of ``match`` beside the general ``candidates``."""
+    table: RouteTable[tuple[int, str]] = RouteTable()
+    for number, (template, methods) in enumerate(resources):
+        if len(set(re.findall(r"[xyz]", template))) == template.count("{"):
+            table.add(Template(template), {name: (number, name) for name in methods})
+    expected: object = None
+    allowed: set[str] = set()
+    for routes, params in table.candidates(path):
+        route = routes.get(method) or routes.get("*")
+        if route is not None:
+            expected = route, params
+            break
+        allowed |= set(routes)
+    assert table.match(method, path) == (expected or NoMatch(frozenset(allowed)))
+
+
 def test_a_path_of_slashes_costs_little() -> None:
     """Attack A73: only prefixes that exist are looked up."""
     looked_up = []

@@ -1,4 +1,4 @@
-"""What some header fields of a request say: entity tags, a range, the proxies on the way.
+"""What a request says in its query and in some fields: cookies, entity tags, a range, proxies.
 
 A client may write anything: what cannot be read is left out, at linear cost, and only a
 range that cannot be read raises.
@@ -10,10 +10,12 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from types import MappingProxyType
 from typing import Final
+from urllib.parse import parse_qsl
 
 from plait.helpers import ETag
+from plait_engine.policy.cookies import unquote_value
 
-__all__ = ("parse_etags", "parse_forwarded", "parse_range")
+__all__ = ("parse_cookies", "parse_etags", "parse_forwarded", "parse_query", "parse_range")
 
 _TAG: Final = re.compile(r'[ \t,]*(W/)?"([!\x23-\x7e\x80-\xff]*)"[ \t]*(?:,|$)')
 """A member of a list of entity tags (RFC 9110 section 8.8.3)."""
@@ -26,6 +28,36 @@ _PAIR: Final = re.compile(
     r"(?:([!#$%&'*+\-.^_`|~0-9A-Za-z:]+)"
     r'|"((?:[^"\\]|\\.)*+)")'
 )
+
+
+def parse_query(query: str) -> list[tuple[str, str]]:
+    """Return the parameters of a query, decoded, as ``yarl.URL.query`` has them.
+
+    Short path: a query without percent-encoding needs no decoding but that of ``+``.
+    """
+    if "%" in query:
+        return parse_qsl(query, keep_blank_values=True)
+    pairs = []
+    for item in query.replace("+", " ").split("&"):
+        if item:
+            name, _, value = item.partition("=")
+            pairs.append((name, value))
+    return pairs
+
+
+def parse_cookies(field: str) -> dict[str, str]:
+    """Return the cookies of a Cookie field (RFC 6265bis section 4.2.1).
+
+    What is no pair is left out; of one name the first counts.
+    """
+    cookies: dict[str, str] = {}
+    for pair in field.split(";"):
+        name, mark, value = pair.partition("=")
+        name = name.strip(" \t")
+        if mark and name and name not in cookies:
+            value = value.strip(" \t")
+            cookies[name] = unquote_value(value) if value.startswith('"') else value
+    return cookies
 
 
 def parse_etags(field: str) -> tuple[ETag, ...]:

@@ -295,11 +295,11 @@ class ResourceRoute(AbstractRoute):
         return self._resource.get_info()
 
     def match_info(self, params: Params, apps: tuple[Application, ...]) -> UrlMappingMatchInfo:
-        """Return the match of this route inside ``apps``."""
+        """Return the match of this route inside ``apps``, the outermost first."""
         match_info = UrlMappingMatchInfo(params, self)
-        for app in reversed(apps):
-            match_info.add_app(app)
-        match_info.freeze()
+        match_info._apps = list(apps)
+        match_info._current_app = apps[-1]
+        match_info._frozen = True
         return match_info
 
     def __repr__(self) -> str:
