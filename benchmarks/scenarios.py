@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from . import subjects, traffic
-from .loads import Curl, H2load, Load, WebSocketEcho, Wrk
+from .loads import Curl, H2load, Http2Proxy, Load, WebSocketEcho, Wrk
 from .subjects import Command, Start
 
 
@@ -155,6 +155,13 @@ _HTTP2_SERVERS = (
         "(granian: bare ASGI, hello to all), h2load with 8 connections of 16 streams",
         _under(H2load(traffic.varied()), plait=_PLAIT, granian=_GRANIAN),
         {"granian": 1.4},
+        hello="h2-hello",
+    ),
+    Scenario(
+        "h2-proxy",
+        "Server, HTTP/2, as h2-varied with requests that differ in every field, as those of many "
+        "people through a proxy, 8 connections of 16 streams",
+        _under(Http2Proxy(), plait=_PLAIT, granian=_GRANIAN),
         hello="h2-hello",
     ),
 )

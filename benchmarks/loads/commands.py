@@ -129,6 +129,24 @@ class H2load(Counted):
             raise LoadFailed(output)
 
 
+class Http2Proxy(Counted):
+    """HTTP/2 with requests that differ in every field: ``loads/http2.py``.
+
+    It encodes everything before it sends, which takes its part of the seconds.
+    """
+
+    def __init__(self, connections: int = 8, streams: int = 16) -> None:
+        super().__init__(unit=connections)
+        self.connections = connections
+        self.streams = streams
+
+    def run(self, port: int, count: int) -> None:
+        _run(
+            *(sys.executable, "-m", "benchmarks.loads.http2", str(port)),
+            *(str(self.connections), str(self.streams), str(count)),
+        )
+
+
 class WebSocketEcho(Counted):
     """Messages of ``size`` bytes over ``connections`` WebSockets, with their echoes.
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from benchmarks import subjects, traffic
-from benchmarks.loads import Counted, Curl, H2load, Load, LoadFailed, WebSocketEcho, Wrk
+from benchmarks.loads import Counted, Curl, H2load, Http2Proxy, Load, LoadFailed, WebSocketEcho, Wrk
 from benchmarks.subjects import Workplace
 from tests.benchmarks.conftest import Serve
 from tests.interop.conftest import require
@@ -76,6 +76,15 @@ def test_wrk_sends_requests_that_differ(serve: Serve) -> None:
 def test_h2load_asks_for_all_targets(serve: Serve) -> None:
     require("h2load")
     H2load(traffic.varied(), connections=2).run(serve("plait"), 400)
+
+
+def test_a_proxy_brings_requests_that_differ_in_every_field(serve: Serve) -> None:
+    Http2Proxy(connections=2, streams=4).run(serve("plait"), 40)
+
+
+def test_a_proxy_takes_404_for_no_success(serve: Serve) -> None:
+    with pytest.raises(LoadFailed, match="not a 200"):
+        Http2Proxy(connections=2).run(serve("plait", "json"), 40)
 
 
 @pytest.mark.parametrize(
