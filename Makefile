@@ -24,8 +24,9 @@ help:
 demo: .venv/.installed-demo
 	$(BIN)/python -m examples.demo $(ARGS)
 
+# A file's tests run in one process, the files in as many as there are cores, four at most.
 test: lint peers
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile $(ARGS)
 
 # Types are checked for the oldest and the newest Python of pyproject.toml, whichever runs here.
 lint: .venv/.installed-test
