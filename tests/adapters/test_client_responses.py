@@ -267,7 +267,7 @@ async def test_a_bomb_is_decoded_only_as_far_as_it_is_read() -> None:
         (CHUNKED + b"\r\n5\r\nhelloXY", "bytes received"),
         (CHUNKED + b"\r\n0_2e\r\n", "0 bytes received"),
         (HEAD + b"Content-Encoding: gzip\r\n\r\nno gzip", "gzip"),
-        (HEAD + b"Content-Encoding: gzip\r\n\r\n" + gzip.compress(b"x")[:-2], "gzip"),
+        (HEAD + b"Content-Encoding: gzip\r\n\r\n" + gzip.compress(b"x", mtime=0)[:-2], "gzip"),
     ],
 )
 async def test_a_broken_body(engine: EngineName, answer: bytes, message: str, chop: Chop) -> None:
