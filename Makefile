@@ -34,6 +34,7 @@ lint: .venv/.installed-test
 	$(BIN)/ruff check .
 	$(BIN)/mypy --python-version 3.11
 	$(BIN)/mypy --python-version 3.13
+	$(BIN)/python -m tests.house
 
 bench: .venv/.installed-bench peers
 	$(BIN)/python -m benchmarks $(ARGS)

@@ -6,7 +6,8 @@
 * ``plait`` and ``plait_trio`` build on the engine, never the other way, and not on each other.
 * Nothing that ships imports ``tests``, ``fuzz``, ``benchmarks`` or ``examples``.
 
-Every file also opens with a docstring and has at most 800 lines.
+Every file also opens with a docstring.  One of more than 800 lines is looked at again: it
+may hold two concepts.
 """
 
 from __future__ import annotations
@@ -66,11 +67,10 @@ PURE_MODULES = frozenset(
 IMPURE_BUILTINS = frozenset(
     {"open", "input", "print", "exec", "eval", "compile", "__import__", "breakpoint"}
 )
-# Part of the engine -> the libraries, or their modules, that only it may import.
+# Part of the engine -> what only it may import.
 EXCEPTIONS = {
     "reference": frozenset({"h11", "h2", "hpack", "wsproto"}),
     "testing/strategies.py": frozenset({"hypothesis"}),
-    "websocket/masking.py": frozenset({"websockets.speedups"}),
 }
 NEVER_SHIPPED = frozenset({"tests", "fuzz", "benchmarks", "examples"})
 # Package -> what it must not import.
@@ -120,7 +120,7 @@ def engine_faults(source: str, path: str) -> list[str]:
     faults = [
         f"{path}:{line}: imports {name}"
         for line, name in imported(tree, package)
-        if name not in PURE_MODULES and libraries.isdisjoint({name, top(name)})
+        if name not in PURE_MODULES and top(name) not in libraries
     ]
     faults += [
         f"{path}:{node.lineno}: uses {node.id}"
@@ -148,7 +148,7 @@ def shape_faults(source: str, path: str) -> list[str]:
     faults = []
     lines = source.count("\n")
     if lines > MAX_LINES:
-        faults.append(f"{path}: has {lines} lines, split it")
+        faults.append(f"{path}: has {lines} lines: is it two concepts?")
     if ast.get_docstring(ast.parse(source)) is None:
         faults.append(f"{path}: has no docstring")
     return faults
@@ -230,7 +230,6 @@ def test_an_impure_file_of_the_engine_is_found(source: str) -> None:
         ("from plait_engine.events import Data", "http1/sample.py"),
         ("import h11\nfrom h2.connection import H2Connection", "reference/sample.py"),
         ("import hypothesis.strategies as st", "testing/strategies.py"),
-        ("from websockets.speedups import apply_mask", "websocket/masking.py"),
         ("def f(stream):\n    return stream.open", "sample.py"),
     ],
 )
@@ -244,9 +243,6 @@ def test_a_pure_file_of_the_engine_passes(source: str, path: str) -> None:
         ("import h11", "testing/sample.py"),
         ("import hypothesis", "testing/pair.py"),
         ("import hypothesis", "reference/sample.py"),
-        ("from websockets.speedups import apply_mask", "websocket/frames.py"),
-        ("from websockets import frames", "websocket/masking.py"),
-        ("import websockets.asyncio.client", "websocket/masking.py"),
         ("from ... import plait", "http1/sample.py"),
     ],
 )
@@ -283,5 +279,7 @@ def test_an_adapter_that_keeps_to_itself_passes(source: str, path: str) -> None:
 
 def test_a_file_without_shape_is_found() -> None:
     assert shape_faults("import re\n", "sample.py") == ["sample.py: has no docstring"]
-    assert shape_faults('"""Doc."""\n' * 801, "sample.py") == ["sample.py: has 801 lines, split it"]
+    assert shape_faults('"""Doc."""\n' * 801, "sample.py") == [
+        "sample.py: has 801 lines: is it two concepts?"
+    ]
     assert shape_faults('"""Doc."""\n' * 800, "sample.py") == []
