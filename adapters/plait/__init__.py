@@ -5,6 +5,8 @@ The client's names are here; the server's are in ``plait.web``.
 
 __version__ = "0.1.0"
 
+from typing import TYPE_CHECKING, NoReturn
+
 from . import hdrs as hdrs
 from .calls.deadlines import ClientTimeout
 from .calls.tls import Fingerprint
@@ -57,6 +59,7 @@ from .formdata import FormData
 from .helpers import BasicAuth, ChainMapProxy, ETag, encode_basic_auth
 from .http import HttpVersion, HttpVersion10, HttpVersion11
 from .http_websocket import WebSocketError, WSCloseCode, WSMessage, WSMsgType
+from .missing import explain
 from .payload import (
     PAYLOAD_REGISTRY,
     AsyncIterablePayload,
@@ -156,3 +159,8 @@ __all__ = [
     "payload_type",
     "request",
 ]
+
+if not TYPE_CHECKING:  # A type checker would take it for every name.
+
+    def __getattr__(name: str) -> NoReturn:
+        raise explain(__name__, name)

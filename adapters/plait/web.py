@@ -10,11 +10,13 @@ import sys
 from argparse import ArgumentParser
 from collections.abc import Sequence
 from importlib import import_module
+from typing import TYPE_CHECKING, NoReturn
 from warnings import filterwarnings
 
 from .abc import AbstractAccessLogger
 from .helpers import AppKey, RequestKey, ResponseKey
 from .http_websocket import WSMsgType
+from .missing import explain
 from .serving.run import run_app
 from .typedefs import Handler, Middleware
 from .web_app import Application, CleanupError
@@ -134,6 +136,13 @@ __all__ = (
 filterwarnings("ignore", category=NotAppKeyWarning, append=True)  # noqa: F405  # of web_exceptions
 
 
+if not TYPE_CHECKING:  # A type checker would take it for every name.
+
+    def __getattr__(name: str) -> NoReturn:
+        # "python -m plait.web" gives this module another name.
+        raise explain("plait.web", name)
+
+
 def main(argv: Sequence[str]) -> None:
     """Run an application from the command line."""
     parser = ArgumentParser(description="plait.web server", prog="python -m plait.web")
@@ -159,7 +168,7 @@ def main(argv: Sequence[str]) -> None:
 
     module_name, _, function_name = arguments.entry_func.partition(":")
     if not module_name or not function_name:
-        parser.error("'entry_func' not in 'module:function' syntax")
+        parser.error(f"{arguments.entry_func!r} is not of the form module:function")
     if module_name.startswith("."):
         parser.error("relative module names not supported")
     sys.path.insert(0, "")

@@ -1,4 +1,7 @@
-"""Every name of aiohttp that plait has stands in each module where aiohttp has it."""
+"""Every name of aiohttp that plait has stands in each module where aiohttp has it.
+
+What plait has not yet, it says that it has not.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,14 @@ from aiohttp import web as aiohttp_web
 
 import plait
 from plait import web
+from plait.missing import MODULES as MISSING_MODULES
+from plait.missing import NAMES, WEB_NAMES
 
+SENTENCE = "{} is not in {} yet: see docs/differences.md"
+MISSING = [
+    *(("plait", name) for name in sorted(NAMES | MISSING_MODULES)),
+    *(("plait.web", name) for name in sorted(WEB_NAMES)),
+]
 MODULES = sorted(
     {info.name for info in pkgutil.iter_modules(plait.__path__)}
     & {info.name for info in pkgutil.iter_modules(aiohttp.__path__)}
@@ -30,3 +40,46 @@ def test_names(name: str) -> None:
 def test_packages() -> None:
     assert (set(aiohttp.__all__) & OURS) - set(dir(plait)) == set()
     assert (set(aiohttp_web.__all__) & OURS) - set(web.__all__) == set()
+
+
+def test_what_is_missing_is_known() -> None:
+    submodules = {
+        info.name
+        for info in pkgutil.iter_modules(aiohttp.__path__)
+        if not info.name.startswith("_")
+    }
+    assert set(aiohttp.__all__) - set(plait.__all__) <= NAMES
+    assert set(aiohttp_web.__all__) - set(web.__all__) <= WEB_NAMES
+    assert (
+        submodules - {info.name for info in pkgutil.iter_modules(plait.__path__)} <= MISSING_MODULES
+    )
+    # What has come since is no longer missing.
+    assert not NAMES & set(plait.__all__)
+    assert not WEB_NAMES & set(web.__all__)
+    assert not MISSING_MODULES & set(MODULES)
+
+
+@pytest.mark.parametrize(("module", "name"), MISSING)
+def test_a_name_that_is_missing_is_explained(module: str, name: str) -> None:
+    found = importlib.import_module(module)
+    assert not hasattr(found, name)
+    assert getattr(found, name, None) is None
+    with pytest.raises(AttributeError) as attribute:
+        getattr(found, name)
+    assert str(attribute.value) == SENTENCE.format(name, module)
+    with pytest.raises(AttributeError) as written:
+        exec(f"module.{name}", {"module": found})
+    assert str(written.value) == SENTENCE.format(name, module)
+    with pytest.raises(ImportError) as imported:
+        exec(f"from {module} import {name}")
+    assert str(imported.value) == SENTENCE.format(name, module)
+    assert imported.value.name == module
+
+
+@pytest.mark.parametrize("module", ["plait", "plait.web"])
+def test_a_name_that_nobody_has(module: str) -> None:
+    found = importlib.import_module(module)
+    with pytest.raises(AttributeError, match=f"^module '{module}' has no attribute 'Nonsense'$"):
+        found.Nonsense  # noqa: B018  # what it raises
+    with pytest.raises(ImportError, match="cannot import name 'Nonsense'"):
+        exec(f"from {module} import Nonsense")

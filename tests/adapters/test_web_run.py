@@ -177,8 +177,9 @@ def test_a_unix_socket(module: Path) -> None:
     ("arguments", "message"),
     [
         ([], "required"),
-        (["nocolon"], "module:function"),
-        ([":x"], "module:function"),
+        (["json"], "'json' is not of the form module:function"),
+        ([":x"], "':x' is not of the form module:function"),
+        (["x:"], "'x:' is not of the form module:function"),
         ([".relative:x"], "relative module names"),
         (["no_such_module_here:x"], "unable to import no_such_module_here"),
         (["json:no_such_name"], "has no attribute 'no_such_name'"),

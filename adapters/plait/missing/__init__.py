@@ -1,0 +1,99 @@
+"""The public names of aiohttp that plait has not yet.
+
+Whoever asks for one is told so, in a sentence: by ``AttributeError`` for ``plait.NAME``, by
+``ImportError`` for ``from plait import NAME``.  ``hasattr`` says False.
+"""
+
+from __future__ import annotations
+
+import dis
+import sys
+
+NAMES = frozenset(
+    {
+        "BadContentDispositionHeader",
+        "BadContentDispositionParam",
+        "BodyPartReader",
+        "ClientHandlerType",
+        "ClientMiddlewareType",
+        "DataQueue",
+        "DigestAuthMiddleware",
+        "FlowControlDataQueue",
+        "GunicornUVLoopWebWorker",
+        "GunicornWebWorker",
+        "MultipartReader",
+        "MultipartWriter",
+        "NamedPipeConnector",
+        "TraceConfig",
+        "TraceConnectionCreateEndParams",
+        "TraceConnectionCreateStartParams",
+        "TraceConnectionQueuedEndParams",
+        "TraceConnectionQueuedStartParams",
+        "TraceConnectionReuseconnParams",
+        "TraceDnsCacheHitParams",
+        "TraceDnsCacheMissParams",
+        "TraceDnsResolveHostEndParams",
+        "TraceDnsResolveHostStartParams",
+        "TraceRequestChunkSentParams",
+        "TraceRequestEndParams",
+        "TraceRequestExceptionParams",
+        "TraceRequestHeadersSentParams",
+        "TraceRequestRedirectParams",
+        "TraceRequestStartParams",
+        "TraceResponseChunkReceivedParams",
+        "UploadTracker",
+        "content_disposition_filename",
+        "parse_content_disposition",
+        "set_zlib_backend",
+        "streamer",
+    }
+)
+"""Of ``plait``."""
+
+MODULES = frozenset(
+    {
+        "base_protocol",
+        "client_middleware_digest_auth",
+        "client_middlewares",
+        "client_proto",
+        "http_parser",
+        "multipart",
+        "payload_streamer",
+        "pytest_plugin",
+        "tcp_helpers",
+        "test_utils",
+        "tracing",
+        "web_fileresponse",
+        "worker",
+    }
+)
+"""Of ``plait``, too: ``from aiohttp import test_utils``."""
+
+WEB_NAMES = frozenset(
+    {
+        "FileField",
+        "FileResponse",
+        "NamedPipeSite",
+        "StaticDef",
+        "StaticResource",
+        "static",
+    }
+)
+"""Of ``plait.web``."""
+
+_IMPORT_FROM = dis.opmap["IMPORT_FROM"]
+
+
+def explain(module: str, name: str) -> AttributeError | ImportError:
+    """Return what a module's ``__getattr__`` raises for a name that ``module`` has not.
+
+    ``from module import name`` puts a sentence of its own in the place of an
+    ``AttributeError``, so that statement gets an ``ImportError``.
+    """
+    if name not in (WEB_NAMES if module == "plait.web" else NAMES | MODULES):
+        return AttributeError(f"module {module!r} has no attribute {name!r}", name=name)
+    sentence = f"{name} is not in {module} yet: see docs/differences.md"
+    asker = sys._getframe(2)
+    if asker.f_code.co_code[asker.f_lasti] == _IMPORT_FROM:
+        return ImportError(sentence, name=module)
+    return AttributeError(sentence, name=name)
