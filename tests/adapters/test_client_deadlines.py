@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 
 import plait
 from plait.calls.deadlines import NEVER, ClientTimeout, Deadlines, deadline
+from plait.calls.driver import RequestClock
 
 pytestmark = pytest.mark.anyio
 
@@ -154,3 +156,35 @@ async def test_the_timeout_of_closing_tls_is_deprecated() -> None:
 def test_timeouts_are_immutable() -> None:
     with pytest.raises(AttributeError):
         ClientTimeout().total = 5  # type: ignore[misc]  # the point
+
+
+class Exchange:
+    """As much of an exchange as a request's clock needs."""
+
+    last_activity = 0.0
+    error: BaseException | None = None
+
+    def keeps_server_waiting(self) -> bool:
+        return False
+
+    def fail(self, error: BaseException) -> None:
+        self.error = error
+
+
+@pytest.mark.parametrize("passes", [1.0, 3.0], ids=["connect", "total"])
+async def test_what_passes_when_a_place_was_found_is_not_forgotten(passes: float) -> None:
+    """The call has a place, and has not run since: there is no exchange to tell."""
+    loop = Loop()
+    clock = RequestClock(Deadlines(loop), ClientTimeout(total=3.0), loop.now)
+    place: asyncio.Future[None] = asyncio.Future()
+    clock.begin_waiting(place, None)
+    clock.connect = 1.0
+    clock._update()
+    place.set_result(None)
+    loop.advance(passes)
+    clock.end_waiting()
+    exchange = Exchange()
+    clock.begin_exchange(exchange)
+    loop.advance(3.0)
+    assert isinstance(exchange.error, TimeoutError)
+    assert place.exception() is None

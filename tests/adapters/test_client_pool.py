@@ -288,6 +288,33 @@ async def test_deadlines_before_the_head(
         assert not session._deadlines._timed
 
 
+async def test_a_deadline_that_passes_between_the_place_and_the_request(
+    engine: EngineName,
+) -> None:
+    class Slow(plait.TCPConnector):
+        async def connect(self, *arguments: Any) -> Any:
+            connection = await super().connect(*arguments)
+            await asyncio.sleep(0.1)
+            return connection
+
+    async def answer_once(connection: RawConnection) -> None:
+        await connection.read_head()
+        connection.send(OK)
+        await connection.read_to_end()
+
+    async with (
+        raw_server(answer_once) as server,
+        plait.ClientSession(connector=Slow(engine=engine)) as session,
+    ):
+        async with session.get(server.url) as response:
+            await response.read()
+        with pytest.raises(TimeoutError):  # The connection is there, and takes no time.
+            await session.get(server.url, timeout=0.05)
+        assert server.connections == 1
+        assert counts(session) == (0, 0, 0)
+        assert not session._deadlines._timed
+
+
 @pytest.mark.parametrize("read", ["read", "content"])
 @pytest.mark.parametrize(
     ("timeout", "error"),

@@ -146,6 +146,7 @@ class RequestClock:
     __slots__ = (
         "_deadlines",
         "_final",
+        "_missed",
         "_total",
         "connect",
         "exchange",
@@ -159,6 +160,8 @@ class RequestClock:
         self._deadlines = deadlines
         self.timeout = timeout
         self._final = False
+        self._missed = False
+        """A deadline passed when there was a place in the pool, and no exchange yet."""
         self._total = deadline(now, timeout.total, timeout.ceil_threshold)
         self.connect = NEVER
         self.waits: float | None = None
@@ -200,7 +203,8 @@ class RequestClock:
     def begin_exchange(self, exchange: ClientExchange) -> None:
         """The call waits for a response."""
         self.exchange = exchange
-        if self.timeout.sock_read:
+        if self.timeout.sock_read or self._missed:
+            self._missed = False
             self._update()
 
     def end_exchange(self) -> None:
@@ -238,11 +242,12 @@ class RequestClock:
             )
         else:
             return self._next()
-        if waiter is not None:
-            if not waiter.done():
-                waiter.set_exception(error)
+        if waiter is not None and not waiter.done():
+            waiter.set_exception(error)
         elif exchange is not None:
             exchange.fail(error)
+        else:
+            self._missed = True
         return NEVER
 
     def _sock_read(self, exchange: ClientExchange) -> float:
