@@ -1,7 +1,7 @@
 """What the targets share: a transport for one engine, and the invariants of every input.
 
-``Transport`` drives a connection as an adapter does (the law in ``plait_engine.connection``)
-and checks on the way what always holds:
+``Transport`` is what the bytes of a connection come from and go to, under the same driver as
+an adapter's (``plait_engine.driver``).  It checks on the way what always holds:
 
 * no input raises, and no command raises anything but LocalProtocolError;
 * events come in the order that ``plait_engine.events`` promises, ``ConnectionClosed`` last
@@ -22,6 +22,7 @@ from typing import Any
 
 from plait_engine.config import Config
 from plait_engine.connection import CloseAction, Connection, ConnectionState
+from plait_engine.driver import Driver
 from plait_engine.errors import LocalProtocolError, RemoteProtocolError
 from plait_engine.events import (
     ConnectionClosed,
@@ -32,7 +33,7 @@ from plait_engine.events import (
     Sendable,
     StreamsAvailable,
 )
-from plait_engine.testing import OrderChecker, coalesce, counting_random
+from plait_engine.testing import Clock, OrderChecker, coalesce, counting_random
 
 START = 1000.0
 MAX_TIMEOUTS = 100
@@ -71,7 +72,7 @@ class App:
 
 
 class Transport:
-    """Drives ``connection`` and ``app``; keeps the events and what was sent.
+    """Carries what ``connection`` says and hears; keeps the events and what was sent.
 
     ``holds_output``: like a peer that reads nothing until it has sent everything.
     """
@@ -80,15 +81,21 @@ class Transport:
         self.connection = connection
         self.events: list[Event] = []
         self.output = bytearray()
-        self.now = START
+        self.clock = Clock(START)
         self._app = app
-        self._holds_output = holds_output
         self._order = OrderChecker(connection.role)
         self._waiting: deque[bytes] = deque()
         self._received = 0
-        connection.connection_made(self.now)
+        self._driver = Driver(connection, self, self, self.clock)
+        self._driver.can_write = not holds_output
+        self._driver.start()
         app.start(self)
-        self.drain()
+        self._driver.drain()
+
+    @property
+    def now(self) -> float:
+        """The time."""
+        return self.clock.now
 
     @property
     def is_closed(self) -> bool:
@@ -98,14 +105,14 @@ class Transport:
     def send(self, *events: Sendable) -> bool:
         """Send as one command; return whether that was allowed."""
         try:
-            self.connection.send(*events, now=self.now)
+            self._driver.send(*events)
         except LocalProtocolError:
             return False
         return True
 
     def acknowledge(self, event: Data) -> None:
         """Give back the credit of ``event``."""
-        self.connection.acknowledge(event.stream_id, event.credit, self.now)
+        self._driver.acknowledge(event.stream_id, event.credit)
 
     def receive(self, pieces: Iterable[bytes]) -> None:
         """Give the connection what it wants to read of ``pieces``; the rest waits."""
@@ -113,26 +120,42 @@ class Transport:
         while self._waiting and self.connection.wants_read and not self._has_ended():
             piece = self._waiting.popleft()
             self._received += len(piece)
-            self.connection.receive_data(piece, self.now)
-            self.drain()
+            self._driver.receive_data(piece)
 
-    def drain(self) -> None:
-        """Take the events and, unless it is held, the output."""
-        while True:
-            event = self.connection.next_event()
-            if event is not None:
-                self._order.check(event)
-                self.events.append(event)
-                self._app.handle(self, event)
-            elif self._holds_output or not self._drain_output():
-                return
+    # -- as the driver's listener -----------------------------------------------------
 
-    def _drain_output(self) -> bool:
-        data = self.connection.data_to_send()
+    def on_event(self, event: Event) -> None:
+        self._order.check(event)
+        self.events.append(event)
+        self._app.handle(self, event)
+
+    def on_batch_end(self) -> None:
+        pass
+
+    # -- as the driver's transport ----------------------------------------------------
+
+    def write(self, data: bytes, /) -> None:
         self.output += data
         limit = OUTPUT_BASE + OUTPUT_RATIO * self._received
         check(len(self.output) <= limit, "output is bounded by input", len(self.output), limit)
-        return bool(data)
+
+    def write_eof(self) -> None:
+        pass
+
+    def close(self) -> None:
+        pass
+
+    def abort(self) -> None:
+        pass
+
+    def is_closing(self) -> bool:
+        return False
+
+    def pause_reading(self) -> None:
+        pass
+
+    def resume_reading(self) -> None:
+        pass
 
     def _has_ended(self) -> bool:
         return self.is_closed or self.connection.wants_close >= CloseAction.CLOSE
@@ -140,15 +163,13 @@ class Transport:
     def finish(self) -> None:
         """End the wire: end of file, every timeout, the loss of the transport."""
         self._app.finish(self)
-        self._holds_output = False
-        self.drain()
+        self._driver.can_write = True
+        self._driver.drain()
         self.receive(())  # what waited for the application
         if not self._has_ended():
-            self.connection.receive_eof(self.now)
-            self.drain()
+            self._driver.receive_eof()
         self._run_timers()
-        self.connection.connection_lost(None, self.now)
-        self.drain()
+        self._driver.connection_lost(None)
         self._check_end()
 
     def _run_timers(self) -> None:
@@ -156,9 +177,8 @@ class Transport:
             deadline = self.connection.next_timeout()
             if deadline is None:
                 return
-            self.now = max(self.now, deadline)
-            self.connection.handle_timeout(self.now)
-            self.drain()
+            self.clock.now = max(self.now, deadline)
+            self._driver.handle_timeout()
             following = self.connection.next_timeout()
             check(
                 following is None or following > self.now,

@@ -24,7 +24,7 @@ from plait_engine.policy.hosts import is_ip_literal
 
 from .abc import AbstractResolver, ResolveResult
 from .calls.deadlines import ClientTimeout
-from .calls.driver import ClientDriver
+from .calls.driver import ClientConnection
 from .calls.tls import Fingerprint, merge_ssl_params
 from .client_exceptions import (
     ClientConnectorDNSError,
@@ -35,6 +35,7 @@ from .client_exceptions import (
 from .connector_base import BaseConnector, Connection
 from .helpers import _SENTINEL, sentinel
 from .resolver import DefaultResolver, DNSCache
+from .transport.stream import StreamProtocol
 
 if TYPE_CHECKING:
     from .client_reqrep import ClientRequest, ConnectionKey
@@ -163,7 +164,7 @@ class TCPConnector(BaseConnector):
 
     async def _create_connection(
         self, req: ClientRequest, traces: list[Any], timeout: ClientTimeout
-    ) -> ClientDriver:
+    ) -> ClientConnection:
         key = req.connection_key
         try:
             addresses = await self._find_addresses(key.host, key.port or 0)
@@ -188,27 +189,31 @@ class TCPConnector(BaseConnector):
 
     async def _connect_first(
         self, req: ClientRequest, key: ConnectionKey, addresses: list[AddrInfoType]
-    ) -> ClientDriver:
+    ) -> ClientConnection:
         """Connect to the first of ``addresses`` that answers; take out of them what was tried."""
-        driver = self._make_driver(req)
+        protocol = self._make_protocol(req)
         if not key.is_ssl:
-            return await self._start(req, driver, self._connect_tcp(driver, addresses, None, None))
+            return await self._start(
+                req, protocol, self._connect_tcp(protocol, addresses, None, None)
+            )
         option = self._ssl if key.ssl is True else key.ssl
         name = key.server_hostname or key.host.rstrip(".")
         async with self._contexts.offering(option, self._protocols(key)) as context:
-            await self._start(req, driver, self._connect_tcp(driver, addresses, context, name))
+            client = await self._start(
+                req, protocol, self._connect_tcp(protocol, addresses, context, name)
+            )
         if isinstance(option, Fingerprint):
-            certificate = driver.get_extra_info("ssl_object").getpeercert(binary_form=True)
+            certificate = client.driver.get_extra_info("ssl_object").getpeercert(binary_form=True)
             try:
                 option.check_certificate(certificate, key.host, key.port or 0)
             except Exception:
-                driver.abort()
+                client.driver.abort()
                 raise
-        return driver
+        return client
 
     async def _connect_tcp(
         self,
-        driver: ClientDriver,
+        protocol: StreamProtocol[ClientConnection],
         addresses: list[AddrInfoType],
         context: ssl_module.SSLContext | None,
         server_hostname: str | None,
@@ -222,7 +227,7 @@ class TCPConnector(BaseConnector):
             loop=self._loop,
             socket_factory=self._socket_factory,
         )
-        factory = _Factory(driver)
+        factory = _Factory(protocol)
         try:
             peer = sock.getpeername()
             addresses[:] = [info for info in tried if info[-1] != peer]
@@ -304,19 +309,22 @@ class UnixConnector(BaseConnector):
 
     async def _create_connection(
         self, req: ClientRequest, traces: list[Any], timeout: ClientTimeout
-    ) -> ClientDriver:
+    ) -> ClientConnection:
         key = req.connection_key
-        driver = self._make_driver(req)
+        protocol = self._make_protocol(req)
         if key.is_ssl:
             async with self._contexts.offering(key.ssl, self._protocols(key)) as context:
-                return await self._start(req, driver, self._connect_unix(driver, key, context))
-        return await self._start(req, driver, self._connect_unix(driver, key, None))
+                return await self._start(req, protocol, self._connect_unix(protocol, key, context))
+        return await self._start(req, protocol, self._connect_unix(protocol, key, None))
 
     async def _connect_unix(
-        self, driver: ClientDriver, key: ConnectionKey, context: ssl_module.SSLContext | None
+        self,
+        protocol: StreamProtocol[ClientConnection],
+        key: ConnectionKey,
+        context: ssl_module.SSLContext | None,
     ) -> None:
         await self._loop.create_unix_connection(
-            lambda: driver,
+            lambda: protocol,
             self._path,
             ssl=context,
             server_hostname=(key.server_hostname or key.host) if context is not None else None,
@@ -329,13 +337,13 @@ class UnixConnector(BaseConnector):
 class _Factory:
     """A protocol factory that knows whether it was called: then a transport owns the socket."""
 
-    def __init__(self, driver: ClientDriver) -> None:
-        self._driver = driver
+    def __init__(self, protocol: StreamProtocol[ClientConnection]) -> None:
+        self._protocol = protocol
         self.called = False
 
-    def __call__(self) -> ClientDriver:
+    def __call__(self) -> StreamProtocol[ClientConnection]:
         self.called = True
-        return self._driver
+        return self._protocol
 
 
 def _addr_info(address: ResolveResult) -> AddrInfoType:

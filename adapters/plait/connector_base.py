@@ -6,8 +6,8 @@ All decisions are the pool's (``plait_engine.policy.pool``); a connector does wh
 and tells it what happened.  A connection is opened in a task of its own, so that it
 outlives the request which asked for it; apart from that nothing here runs in a task.
 
-``connect`` gives a ``Connection``: a lease of one place on a ``ClientDriver``, which is the
-whole connection on HTTP/1.1 and one stream of it on HTTP/2.  Whoever has it gives it back:
+``connect`` gives a ``Connection``: a lease of one place on a ``ClientConnection``, which is
+the whole connection on HTTP/1.1 and one stream of it on HTTP/2.  Whoever has it gives it back:
 first the call that asked for it, and from ``begin`` on the exchange of its request.  So
 whatever is raised or cancelled on the way, ``Connection.close`` is the one thing to call.
 """
@@ -25,12 +25,12 @@ from dataclasses import replace
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 
-from plait_engine import Config, ErrorCode, Limits, Timeouts
-from plait_engine.engines import EngineName
+from plait_engine import Config, ConnectionState, ErrorCode, Limits, Timeouts
+from plait_engine.engines import ALPN_PROTOCOLS, EngineName
 from plait_engine.policy.pool import Assign, Close, Connect, Pool, PoolClosedError, PoolEvent
 
 from .calls.deadlines import DEFAULT_TIMEOUT, NEVER, ClientTimeout
-from .calls.driver import ClientDriver, ClientExchange
+from .calls.driver import ClientConnection, ClientExchange
 from .calls.tls import HTTP1_ONLY, HTTP2_ONLY, TLSContexts
 from .client_exceptions import (
     ClientConnectionError,
@@ -41,7 +41,8 @@ from .client_exceptions import (
     ServerDisconnectedError,
 )
 from .helpers import _SENTINEL, sentinel
-from .transport.driver import ALPN_PROTOCOLS
+from .transport.driver import Driver
+from .transport.stream import StreamProtocol
 
 if TYPE_CHECKING:
     from .client_reqrep import ClientRequest, ConnectionKey
@@ -66,16 +67,26 @@ the start that some dozens of them do not stop the others."""
 class Connection:
     """A place on a connection, for one request."""
 
-    __slots__ = ("_begun", "_connector", "_released", "driver", "exchange", "key", "reused")
+    __slots__ = (
+        "_begun",
+        "_connector",
+        "_released",
+        "client",
+        "driver",
+        "exchange",
+        "key",
+        "reused",
+    )
 
     def __init__(
-        self, connector: BaseConnector, key: ConnectionKey, driver: ClientDriver, reused: bool
+        self, connector: BaseConnector, key: ConnectionKey, client: ClientConnection, reused: bool
     ) -> None:
         self._connector = connector
         self._released = False
         self._begun = False
         self.key = key
-        self.driver = driver
+        self.client = client
+        self.driver = client.driver
         self.reused = reused
         """A request was done before on the connection: it may be stale."""
         self.exchange: ClientExchange | None = None
@@ -89,9 +100,9 @@ class Connection:
         return self.driver.transport
 
     @property
-    def protocol(self) -> ClientDriver | None:
-        """The driver, until the connection is released."""
-        return None if self._released else self.driver
+    def protocol(self) -> ClientConnection | None:
+        """The client's side of the connection, until the place is given back."""
+        return None if self._released else self.client
 
     @property
     def closed(self) -> bool:
@@ -106,14 +117,14 @@ class Connection:
         """
         stream_id = self.driver.engine.next_stream_id()
         self._begun = True
-        self._connector.begin(self.driver)
+        self._connector.begin(self.client)
         return stream_id
 
     def release(self) -> None:
         """Give the place back."""
         if not self._released:
             self._released = True
-            self._connector.release(self.driver, begun=self._begun)
+            self._connector.release(self.client, begun=self._begun)
 
     def close(self) -> None:
         """Give the place back and end the exchange on it, if one has begun.
@@ -183,9 +194,9 @@ class BaseConnector:
         self._pool: Pool[ConnectionKey, ClientRequest] = Pool(
             limit=limit, limit_per_host=limit_per_host, keep_alive=keep_alive
         )
-        self._drivers: dict[int, ClientDriver] = {}
+        self._clients: dict[int, ClientConnection] = {}
         """Connections that the pool knows."""
-        self._alive: set[ClientDriver] = set()
+        self._alive: set[ClientConnection] = set()
         """Connections whose transport is not closed yet."""
         self._opening: dict[int, asyncio.Task[None]] = {}
         self._given_up: set[asyncio.Task[None]] = set()
@@ -202,8 +213,8 @@ class BaseConnector:
         if self._closed or not self._alive:
             return
         _warn(f"Unclosed connector {self!r}", ResourceWarning, source=self)
-        for driver in self._alive:
-            driver.abort()
+        for client in self._alive:
+            client.driver.abort()
 
     async def __aenter__(self) -> Self:
         return self
@@ -279,7 +290,7 @@ class BaseConnector:
         if self._http2 is True or self._pool.has_place(req.connection_key):
             connection = await self.connect(req, traces, timeout)
             try:
-                if await self._takes_websocket(connection.driver, req, timeout):
+                if await self._takes_websocket(connection.client, req, timeout):
                     return connection
             except BaseException:
                 connection.release()
@@ -293,14 +304,14 @@ class BaseConnector:
         return await self.connect(req, traces, timeout)
 
     async def _takes_websocket(
-        self, driver: ClientDriver, req: ClientRequest, timeout: ClientTimeout
+        self, client: ClientConnection, req: ClientRequest, timeout: ClientTimeout
     ) -> bool:
-        """Tell whether a WebSocket can begin on ``driver``, once the peer's SETTINGS came."""
-        if driver.shared:
+        """Tell whether a WebSocket can begin on ``client``, once the peer's SETTINGS came."""
+        if client.shared:
             waiter: asyncio.Future[None] = self._loop.create_future()
-            driver.settings.add_done_callback(lambda _: _finish(waiter))
+            client.settings.add_done_callback(lambda _: _finish(waiter))
             await _in_time(waiter, req, timeout)
-        return driver.extended_connect or not driver.shared
+        return client.extended_connect or not client.shared
 
     def require_http1(self, key: ConnectionKey) -> None:
         """The server wants HTTP/1.1 (HTTP_1_1_REQUIRED): remember it."""
@@ -313,17 +324,17 @@ class BaseConnector:
         """The ``http2`` argument."""
         return self._http2
 
-    def begin(self, driver: ClientDriver) -> None:
-        """A request begins on ``driver``."""
-        self._pool.begun(driver.number)
+    def begin(self, client: ClientConnection) -> None:
+        """A request begins on ``client``."""
+        self._pool.begun(client.number)
 
-    def release(self, driver: ClientDriver, *, begun: bool) -> None:
-        """A place on ``driver`` is free; ``begun``: a request had begun on it."""
+    def release(self, client: ClientConnection, *, begun: bool) -> None:
+        """A place on ``client`` is free; ``begun``: a request had begun on it."""
         now = self._loop.time()
         if begun:
-            self._pool.released(driver.number, now)
+            self._pool.released(client.number, now)
         else:
-            self._pool.returned(driver.number, now)
+            self._pool.returned(client.number, now)
         self._follow_pool()
 
     def _may_share(self, key: ConnectionKey) -> bool:
@@ -347,22 +358,22 @@ class BaseConnector:
         finally:
             self._waiters.pop(req, None)
 
-    # -- what drivers report -----------------------------------------------------------
+    # -- what connections report -------------------------------------------------------
 
-    def on_changed(self, driver: ClientDriver) -> None:
+    def on_changed(self, client: ClientConnection) -> None:
         """The engine takes another number of requests now."""
-        self._pool.changed(driver.number, self._loop.time())
+        self._pool.changed(client.number, self._loop.time())
         self._follow_pool()
 
-    def on_closed(self, driver: ClientDriver) -> None:
+    def on_closed(self, client: ClientConnection) -> None:
         """The engine is done with the connection."""
-        self._drivers.pop(driver.number, None)
-        self._pool.closed(driver.number, self._loop.time())
+        self._clients.pop(client.number, None)
+        self._pool.closed(client.number, self._loop.time())
         self._follow_pool()
 
-    def on_lost(self, driver: ClientDriver) -> None:
+    def on_lost(self, client: ClientConnection) -> None:
         """The transport is closed."""
-        self._alive.discard(driver)
+        self._alive.discard(client)
 
     # -- doing what the pool says ---------------------------------------------------------
 
@@ -406,8 +417,8 @@ class BaseConnector:
                 waiter.set_exception(_copy_error(event.error))
 
     def _take_place(self, event: Assign[ClientRequest]) -> Connection:
-        driver = self._drivers[event.connection]
-        return Connection(self, event.ticket.connection_key, driver, event.reused)
+        client = self._clients[event.connection]
+        return Connection(self, event.ticket.connection_key, client, event.reused)
 
     def _close_connection(self, number: int) -> None:
         task = self._opening.pop(number, None)
@@ -415,9 +426,9 @@ class BaseConnector:
             self._given_up.add(task)
             task.add_done_callback(self._given_up.discard)
             task.cancel()
-        driver = self._drivers.pop(number, None)
-        if driver is not None:
-            driver.close(ErrorCode.NO_ERROR)
+        client = self._clients.pop(number, None)
+        if client is not None:
+            client.driver.close(ErrorCode.NO_ERROR)
 
     def _arm(self, when: float) -> None:
         if self._timer is not None:
@@ -439,10 +450,10 @@ class BaseConnector:
         req = event.ticket
         timeout = DEFAULT_TIMEOUT if req.clock is None else req.clock.timeout
         error: Exception | None = None
-        driver: ClientDriver | None = None
+        client: ClientConnection | None = None
         try:
             async with asyncio.timeout(timeout.sock_connect or None):
-                driver = await self._create_connection(req, [], timeout)
+                client = await self._create_connection(req, [], timeout)
         except TimeoutError as exc:
             error = ConnectionTimeoutError(
                 f"Connection timeout to host {req.host}:{req.port} after {timeout.sock_connect} s"
@@ -452,41 +463,56 @@ class BaseConnector:
             error = exc
         if self._opening.pop(number, None) is None:
             # The pool gave it up while the last step was under way.
-            if driver is not None:
-                driver.abort()
+            if client is not None:
+                client.driver.abort()
             return
         now = self._loop.time()
-        if driver is not None and driver.close_event is not None:
+        if client is not None and client.driver.engine.state is ConnectionState.CLOSED:
             error = ServerDisconnectedError("Server disconnected at once")
-            driver.abort()
+            client.driver.abort()
         if error is not None:
             self._pool.connect_failed(number, error, now)
-        elif driver is not None:
-            driver.number = number
-            self._drivers[number] = driver
-            self._pool.connected(number, driver.engine, now, shared=driver.shared)
+        elif client is not None:
+            client.number = number
+            self._clients[number] = client
+            self._pool.connected(number, client.driver.engine, now, shared=client.shared)
         self._follow_pool()
 
     async def _create_connection(
         self, req: ClientRequest, traces: list[Any], timeout: ClientTimeout
-    ) -> ClientDriver:
+    ) -> ClientConnection:
         """Open a connection for ``req``.  Subclasses do it."""
         raise NotImplementedError
 
-    def _make_driver(self, req: ClientRequest) -> ClientDriver:
-        """Return a driver for a connection for ``req``."""
+    def _make_protocol(self, req: ClientRequest) -> StreamProtocol[ClientConnection]:
+        """Return the protocol of a connection for ``req``, for asyncio to connect."""
         key = req.connection_key
         http2 = self._http2 is True and not key.http1_only
-        driver = ClientDriver(
+
+        def connect(transport: asyncio.Transport, negotiated: str | None) -> ClientConnection:
+            return self.connection_made(
+                key, transport, negotiated or ("h2" if http2 and not key.is_ssl else "http/1.1")
+            )
+
+        return StreamProtocol(connect, loop=self._loop)
+
+    def connection_made(
+        self, key: ConnectionKey, transport: asyncio.Transport, protocol: str
+    ) -> ClientConnection:
+        """Return the client's side of a new connection on ``transport``, whatever that is.
+
+        The caller starts its ``driver`` and gives that what comes.
+        """
+        client = ClientConnection(
             self,
-            0,
             self._config(key),
+            transport,
             loop=self._loop,
-            protocol=("h2" if http2 else "http/1.1") if not key.is_ssl else None,
+            protocol=protocol,
             engine=self._engine,
         )
-        self._alive.add(driver)
-        return driver
+        self._alive.add(client)
+        return client
 
     def _config(self, key: ConnectionKey) -> Config:
         """Return the engine's configuration for ``key``."""
@@ -497,6 +523,7 @@ class BaseConnector:
                 limits=CLIENT_LIMITS,
                 timeouts=CLIENT_TIMEOUTS,
                 scheme="https" if key.is_ssl else "http",
+                half_close=not key.is_ssl,
                 random=os.urandom,
             )
             if key.limits is not None:
@@ -521,9 +548,12 @@ class BaseConnector:
         return HTTP2_ONLY if self._http2 is True else ALPN_PROTOCOLS
 
     async def _start(
-        self, req: ClientRequest, driver: ClientDriver, opening: Awaitable[Any]
-    ) -> ClientDriver:
-        """Await ``opening`` (a connection on ``driver``); say what failed in our words."""
+        self,
+        req: ClientRequest,
+        protocol: StreamProtocol[ClientConnection],
+        opening: Awaitable[Any],
+    ) -> ClientConnection:
+        """Await ``opening`` (of a connection to ``protocol``); say what failed in our words."""
         key = req.connection_key
         try:
             await opening
@@ -535,16 +565,14 @@ class BaseConnector:
             if exc.errno is None and isinstance(exc, TimeoutError):
                 raise
             raise self._connector_error(key, exc) from exc
-        finally:
-            if driver.transport is None:
-                self._alive.discard(driver)
-        self._check_protocol(key, driver)
-        return driver
+        client = protocol.owner
+        self._check_protocol(key, client.driver)
+        return client
 
     def _connector_error(self, key: ConnectionKey, error: OSError) -> ClientConnectorError:
         return ClientConnectorError(key, error)
 
-    def _check_protocol(self, key: ConnectionKey, driver: ClientDriver) -> None:
+    def _check_protocol(self, key: ConnectionKey, driver: Driver) -> None:
         wanted = self._protocols(key)
         if key.is_ssl and driver.engine.protocol not in wanted:
             driver.abort()
@@ -567,16 +595,16 @@ class BaseConnector:
                 self._pool.close(self._loop.time())
                 self._follow_pool()
                 if abort_ssl:
-                    for driver in self._alive:
-                        if driver.tls:
-                            driver.abort()
+                    for client in self._alive:
+                        if client.driver.tls:
+                            client.driver.abort()
         return _Closing(self)
 
     async def wait_closed(self) -> None:
         """Wait until no connection is open any more, after ``close``."""
         await asyncio.gather(
             *self._given_up,
-            *(driver.wait_closed() for driver in list(self._alive)),
+            *(client.driver.wait_closed() for client in list(self._alive)),
             return_exceptions=True,
         )
 

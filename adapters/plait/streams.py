@@ -31,7 +31,7 @@ from .http_exceptions import LineTooLong
 from .log import internal_logger
 
 if TYPE_CHECKING:
-    from .transport.driver import Exchange
+    from .transport.exchange import Exchange
 
 __all__ = (
     "EMPTY_PAYLOAD",

@@ -2,8 +2,8 @@
 
 Strategy
 --------
-``RequestHandler`` is the server's ``Driver``: one for each connection, whatever the HTTP
-version.  A request becomes a ``ServerExchange``; when all events of a batch were seen, a
+``RequestHandler`` is the server's side of a connection, whatever the HTTP version and what
+carries the bytes: it owns the ``Driver`` and hears its events.  A request becomes a ``ServerExchange``; when all events of a batch were seen, a
 task is started for each exchange that is still alive, and the task runs handler, response
 and access log (``_serve``).  On Python 3.12 the task's first step runs at once.
 
@@ -28,11 +28,9 @@ from __future__ import annotations
 import asyncio
 import html
 import logging
-import socket
 import sys
 import traceback
 import warnings
-from collections import deque
 from collections.abc import Callable, Coroutine
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
@@ -48,15 +46,15 @@ from plait_engine import (
     RemoteProtocolError,
     Role,
     StreamReset,
-    create_connection,
 )
 from plait_engine import Request as RequestEvent
 from plait_engine import Response as ResponseEvent
-from plait_engine.events import Sendable
+from plait_engine.events import Event, Sendable
 
 from .client_exceptions import ClientConnectionResetError
 from .streams import EMPTY_PAYLOAD, BodyReader, StreamReader
-from .transport.driver import Driver, Exchange
+from .transport.driver import Driver
+from .transport.exchange import Exchange
 from .web_exceptions import HTTPException, HTTPInternalServerError, HTTPNotImplemented
 from .web_request import BaseRequest
 from .web_response import Response, StreamResponse
@@ -91,15 +89,15 @@ class ServerExchange(Exchange):
         "_reader",
         "_received",
         "event",
+        "handler",
         "head_sent",
         "task",
         "trailers",
     )
 
-    driver: RequestHandler
-
-    def __init__(self, driver: RequestHandler, event: RequestEvent) -> None:
-        super().__init__(driver, event.stream_id)
+    def __init__(self, handler: RequestHandler, event: RequestEvent) -> None:
+        super().__init__(handler.driver, event.stream_id)
+        self.handler = handler
         self.event = event
         self.task: asyncio.Task[None] | None = None
         self.trailers: Headers = ()
@@ -219,7 +217,7 @@ class ServerExchange(Exchange):
         if self.task is None:
             if self._reader is not None:
                 self._reader.detach()
-            self.driver.drop(self)
+            self.handler.drop(self)
             return
         if not self._received:
             reader = self._reader or self._make_reader()
@@ -232,17 +230,18 @@ class ServerExchange(Exchange):
     def client_left(self) -> None:
         """Cancel the handler, once, if the server is made to."""
         task = self.task
-        if self.driver.manager.handler_cancellation and task and not task.cancelling():
+        if self.handler.manager.handler_cancellation and task and not task.cancelling():
             task.cancel()
 
 
-class RequestHandler(Driver):
-    """A connection of ``Server``; aiohttp's name for it.
+class RequestHandler:
+    """The server's side of a connection; aiohttp's name for it.
 
     ``manager`` is the server, which has the configuration.
     """
 
     __slots__ = (
+        "__weakref__",
         "_create_task",
         "_max_running",
         "_refusal",
@@ -250,13 +249,31 @@ class RequestHandler(Driver):
         "_starting",
         "access_logger",
         "debug",
+        "driver",
         "logger",
+        "loop",
         "manager",
     )
 
-    def __init__(self, manager: Server, *, loop: asyncio.AbstractEventLoop) -> None:
-        super().__init__(Role.SERVER, manager.config, loop=loop, engine=manager.engine)
+    def __init__(
+        self,
+        manager: Server,
+        transport: asyncio.Transport,
+        *,
+        loop: asyncio.AbstractEventLoop,
+        protocol: str | None = None,
+    ) -> None:
         self.manager = manager
+        self.loop = loop
+        self.driver: Driver = Driver(
+            Role.SERVER,
+            manager.config_for(transport),
+            transport,
+            self,
+            loop=loop,
+            protocol=protocol or "http/1.1",
+            engine=manager.engine,
+        )
         self.logger = manager.logger
         self.access_logger = manager.access_logger if manager.access_log_enabled else None
         self.debug = manager.debug
@@ -266,39 +283,41 @@ class RequestHandler(Driver):
             if loop.get_task_factory() is None
             else loop.create_task
         )
-        self._starting: deque[ServerExchange] = deque()
+        self._starting: list[ServerExchange] = []
         """Requests whose handler is not started yet."""
         self._running: set[ServerExchange] = set()
         self._refusal: asyncio.TimerHandle | None = None
         """Refuses the requests that wait for a handler to end."""
-        self._max_running = self.config.limits.max_concurrent_streams
+        self._max_running = self.driver.config.limits.max_concurrent_streams
 
     # -- the connection -----------------------------------------------------------------------
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        if self.manager.tcp_keepalive:
-            sock = transport.get_extra_info("socket")
-            if sock is not None and sock.family in (socket.AF_INET, socket.AF_INET6):
-                sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        if transport.get_extra_info("ssl_object") is not None:
-            self.config = self.manager.tls_config
-            self.engine = create_connection(
-                Role.SERVER, "http/1.1", self.config, engine=self.engine_name
-            )
-        self.manager.connection_made(self)
-        super().connection_made(transport)
+    def on_event(self, event: Event) -> None:
+        """Take an event (see ``Listener``)."""
+        if type(event) is RequestEvent:
+            self._on_request(event)
+        elif type(event) is ConnectionClosed:
+            self._on_closed(event)
+        else:
+            self.driver.dispatch(event)
 
-    def connection_lost(self, exc: BaseException | None) -> None:
-        super().connection_lost(exc if isinstance(exc, Exception) else None)
-        self.manager.connection_lost(self, exc)
+    def on_eof(self) -> None:
+        """The client sends nothing more.
 
-    def eof_received(self) -> bool:
-        keep_open = super().eof_received()
-        # A client that goes away looks like one that has only said all it had to say.  Who
-        # asked for cancellation wants the first to be noticed at once.
+        A client that goes away looks like one that has only said all it had to say.  Who
+        asked for cancellation wants the first to be noticed at once.
+        """
         for exchange in self._running:
             exchange.client_left()
-        return keep_open
+
+    def on_lost(self, error: Exception | None) -> None:
+        """The transport is gone."""
+        self.manager.connection_lost(self, error)
+
+    @property
+    def transport(self) -> asyncio.Transport | None:
+        """What carries the bytes; ``None`` when it is gone."""
+        return self.driver.transport
 
     @property
     def busy(self) -> bool:
@@ -308,21 +327,25 @@ class RequestHandler(Driver):
     @property
     def connected(self) -> bool:
         """True while there is a transport."""
-        return self.transport is not None
+        return self.driver.transport is not None
 
     @property
     def peername(self) -> str | tuple[Any, ...] | None:
         """The address of the client, as the socket module has it."""
-        return self.get_extra_info("peername")  # type: ignore[no-any-return]  # asyncio says Any
+        return self.driver.get_extra_info("peername")  # type: ignore[no-any-return]  # asyncio says Any
 
     @property
     def sockname(self) -> str | tuple[Any, ...] | None:
         """The address on which the connection came in."""
-        return self.get_extra_info("sockname")  # type: ignore[no-any-return]  # asyncio says Any
+        return self.driver.get_extra_info("sockname")  # type: ignore[no-any-return]  # asyncio says Any
+
+    def close(self) -> None:
+        """Close the connection when the requests that are open are answered."""
+        self.driver.close()
 
     def force_close(self) -> None:
         """Drop the connection now."""
-        self.abort()
+        self.driver.abort()
 
     async def shutdown(self, timeout: float | None = 15.0) -> None:
         """Wait for the handlers, cancel what is left, and close.
@@ -341,15 +364,16 @@ class RequestHandler(Driver):
                     assert exchange.task is not None
                     exchange.task.cancel()
                 await self._wait_for_handlers(timeout)
-        if self.transport is not None:
-            patience = self.config.timeouts.close
+        driver = self.driver
+        if driver.transport is not None:
+            patience = driver.config.timeouts.close
             if timeout is not None:
                 patience = min(patience, timeout)
             try:
-                await asyncio.wait_for(self.wait_closed(), patience)
+                await asyncio.wait_for(driver.wait_closed(), patience)
             except TimeoutError:
-                self.abort()
-                await self.wait_closed()
+                driver.abort()
+                await driver.wait_closed()
 
     async def _wait_for_handlers(self, timeout: float | None) -> bool:
         current = asyncio.current_task()
@@ -361,15 +385,16 @@ class RequestHandler(Driver):
 
     # -- requests -------------------------------------------------------------------------------
 
-    def on_request(self, event: RequestEvent) -> None:
+    def _on_request(self, event: RequestEvent) -> None:
         exchange = ServerExchange(self, event)
-        self.exchanges[event.stream_id] = exchange
+        self.driver.exchanges[event.stream_id] = exchange
         self._starting.append(exchange)
 
     def on_batch_end(self) -> None:
+        """Start the handlers of the requests that came (see ``Listener``)."""
         starting = self._starting
         while starting and len(self._running) < self._max_running:
-            self._start(starting.popleft())
+            self._start(starting.pop(0))
         if starting and self._refusal is None:
             self._refusal = self.loop.call_later(_PATIENCE, self._refuse_waiting)
 
@@ -378,8 +403,8 @@ class RequestHandler(Driver):
         if self._refusal is not None:
             self._refusal.cancel()
             self._refusal = None
-        while self._starting:
-            exchange = self._starting.popleft()
+        starting, self._starting = self._starting, []
+        for exchange in starting:
             exchange.reset(ErrorCode.REFUSED_STREAM)
             exchange.forget()
 
@@ -434,7 +459,7 @@ class RequestHandler(Driver):
             exchange.finish()
             if self._starting:
                 self.on_batch_end()
-            elif self.transport is None:
+            elif self.driver.transport is None:
                 self.manager.handlers_done(self)
 
     async def _send(
@@ -523,13 +548,15 @@ class RequestHandler(Driver):
 
     # -- logs -------------------------------------------------------------------------------------
 
-    def on_closed(self, event: ConnectionClosed) -> None:
+    def _on_closed(self, event: ConnectionClosed) -> None:
         error = event.error
         if error is None:
             return
         self.log_debug("Connection closed: %s: %s", event.reason.explain(), error)
         if isinstance(error, RemoteProtocolError) and self.access_logger and not self._running:
-            refused = RequestEvent(0, "UNKNOWN", self.config.scheme, "", "/", (), None, "1.0")
+            refused = RequestEvent(
+                0, "UNKNOWN", self.driver.config.scheme, "", "/", (), None, "1.0"
+            )
             request = BaseRequest(refused, ServerExchange(self, refused))
             self.log_access(request, Response(status=error.status_hint), self.loop.time())
 

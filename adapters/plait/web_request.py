@@ -175,7 +175,7 @@ class BaseRequest(KeyedState, HeadersMixin):
     @property
     def protocol(self) -> RequestHandler:
         """The connection."""
-        return self._exchange.driver
+        return self._exchange.handler
 
     @property
     def transport(self) -> asyncio.Transport | None:
@@ -190,7 +190,7 @@ class BaseRequest(KeyedState, HeadersMixin):
     def remote(self) -> str | None:
         """The address of the client, without port; on a Unix socket the path of the client's
         socket, if that has one, else ``None``."""
-        peername = self._exchange.driver.peername
+        peername = self._exchange.handler.peername
         if isinstance(peername, tuple):
             return str(peername[0])
         return str(peername) if peername else None

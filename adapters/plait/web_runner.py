@@ -19,8 +19,9 @@ from typing import Any, Final
 
 from yarl import URL
 
+from plait_engine.engines import ALPN_PROTOCOLS
+
 from .abc import AbstractAccessLogger
-from .transport.driver import ALPN_PROTOCOLS
 from .typedefs import PathLike
 from .web_app import Application
 from .web_log import AccessLogger

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import socket
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Any, TypeAlias, TypeVar
@@ -19,6 +20,7 @@ from plait_engine.engines import EngineName
 
 from .abc import AbstractAccessLogger
 from .log import access_logger, server_logger
+from .transport.stream import StreamProtocol
 from .web_log import AccessLogger
 from .web_protocol import RequestHandler, ServerExchange
 from .web_request import BaseRequest
@@ -109,7 +111,7 @@ class Server:
             detect_http2=http2,
             random=os.urandom,
         )
-        self.tls_config = replace(self.config, scheme="https", detect_http2=False)
+        self.tls_config = replace(self.config, scheme="https", half_close=False, detect_http2=False)
         self._loop = loop
         self._connections: dict[RequestHandler, None] = {}
         """The open connections, and lost ones whose handlers still run."""
@@ -129,13 +131,34 @@ class Server:
         """The open connections."""
         return [handler for handler in self._connections if handler.connected]
 
-    def __call__(self) -> RequestHandler:
-        """Make the protocol of a new connection."""
-        return RequestHandler(self, loop=self._loop or asyncio.get_running_loop())
+    def __call__(self) -> StreamProtocol[RequestHandler]:
+        """Make the protocol of a new connection, for ``loop.create_server``."""
+        return StreamProtocol(self._connect, loop=self._loop or asyncio.get_running_loop())
 
-    def connection_made(self, handler: RequestHandler) -> None:
-        """A connection began."""
+    def _connect(self, transport: asyncio.Transport, protocol: str | None) -> RequestHandler:
+        if self.tcp_keepalive:
+            sock = transport.get_extra_info("socket")
+            if sock is not None and sock.family in (socket.AF_INET, socket.AF_INET6):
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        return self.connection_made(transport, protocol)
+
+    def connection_made(
+        self, transport: asyncio.Transport, protocol: str | None = None
+    ) -> RequestHandler:
+        """Return the handler of a new connection on ``transport``, whatever that is.
+
+        ``protocol``: ``"http/1.1"``, ``"h2"``, or ``None`` if none was negotiated.  The caller
+        starts ``RequestHandler.driver`` and gives it what comes.
+        """
+        loop = self._loop or asyncio.get_running_loop()
+        handler = RequestHandler(self, transport, loop=loop, protocol=protocol)
         self._connections[handler] = None
+        return handler
+
+    def config_for(self, transport: asyncio.Transport) -> Config:
+        """Return the engine's configuration for a connection on ``transport``."""
+        secure = transport.get_extra_info("ssl_object") is not None
+        return self.tls_config if secure else self.config
 
     def connection_lost(self, handler: RequestHandler, exc: BaseException | None = None) -> None:
         """A connection ended."""

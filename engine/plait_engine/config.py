@@ -133,6 +133,9 @@ class Config:
     ``scheme``: ``"http"`` or ``"https"``, what the transport is; a server's requests in
     origin form get it.
 
+    ``half_close``: the transport can be half-closed: it can end what it sends and go on
+    reading.  TCP can, TLS cannot (RFC 8446 section 6.1 allows it, asyncio and others do not).
+
     ``detect_http2``: an HTTP/1.1 server recognises the HTTP/2 preface and emits
     ``PriorKnowledge`` (RFC 9113 section 3.3); when false it answers 505.
 
@@ -148,6 +151,7 @@ class Config:
     limits: Limits = field(default_factory=Limits)
     timeouts: Timeouts = field(default_factory=Timeouts)
     scheme: str = "http"
+    half_close: bool = True
     detect_http2: bool = False
     upgrade_protocols: frozenset[str] = frozenset({"websocket"})
     enable_connect_protocol: bool = True

@@ -10,7 +10,7 @@ Two engines stand behind the one contract of ``connection.Connection``:
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 from .config import Config
 from .connection import Connection, Role
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 EngineName: TypeAlias = Literal["native", "reference"]
 Protocol: TypeAlias = Literal["http/1.1", "h2"]
+
+ALPN_PROTOCOLS: Final = ("h2", "http/1.1")
+"""What to offer and accept on TLS, the best first (RFC 7301; RFC 9113 section 3.2)."""
 
 
 def create_connection(

@@ -8,17 +8,36 @@ from typing import Any
 import pytest
 
 from plait.transport.driver import Driver
-from plait_engine import Config, Role
+from plait_engine import Config, Event, Role
 
 pytestmark = pytest.mark.anyio
+
+
+class Owner:
+    """The server's side of a connection that hears nothing but refused requests."""
+
+    def __init__(self, transport: asyncio.Transport, config: Config) -> None:
+        loop = asyncio.get_running_loop()
+        self.driver = Driver(Role.SERVER, config, transport, self, loop=loop)
+
+    def on_event(self, event: Event) -> None:
+        self.driver.dispatch(event)
+
+    def on_batch_end(self) -> None:
+        pass
+
+    def on_eof(self) -> None:
+        pass
+
+    def on_lost(self, error: Exception | None) -> None:
+        pass
 
 
 class Transport(asyncio.Transport):
     """Takes everything and counts how often it is closed."""
 
-    def __init__(self, *, half_closes: bool) -> None:
+    def __init__(self) -> None:
         super().__init__()
-        self.half_closes = half_closes
         self.written = b""
         self.closed = 0
         self.aborted = 0
@@ -28,9 +47,6 @@ class Transport(asyncio.Transport):
 
     def is_closing(self) -> bool:
         return self.closed + self.aborted > 0
-
-    def can_write_eof(self) -> bool:
-        return self.half_closes
 
     def write(self, data: Any) -> None:
         self.written += data
@@ -45,20 +61,20 @@ class Transport(asyncio.Transport):
         self.aborted += 1
 
 
-def refuse(transport: Transport) -> Driver:
+def refuse(transport: Transport, config: Config) -> Driver:
     """Return a server's driver that has just answered a request that it refuses."""
-    driver = Driver(Role.SERVER, Config(), loop=asyncio.get_running_loop())
-    driver.connection_made(transport)
-    driver.data_received(b"no request\r\n\r\n")
+    driver = Owner(transport, config).driver
+    driver.start()
+    driver.receive_data(b"no request\r\n\r\n")
     assert transport.written.startswith(b"HTTP/1.1 400 ")
     return driver
 
 
 async def test_a_transport_is_closed_once() -> None:
     # asyncio's transport of TLS has no get_extra_info any more when it is closed twice.
-    transport = Transport(half_closes=False)
-    driver = refuse(transport)
-    driver.data_received(b"more")
+    transport = Transport()
+    driver = refuse(transport, Config(half_close=False))
+    driver.receive_data(b"more")
     driver.resume_writing()
     driver.close()
     assert (transport.closed, transport.aborted) == (1, 0)
@@ -66,7 +82,7 @@ async def test_a_transport_is_closed_once() -> None:
 
 
 async def test_a_transport_that_cannot_be_half_closed_any_more_is_dropped() -> None:
-    transport = Transport(half_closes=True)
-    driver = refuse(transport)
+    transport = Transport()
+    driver = refuse(transport, Config())
     assert (transport.closed, transport.aborted) == (0, 1)
     driver.connection_lost(None)

@@ -78,7 +78,7 @@ async def test_writes_to_a_client_that_is_gone_raise(setup: Setup) -> None:
         response = web.StreamResponse()
         await response.prepare(request)
         began.set()
-        await request.protocol.wait_closed()
+        await request.protocol.driver.wait_closed()
         for call in (response.write(b"x"), response.write_eof(), request.send_informational(103)):
             with pytest.raises(ClientConnectionResetError):
                 await call
@@ -523,11 +523,11 @@ async def test_the_last_answer_reaches_a_client_that_is_still_talking(engine: En
         await gate.began.acquire()
         (connection,) = site.server.connections
         client.close()
-        await until(lambda: connection.is_closing)
+        await until(lambda: connection.driver.is_closing)
         assert client.transport is not None
         client.transport.pause_reading()
         gate.go.set()
-        await until(lambda: not connection.exchanges)
+        await until(lambda: not connection.driver.exchanges)
         for _ in range(10):
             client.transport.write(frames.ping(b"any news"))
             await asyncio.sleep(0)

@@ -485,7 +485,7 @@ async def test_the_client_goes_away(setup: Setup, reading: str) -> None:
     async def handler(request: web.Request) -> web.Response:
         started.set()
         if reading == "after":
-            await request.protocol.wait_closed()
+            await request.protocol.driver.wait_closed()
         try:
             with pytest.raises(ClientConnectionResetError):
                 await request.read()

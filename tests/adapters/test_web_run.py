@@ -26,7 +26,7 @@ import sys
 from plait import web
 
 async def hello(request):
-    return web.Response(text=f"hello from {request.protocol.engine_name}")
+    return web.Response(text=f"hello from {request.protocol.driver.engine_name}")
 
 def make(argv):
     app = web.Application()

@@ -14,12 +14,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from plait import web
-from plait.transport.driver import Driver, Exchange
+from plait.transport.driver import Driver
+from plait.transport.exchange import Exchange
+from plait.transport.stream import StreamProtocol
 from plait.web_protocol import ServerExchange
 from plait_engine import (
     Config,
     Data,
     EndOfMessage,
+    Event,
     Headers,
     InformationalResponse,
     Request,
@@ -99,6 +102,26 @@ class Answer(Exchange):
         await asyncio.wait_for(self.ended.wait(), 20)
         assert self.reset_event is not None, (self.status, self.body)
         return self.reset_event
+
+
+class Owner:
+    """Gives the events of a client's connection to its answers."""
+
+    def __init__(self, transport: asyncio.Transport, protocol: str, config: Config) -> None:
+        loop = asyncio.get_running_loop()
+        self.driver = Client(Role.CLIENT, config, transport, self, loop=loop, protocol=protocol)
+
+    def on_event(self, event: Event) -> None:
+        self.driver.dispatch(event)
+
+    def on_batch_end(self) -> None:
+        pass
+
+    def on_eof(self) -> None:
+        pass
+
+    def on_lost(self, error: Exception | None) -> None:
+        pass
 
 
 class Client(Driver):
@@ -187,11 +210,14 @@ class Site:
     async def connect(self, config: Config = TEST_CONFIG) -> Client:
         """Open a connection."""
         loop = asyncio.get_running_loop()
-        _, client = await loop.create_connection(
-            lambda: Client(Role.CLIENT, config, loop=loop, protocol=self.setup.protocol),
+        _, protocol = await loop.create_connection(
+            lambda: StreamProtocol(
+                lambda transport, _: Owner(transport, self.setup.protocol, config), loop=loop
+            ),
             "127.0.0.1",
             self.port,
         )
+        client = protocol.owner.driver
         self.clients.append(client)
         return client
 
@@ -216,13 +242,13 @@ class Site:
         return sum(
             exchange.content.total_bytes
             for handler in self.server.connections
-            for exchange in handler.exchanges.values()
+            for exchange in handler.driver.exchanges.values()
             if isinstance(exchange, ServerExchange)
         )
 
     def exchanges(self) -> int:
         """Return how many exchanges the server holds."""
-        return sum(len(handler.exchanges) for handler in self.server.connections)
+        return sum(len(handler.driver.exchanges) for handler in self.server.connections)
 
 
 def app_of(handler: Any, path: str = "/", **options: Any) -> web.Application:

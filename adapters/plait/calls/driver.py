@@ -2,7 +2,7 @@
 
 Strategy
 --------
-``ClientDriver`` tells the pool what becomes of its connection.  ``ClientExchange`` is one
+``ClientConnection`` tells the pool what becomes of its connection.  ``ClientExchange`` is one
 request on it: it holds what came of the response until somebody asks.  Nobody reads from
 the transport on behalf of a request; the driver's events wake whoever waits.
 
@@ -22,11 +22,11 @@ Rules
 from __future__ import annotations
 
 import asyncio
-import ssl
 from typing import TYPE_CHECKING, Any, Final
 
 from plait.client_exceptions import ConnectionTimeoutError, SocketTimeoutError
-from plait.transport.driver import Driver, Exchange
+from plait.transport.driver import Driver
+from plait.transport.exchange import Exchange
 from plait_engine import (
     Accept,
     Config,
@@ -35,6 +35,7 @@ from plait_engine import (
     Data,
     Draining,
     EndOfMessage,
+    Event,
     Headers,
     InformationalResponse,
     Response,
@@ -68,23 +69,23 @@ UNREAD_LIMIT: Final = 131072
 engine's ``read_high_water`` and ``stream_window``)."""
 
 
-class ClientDriver(Driver):
-    """A connection of a client; ``number`` is what the connector's pool calls it."""
+class ClientConnection:
+    """The client's side of a connection; ``number`` is what the connector's pool calls it."""
 
     def __init__(
         self,
         connector: BaseConnector,
-        number: int,
         config: Config,
+        transport: asyncio.Transport,
         *,
         loop: asyncio.AbstractEventLoop,
-        protocol: str | None,
+        protocol: str,
         engine: EngineName,
     ) -> None:
-        super().__init__(Role.CLIENT, config, loop=loop, protocol=protocol, engine=engine)
-        self.number = number
-        self.lost: Exception | None = None
-        """The error with which the transport was lost."""
+        self.driver: Driver = Driver(
+            Role.CLIENT, config, transport, self, loop=loop, protocol=protocol, engine=engine
+        )
+        self.number = 0
         self.settings: asyncio.Future[None] = loop.create_future()
         """Done when the peer's first SETTINGS came, or nothing more will come."""
         self.extended_connect = False
@@ -94,46 +95,36 @@ class ClientDriver(Driver):
     @property
     def shared(self) -> bool:
         """True when many requests go over this connection at once."""
-        return self.engine.protocol == "h2"
+        return self.driver.shared
 
-    def eof_received(self) -> bool:
-        if self.tls and not self._has_closure_alert():
-            # RFC 9112 section 9.8: anybody may have cut this off.
-            self.engine.connection_lost(None, self.clock())
-            self._drain()
-            return False
-        return super().eof_received()
+    def on_event(self, event: Event) -> None:
+        """Take an event (see ``Listener``)."""
+        if isinstance(event, SettingsChanged):
+            if ENABLE_CONNECT_PROTOCOL in event.settings:
+                self.extended_connect = event.settings[ENABLE_CONNECT_PROTOCOL] == 1
+            self._settle()
+            self._connector.on_changed(self)
+        elif isinstance(event, StreamsAvailable | Draining):
+            self._connector.on_changed(self)
+        elif isinstance(event, ConnectionClosed):
+            self._settle()
+            self._connector.on_closed(self)
+        else:
+            self.driver.dispatch(event)
 
-    def _has_closure_alert(self) -> bool:
-        """Tell whether the peer ended TLS in order, now that all it sent was read."""
-        ssl_object: ssl.SSLObject | None = self.get_extra_info("ssl_object")
-        try:
-            return ssl_object is None or ssl_object.read(1) == b""
-        except ssl.SSLError:
-            return False
+    def on_batch_end(self) -> None:
+        """All events of a batch were told (see ``Listener``)."""
 
-    def connection_lost(self, exc: Exception | None) -> None:
-        self.lost = exc
-        super().connection_lost(exc)
+    def on_eof(self) -> None:
+        """The server sends nothing more."""
+
+    def on_lost(self, error: Exception | None) -> None:
+        """The transport is gone."""
         self._connector.on_lost(self)
 
-    def on_settings_changed(self, event: SettingsChanged) -> None:
-        if ENABLE_CONNECT_PROTOCOL in event.settings:
-            self.extended_connect = event.settings[ENABLE_CONNECT_PROTOCOL] == 1
+    def _settle(self) -> None:
         if not self.settings.done():
             self.settings.set_result(None)
-        self._connector.on_changed(self)
-
-    def on_streams_available(self, event: StreamsAvailable) -> None:
-        self._connector.on_changed(self)
-
-    def on_draining(self, event: Draining) -> None:
-        self._connector.on_changed(self)
-
-    def on_closed(self, event: ConnectionClosed) -> None:
-        if not self.settings.done():
-            self.settings.set_result(None)
-        self._connector.on_closed(self)
 
 
 class RequestClock:
@@ -296,8 +287,6 @@ class ClientExchange(Exchange):
         "upload",
         "waiter",
     )
-
-    driver: ClientDriver
 
     def __init__(self, connection: Connection, request: ClientRequest, stream_id: int) -> None:
         super().__init__(connection.driver, stream_id)

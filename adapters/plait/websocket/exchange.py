@@ -25,8 +25,11 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Callable
+from typing import Any
 
-from plait.transport.driver import Driver, Exchange
+from plait.transport.driver import Driver
+from plait.transport.exchange import Exchange
+from plait.transport.stream import StreamProtocol
 from plait.transport.waiter import Waiter
 from plait_engine import Data, EndOfMessage, ErrorCode, StreamReset
 from plait_engine.websocket import WebSocketConnection, WebSocketEvent
@@ -97,8 +100,10 @@ class WebSocketExchange(Exchange):
             return
         self.acknowledge(self.credit)
         self.credit = 0
-        self._tunnel = _Tunnel(self, transport)
-        transport.set_protocol(self._tunnel)
+        protocol = transport.get_protocol()
+        if isinstance(protocol, StreamProtocol):
+            self._tunnel = _Tunnel(self, transport, protocol)
+            transport.set_protocol(self._tunnel)
 
     # -- for one task at a time ---------------------------------------------------
 
@@ -211,7 +216,7 @@ class WebSocketExchange(Exchange):
             return
         self._stop_timers()
         self._linger_timer = self.loop.call_later(driver.config.timeouts.close, self.abort)
-        if driver.tls and driver.engine.protocol == "http/1.1":
+        if not driver.config.half_close and driver.engine.protocol == "http/1.1":
             driver.close_transport()  # TLS cannot half-close: what was the end of the stream?
 
     def _finish(self) -> None:
@@ -286,7 +291,12 @@ class WebSocketExchange(Exchange):
 class _Tunnel(asyncio.BufferedProtocol):
     """Stand in for the driver of an HTTP/1.1 connection that has become a WebSocket."""
 
-    def __init__(self, exchange: WebSocketExchange, transport: asyncio.Transport) -> None:
+    def __init__(
+        self,
+        exchange: WebSocketExchange,
+        transport: asyncio.Transport,
+        protocol: StreamProtocol[Any],
+    ) -> None:
         self.transport = transport
         self.write = transport.write
         self.paused = False
@@ -294,7 +304,8 @@ class _Tunnel(asyncio.BufferedProtocol):
         self.high_water = exchange.driver.config.limits.read_high_water
         self._exchange = exchange
         self._driver = exchange.driver
-        self._buffer = self._driver.get_buffer(-1)
+        self._protocol = protocol
+        self._buffer = protocol.get_buffer(-1)
         self._reading = True
         self._stall_timer: asyncio.TimerHandle | None = None
         self._unsent = 0
@@ -310,7 +321,7 @@ class _Tunnel(asyncio.BufferedProtocol):
             exchange.waiter.wake_now(True)
 
     def eof_received(self) -> bool | None:
-        return self._driver.eof_received()
+        return self._protocol.eof_received()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_stall_timer()
@@ -337,7 +348,8 @@ class _Tunnel(asyncio.BufferedProtocol):
         self.paused = False
         self._stop_stall_timer()
         self._driver.resume_writing()
-        self._exchange.wake()
+        # Not from inside asyncio's own writing (see ``plait_engine.driver``).
+        self._driver.loop.call_soon(self._exchange.wake)
 
     def _watch_for_stall(self) -> None:
         """As the engine does for what it has queued: ``Timeouts.write``."""

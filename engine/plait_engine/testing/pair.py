@@ -1,8 +1,7 @@
 """Engines under a virtual clock: alone (``Endpoint``) or back to back (``Pair``).
 
-Both follow the law for adapters to the letter: one input or command, then drain the
-outputs, obey ``wants_read`` and ``wants_close``.  So a test that passes here leans on
-nothing that an adapter does not do.
+Both are driven by the ``Driver`` that drives the adapters' connections.  So a test that
+passes here leans on nothing that an adapter does not do.
 
 Time is a number in ``Clock``.  It moves only when a test says so: ``Pair.advance``,
 ``Pair.advance_to_next_timeout``, and over the latency of the link in ``Pair.run``.
@@ -24,6 +23,7 @@ from typing import TypeAlias
 
 from plait_engine.config import Config
 from plait_engine.connection import CloseAction, Connection, ConnectionState, Role
+from plait_engine.driver import Driver
 from plait_engine.engines import EngineName, create_connection
 from plait_engine.events import Data, Event, Sendable
 
@@ -34,11 +34,46 @@ EngineChoice: TypeAlias = EngineName | Callable[[Role, Config], Connection]
 """The name of an engine, or a class (or function) that makes the connection."""
 
 
-@dataclass(slots=True)
 class Clock:
-    """A clock that stands still until it is moved.  Seconds."""
+    """A clock that stands still until it is moved: the driver's ``Scheduler``.  Seconds."""
 
-    now: float = 1000.0
+    def __init__(self, now: float = 1000.0) -> None:
+        self.now = now
+        self._alarms: list[_Alarm] = []
+
+    def time(self) -> float:
+        """Return the time."""
+        return self.now
+
+    def call_at(self, when: float, callback: Callable[[], object], /) -> _Alarm:
+        """Call ``callback`` in ``ring`` when it is ``when``."""
+        alarm = _Alarm(when, callback)
+        self._alarms.append(alarm)
+        return alarm
+
+    def call_soon(self, callback: Callable[[], object], /) -> None:
+        """Call ``callback`` at once."""
+        callback()
+
+    def ring(self) -> None:
+        """Make the calls that are due, in order."""
+        due = sorted((a for a in self._alarms if a.when <= self.now), key=lambda a: a.when)
+        self._alarms = [a for a in self._alarms if a.when > self.now and not a.cancelled]
+        for alarm in due:
+            if not alarm.cancelled:
+                alarm.callback()
+
+
+@dataclass(slots=True)
+class _Alarm:
+    """A call at a time of ``Clock``."""
+
+    when: float
+    callback: Callable[[], object]
+    cancelled: bool = False
+
+    def cancel(self) -> None:
+        self.cancelled = True
 
 
 def counting_random(size: int) -> bytes:
@@ -50,12 +85,43 @@ TEST_CONFIG = Config(random=counting_random)
 """The defaults, with repeatable randomness."""
 
 
-class Endpoint:
-    """One connection, driven as an adapter drives it, with records of what happened.
+class MemoryTransport:
+    """A transport that takes everything and notes what the driver does to it."""
 
-    ``events`` and ``sent`` hold everything so far; ``take`` and ``take_sent`` what is new.
-    Set ``acknowledges`` to false to leave ``Data`` unacknowledged, and ``can_write`` to
-    false to act as a transport whose buffer is full.
+    def __init__(self) -> None:
+        self.sent = bytearray()
+        self.reading = True
+        self.closed = CloseAction.NONE
+
+    def write(self, data: bytes, /) -> None:
+        self.sent += data
+
+    def write_eof(self) -> None:
+        self.closed = max(self.closed, CloseAction.WRITE_EOF)
+
+    def close(self) -> None:
+        self.closed = max(self.closed, CloseAction.CLOSE)
+
+    def abort(self) -> None:
+        self.closed = CloseAction.ABORT
+
+    def is_closing(self) -> bool:
+        return self.closed >= CloseAction.CLOSE
+
+    def pause_reading(self) -> None:
+        self.reading = False
+
+    def resume_reading(self) -> None:
+        self.reading = True
+
+
+class Endpoint:
+    """One connection and its driver, with records of what happened.
+
+    It is the driver's listener.  ``events`` and ``sent`` hold everything so
+    far; ``take`` and ``take_sent`` what is new.  Set ``acknowledges`` to false to leave
+    ``Data`` unacknowledged, and ``can_write`` to false to act as a transport whose buffer is
+    full.
     """
 
     def __init__(
@@ -63,22 +129,30 @@ class Endpoint:
     ) -> None:
         self.connection = connection
         self.clock = clock or Clock()
+        self.transport = MemoryTransport()
+        self.driver = Driver(connection, self.transport, self, self.clock)
         self.fragment = fragment
         self.acknowledges = True
-        self.can_write = True
         self.transport_closed = False
         self.recorder = EventRecorder(connection.role)
-        self.sent = bytearray()
         self._sent_taken = 0
         self._waiting: deque[bytes] = deque()
         self._eof_waiting = False
+
+    @property
+    def can_write(self) -> bool:
+        """Whether the transport takes bytes."""
+        return self.driver.can_write
+
+    @can_write.setter
+    def can_write(self, value: bool) -> None:
+        self.driver.can_write = value
 
     # -- inputs -----------------------------------------------------------------
 
     def start(self) -> None:
         """Say that the transport is up."""
-        self.connection.connection_made(self.clock.now)
-        self.drain()
+        self.driver.start()
 
     def receive(self, data: bytes) -> None:
         """Give ``bytes`` of the peer to the connection, cut by ``fragment``.
@@ -97,63 +171,61 @@ class Endpoint:
         """Say that the transport is gone."""
         self._waiting.clear()
         self._eof_waiting = False
-        self.connection.connection_lost(error, self.clock.now)
-        self.drain()
+        self.driver.connection_lost(error)
 
     def handle_timeout(self) -> None:
         """Tell the connection the time."""
-        self.connection.handle_timeout(self.clock.now)
+        self.driver.handle_timeout()
         self.drain()
 
     # -- commands -----------------------------------------------------------------
 
     def send(self, *events: Sendable) -> None:
         """Send ``events`` as one command."""
-        self.connection.send(*events, now=self.clock.now)
+        self.driver.send(*events)
         self.drain()
 
     def acknowledge(self, stream_id: int, credit: int) -> None:
         """Acknowledge ``credit`` bytes."""
-        self.connection.acknowledge(stream_id, credit, self.clock.now)
+        self.driver.acknowledge(stream_id, credit)
         self.drain()
 
     def ping(self, payload: bytes) -> None:
         """Send a PING."""
-        self.connection.ping(payload, self.clock.now)
+        self.driver.ping(payload)
         self.drain()
 
     def close(self, code: int | None = None) -> None:
         """Close the connection, gracefully or with ``code``."""
-        self.connection.close(code, now=self.clock.now)
+        self.driver.close(code)
         self.drain()
 
-    # -- outputs --------------------------------------------------------------------
-
     def drain(self) -> None:
-        """Take what there is to send and the events, and read on while that is wanted."""
-        self._take_outputs()
-        connection = self.connection
-        while self._waiting and connection.wants_read:
-            connection.receive_data(self._waiting.popleft(), self.clock.now)
-            self._take_outputs()
+        """Take what there is to take, and read on while that is wanted."""
+        self.driver.drain()
+        while self._waiting and self.transport.reading:
+            self.driver.receive_data(self._waiting.popleft())
         if self._eof_waiting and not self._waiting:
             self._eof_waiting = False
-            connection.receive_eof(self.clock.now)
-            self._take_outputs()
+            self.driver.receive_eof()
 
-    def _take_outputs(self) -> None:
-        connection = self.connection
-        busy = True
-        while busy:
-            busy = False
-            while self.can_write and (data := connection.data_to_send()):
-                self.sent += data
-                busy = True
-            while (event := connection.next_event()) is not None:
-                self.recorder.record(event)
-                busy = True
-                if isinstance(event, Data) and self.acknowledges:
-                    connection.acknowledge(event.stream_id, event.credit, self.clock.now)
+    # -- as the driver's listener -----------------------------------------------------
+
+    def on_event(self, event: Event) -> None:
+        """Record ``event``."""
+        self.recorder.record(event)
+        if isinstance(event, Data) and self.acknowledges:
+            self.driver.acknowledge(event.stream_id, event.credit)
+
+    def on_batch_end(self) -> None:
+        """All events of an input or command were recorded."""
+
+    # -- what came of it ----------------------------------------------------------------
+
+    @property
+    def sent(self) -> bytearray:
+        """All bytes that were sent so far."""
+        return self.transport.sent
 
     @property
     def events(self) -> list[Event]:
@@ -260,10 +332,7 @@ class Pair:
         self.clock.now = max(self.clock.now, time)
         for link in self._links:
             link.deliver(self.clock.now)
-        for endpoint in (self.client, self.server):
-            deadline = endpoint.connection.next_timeout()
-            if deadline is not None and deadline <= self.clock.now:
-                endpoint.handle_timeout()
+        self.clock.ring()
 
     def _next_arrival(self) -> float | None:
         for link in self._links:
@@ -296,8 +365,8 @@ class _Link:
         data = source.take_sent()
         if data:
             self.arrivals.append(_Arrival(arrival_time, data))
-        action = source.connection.wants_close
-        if action <= self._closed or not source.can_write:
+        action = source.transport.closed
+        if action <= self._closed:
             return
         if action is CloseAction.ABORT:
             self.arrivals.clear()

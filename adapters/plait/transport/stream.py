@@ -1,0 +1,105 @@
+"""Where asyncio meets a driver: the protocol of asyncio's stream transports.
+
+``StreamProtocol`` is the only class of plait that asyncio calls.  It makes the driver when
+the transport is up, since only then it is known what was negotiated, and turns asyncio's
+callbacks into the driver's inputs.
+
+All connections of a loop read into one buffer: asyncio fills it and hands it over in one go.
+A plain ``asyncio.Protocol`` has 256 KiB allocated for every read, which costs more than all
+the rest of a small request.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import Callable
+from typing import Final, Generic, TypeVar, cast
+from weakref import WeakKeyDictionary
+
+from plait_engine import Role
+
+from .driver import Driver, Owner
+
+_Owner = TypeVar("_Owner", bound=Owner)
+
+_BUFFER_SIZE: Final = 262144
+
+_read_buffers: WeakKeyDictionary[asyncio.AbstractEventLoop, memoryview] = WeakKeyDictionary()
+
+
+def _read_buffer(loop: asyncio.AbstractEventLoop) -> memoryview:
+    """Return the buffer into which the connections of ``loop`` read."""
+    buffer = _read_buffers.get(loop)
+    if buffer is None:
+        buffer = _read_buffers[loop] = memoryview(bytearray(_BUFFER_SIZE))
+    return buffer
+
+
+class StreamProtocol(asyncio.BufferedProtocol, Generic[_Owner]):
+    """The protocol of one asyncio transport (TCP, TLS, Unix socket, pipe).
+
+    ``connect`` makes the owner of the driver, on a transport that is up.  Its second argument
+    is what was negotiated on TLS by ALPN, ``None`` if nothing was.  Then ``owner`` and
+    ``driver`` are set.
+    """
+
+    __slots__ = ("_buffer", "_connect", "driver", "owner")
+
+    owner: _Owner
+    driver: Driver
+
+    def __init__(
+        self,
+        connect: Callable[[asyncio.Transport, str | None], _Owner],
+        *,
+        loop: asyncio.AbstractEventLoop,
+    ) -> None:
+        self._connect = connect
+        self._buffer = _read_buffer(loop)
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        # uvloop's transports have the methods of asyncio.Transport, but are no such class.
+        transport = cast(asyncio.Transport, transport)
+        tls: ssl.SSLObject | None = transport.get_extra_info("ssl_object")
+        negotiated = None if tls is None else tls.selected_alpn_protocol()
+        self.owner = self._connect(transport, negotiated)
+        self.driver = self.owner.driver
+        self.driver.start()
+
+    def get_buffer(self, sizehint: int) -> memoryview:
+        return self._buffer
+
+    def buffer_updated(self, nbytes: int) -> None:
+        self.driver.receive_data(self._buffer[:nbytes].tobytes())
+
+    def eof_received(self) -> bool:
+        driver = self.driver
+        tls: ssl.SSLObject | None = driver.get_extra_info("ssl_object")
+        if tls is None:
+            driver.receive_eof()
+            return True  # The engine decides when to close.
+        if driver.engine.role is Role.CLIENT and not _has_closure_alert(tls):
+            # RFC 9112 section 9.8: anybody may have cut this off.
+            driver.engine.connection_lost(None, driver.clock())
+            driver.drain()
+        else:
+            driver.receive_eof()
+        return False  # A TLS transport cannot stay half-open.
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.driver.connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        self.driver.pause_writing()
+
+    def resume_writing(self) -> None:
+        self.driver.resume_writing()
+
+
+def _has_closure_alert(tls: ssl.SSLObject) -> bool:
+    """Tell whether the peer ended TLS in order, now that all it sent was read."""
+    try:
+        return tls.read(1) == b""
+    except ssl.SSLError:
+        return False
