@@ -18,6 +18,7 @@ from collections.abc import Callable
 from fuzz.choices import Choices
 from fuzz.harness import MAX_TIMEOUTS, START, InvariantError, check
 from plait_engine.connection import CloseAction, Connection, ConnectionState, Role
+from plait_engine.driver import Driver
 from plait_engine.errors import LocalProtocolError
 from plait_engine.events import (
     Accept,
@@ -33,7 +34,7 @@ from plait_engine.events import (
     StreamReset,
 )
 from plait_engine.headers import Headers
-from plait_engine.testing import OrderChecker
+from plait_engine.testing import Clock, OrderChecker
 
 MAX_STEPS = 200
 STATES = list(ConnectionState)
@@ -81,15 +82,19 @@ class Machine:
         self.connection = connection
         self.choices = choices
         self._wire = wire
-        self._now = START
-        self._blocked = False
+        self._clock = Clock(START)
+        self._driver = Driver(connection, self, self, self._clock)
         self._order = OrderChecker(connection.role)
         self._state = connection.state
         self._last_event: Event | None = None
         self._unacknowledged: list[Data] = []
         self._given_up: set[int] = set()
-        connection.connection_made(self._now)
+        self._driver.start()
         self.drain()
+
+    @property
+    def _now(self) -> float:
+        return self._clock.now
 
     def run(self) -> None:
         """Make the calls, then end the connection."""
@@ -122,9 +127,9 @@ class Machine:
     def wait(self) -> None:
         """Let time pass, at most to the next deadline, and tell the connection."""
         deadline = self.connection.next_timeout()
-        self._now += self.choices.byte() / 16
+        self._clock.now += self.choices.byte() / 16
         if deadline is not None and self._now >= deadline:
-            self._now = max(self._now, deadline)
+            self._clock.now = max(self._now, deadline)
             self._handle_timeout()
             return
         self.drain()
@@ -136,7 +141,7 @@ class Machine:
         """Go to the next deadline."""
         deadline = self.connection.next_timeout()
         if deadline is not None:
-            self._now = max(self._now, deadline)
+            self._clock.now = max(self._now, deadline)
             self._handle_timeout()
 
     def _handle_timeout(self) -> None:
@@ -186,7 +191,7 @@ class Machine:
             lambda: self.connection.acknowledge(stream_id, credit, self._now), stream_id, credit
         )
 
-    def close(self) -> None:
+    def end(self) -> None:
         code = self.choices.pick((None, None, *CODES))
         self._command(lambda: self.connection.close(code, now=self._now), code)
 
@@ -216,16 +221,12 @@ class Machine:
 
     def block(self) -> None:
         """The transport takes nothing from here on, or takes bytes again."""
-        self._blocked = not self._blocked
+        self._driver.can_write = not self._driver.can_write
 
     def drain(self) -> None:
-        """Take the outputs, as after each call."""
+        """Let the driver drain, as after each call."""
         connection = self.connection
-        while (event := connection.next_event()) is not None or self._take_output():
-            if event is not None:
-                self._order.check(event)
-                self._last_event = event
-                self.on_event(event)
+        self._driver.drain()
         check(
             STATES.index(connection.state) >= STATES.index(self._state),
             "the state moves one way",
@@ -234,22 +235,44 @@ class Machine:
         )
         self._state = connection.state
 
+    # -- as the driver's listener -----------------------------------------------------
+
     def on_event(self, event: Event) -> None:
         """Note what an event asks of the application."""
+        self._order.check(event)
+        self._last_event = event
         stream_id = getattr(event, "stream_id", None)
         check(stream_id not in self._given_up, "a stream that was given up is silent", event)
         if isinstance(event, Data):
             self._unacknowledged.append(event)
 
-    def on_output(self, data: bytes) -> None:
-        """The transport took ``bytes``."""
+    def on_batch_end(self) -> None:
+        pass
 
-    def _take_output(self) -> bool:
-        if self._blocked:
-            return False
-        data = self.connection.data_to_send()
-        self.on_output(data)
-        return bool(data)
+    # -- as the driver's transport, which does nothing by itself ------------------------
+
+    def write(self, data: bytes, /) -> None:
+        pass
+
+    def write_eof(self) -> None:
+        pass
+
+    def abort(self) -> None:
+        pass
+
+    def close(self) -> None:
+        pass
+
+    def is_closing(self) -> bool:
+        return False
+
+    def pause_reading(self) -> None:
+        pass
+
+    def resume_reading(self) -> None:
+        pass
+
+    # -- what does not change -----------------------------------------------------------
 
     def _look(self) -> tuple[object, ...]:
         """Return what the getters say."""
@@ -267,7 +290,7 @@ class Machine:
     def _check_unchanged(self, before: tuple[object, ...], promise: str, *details: object) -> None:
         event = self.connection.next_event()
         check(event is None, promise, event, *details)
-        if not self._blocked:
+        if self._driver.can_write:
             data = self.connection.data_to_send()
             check(not data, promise, data, *details)
         after = self._look()
@@ -310,7 +333,7 @@ class Machine:
     # -- the end ------------------------------------------------------------------
 
     def _finish(self) -> None:
-        self._blocked = bool(self.choices.byte() & 1)
+        self._driver.can_write = not self.choices.byte() & 1
         self.drain()
         while self._unacknowledged:  # waiting for the application, a connection waits for ever
             self.acknowledge()
@@ -322,7 +345,7 @@ class Machine:
             self.expire()
         else:
             raise InvariantError("timeouts come to an end")
-        self._blocked = False
+        self._driver.can_write = True
         self.connection.connection_lost(None, self._now)
         self.drain()
         check(
@@ -357,7 +380,7 @@ OPERATIONS: tuple[Callable[[Machine], None], ...] = (
     Machine.block,
     Machine.wait,
     Machine.expire,
-    Machine.close,
+    Machine.end,
     Machine.ping,
     Machine.reserve,
     Machine.receive_eof,

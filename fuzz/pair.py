@@ -86,7 +86,7 @@ class Side(Machine):
         del wire[:size]
         return data
 
-    def on_output(self, data: bytes) -> None:
+    def write(self, data: bytes, /) -> None:
         self.wire += data
 
     def command_send(self, *events: Sendable) -> bool:
@@ -177,7 +177,7 @@ class Side(Machine):
 
     def finish_messages(self) -> None:
         """End what was begun, answer and acknowledge everything."""
-        self._blocked = False
+        self._driver.can_write = True
         while self._unacknowledged:
             self.acknowledge()
             self.drain()
