@@ -26,9 +26,10 @@ from plait_engine import (
     Response,
     Role,
 )
-from plait_engine.engines import EngineName
+from plait_engine.engines import ALPN_PROTOCOLS, EngineName
 
-from .driver import ALPN_PROTOCOLS, Driver, Exchange, StreamError, TrioStream, open_nursery
+from .driver import Driver, Exchange, StreamError, open_nursery
+from .transport import TrioStream
 from .websocket import WebSocket, connect_websocket
 
 
@@ -165,7 +166,7 @@ async def open_connection(
         protocol = "h2" if http2 else None
         if secure:
             context = ssl_context or ssl.create_default_context()
-            offers = {None: ALPN_PROTOCOLS, True: ["h2"], False: ["http/1.1"]}
+            offers = {None: list(ALPN_PROTOCOLS), True: ["h2"], False: ["http/1.1"]}
             context.set_alpn_protocols(offers[http2])
             stream = trio.SSLStream(transport, context, server_hostname=host, https_compatible=True)
             await stream.do_handshake()

@@ -1,36 +1,31 @@
-"""The driver: where a trio stream meets a protocol engine.
+"""trio's driver: the law of the contract, and the exchanges of a connection.
 
-It follows the same law as the asyncio adapter (``plait_engine.connection``), in trio's
-way: one task reads, one task writes and keeps the time, commands are plain calls from any
-task.  An input or a command changes the engine and then calls ``pump``, which hands out
-the events and wakes both.  Everything else, both HTTP versions, both roles, flow control,
-timers, is the engine's; that this file is short is the proof that the seam holds.
+The law is the engine's driver (``plait_engine.driver``), as in the asyncio adapter; a trio
+stream is what it stands over (``transport``).  ``Driver`` gives the events to the exchanges,
+and commands are plain calls from any task.  Everything else, both HTTP versions, both roles,
+flow control, timers, is the engine's; that this file is short is the proof that the seam
+holds.
 """
 
 from __future__ import annotations
 
-import math
 import os
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import replace
-from typing import TypeAlias
 
 import trio
 
+import plait_engine.driver
 from plait_engine import (
-    CloseAction,
     Config,
-    Connection,
     ConnectionClosed,
-    ConnectionState,
     Data,
     EndOfMessage,
     ErrorCode,
     Event,
     Headers,
-    PriorKnowledge,
     Request,
     Role,
     StreamReset,
@@ -40,10 +35,7 @@ from plait_engine import (
 from plait_engine.engines import EngineName
 from plait_engine.events import Sendable
 
-ALPN_PROTOCOLS = ["h2", "http/1.1"]
-RECEIVE_SIZE = 65536
-
-TrioStream: TypeAlias = "trio.SocketStream | trio.SSLStream[trio.SocketStream]"
+from .transport import TrioStream, TrioTransport
 
 
 class StreamError(Exception):
@@ -141,7 +133,7 @@ class Exchange:
         self._changed.set()
 
 
-class Driver:
+class Driver(plait_engine.driver.Driver):
     """A connection on a trio stream.  ``run`` it in a task for as long as it lives.
 
     Args:
@@ -165,37 +157,39 @@ class Driver:
     ) -> None:
         if protocol is None and isinstance(stream, trio.SSLStream):
             protocol = stream.selected_alpn_protocol()
-        self.stream = stream
+        protocol = protocol or "http/1.1"
+        half_close = isinstance(stream, trio.SocketStream)
+        self.config = replace(config, random=os.urandom, half_close=half_close)
         self.role = role
-        self.config = replace(config, random=os.urandom)
+        self.engine_name: EngineName = engine
         self.exchanges: dict[int, Exchange] = {}
         self.closed = trio.Event()
         self.ready = trio.Event()
         """Set when it is known what the peer can do: HTTP/2's SETTINGS came."""
-        self.engine_name: EngineName = engine
-        self._on_request = on_request
-        self._reader_wakeup = trio.Event()
-        self._writer_wakeup = trio.Event()
-        self._start(protocol or "http/1.1")
-
-    def _start(self, protocol: str) -> None:
-        engine = create_connection(self.role, protocol, self.config, engine=self.engine_name)
-        self.engine: Connection = engine
-        engine.connection_made(trio.current_time())
         if protocol != "h2":
             self.ready.set()
+        self._on_request = on_request
+        self._carrier = TrioTransport(stream)
+        connection = create_connection(role, protocol, self.config, engine=engine)
+        super().__init__(connection, self._carrier, self, self._carrier, http2=engine)
+        self._carrier.driver = self
+        self.start()
 
     async def run(self) -> None:
         """Move bytes until the connection is closed; then no task is left."""
+        carrier = self._carrier
         try:
             async with open_nursery() as self._nursery:
-                self._nursery.start_soon(self._read)
-                await self._write()
+                self._nursery.start_soon(carrier.read)
+                self._nursery.start_soon(carrier.keep_time)
+                try:
+                    await carrier.write_and_close()
+                finally:
+                    self.connection_lost(carrier.error)
                 self._nursery.cancel_scope.cancel()
         finally:
-            self._lose(None)
             self.closed.set()
-            await trio.aclose_forcefully(self.stream)
+            await trio.aclose_forcefully(carrier.stream)
 
     # -- commands ---------------------------------------------------------------
 
@@ -205,14 +199,6 @@ class Driver:
         self.exchanges[exchange.stream_id] = exchange
         return exchange
 
-    def send(self, *events: Sendable) -> None:
-        self.engine.send(*events, now=trio.current_time())
-        self.pump()
-
-    def acknowledge(self, stream_id: int, credit: int) -> None:
-        self.engine.acknowledge(stream_id, credit, trio.current_time())
-        self.pump()
-
     def finish(self, exchange: Exchange) -> None:
         """The application is done with an exchange: what is not complete is given up."""
         known = self.exchanges.pop(exchange.stream_id, None) is not None
@@ -221,32 +207,24 @@ class Driver:
             code = ErrorCode.NO_ERROR if answered else ErrorCode.CANCEL
             self.send(StreamReset(exchange.stream_id, code))
 
-    def close(self) -> None:
-        """Finish what is open, then close."""
-        self.engine.close(now=trio.current_time())
-        self.pump()
+    # -- events -----------------------------------------------------------------
 
-    # -- the law ------------------------------------------------------------------
+    def on_event(self, event: Event) -> None:
+        """Give an event to whom it concerns (see ``Listener``)."""
+        if isinstance(event, Request):
+            exchange = self.exchanges[event.stream_id] = Exchange(self, event.stream_id)
+            if self._on_request is not None:
+                self._nursery.start_soon(self._on_request, exchange, event)
+        elif isinstance(event, ConnectionClosed):
+            self.ready.set()
+            for exchange in self.exchanges.values():
+                exchange.deliver(event)
+            self.exchanges.clear()
+        else:
+            self._deliver(event, getattr(event, "stream_id", 0))
 
-    def pump(self) -> None:
-        """Hand out the events; wake the reader and the writer."""
-        while (event := self.engine.next_event()) is not None:
-            if isinstance(event, Request):
-                exchange = self.exchanges[event.stream_id] = Exchange(self, event.stream_id)
-                if self._on_request is not None:
-                    self._nursery.start_soon(self._on_request, exchange, event)
-            elif isinstance(event, PriorKnowledge):
-                self._start("h2")
-                self.engine.receive_data(event.data, trio.current_time())
-            elif isinstance(event, ConnectionClosed):
-                self.ready.set()
-                for exchange in self.exchanges.values():
-                    exchange.deliver(event)
-                self.exchanges.clear()
-            else:
-                self._deliver(event, getattr(event, "stream_id", 0))
-        self._reader_wakeup.set()
-        self._writer_wakeup.set()
+    def on_batch_end(self) -> None:
+        """All events of a batch were told (see ``Listener``)."""
 
     def _deliver(self, event: Event, stream_id: int) -> None:
         exchange = self.exchanges.get(stream_id)
@@ -255,58 +233,6 @@ class Driver:
             if isinstance(event, StreamReset):
                 del self.exchanges[stream_id]
         elif isinstance(event, Data):
-            self.engine.acknowledge(stream_id, event.credit, trio.current_time())
+            self.acknowledge(stream_id, event.credit)
         elif not stream_id:
             self.ready.set()
-
-    async def _read(self) -> None:
-        data = b"?"
-        while data:
-            while not self.engine.wants_read:
-                self._reader_wakeup = trio.Event()
-                await self._reader_wakeup.wait()
-            try:
-                data = bytes(await self.stream.receive_some(RECEIVE_SIZE))
-            except (trio.BrokenResourceError, trio.ClosedResourceError) as exc:
-                self._lose(exc)
-                return
-            if data:
-                self.engine.receive_data(data, trio.current_time())
-            else:
-                self.engine.receive_eof(trio.current_time())
-            self.pump()
-
-    async def _write(self) -> None:
-        """Write, close, and keep the time, until the connection is over."""
-        half_closed = False
-        while not self.closed.is_set():
-            self._writer_wakeup = trio.Event()
-            try:
-                while data := self.engine.data_to_send():
-                    await self.stream.send_all(data)
-                    self.pump()
-                action = self.engine.wants_close
-                can_half_close = isinstance(self.stream, trio.SocketStream)
-                if action is CloseAction.WRITE_EOF and not can_half_close:
-                    closing = self.engine.state is ConnectionState.CLOSING
-                    action = CloseAction.CLOSE if closing else CloseAction.NONE
-                if action is CloseAction.CLOSE:
-                    with trio.move_on_after(self.config.timeouts.close):
-                        await self.stream.aclose()
-                if action in (CloseAction.CLOSE, CloseAction.ABORT):
-                    return
-                if action is CloseAction.WRITE_EOF and not half_closed:
-                    half_closed = True
-                    await self.stream.send_eof()
-            except (trio.BrokenResourceError, trio.ClosedResourceError) as exc:
-                self._lose(exc)
-                return
-            deadline = self.engine.next_timeout()
-            with trio.CancelScope(deadline=math.inf if deadline is None else deadline):
-                await self._writer_wakeup.wait()
-            self.engine.handle_timeout(trio.current_time())
-            self.pump()
-
-    def _lose(self, error: Exception | None) -> None:
-        self.engine.connection_lost(error, trio.current_time())
-        self.pump()

@@ -28,10 +28,11 @@ from plait_engine import (
     Response,
     Role,
 )
-from plait_engine.engines import EngineName
+from plait_engine.engines import ALPN_PROTOCOLS, EngineName
 from plait_engine.websocket import HandshakeRefused
 
-from .driver import ALPN_PROTOCOLS, Driver, Exchange, StreamError, TrioStream
+from .driver import Driver, Exchange, StreamError
+from .transport import TrioStream
 from .websocket import WebSocket, accept_websocket
 
 
@@ -122,7 +123,7 @@ async def serve(
     scheme = "http" if ssl_context is None else "https"
     config = replace(config, scheme=scheme, detect_http2=ssl_context is None)
     if ssl_context is not None:
-        ssl_context.set_alpn_protocols(ALPN_PROTOCOLS)
+        ssl_context.set_alpn_protocols(list(ALPN_PROTOCOLS))
     serve_one = partial(_serve_stream, handler, config, ssl_context, engine)
     await trio.serve_tcp(serve_one, port, host=host, task_status=task_status)
 
