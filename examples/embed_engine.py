@@ -4,9 +4,8 @@
     curl http://127.0.0.1:8080/
     curl --http2-prior-knowledge http://127.0.0.1:8080/
 
-All that it takes is the law of ``plait_engine.connection``: after each input or command,
-write what there is to send, handle the events, obey ``wants_close``, and come back in time
-for ``next_timeout``.
+A ``Driver`` does all that the engine asks for.  It needs three things: what carries the bytes
+and what knows the time (both are ``Socket`` here), and who hears the events (``Application``).
 """
 
 from __future__ import annotations
@@ -17,58 +16,28 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import plait_engine as engine
+from plait_engine.driver import Driver
 
 CONFIG = engine.Config(detect_http2=True, random=os.urandom)
 
 
-def serve_connection(sock: socket.socket) -> None:
-    """Speak HTTP/1.1 or HTTP/2 on a connected socket until either side has enough."""
-    connection = engine.create_connection(engine.Role.SERVER, "http/1.1", CONFIG)
-    connection.connection_made(time.monotonic())
-    with sock, contextlib.suppress(OSError):  # An OSError: the client is gone.
-        while True:
-            wait_for_input(connection, sock)
-            connection = handle_events(connection)
-            while data := connection.data_to_send():
-                sock.sendall(data)
-            if connection.wants_close >= engine.CloseAction.CLOSE:
-                return
-            if connection.wants_close is engine.CloseAction.WRITE_EOF:
-                sock.shutdown(socket.SHUT_WR)
+class Application:
+    """Answers every request at once."""
 
+    driver: Driver
 
-def wait_for_input(connection: engine.Connection, sock: socket.socket) -> None:
-    """Give the connection what comes next: bytes, their end, or the time."""
-    deadline = connection.next_timeout()
-    sock.settimeout(None if deadline is None else max(deadline - time.monotonic(), 0.001))
-    try:
-        data = sock.recv(65536)
-    except TimeoutError:
-        connection.handle_timeout(time.monotonic())
-        return
-    if data:
-        connection.receive_data(data, time.monotonic())
-    else:
-        connection.receive_eof(time.monotonic())
-
-
-def handle_events(connection: engine.Connection) -> engine.Connection:
-    """Answer every request; return the connection to go on with."""
-    now = time.monotonic()
-    while (event := connection.next_event()) is not None:
+    def on_event(self, event: engine.Event) -> None:
         match event:
             case engine.Request():
-                connection.send(*answer(event), now=now)
+                self.driver.send(*answer(event))
             case engine.Data():  # Nobody reads the body, so it is taken as it comes.
-                connection.acknowledge(event.stream_id, event.credit, now)
-            case engine.PriorKnowledge():  # The client speaks HTTP/2: so do we from here on.
-                connection = engine.create_connection(engine.Role.SERVER, "h2", CONFIG)
-                connection.connection_made(now)
-                connection.receive_data(event.data, now)
-    return connection
+                self.driver.acknowledge(event.stream_id, event.credit)
+
+    def on_batch_end(self) -> None:
+        """Nothing waits for the end of a batch here."""
 
 
 def answer(
@@ -78,6 +47,105 @@ def answer(
     yield engine.Response(request.stream_id, 200, [("content-type", "text/plain")])
     yield engine.Data(request.stream_id, text.encode())
     yield engine.EndOfMessage(request.stream_id)
+
+
+class Alarm:
+    """A call at a time."""
+
+    def __init__(self, when: float, callback: Callable[[], object]) -> None:
+        self.when = when
+        self.callback = callback
+        self.cancelled = False
+
+    def cancel(self) -> None:
+        self.cancelled = True
+
+
+class Socket:
+    """A blocking socket, as the driver wants it."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._sock = sock
+        self._open = True
+        self._reading = True
+        self._alarms: list[Alarm] = []
+
+    def run(self, driver: Driver) -> None:
+        """Give the driver bytes, their end, and the time, until the connection is over."""
+        error = None
+        try:
+            driver.start()
+            while self._open:
+                self._wait(driver)
+        except OSError as exc:  # The client is gone.
+            error = exc
+        driver.connection_lost(error)
+
+    def _wait(self, driver: Driver) -> None:
+        self._alarms = [alarm for alarm in self._alarms if not alarm.cancelled]
+        alarm = min(self._alarms, key=lambda alarm: alarm.when, default=None)
+        wait = None if alarm is None else max(alarm.when - self.time(), 0.001)
+        data: bytes | None = None
+        if self._reading:
+            self._sock.settimeout(wait)
+            with contextlib.suppress(TimeoutError):
+                data = self._sock.recv(65536)
+            self._sock.settimeout(None)  # To send, it waits as long as it takes.
+        else:
+            time.sleep(wait or 1.0)
+        if data:
+            driver.receive_data(data)
+        elif data is not None:
+            self._reading = False
+            driver.receive_eof()
+        elif alarm is not None and alarm.when <= self.time():
+            self._alarms.remove(alarm)
+            alarm.callback()
+
+    # What carries the bytes:
+
+    def write(self, data: bytes, /) -> None:
+        self._sock.sendall(data)
+
+    def write_eof(self) -> None:
+        self._sock.shutdown(socket.SHUT_WR)
+
+    def close(self) -> None:
+        self._open = False
+
+    abort = close
+
+    def is_closing(self) -> bool:
+        return not self._open
+
+    def pause_reading(self) -> None:
+        self._reading = False
+
+    def resume_reading(self) -> None:
+        self._reading = True
+
+    # What knows the time:
+
+    def time(self) -> float:
+        return time.monotonic()
+
+    def call_at(self, when: float, callback: Callable[[], object], /) -> Alarm:
+        alarm = Alarm(when, callback)
+        self._alarms.append(alarm)
+        return alarm
+
+    def call_soon(self, callback: Callable[[], object], /) -> None:
+        callback()
+
+
+def serve_connection(sock: socket.socket) -> None:
+    """Speak HTTP/1.1 or HTTP/2 on a connected socket until either side has enough."""
+    with sock:
+        transport, application = Socket(sock), Application()
+        connection = engine.create_connection(engine.Role.SERVER, "http/1.1", CONFIG)
+        driver = Driver(connection, transport, application, transport, http2="native")
+        application.driver = driver
+        transport.run(driver)
 
 
 def main(port: int) -> None:
