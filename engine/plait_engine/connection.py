@@ -19,9 +19,9 @@ getters     ``state wants_read wants_close send_capacity available_streams ...``
             No side effects.
 ==========  =====================================================================
 
-The law for adapters: *one input or command (or a batch of them at one moment), then
-drain*: write what there is to send, dispatch the events, obey ``wants_read`` and
-``wants_close``, arm ``next_timeout()``.  A spurious ``handle_timeout`` is a no-op.
+The law: *one input or command (or a batch of them at one moment), then drain*: dispatch the
+events, write what there is to send, obey ``wants_close`` and ``wants_read``, arm
+``next_timeout()``.  A ``driver.Driver`` keeps it.  A spurious ``handle_timeout`` is a no-op.
 
 Backpressure
 ------------
@@ -70,10 +70,10 @@ class CloseAction(enum.IntEnum):
 
     NONE = 0
     WRITE_EOF = 1
-    """Half-close after what is to send; go on reading.  On a transport that cannot
-    half-close (TLS): close it when ``state`` is ``CLOSING``, else go on reading (a tunnel of
-    which one side ended, or a peer that is still sending, whose bytes would meet the
-    closed transport with a reset and destroy what is on its way)."""
+    """Half-close after what is to send; go on reading.  On a transport that cannot be
+    half-closed (``Config.half_close``): close it when ``state`` is ``CLOSING``, else go on
+    reading (a tunnel of which one side ended, or a peer that is still sending, whose bytes
+    would meet the closed transport with a reset and destroy what is on its way)."""
     CLOSE = 2
     """Close once everything is written."""
     ABORT = 3
