@@ -111,19 +111,17 @@ async def test_a_place_that_goes_before_its_request_begins_is_waited_for(
         assert await fetch(session, server.url) == "ok"
         connector = session.connector
         assert connector is not None
-        (driver,) = connector._drivers.values()
+        (client,) = connector._clients.values()
+        driver = client.driver
         allow, begin = asyncio.Event(), connector.connect
 
         async def connect(*args: Any) -> plait.connector.Connection:
             connection = await begin(*args)
             if not allow.is_set():
                 allow.set()
-                driver.engine.receive_data(
-                    wire.settings([(MAX_CONCURRENT_STREAMS, 0)]), driver.clock()
-                )
-                driver._drain()
+                driver.receive_data(wire.settings([(MAX_CONCURRENT_STREAMS, 0)]))
                 asyncio.get_running_loop().call_soon(
-                    driver.data_received, wire.settings([(MAX_CONCURRENT_STREAMS, 1)])
+                    driver.receive_data, wire.settings([(MAX_CONCURRENT_STREAMS, 1)])
                 )
             return connection
 
