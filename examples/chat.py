@@ -11,6 +11,8 @@ from __future__ import annotations
 
 import asyncio
 import sys
+import threading
+from contextlib import suppress
 from typing import TypeAlias
 
 import plait
@@ -56,22 +58,37 @@ def make_app() -> web.Application:
 
 
 async def join(port: int, name: str) -> None:
-    """Print what is said; send what is typed, until standard input ends."""
+    """Print what is said; send what is typed, until standard input or the room ends."""
     url = f"http://127.0.0.1:{port}/chat"
     async with (
         plait.ClientSession() as session,
         session.ws_connect(url, params={"name": name}) as websocket,
     ):
+        typing = asyncio.create_task(send_typed(websocket))
+        async for message in websocket:
+            print(message.data, flush=True)
+        if typing.cancel():  # Somebody may still be typing.
+            print("* the room is closed", flush=True)
 
-        async def listen() -> None:
-            async for message in websocket:
-                print(message.data, flush=True)
 
-        listener = asyncio.create_task(listen())
-        while line := await asyncio.to_thread(sys.stdin.readline):
+async def send_typed(websocket: plait.ClientWebSocketResponse) -> None:
+    """Send the lines of standard input; leave at its end."""
+    lines: asyncio.Queue[str] = asyncio.Queue()
+    loop = asyncio.get_running_loop()
+    threading.Thread(target=read_lines, args=(loop, lines), daemon=True).start()
+    with suppress(ConnectionError):  # The room is gone; ``join`` sees that, too.
+        while line := await lines.get():
             await websocket.send_str(line.rstrip("\n"))
         await websocket.close()
-        await listener
+
+
+def read_lines(loop: asyncio.AbstractEventLoop, lines: asyncio.Queue[str]) -> None:
+    """Put each line of standard input into ``lines``, and at its end an empty one."""
+    # Unbuffered: a buffer has a lock, which must not be held when the program ends.
+    with open(sys.stdin.fileno(), "rb", buffering=0, closefd=False) as stdin:
+        for line in stdin:
+            loop.call_soon_threadsafe(lines.put_nowait, line.decode())
+    loop.call_soon_threadsafe(lines.put_nowait, "")
 
 
 if __name__ == "__main__":

@@ -23,4 +23,6 @@ async def main(urls: list[str]) -> None:
 
 
 if __name__ == "__main__":
+    if not sys.argv[1:]:
+        sys.exit(__doc__)
     trio.run(main, sys.argv[1:])

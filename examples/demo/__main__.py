@@ -53,7 +53,7 @@ async def running_server(port: int, tls_port: int) -> AsyncIterator[tuple[Proces
             line = await process.stdout.readline()
             if not line:
                 errors.seek(0)
-                raise SystemExit(f"the server did not start:\n{errors.read().decode()}")
+                raise SystemExit(f"the server did not start: {errors.read().decode().strip()}")
             ports = json.loads(line)
             context = ssl.create_default_context()
             authority.configure_trust(context)

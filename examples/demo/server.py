@@ -7,6 +7,7 @@ stop by SIGINT or SIGTERM.
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
 import signal
 import ssl
@@ -140,19 +141,29 @@ def make_app() -> web.Application:
     return app
 
 
+async def start(site: web.TCPSite, port: int) -> None:
+    """Listen, or end the program with a sentence when somebody else does."""
+    try:
+        await site.start()
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            sys.exit(f"port {port} of 127.0.0.1 is in use")
+        raise
+
+
 async def serve(certificate: str, key: str, port: int = 0, tls_port: int = 0) -> None:
     """Serve the application, cleartext and TLS, until a signal comes."""
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(certificate, key)
-    runner = web.AppRunner(make_app(), access_log=None)
+    runner = web.AppRunner(make_app(), access_log=None, shutdown_timeout=1.0)
     await runner.setup()
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
     try:
-        await web.TCPSite(runner, "127.0.0.1", port).start()
-        await web.TCPSite(runner, "127.0.0.1", tls_port, ssl_context=context).start()
+        await start(web.TCPSite(runner, "127.0.0.1", port), port)
+        await start(web.TCPSite(runner, "127.0.0.1", tls_port, ssl_context=context), tls_port)
         ports = [address[1] for address in runner.addresses]
         print(json.dumps({"port": ports[0], "tls_port": ports[1]}), flush=True)
         await stop.wait()

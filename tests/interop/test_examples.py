@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -94,6 +96,44 @@ def test_chat(serve: Serve) -> None:
         assert guest.stdout.readline() == "Ada: Good morning\n"
         guest.stdin.close()
         assert guest.wait(30) == 0
+
+
+def test_chat_ends_when_the_room_closes(tmp_path: Path) -> None:
+    """Nobody has to press Return."""
+    port = free_port()
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with ExitStack() as stack:
+        room = stack.enter_context(Child(command("chat", "serve", str(port)), tmp_path / "log"))
+        room.wait_for_port(port)
+        guest = stack.enter_context(
+            subprocess.Popen(command("chat", "join", str(port), "Ada"), text=True, **pipes)
+        )
+        assert guest.stdout.readline() == "* Ada comes in\n"
+        room.process.send_signal(signal.SIGINT)
+        assert guest.stdout.read() == "* the room is closed\n"
+        assert guest.wait(30) == 0
+        assert guest.stderr.read() == ""
+
+
+@pytest.mark.parametrize("name", ["client", "trio_fetch"])
+def test_clients_without_a_url_say_how_they_are_used(name: str) -> None:
+    result = subprocess.run(command(name), capture_output=True, text=True, timeout=60, check=False)
+    assert (result.returncode, result.stdout) == (1, "")
+    assert f"python examples/{name}.py URL" in result.stderr
+
+
+def test_the_demo_says_that_its_port_is_in_use() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        result = subprocess.run(
+            [sys.executable, "-m", "examples.demo", "--once", "--port", str(port)],
+            cwd=_ROOT,
+            capture_output=True,
+            text=True,
+            timeout=110,
+        )
+    assert (result.returncode, result.stdout) == (1, "")
+    assert result.stderr == f"the server did not start: port {port} of 127.0.0.1 is in use\n"
 
 
 def test_demo() -> None:
