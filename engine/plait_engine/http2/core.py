@@ -46,7 +46,14 @@ from typing import Final, NoReturn
 from plait_engine.config import Config
 from plait_engine.connection import CloseAction, Connection, ConnectionState, Role
 from plait_engine.errors import ErrorCode, RemoteProtocolError, Scope
-from plait_engine.events import CloseReason, EndOfMessage, Initiator, StreamReset, StreamsAvailable
+from plait_engine.events import (
+    CloseReason,
+    EndOfMessage,
+    Initiator,
+    StreamReset,
+    StreamsAvailable,
+    Writable,
+)
 from plait_engine.timers import Timer, Timers
 
 from . import frames
@@ -240,6 +247,17 @@ class HTTP2Core(Connection):
         outbound.progress_at = now
         self._scheduler.update(outbound)
 
+    def _drop_content(self, stream: Stream) -> None:
+        """A final response came instead of 100 Continue: the content is not sent (10.1.1)."""
+        stream.expects = None
+        stream.drops_content = True
+        outbound = self._outbound(stream)
+        outbound.clear()
+        self._scheduler.update(outbound)
+        if outbound.is_full and stream.sending != DONE:
+            outbound.is_full = False
+            self._events.append(Writable(stream.stream_id))
+
     def _release(self, data: int) -> None:
         """Give bytes that no application will take back to the connection's window."""
         self._announce(0, self._window.release(data))
@@ -272,7 +290,13 @@ class HTTP2Core(Connection):
         """The peer has ended its half."""
         stream.receiving = DONE
         stream.state |= HALF_CLOSED_REMOTE
-        if stream.state == CLOSED:
+        if stream.drops_content:
+            # END_STREAM would say that the content is complete.
+            if stream.sending != DONE:
+                reset = StreamReset(stream.stream_id, ErrorCode.NO_ERROR, Initiator.REMOTE)
+                self._events.append(reset)
+            self._reset(stream, ErrorCode.CANCEL, now)
+        elif stream.state == CLOSED:
             self._forget(stream, now)
 
     def _end_local(self, stream: Stream, now: float) -> None:

@@ -192,6 +192,7 @@ def _check_values(headers: Fields) -> None:
 
 def _read_special(section: Section, special: Fields) -> None:
     cookies: list[str] = []
+    priorities: list[str] = []
     for name, value in special:
         meaning = NAMES[name]
         if meaning == LENGTH:
@@ -210,7 +211,9 @@ def _read_special(section: Section, special: Fields) -> None:
             section.expect = value if section.expect is None else f"{section.expect}, {value}"
             section.expects_continue |= "100-continue" in tokens(value)
         else:
-            section.priority = parse_priority(value)
+            priorities.append(value)
+    if priorities:
+        section.priority = parse_priority(",".join(priorities))
     if len(cookies) > 1:
         section.headers = _join_cookies(section.headers, cookies)
 

@@ -313,7 +313,7 @@ class MessageReceiver(HTTP2Core):
     def _on_response(self, stream: Stream, head: ResponseHead, end: int, now: float) -> None:
         """A server answers, finally or not (section 8.1)."""
         stream_id, status = stream.stream_id, head.status
-        if stream.expects is not None:
+        if stream.expects is not None and (status == 100 or stream.sending == WAIT):
             self._let_go(stream, now)
         if status < 200:
             if end:
@@ -333,6 +333,8 @@ class MessageReceiver(HTTP2Core):
             # The tunnel was declined: our half has nothing to say.
             self._out.append(frames.encode_data(stream_id, b"", end_stream=True))
             self._end_local(stream, now)
+        if stream.expects is not None:
+            self._drop_content(stream)
         stream.receiving = BODY
         if stream.method == "HEAD" or status in ENDED_BY_HEAD:
             stream.bodiless = True

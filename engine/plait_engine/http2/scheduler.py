@@ -26,8 +26,7 @@ Priorities (RFC 9218)
   order of their ids; incremental ones in turn, a frame each.  Where both are, they alternate,
   so that neither starves the other.
 
-``parse_priority`` reads the Priority field as far as it is understood; members that are not
-are ignored (section 4), as is a field that does not parse (section 5).
+``parse_priority`` reads the Priority field, a Dictionary of RFC 8941.
 """
 
 from __future__ import annotations
@@ -48,21 +47,44 @@ MIN_PROGRESS: Final = 1024
 A peer that opens its window by a byte a minute would hold a response for ever.
 """
 
-# RFC 8941 section 3.2: a dictionary; only the members u and i mean something.
-_URGENCY = re.compile(r"u=([0-7])(?:[ \t]*;.*)?", re.DOTALL)
-_INCREMENTAL = re.compile(r"i(?:=\?([01]))?(?:[ \t]*;.*)?", re.DOTALL)
+# RFC 8941 section 3: what may stand in a Dictionary.  Nothing here can match in two ways.
+_KEY = r"[a-z*][a-z0-9_.*-]*+"
+_ITEM = (
+    r"(?:-?+[0-9]{1,12}+\.[0-9]{1,3}+(?![0-9])|-?+[0-9]{1,15}+(?![0-9.])"  # decimal, integer
+    r'|"(?:[\x20\x21\x23-\x5b\x5d-\x7e]|\\["\\])*+"'  # string
+    r"|[A-Za-z*][!#$%&'*+.^_`|~0-9A-Za-z:/-]*+"  # token
+    r"|:[A-Za-z0-9+/=]*+:|\?[01])"  # bytes, boolean
+)
+_PARAMETERS = rf"(?:;\x20*+{_KEY}(?:={_ITEM})?+)*+"
+_INNER_LIST = rf"\(\x20*+(?:{_ITEM}{_PARAMETERS}(?:\x20++|(?=\))))*+\)"
+_match_member = re.compile(
+    rf"({_KEY})(?:=({_ITEM}|{_INNER_LIST}))?+{_PARAMETERS}[ \t]*+(,[ \t]*+|\Z)"
+).match
+_is_urgency = re.compile(r"-?0+|0{0,14}[0-7]").fullmatch
+_BOOLEANS: Final = {None: True, "?1": True, "?0": False}
 
 
 def parse_priority(value: str) -> tuple[int, bool]:
-    """Return urgency and incremental of a Priority field value (RFC 9218 section 4)."""
-    urgency, incremental = DEFAULT_PRIORITY
-    for member in value.split(","):
-        member = member.strip(" \t")
-        if match := _URGENCY.fullmatch(member):
-            urgency = int(match[1])
-        elif match := _INCREMENTAL.fullmatch(member):
-            incremental = match[1] != "0"
-    return urgency, incremental
+    """Return urgency and incremental of a Priority field (RFC 9218 section 4).
+
+    ``value``: its lines, joined by commas.  One that is no Dictionary is ignored as a whole
+    (RFC 8941 section 4.2); of a member that comes twice, the last counts (section 3.2); a
+    value that is out of range or of another type is ignored (RFC 9218 section 4).
+    """
+    members: dict[str, str | None] = {}
+    value = value.strip(" ")
+    more = bool(value)
+    position = 0
+    while more:
+        match = _match_member(value, position)
+        if match is None:
+            return DEFAULT_PRIORITY
+        members[match[1]] = match[2]
+        position = match.end()
+        more = bool(match[3])
+    urgency = members.get("u") or ""
+    incremental = "i" in members and _BOOLEANS.get(members["i"], DEFAULT_PRIORITY[1])
+    return int(urgency) if _is_urgency(urgency) else DEFAULT_PRIORITY[0], incremental
 
 
 class Outbound:

@@ -14,7 +14,8 @@ complete small message leaves whole when the windows are open for it and nobody 
 Rules (those for the order of a message are in ``drafts``)
 -----------------------------------------------------------
 * RFC 9110 section 10.1.1: after ``Expect: 100-continue`` a client holds the content back,
-  until the server answers or ``Timeouts.expect_continue`` is over.
+  until 100 comes or ``Timeouts.expect_continue`` is over.  If a final response comes first,
+  the content is not sent, and the stream is reset when the response is complete.
 * Section 5.1.1: client ids are odd and grow; when they run out, the connection drains.
 """
 
@@ -35,7 +36,7 @@ from plait_engine.events import (
     StreamReset,
     Writable,
 )
-from plait_engine.headers import Headers
+from plait_engine.headers import Headers, tokens
 from plait_engine.semantics.content import METHODS_WITH_CONTENT, WITHOUT_CONTENT
 from plait_engine.timers import Timer
 
@@ -150,7 +151,8 @@ class Sender(Receiver):
 
     def _send_on(self, stream: Stream, events: tuple[Sendable, ...], now: float) -> None:
         """Go on with a stream that is there."""
-        draft = Draft(stream, self._writer, self._is_server and stream.bodiless)
+        drops = stream.bodiless if self._is_server else stream.drops_content
+        draft = Draft(stream, self._writer, drops)
         for event in events:
             draft.add(event)
         if draft.accepts:
@@ -209,10 +211,11 @@ class Sender(Receiver):
 
     def _read_request_fields(self, stream: Stream, fields: Fields, now: float) -> None:
         """Obey what the application asks of its own content."""
+        priority = [value for name, value in fields if name == "priority"]
+        if priority:
+            stream.priority = parse_priority(",".join(priority))
         for name, value in fields:
-            if name == "priority":
-                stream.priority = parse_priority(value)
-            elif name == "expect" and value.lower() == "100-continue":
+            if name == "expect" and "100-continue" in tokens(value):
                 deadline = now + self.config.timeouts.expect_continue
                 stream.expects = deadline
                 self._outbound(stream).is_held = True
@@ -223,9 +226,11 @@ class Sender(Receiver):
 
     def _carry_out(self, stream: Stream, draft: Draft, now: float) -> None:
         """Do what the draft says.  Nothing here can fail."""
-        stream.bodiless = stream.bodiless or draft.bodiless
         stream.to_send = draft.to_send
         stream.sending = DONE if draft.ended else draft.sending
+        if stream.drops_content:
+            return
+        stream.bodiless = stream.bodiless or draft.bodiless
         outbound = stream.outbound
         is_empty = not draft.pieces and (outbound is None or not outbound.queued)
         ends_now = draft.ended and is_empty

@@ -78,11 +78,14 @@ class Stream:
     Content-Length announces and that have not come or gone yet, or ``NO_LENGTH``.
     ``bodiless``: the response must have no content (RFC 9110 section 6.4.1).
     ``touched``: when the last bytes of the body came.  ``held``: tunnel bytes that came
-    before the server answered.  ``expects``: when a client stops to wait for 100 Continue.
+    before the server answered.  ``expects``: until when a client waits for 100 Continue.
+    ``drops_content``: a final response came first, so the content is not sent (RFC 9110
+    section 10.1.1).
     """
 
     __slots__ = (
         "bodiless",
+        "drops_content",
         "expects",
         "held",
         "inbound",
@@ -115,6 +118,7 @@ class Stream:
         self.held: list[tuple[bytes, int]] = []
         self.expects: float | None = None
         self.bodiless = False
+        self.drops_content = False
         self.informational = 0
 
     @property

@@ -252,6 +252,7 @@ class ReferenceHTTP2Connection(ReadingConnection):
         if stream.stream_id not in self._streams:
             return
         given_up = stream.reset_code not in (None, ErrorCode.NO_ERROR)
+        given_up = given_up or stream.drops_content
         if stream.sent_end and not (stream.queue or stream.flushed or given_up):
             stream.flushed = True
             if stream.trailers:

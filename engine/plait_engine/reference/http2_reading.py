@@ -28,6 +28,7 @@ from plait_engine.events import (
     Response,
     SettingsChanged,
     StreamReset,
+    Writable,
 )
 from plait_engine.timers import Timer
 
@@ -161,7 +162,8 @@ class ReadingConnection(ReferenceConnection):
         response = self._parse(stream, lambda: read_response(event.headers, stream.stream_id))
         if response is None:
             return
-        stream.waits_for_continue = False
+        if response.status == 100:
+            stream.waits_for_continue = False
         self._events.append(
             InformationalResponse(stream.stream_id, response.status, response.headers)
         )
@@ -180,7 +182,11 @@ class ReadingConnection(ReferenceConnection):
         if stream.tunnel_offered:  # declined: the request is over
             stream.tunnel_offered = False
             stream.sent_end = True
-        stream.waits_for_continue = False
+        if stream.waits_for_continue:
+            stream.drop_content()  # RFC 9110 section 10.1.1: it is not sent
+            if stream.full and not stream.sent_end:
+                self._events.append(Writable(stream.stream_id))
+            stream.full = False
         self._events.append(response)
 
     def _parse(self, stream: Stream, parse: Callable[[], Response]) -> Response | None:
@@ -226,6 +232,12 @@ class ReadingConnection(ReferenceConnection):
         if not stream.received_end and not (stream.tunnel_offered and self.role is Role.SERVER):
             self._events.append(EndOfMessage(event.stream_id))
         stream.received_end = True
+        if stream.drops_content:
+            if not stream.sent_end:
+                self._events.append(
+                    StreamReset(event.stream_id, ErrorCode.NO_ERROR, Initiator.REMOTE)
+                )
+            stream.reset_code = ErrorCode.CANCEL
         self._release(stream)
 
     def _read_reset(self, event: h2.events.StreamReset, now: float) -> None:

@@ -61,6 +61,8 @@ class Stream:
     """Bytes of content of a response to HEAD, which counts and is not sent."""
     full: bool = False
     waits_for_continue: bool = False
+    drops_content: bool = False
+    """A final response came instead of 100 Continue."""
     continue_deadline: float = 0.0
     reset_code: int | None = None
     """The application gave the stream up."""
@@ -68,6 +70,13 @@ class Stream:
     def copy(self) -> Stream:
         """Return a copy that a command may change."""
         return replace(self, queue=self.queue.copy(), blocks=[], open_head=None)
+
+    def drop_content(self) -> None:
+        """Send nothing of the content that was held for 100 Continue, and no more of it."""
+        self.drop_queue()
+        self.waits_for_continue = False
+        self.drops_content = self.bodiless = True
+        self.promised = None
 
     def drop_queue(self) -> None:
         """Forget the content that is not sent yet."""

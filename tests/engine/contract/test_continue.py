@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
-from plait_engine import Data, EndOfMessage, InformationalResponse, Request, Response
+import pytest
+
+from plait_engine import (
+    Data,
+    EndOfMessage,
+    ErrorCode,
+    InformationalResponse,
+    Request,
+    Response,
+    StreamReset,
+)
+from plait_engine.reference.http1 import ReferenceHTTP1Connection
 from plait_engine.testing import TEST_CONFIG, Pair
 from tests.engine.contract.messages import body, get, kinds, request, respond, taken
 
@@ -58,6 +69,52 @@ def test_a_final_response_without_100_is_complete(pair: Pair) -> None:
     events = taken(pair.client)
     assert kinds(events) == [Response, Data, EndOfMessage]
     assert (events[0].status, body(events)) == (417, b"no")
+
+
+def test_other_informational_responses_leave_the_content_held(pair: Pair) -> None:
+    if isinstance(pair.server.connection, ReferenceHTTP1Connection):
+        pytest.skip("h11 takes any informational response for 100 Continue")
+    stream_id = begin(pair)
+    taken(pair.server)
+    for status in (103, 102):
+        pair.server.send(InformationalResponse(stream_id, status))
+        pair.run()
+        assert taken(pair.server) == []
+    pair.server.send(InformationalResponse(stream_id, 100))
+    pair.run()
+    assert body(taken(pair.server)) == b"content"
+
+
+@pytest.mark.parametrize("is_complete", [True, False], ids=["complete", "in parts"])
+@pytest.mark.parametrize("status", [417, 401, 200])
+def test_a_final_response_drops_the_content(pair: Pair, status: int, is_complete: bool) -> None:
+    if isinstance(pair.client.connection, ReferenceHTTP1Connection) and not is_complete:
+        pytest.skip("h11's client does not say that the rest is not wanted")
+    head = request(pair, "POST", headers=EXPECT)
+    stream_id = head.stream_id
+    pair.client.send(head, Data(stream_id, b"con"))
+    if is_complete:
+        pair.client.send(Data(stream_id, b"tent"), EndOfMessage(stream_id))
+    pair.run()
+    taken(pair.server)
+    pair.server.send(Response(stream_id, status))
+    pair.run()
+    if not is_complete:
+        pair.client.send(Data(stream_id, b"tent"))  # it may not know yet
+        pair.run()
+    pair.server.send(Data(stream_id, b"no"), EndOfMessage(stream_id))
+    pair.run()
+    received = taken(pair.server)
+    assert body(received) == b""
+    assert EndOfMessage not in kinds(received)  # it would say that the content is complete
+    events = taken(pair.client)
+    expected = [Response, Data, EndOfMessage]
+    if not is_complete:
+        expected.append(StreamReset)
+        assert events[-1].code == ErrorCode.NO_ERROR
+    assert kinds(events) == expected
+    assert pair.client.connection.open_streams == 0
+    assert pair.server.connection.open_streams == 0
 
 
 def test_a_request_without_content_waits_for_nothing(pair: Pair) -> None:

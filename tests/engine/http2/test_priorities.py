@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from time import process_time
 
 import pytest
 
@@ -41,12 +42,56 @@ from tests.engine.http2.peers import (
         ("i=1", (3, False)),
         ("foo=bar, u=6", (6, False)),
         ("U=1", (3, False)),
+        # A value of another type is ignored, one that is no Dictionary ignores the whole field,
+        # and the last of several counts (RFC 8941 sections 3.2 and 4.2).
+        ("u=1, u=9", (3, False)),
+        ("u=9, u=1", (1, False)),
+        ("u=03, i=?0, i", (3, True)),
+        ("u=000000000000007", (7, False)),
+        ("u=0000000000000001", (3, False)),
+        ("u=?1, i=tok", (3, False)),
+        ('u="1", i=:aGk=:', (3, False)),
+        ("u=(1 2), i", (3, True)),
+        ('u=2, a="x, u=3;\\"", b=(x;q=1.5 ?0 :AA==: "y"  );z, c=a/b:c, d=*tok, i', (2, True)),
+        ("u=2;a;b=?0; c=(1)", (3, False)),
+        ("u=0, !bad!", (3, False)),
+        ("u=0,,", (3, False)),
+        ("u=0,", (3, False)),
+        (",u=0", (3, False)),
+        ("u=0 i", (3, False)),
+        ("u=0\t", (0, False)),
+        ("u=0;", (3, False)),
+        ("u=0, a=(1", (3, False)),
+        ('u=0, a="\xe9"', (3, False)),
+        ("u=0, a=1.2345", (3, False)),
+        ("u=0, a=1.", (3, False)),
+        ("u=0, A=1", (3, False)),
+        ("u=0, i=?2", (3, False)),
+        ("u = 0", (3, False)),
         ("\u0665", (3, False)),
         ("u=\u0665", (3, False)),
     ],
 )
 def test_the_field(value: str, expected: tuple[int, bool]) -> None:
     assert parse_priority(value) == expected
+
+
+@pytest.mark.parametrize("lines", [("u=0", "i"), ("u=5, i=?0", "u=0;x, i"), ("i", "a=1", "u=0")])
+def test_several_lines_are_one_field(lines: tuple[str, ...]) -> None:
+    peer = Peer(Role.SERVER)
+    fields = [("priority", line) for line in lines]
+    peer.say(wire.headers(1, wire.request_block(fields=fields)))
+    assert peer.connection._streams[1].priority == (0, True)
+
+
+@pytest.mark.parametrize(
+    "attack", ["a=(" + "1 " * 9000, "a" * 20000, "a=" + "1" * 20000, "a;b" * 9000, "a=(" * 9000]
+)
+def test_a_long_field_takes_no_long_time(attack: str) -> None:
+    started = process_time()
+    for end in ("", "!", ")", ","):
+        parse_priority(attack + end)
+    assert process_time() - started < 2  # a guard against quadratic cost, not a timing
 
 
 def ask(peer: Peer, stream: int, priority: str | None = None) -> None:
