@@ -140,6 +140,12 @@ _HTTP1_SERVERS = (
     ),
 )
 
+_HTTP2_ITEMS = {
+    "plait": _PLAIT,
+    "granian": _GRANIAN,
+    "granian-items": subjects.granian("items"),
+}
+
 _HTTP2_SERVERS = (
     Scenario(
         "h2-hello",
@@ -152,8 +158,9 @@ _HTTP2_SERVERS = (
     Scenario(
         "h2-varied",
         f"Server, HTTP/2, {traffic.COUNT} different targets, 13 fields, the handler of h1-varied "
-        "(granian: bare ASGI, hello to all), h2load with 8 connections of 16 streams",
-        _under(H2load(traffic.varied()), plait=_PLAIT, granian=_GRANIAN),
+        "(granian: bare ASGI, hello to all; granian-items: what the handler does, by hand), "
+        "h2load with 8 connections of 16 streams",
+        _under(H2load(traffic.varied()), **_HTTP2_ITEMS),
         {"granian": 1.4},
         hello="h2-hello",
     ),
@@ -161,7 +168,7 @@ _HTTP2_SERVERS = (
         "h2-proxy",
         "Server, HTTP/2, as h2-varied with requests that differ in every field, as those of many "
         "people through a proxy, 8 connections of 16 streams",
-        _under(Http2Proxy(), plait=_PLAIT, granian=_GRANIAN),
+        _under(Http2Proxy(), **_HTTP2_ITEMS),
         hello="h2-hello",
     ),
 )

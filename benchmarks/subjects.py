@@ -172,8 +172,11 @@ def web_server(
     return command
 
 
-def granian(*, tls: bool = False) -> Command:
-    """Return the command line of granian: HTTP/2 or HTTP/1.1, one worker, plain asyncio."""
+def granian(app: str = "app", *, tls: bool = False) -> Command:
+    """Return the command line of granian: HTTP/2 or HTTP/1.1, one worker, plain asyncio.
+
+    ``app``: one of ``targets/asgi.py``.
+    """
 
     def command(workplace: Workplace, port: int) -> Sequence[str]:
         options = []
@@ -183,7 +186,7 @@ def granian(*, tls: bool = False) -> Command:
         return [
             *(sys.executable, "-m", "granian", "--interface", "asgi", "--loop", "asyncio"),
             *("--host", "127.0.0.1", "--port", str(port), "--workers", "1", "--http", "auto"),
-            *("--no-log", *options, "benchmarks.targets.asgi:app"),
+            *("--no-log", *options, f"benchmarks.targets.asgi:{app}"),
         ]
 
     return command

@@ -1,8 +1,9 @@
-"""The smallest ASGI application, for granian and hypercorn: no framework, no router."""
+"""The smallest ASGI applications, for granian and hypercorn: no framework, no router."""
 
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import parse_qsl
 
 _START = {
     "type": "http.response.start",
@@ -24,6 +25,24 @@ async def app(scope: dict[str, Any], receive: Any, send: Any) -> None:
     else:
         await send(_START)
         await send(_BODY)
+
+
+async def items(scope: dict[str, Any], receive: Any, send: Any) -> None:
+    """Do by hand what the handler of ``/item/...`` in ``web_server`` does."""
+    if scope["type"] != "http":
+        return
+    fields = dict(scope["headers"])
+    query = dict(parse_qsl(scope["query_string"].decode()))
+    cookies = dict(part.strip().split("=", 1) for part in fields[b"cookie"].decode().split(";"))
+    name = scope["path"].removeprefix("/item/")
+    body = f"{name}, page {int(query['page'])}, {cookies['session']}".encode()
+    headers = [
+        (b"content-type", b"text/plain; charset=utf-8"),
+        (b"content-length", str(len(body)).encode()),
+        (b"x-request-id", fields[b"x-request-id"]),
+    ]
+    await send({**_START, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
 
 
 async def _download(size: int, send: Any) -> None:

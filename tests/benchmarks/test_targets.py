@@ -5,11 +5,13 @@ from __future__ import annotations
 import socket
 import sys
 from http.client import HTTPResponse
+from typing import Any
 
 import pytest
 
 from benchmarks import traffic
 from benchmarks.subjects import Workplace
+from benchmarks.targets import asgi
 from benchmarks.traffic import Request
 from tests.benchmarks.conftest import Serve
 
@@ -58,6 +60,28 @@ def test_the_handler_reads_field_parameter_and_cookie(serve: Serve) -> None:
     page = query.partition("&")[0].removeprefix("page=")
     assert content.decode() == f"{item}, page {page}, {session}"
     assert fields["x-request-id"] == sent["X-Request-Id"]
+
+
+@pytest.mark.anyio
+async def test_the_asgi_application_does_what_the_handler_does(serve: Serve) -> None:
+    request = traffic.varied()[0]
+    [(status, fields, content)] = answers(serve("plait"), [request])
+    path, _, query = request.target.partition("?")
+    scope = {
+        "type": "http",
+        "path": path,
+        "query_string": query.encode(),
+        "headers": [(name.lower().encode(), value.encode()) for name, value in request.fields],
+    }
+    sent: list[dict[str, Any]] = []
+
+    async def send(message: dict[str, Any]) -> None:
+        sent.append(message)
+
+    await asgi.items(scope, None, send)
+    start, body = sent
+    assert (start["status"], body["body"]) == (status, content)
+    assert {name.decode(): value.decode() for name, value in start["headers"]} == fields
 
 
 def test_three_middlewares_set_a_field_each(serve: Serve) -> None:
