@@ -32,6 +32,22 @@ from .driver import Driver, Exchange, StreamError, open_nursery
 from .transport import TrioStream
 from .websocket import WebSocket, connect_websocket
 
+SCHEMES = ("http", "https", "ws", "wss")
+
+
+class TLSError(Exception):
+    """The handshake of TLS with a server failed: its certificate is not trusted, for example.
+
+    ``__cause__`` is the ``ssl.SSLError``.
+    """
+
+    def __init__(self, host: str, cause: BaseException | None) -> None:
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            reason = f"its certificate is not trusted: {cause.verify_message}"
+        else:
+            reason = str(cause or "the connection was closed")
+        super().__init__(f"no TLS with {host}: {reason}")
+
 
 @dataclass(slots=True)
 class FetchResponse:
@@ -137,6 +153,15 @@ async def _send_body(exchange: Exchange, body: AsyncIterator[bytes]) -> None:
         await exchange.send(EndOfMessage(exchange.stream_id))
 
 
+def _parse(url: str) -> yarl.URL:
+    parsed = yarl.URL(url)
+    if parsed.scheme not in SCHEMES or not parsed.host:
+        raise ValueError(
+            f"{url!r} is not the URL of a server with one of the schemes {', '.join(SCHEMES)}"
+        )
+    return parsed
+
+
 def _authority(url: yarl.URL) -> str:
     return url.host_port_subcomponent or ""
 
@@ -154,8 +179,11 @@ async def open_connection(
 
     ``http2``: ``None`` lets ALPN choose on TLS and speaks HTTP/1.1 on cleartext; ``True``
     means prior knowledge on cleartext and only h2 on TLS; ``False`` means HTTP/1.1.
+
+    Raises ValueError when ``url`` names no origin that speaks HTTP, OSError when it cannot be
+    reached, TLSError when the handshake of TLS fails.
     """
-    parsed = yarl.URL(url)
+    parsed = _parse(url)
     secure = parsed.scheme in ("https", "wss")
     config = replace(config or Config(), scheme="https" if secure else "http")
     host = parsed.host or ""
@@ -169,7 +197,10 @@ async def open_connection(
             offers = {None: list(ALPN_PROTOCOLS), True: ["h2"], False: ["http/1.1"]}
             context.set_alpn_protocols(offers[http2])
             stream = trio.SSLStream(transport, context, server_hostname=host, https_compatible=True)
-            await stream.do_handshake()
+            try:
+                await stream.do_handshake()
+            except trio.BrokenResourceError as error:
+                raise TLSError(f"{host}:{parsed.port}", error.__cause__) from error.__cause__
             protocol = None
         driver = Driver(stream, Role.CLIENT, config, protocol=protocol, engine=engine)
         nursery = await stack.enter_async_context(open_nursery())
@@ -195,9 +226,9 @@ async def fetch(
 ) -> FetchResponse:
     """Fetch ``url`` on a connection of its own and return the whole response.
 
-    Raises OSError when the connection cannot be made, StreamError when it breaks.
+    Raises what ``open_connection`` raises, and StreamError when the connection breaks.
     """
-    target = str(yarl.URL(url).relative().with_fragment(None))
+    target = str(_parse(url).relative().with_fragment(None))
     async with (
         open_connection(url, ssl_context=ssl_context, http2=http2, engine=engine) as connection,
         connection.request(method, target or "/", headers=headers, body=body) as response,
@@ -222,7 +253,7 @@ async def open_websocket(
 
     ``http2``: as for ``open_connection``; over HTTP/2 the server must announce RFC 8441.
     """
-    parsed = yarl.URL(url)
+    parsed = _parse(url)
     origin = parsed.with_scheme({"ws": "http", "wss": "https"}.get(parsed.scheme, parsed.scheme))
     target = str(parsed.relative().with_fragment(None)) or "/"
     async with open_connection(

@@ -329,6 +329,63 @@ def test_an_interrupted_handshake_leaves_nothing(authority) -> None:
     trio.run(main)
 
 
+def test_a_certificate_that_is_not_trusted(authority) -> None:
+    async def main() -> None:
+        async with trio.open_nursery() as nursery:
+            serve = partial(plait_trio.serve, handler, ssl_context=authority.server_context())
+            listeners = await nursery.start(serve)
+            port = listeners[0].socket.getsockname()[1]
+            with pytest.raises(plait_trio.TLSError) as caught:
+                await plait_trio.fetch(f"https://127.0.0.1:{port}/")
+            assert str(caught.value).startswith(
+                f"no TLS with 127.0.0.1:{port}: its certificate is not trusted: "
+            )
+            assert isinstance(caught.value.__cause__, ssl.SSLCertVerificationError)
+            nursery.cancel_scope.cancel()
+
+    trio.run(main)
+
+
+@pytest.mark.parametrize("answer", [b"", b"HTTP/1.1 400 Bad Request\r\n\r\n"], ids=["end", "http"])
+def test_a_server_that_does_not_speak_tls(answer: bytes) -> None:
+    async def main() -> None:
+        (listener,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
+        port = listener.socket.getsockname()[1]
+
+        async def serve() -> None:
+            async with listener, await listener.accept() as stream:
+                await stream.receive_some()
+                if answer:
+                    await stream.send_all(answer)
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(serve)
+            with pytest.raises(plait_trio.TLSError, match=rf"^no TLS with 127\.0\.0\.1:{port}: \S"):
+                await plait_trio.fetch(f"https://127.0.0.1:{port}/")
+
+    trio.run(main)
+
+
+@pytest.mark.parametrize("url", ["ftp://x/", "x", "//x/", "http:///path", "https://", "mailto:a@b"])
+@pytest.mark.parametrize("function", ["fetch", "open_connection", "open_websocket"])
+def test_a_url_that_names_no_origin(
+    url: str, function: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def resolve(*arguments: object, **options: object) -> None:
+        pytest.fail("it is refused before a name is looked up")
+
+    async def main() -> None:
+        if function == "fetch":
+            await plait_trio.fetch(url)
+        else:
+            async with getattr(plait_trio, function)(url):
+                pass
+
+    monkeypatch.setattr(trio, "open_tcp_stream", resolve)
+    with pytest.raises(ValueError, match=r"http, https, ws, wss|Invalid URL"):
+        trio.run(main)
+
+
 def test_fetch_names_what_it_could_not_reach(unused_port: int) -> None:
     with pytest.raises(OSError, match=r"127\.0\.0\.1"):
         trio.run(plait_trio.fetch, f"http://127.0.0.1:{unused_port}/")
