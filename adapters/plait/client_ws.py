@@ -115,7 +115,7 @@ class ClientWebSocketResponse(WebSocketBase[DecodeText]):
 
     def get_extra_info(self, name: str, default: Any = None) -> Any:
         """Return what the transport knows under ``name``; ``default`` after the end."""
-        return default if self._closed else super().get_extra_info(name, default)
+        return default if self.closed else super().get_extra_info(name, default)
 
     async def close(self, *, code: int = WSCloseCode.OK, message: bytes | str = b"") -> bool:
         """Close, and wait for the server's Close frame, as long as ``timeout.ws_close``.
@@ -123,7 +123,7 @@ class ClientWebSocketResponse(WebSocketBase[DecodeText]):
         ``message`` is the reason, at most 123 bytes.  Returns false when it was closed
         before.  Raises LocalProtocolError for a code or reason that cannot be sent.
         """
-        if self._closed and self._waiting:
+        if self.closed and self._waiting:
             # The receive that the first close has interrupted: it is certain by now.
             self._interrupted = WS_CLOSED_MESSAGE
         return await self._close(code, message, drain=True)
@@ -140,7 +140,7 @@ class ClientWebSocketResponse(WebSocketBase[DecodeText]):
         await self.close()
 
     async def _receive_after_end(self) -> WSMessage:
-        if not self._closed:
+        if not self.closed:
             await self.close()
         return WS_CLOSED_MESSAGE
 

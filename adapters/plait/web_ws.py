@@ -261,7 +261,7 @@ class WebSocketResponse(WebSocketBase[DecodeText], StreamResponse):
         self._eof_sent = True
 
     async def _receive_after_end(self) -> WSMessage:
-        if not self._closed:
+        if not self.closed:
             return WS_CLOSING_MESSAGE
         self._conn_lost += 1
         if self._conn_lost >= MAX_RECEIVES_AFTER_CLOSE:

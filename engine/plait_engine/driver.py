@@ -250,6 +250,25 @@ class Driver:
         else:
             self.drain()
 
+    def write_tunnel(self, data: bytes) -> bool:
+        """Short path of ``send`` for the ``Data`` of a tunnel that has the whole connection.
+
+        Its bytes are those of the wire, so they need not go through the engine (HTTP/1.1,
+        after ``Accept``).  Returns false, with nothing written, when they must wait for
+        something: ``send`` them then.
+        """
+        transport = self.transport
+        if (
+            not self.can_write
+            or self._dispatching
+            or self._flush_scheduled
+            or transport is None
+            or transport.is_closing()
+        ):
+            return False
+        transport.write(data)
+        return True
+
     def acknowledge(self, stream_id: int, credit: int) -> None:
         """Give back the credit of ``Data``."""
         engine = self.engine

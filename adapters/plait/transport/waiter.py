@@ -3,10 +3,14 @@
 An ``asyncio.Future`` wakes its task through ``call_soon``: a handle, and one more turn of
 the loop with its system call.  For a task that answers each message of a connection that
 is a fifth of the whole cost.  A ``Waiter`` runs the task inside ``wake_now``, in the
-task's own context, if no other task is running; else it does what a future does.
+task's own context.  That is possible only while no other task is running (``is_ready``);
+``wake`` does what a future does.
 
 It is a future-like object in asyncio's sense (``asyncio.isfuture``), for one task at a
 time, and can be used again: wait, wake, wait, wake.
+
+A value that must not be lost is given by ``wake_now``: between ``wake`` and the loop's next
+turn the task may be cancelled, and the value with it.
 """
 
 from __future__ import annotations
@@ -14,10 +18,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Generator
 from contextvars import Context
-from typing import Any
+from typing import Any, Generic, TypeVar
+
+_Value = TypeVar("_Value")
 
 
-class Waiter:
+class Waiter(Generic[_Value]):
     """Wait with ``await waiter``; wake with ``wake`` or ``wake_now``.
 
     ``await`` returns the value it was woken with.
@@ -38,38 +44,42 @@ class Waiter:
         self._callback: Callable[[Any], object] | None = None
         self._context: Context | None = None
         self._cancelled: asyncio.CancelledError | None = None
-        self._value = False
+        self._value: Any = None
 
     @property
     def waiting(self) -> bool:
         """Whether a task waits that has not been woken."""
         return self._callback is not None
 
-    def __await__(self) -> Generator[Waiter, None, bool]:
+    @property
+    def is_ready(self) -> bool:
+        """Whether ``wake_now`` would run a task within the call."""
+        return self._callback is not None and asyncio.current_task(self._loop) is None
+
+    def __await__(self) -> Generator[Waiter[_Value], None, _Value]:
         self._asyncio_future_blocking = True
         yield self
-        return self._value
+        value, self._value = self._value, None
+        return value  # type: ignore[no-any-return]  # what it was woken with
 
-    def wake(self, value: bool) -> None:
+    def wake(self, value: _Value) -> None:
         """Wake the task that waits, if one does, in the loop's next turn."""
-        callback = self._callback
-        if callback is not None:
-            self._callback = None
+        if self._callback is not None:
             self._value = value
-            self._loop.call_soon(callback, self, context=self._context)
+            self._call_soon()
 
-    def wake_now(self, value: bool) -> None:
-        """Run the task that waits, if one does, until it waits again."""
-        callback = self._callback
-        if callback is None:
-            return
-        if asyncio.current_task(self._loop) is not None:
-            self.wake(value)
-            return
+    def _call_soon(self) -> None:
+        callback, self._callback = self._callback, None
+        assert callback is not None
+        self._loop.call_soon(callback, self, context=self._context)
+
+    def wake_now(self, value: _Value) -> None:
+        """Run the task that waits until it waits again; only while the waiter ``is_ready``."""
+        callback, context = self._callback, self._context
+        assert callback is not None
+        assert context is not None
         self._callback = None
         self._value = value
-        context = self._context
-        assert context is not None
         context.run(callback, self)
 
     # -- what a task asks of a future (its loop it finds in ``_loop``) ------------------
@@ -84,12 +94,12 @@ class Waiter:
         if self._callback is None:
             return False
         self._cancelled = asyncio.CancelledError() if msg is None else asyncio.CancelledError(msg)
-        self.wake(False)
+        self._call_soon()
         return True
 
-    def result(self) -> bool:
+    def result(self) -> None:
+        """Raise what ends the wait; the value is ``__await__``'s to give."""
         cancelled = self._cancelled
         if cancelled is not None:
             self._cancelled = None
             raise cancelled
-        return self._value

@@ -5,6 +5,8 @@ the handshake of their side and the few differences.  Below is ``websocket.excha
 
 Rules
 -----
+* Whether and why the WebSocket is closed, the engine's machine knows alone
+  (``WebSocketConnection.closed``, ``close_code``).
 * One task receives at a time; any task may send or close meanwhile.  ``close()`` makes a
   ``receive()`` that waits return CLOSING.
 * ``receive()`` returns messages in order, then CLOSE once if the peer closed, ERROR if it
@@ -68,13 +70,10 @@ class WebSocketBase(Generic[DecodeText]):
     """The methods of a WebSocket.  Subclasses set ``_stream`` when the handshake is done."""
 
     _stream: WebSocketExchange | None = None
-    _closed = False
-    """No more is sent or received by this side."""
-    _closing = False
-    """The peer has sent its Close frame."""
     _waiting = False
     """A task is in ``receive``."""
-    _close_code: int | None = None
+    _early_code: int | None = None
+    """What ``close_code`` is before the peer's Close frame has come."""
     _exception: BaseException | None = None
     _interrupted_code: int | None = None
     """What ``close_code`` is for a ``receive`` that ``close`` of another task ended; the
@@ -91,7 +90,6 @@ class WebSocketBase(Generic[DecodeText]):
     def _open_stream(self, stream: WebSocketExchange) -> None:
         """The handshake is done: from now on there is something to send to."""
         self._stream = stream
-        stream.on_timed_out = self._timed_out
         stream.start()
 
     def _opened(self) -> WebSocketExchange:
@@ -104,15 +102,22 @@ class WebSocketBase(Generic[DecodeText]):
     @property
     def closed(self) -> bool:
         """True when this side is done: it closed, answered a close, or lost the peer."""
-        return self._closed
+        return self._stream is not None and self._stream.machine.closed
 
     @property
     def close_code(self) -> int | None:
-        """Why the WebSocket ended; ``None`` while it has not."""
-        return self._close_code
+        """Why the WebSocket ended (RFC 6455 section 7.1.5); ``None`` while it has not."""
+        code = None if self._stream is None else self._stream.machine.close_code
+        if code is None:
+            return self._early_code
+        return 0 if code == CloseCode.NO_STATUS else code
 
     def exception(self) -> BaseException | None:
         """Return what went wrong, or ``None``."""
+        if self._exception is None and self._stream is not None:
+            lost = self._stream.machine.lost
+            if isinstance(lost, PongTimeout):
+                self._exception = self._timeout_error(lost)
         return self._exception
 
     def get_extra_info(self, name: str, default: Any = None) -> Any:
@@ -134,10 +139,10 @@ class WebSocketBase(Generic[DecodeText]):
             raise TypeError(f"data argument must be str ({type(data)!r})")
         stream = self._stream or self._opened()
         try:
-            stream.machine.send_text(data, True, compress if compress is None else compress > 0)
+            full = not stream.send_message(data, compress if compress is None else compress > 0)
         except LocalProtocolError as error:
             self._raise_refusal(error)
-        if not stream.flush():
+        if full:
             await self._drain()
 
     async def send_bytes(self, data: bytes, compress: int | None = None) -> None:
@@ -146,10 +151,10 @@ class WebSocketBase(Generic[DecodeText]):
             data = _bytes(data)
         stream = self._stream or self._opened()
         try:
-            stream.machine.send_bytes(data, True, compress if compress is None else compress > 0)
+            full = not stream.send_message(data, compress if compress is None else compress > 0)
         except LocalProtocolError as error:
             self._raise_refusal(error)
-        if not stream.flush():
+        if full:
             await self._drain()
 
     async def send_json(
@@ -267,21 +272,28 @@ class WebSocketBase(Generic[DecodeText]):
         timeout = timeout or self._receive_timeout
         machine = stream.machine
         while True:
-            if self._closed or self._closing:
+            if machine.closed or machine.close_code is not None:
                 return _end(await self._receive_after_end(), iterating)
             if not machine.waiting_events:
+                if stream.credit:
+                    stream.acknowledge_taken()
                 self._waiting = True
                 try:
                     if timeout is None:
-                        came = await stream.arrival()
+                        came = await stream.waiter
                     else:
                         async with asyncio.timeout(timeout):
-                            came = await stream.arrival()
+                            came = await stream.waiter
                 finally:
                     self._waiting = False
+                if isinstance(came, bytes):
+                    raw_now: WSMessage = _new(WSMessage, (_BINARY, came, ""))
+                    return raw_now
+                if isinstance(came, str):
+                    text_now: WSMessage = _new(WSMessage, (_TEXT, came, ""))
+                    return text_now
                 if not came:
-                    if self._close_code is None:
-                        self._close_code = self._interrupted_code
+                    self._early_code = self._early_code or self._interrupted_code
                     return _end(self._interrupted, iterating)
             event = machine.next_event()
             if isinstance(event, BytesMessage):
@@ -304,34 +316,23 @@ class WebSocketBase(Generic[DecodeText]):
 
     def _take_close(self, event: WebSocketClose) -> WSMessage:
         """The last event: say what it means."""
-        self._closing = True
         error = event.error
         if error is None:
-            self._close_code = _peer_code(event)
-            self._closed = self._closed or self._autoclose  # the machine has answered
-            return WSMessage(WSMsgType.CLOSE, self._close_code, event.reason)
-        self._closed = True
-        self._close_code = event.code
+            return WSMessage(WSMsgType.CLOSE, self.close_code, event.reason)
         if isinstance(error, PongTimeout):
-            return WSMessage(WSMsgType.ERROR, self._exception, None)
+            return WSMessage(WSMsgType.ERROR, self.exception(), None)
         if event.code == CloseCode.ABNORMAL_CLOSURE:
             self._exception = self._lost_error(error)
             return WS_CLOSED_MESSAGE
         self._exception = WebSocketError(event.code, event.reason)
         return WSMessage(WSMsgType.ERROR, self._exception, None)
 
-    def _timed_out(self, error: Exception) -> None:
-        """The heartbeat found no peer, whether or not somebody receives."""
-        if not self._closed:
-            self._closed = True
-            self._close_code = WSCloseCode.ABNORMAL_CLOSURE
-            self._exception = self._timeout_error(error)
-
     def _lost_error(self, error: Exception) -> Exception | None:
         """Return what ``exception()`` says after the connection just ended."""
         raise NotImplementedError
 
     def _timeout_error(self, error: Exception) -> Exception:
+        """Return what ``exception()`` says of a peer that did not answer in time."""
         raise NotImplementedError
 
     @overload
@@ -373,26 +374,26 @@ class WebSocketBase(Generic[DecodeText]):
     async def _close(self, code: int, message: bytes | str, drain: bool) -> bool:
         """Close, and wait for the peer's Close frame; false when it was closed before."""
         stream = self._opened()
-        if self._closed:
+        machine = stream.machine
+        if machine.closed:
             return False
-        if stream.machine.state is WebSocketState.CLOSED:  # lost, and nobody has looked yet
-            self._closed = True
+        if machine.state is WebSocketState.CLOSED:  # lost, and nobody has looked yet
             self._take_rest(stream)
             return True
         reason = message if isinstance(message, str) else message.decode("utf-8", "replace")
         stream.transmit(WebSocketClose(code, reason))
-        self._closed = True
         self._close_done = asyncio.Event()
         stream.interrupt()
         try:
             if drain:
                 await self._drain()
             while not self._take_rest(stream):
-                await stream.arrival()
+                stream.acknowledge_taken()
+                await stream.waiter
         except ConnectionResetError:
             self._take_rest(stream)
         except BaseException:
-            self._close_code = WSCloseCode.ABNORMAL_CLOSURE
+            self._early_code = WSCloseCode.ABNORMAL_CLOSURE
             stream.abort()
             raise
         finally:
@@ -401,13 +402,12 @@ class WebSocketBase(Generic[DecodeText]):
 
     def _take_rest(self, stream: WebSocketExchange) -> bool:
         """Drop messages up to the last event; tell whether that has come."""
-        if self._closing:
+        machine = stream.machine
+        if machine.close_code is not None:
             return True  # ``receive`` has had it
-        while (event := stream.machine.next_event()) is not None:
+        while (event := machine.next_event()) is not None:
             if isinstance(event, WebSocketClose):
                 stream.answer_close()
-                self._closing = True
-                self._close_code = _peer_code(event)
                 if event.error is not None:
                     self._exception = self._timeout_error(event.error)
                 return True
@@ -433,10 +433,6 @@ def _end(message: WSMessage, iterating: bool) -> WSMessage:
     if iterating and message.type in _ENDS:
         raise StopAsyncIteration
     return message
-
-
-def _peer_code(event: WebSocketClose) -> int:
-    return 0 if event.code == CloseCode.NO_STATUS else int(event.code)
 
 
 def _encoded(data: bytes | str) -> bytes:

@@ -8,22 +8,27 @@ the machine has to send, and lets one task at a time wait for the next event.  E
 in the machine until the application takes them, since the machine answers a Close frame
 only then.
 
-On HTTP/2 the bytes go through the connection's engine, as for every stream.  An HTTP/1.1
-connection carries nothing else once it is a tunnel, so there they take the short way:
-``_Tunnel`` is put in the driver's place as the transport's protocol, and bytes go
-straight between transport and machine.  The end of the connection is the driver's again.
+Short path
+----------
+An HTTP/1.1 connection carries nothing else once it is a tunnel, so its engine has nothing to
+say about the bytes.  While a task waits for them, ``TunnelProtocol`` gives them to the
+machine and runs the task in the same call (``receive_at_once``); while the transport takes
+bytes, frames are written to it at once (``Driver.write_tunnel``).  At any other time they
+go through the engine, as on HTTP/2, which stops the reading and times the writing.
+
+Several messages of one read are answered in one write: what the task sends is collected
+while more of them wait.
 
 Backpressure
 ------------
-*Inbound:* bytes are acknowledged (HTTP/2), or reading goes on (HTTP/1.1), when no event
-waits to be taken, or while few bytes do.  *Outbound:* the machine is asked for bytes only
-while the transport or the stream takes them; ``drain`` waits for that.
+*Inbound:* bytes are acknowledged when no event waits to be taken, or while few bytes do.
+*Outbound:* the machine is asked for bytes only while the transport or the stream takes
+them; ``drain`` waits for that.
 """
 
 from __future__ import annotations
 
 import asyncio
-import math
 from collections.abc import Callable
 from typing import Any
 
@@ -32,37 +37,42 @@ from plait.transport.exchange import Exchange
 from plait.transport.stream import StreamProtocol
 from plait.transport.waiter import Waiter
 from plait_engine import Data, EndOfMessage, ErrorCode, StreamReset
+from plait_engine.driver import LazyTimer
 from plait_engine.websocket import WebSocketConnection, WebSocketEvent
 
 _ACKNOWLEDGE_AT = 32768
 """Bytes that are acknowledged together; far below the smallest useful window."""
+
+_COLLECT = 65536
+"""Bytes of messages that are collected for one write."""
 
 
 class WebSocketExchange(Exchange):
     """A WebSocket's stream.  Hand the tunnel's stream over to it; then ``start`` it.
 
     Take events from ``machine``, and call ``answer_close`` after the last one.  When there
-    is none, await ``arrival()``; it gives false when ``interrupt`` came first.
+    is none, call ``acknowledge_taken`` if there is ``credit``, and await ``waiter``.  It gives
+    a message that came at once (``str`` for a text), ``True`` when there is an event,
+    ``False`` when ``interrupt`` came first.
 
-    ``on_timed_out`` is called with the error when the machine declared the peer dead,
-    ``on_lost`` when the stream or the connection was cut short, ``on_finished`` once, when
-    nothing more happens on the stream.
+    ``on_lost`` is called when the stream or the connection was cut short, ``on_finished``
+    once, when nothing more happens on the stream.
     """
 
     __slots__ = (
         "_clock",
+        "_collected",
+        "_collecting",
         "_end_received",
         "_end_sent",
+        "_is_tunnel",
         "_linger_timer",
         "_timer",
-        "_timer_at",
-        "_tunnel",
         "credit",
         "loop",
         "machine",
         "on_finished",
         "on_lost",
-        "on_timed_out",
         "waiter",
     )
 
@@ -71,47 +81,35 @@ class WebSocketExchange(Exchange):
         self.loop = driver.loop
         self._clock = driver.clock
         self.machine = machine
-        self.on_timed_out: Callable[[Exception], None] | None = None
         self.on_lost: Callable[[], None] | None = None
         self.on_finished: Callable[[], None] | None = None
-        self.credit = 0  # bytes received and not acknowledged
-        self.waiter = Waiter(driver.loop)
+        self.credit = 0
+        """Bytes received and not acknowledged."""
+        self.waiter: Waiter[str | bytes | bool] = Waiter(driver.loop)
+        self._is_tunnel = driver.engine.protocol == "http/1.1"
+        """The connection carries nothing else."""
+        self._collecting = False
+        self._collected = 0
         self._end_sent = False
         self._end_received = False
-        self._timer: asyncio.TimerHandle | None = None
-        self._timer_at = math.inf
+        self._timer = LazyTimer(driver.loop)
         self._linger_timer: asyncio.TimerHandle | None = None
-        self._tunnel: _Tunnel | None = None
 
     def start(self) -> None:
-        """Begin to keep the machine's time; on HTTP/1.1, take the short way soon.
-
-        Not at once: the driver may still have the answer to the handshake to write.
-        """
-        if self.driver.engine.protocol == "http/1.1":
-            self.loop.call_soon(self._take_short_way)
+        """Begin to keep the machine's time; where there is a short path, take it."""
+        transport = self.driver.transport
+        if self._is_tunnel and transport is not None:
+            protocol = transport.get_protocol()
+            if isinstance(protocol, StreamProtocol):
+                transport.set_protocol(TunnelProtocol(protocol, self))
         self._arm()
-
-    def _take_short_way(self) -> None:
-        driver = self.driver
-        transport = driver.transport
-        alive = driver.exchanges.get(self.stream_id) is self and not self._end_sent
-        if transport is None or not alive or not driver.can_write:
-            return
-        self.acknowledge(self.credit)
-        self.credit = 0
-        protocol = transport.get_protocol()
-        if isinstance(protocol, StreamProtocol):
-            self._tunnel = _Tunnel(self, transport, protocol)
-            transport.set_protocol(self._tunnel)
 
     # -- for one task at a time ---------------------------------------------------
 
-    def arrival(self) -> Waiter:
-        """Return what to await when no event waits to be taken."""
+    def acknowledge_taken(self) -> None:
+        """Acknowledge the bytes of the events that were taken, which are all that came."""
         if self.credit >= _ACKNOWLEDGE_AT:
             self._acknowledge_all()
-        return self.waiter
 
     def answer_close(self) -> None:
         """Write what the machine answered, when its last event was taken."""
@@ -121,6 +119,27 @@ class WebSocketExchange(Exchange):
     def interrupt(self) -> None:
         """Wake who waits for an event, without one."""
         self.waiter.wake(False)
+
+    def send_message(self, data: str | bytes, compress: bool | None) -> bool:
+        """Send a text or a binary message.
+
+        Returns false when the transport or the stream is full: ``drain`` then.  Raises
+        LocalProtocolError (see ``WebSocketConnection.send``).
+        """
+        machine = self.machine
+        collects = self._collecting and machine.waiting_events and self._collected < _COLLECT
+        if compress is None and not collects and self.can_send():
+            frame = machine.whole_frame(data)
+            if frame is not None:
+                return self._write(frame)
+        if isinstance(data, str):
+            machine.send_text(data, True, compress)
+        else:
+            machine.send_bytes(data, True, compress)
+        if collects:
+            self._collected += len(data)
+            return True
+        return self.flush()
 
     def transmit(self, event: WebSocketEvent) -> None:
         """Send a control frame or the Close frame.
@@ -132,8 +151,9 @@ class WebSocketExchange(Exchange):
         self._arm()
 
     def can_send(self) -> bool:
-        if self._tunnel is not None:
-            return not self._tunnel.paused
+        """Tell whether the stream takes bytes; if not, ``drain`` waits until it does."""
+        if self._is_tunnel and self.driver.can_write:
+            return True
         # When our direction has ended there is nothing left to wait for.
         return self._end_sent or super().can_send()
 
@@ -162,9 +182,9 @@ class WebSocketExchange(Exchange):
         if self.on_lost is not None:
             self.on_lost()
 
-    # -- between transport and machine ----------------------------------------------
+    # -- between stream and machine --------------------------------------------------
 
-    def receive(self, data: bytes, credit: int) -> bool:
+    def receive(self, data: bytes | memoryview, credit: int) -> bool:
         """Bytes came; tell whether there is an event now."""
         machine = self.machine
         machine.receive_data(data, self._clock())
@@ -177,32 +197,49 @@ class WebSocketExchange(Exchange):
             self._acknowledge_all()
         return False
 
+    def receive_at_once(self, data: memoryview) -> bool:
+        """Short path of ``on_data``: run the task that waits for ``data``.
+
+        Returns false, with nothing changed, when no task waits.
+        """
+        waiter = self.waiter
+        if not waiter.is_ready:
+            return False
+        message = self.machine.receive_whole(data, self._clock())
+        if message is not None:
+            waiter.wake_now(message)
+        elif self.receive(data, 0):
+            self._collecting = True
+            waiter.wake_now(True)
+            self._collecting = False
+            self._collected = 0
+            self.flush()
+        return True
+
     def flush(self) -> bool:
         """Write what the machine has, and end the stream when it says so.
 
         Returns false when the transport or the stream is full: ``drain`` then.
         """
         machine = self.machine
-        tunnel = self._tunnel
-        while machine.waiting_output:
-            if tunnel is not None:
-                if tunnel.paused:
-                    return False
-                tunnel.write(machine.data_to_send())
-            elif self.can_send():
-                self.send(Data(self.stream_id, machine.data_to_send()))
-            else:
-                return False
-        if machine.wants_close:
+        can_send = self.can_send()
+        while can_send and machine.waiting_output:
+            can_send = self._write(machine.data_to_send())
+        if machine.wants_close and not machine.waiting_output:
             self._end()
-        return self.can_send() if tunnel is None else not tunnel.paused
+        return can_send
+
+    def _write(self, data: bytes) -> bool:
+        """Write ``data``; tell whether the transport or the stream takes more."""
+        driver = self.driver
+        if self._is_tunnel and driver.write_tunnel(data):
+            return driver.can_write
+        self.send(Data(self.stream_id, data))
+        return self.can_send()
 
     def _acknowledge_all(self) -> None:
         credit, self.credit = self.credit, 0
-        if self._tunnel is None:
-            self.acknowledge(credit)
-        else:
-            self._tunnel.resume_reading()
+        self.acknowledge(credit)
 
     def _end(self) -> None:
         """End our direction, and see that the peer's ends soon."""
@@ -216,7 +253,7 @@ class WebSocketExchange(Exchange):
             return
         self._stop_timers()
         self._linger_timer = self.loop.call_later(driver.config.timeouts.close, self.abort)
-        if not driver.config.half_close and driver.engine.protocol == "http/1.1":
+        if self._is_tunnel and not driver.config.half_close:
             driver.close_transport()  # TLS cannot half-close: what was the end of the stream?
 
     def _finish(self) -> None:
@@ -259,112 +296,39 @@ class WebSocketExchange(Exchange):
 
     def _arm(self) -> None:
         deadline = self.machine.next_timeout()
-        if deadline is None or deadline >= self._timer_at or deadline == math.inf:
-            return
-        if self._timer is not None:
-            self._timer.cancel()
-        self._timer_at = deadline
-        self._timer = self.loop.call_at(deadline, self._on_timer)
+        if deadline is not None:
+            self._timer.arm(deadline, self._handle_timeout)
 
-    def _on_timer(self) -> None:
-        self._timer = None
-        self._timer_at = math.inf
+    def _handle_timeout(self) -> None:
         machine = self.machine
         machine.handle_timeout(self._clock())
-        if machine.lost is None:
-            self._tell()
-            self._arm()
-            return
-        if self.on_timed_out is not None:
-            self.on_timed_out(machine.lost)
         self._tell()
-        self.abort()
+        if machine.lost is None:
+            self._arm()
+        else:
+            self.abort()
 
     def _stop_timers(self) -> None:
-        for timer in (self._timer, self._linger_timer):
-            if timer is not None:
-                timer.cancel()
-        self._timer = self._linger_timer = None
-        self._timer_at = math.inf
+        self._timer.cancel()
+        if self._linger_timer is not None:
+            self._linger_timer.cancel()
+            self._linger_timer = None
 
 
-class _Tunnel(asyncio.BufferedProtocol):
-    """Stand in for the driver of an HTTP/1.1 connection that has become a WebSocket."""
+class TunnelProtocol(StreamProtocol[Any]):
+    """Short path of ``StreamProtocol`` for an HTTP/1.1 connection that is a WebSocket.
 
-    def __init__(
-        self,
-        exchange: WebSocketExchange,
-        transport: asyncio.Transport,
-        protocol: StreamProtocol[Any],
-    ) -> None:
-        self.transport = transport
-        self.write = transport.write
-        self.paused = False
-        """The transport takes no more bytes for now."""
-        self.high_water = exchange.driver.config.limits.read_high_water
-        self._exchange = exchange
-        self._driver = exchange.driver
-        self._protocol = protocol
+    What it does not take goes the general way, through the driver and its engine.
+    """
+
+    __slots__ = ("_exchange",)
+
+    def __init__(self, protocol: StreamProtocol[Any], exchange: WebSocketExchange) -> None:
+        self.owner = protocol.owner
+        self.driver = protocol.driver
         self._buffer = protocol.get_buffer(-1)
-        self._reading = True
-        self._stall_timer: asyncio.TimerHandle | None = None
-        self._unsent = 0
-
-    def get_buffer(self, sizehint: int) -> memoryview:
-        return self._buffer
+        self._exchange = exchange
 
     def buffer_updated(self, nbytes: int) -> None:
-        exchange = self._exchange
-        if exchange.receive(self._buffer[:nbytes].tobytes(), nbytes):
-            if exchange.credit >= self.high_water:
-                self.pause_reading()
-            exchange.waiter.wake_now(True)
-
-    def eof_received(self) -> bool | None:
-        return self._protocol.eof_received()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._stop_stall_timer()
-        self._driver.connection_lost(exc)
-
-    # -- backpressure ---------------------------------------------------------------------
-
-    def pause_reading(self) -> None:
-        if self._reading and not self.transport.is_closing():
-            self._reading = False
-            self.transport.pause_reading()
-
-    def resume_reading(self) -> None:
-        if not self._reading and not self.transport.is_closing():
-            self._reading = True
-            self.transport.resume_reading()
-
-    def pause_writing(self) -> None:
-        self.paused = True
-        self._driver.pause_writing()
-        self._watch_for_stall()
-
-    def resume_writing(self) -> None:
-        self.paused = False
-        self._stop_stall_timer()
-        self._driver.resume_writing()
-        # Not from inside asyncio's own writing (see ``plait_engine.driver``).
-        self._driver.loop.call_soon(self._exchange.wake)
-
-    def _watch_for_stall(self) -> None:
-        """As the engine does for what it has queued: ``Timeouts.write``."""
-        timeout = self._driver.config.timeouts.write
-        if timeout is not None:
-            self._unsent = self.transport.get_write_buffer_size()
-            self._stall_timer = self._driver.loop.call_later(timeout, self._check_stall)
-
-    def _check_stall(self) -> None:
-        if self.transport.get_write_buffer_size() >= self._unsent:
-            self._exchange.abort()
-        else:
-            self._watch_for_stall()
-
-    def _stop_stall_timer(self) -> None:
-        if self._stall_timer is not None:
-            self._stall_timer.cancel()
-            self._stall_timer = None
+        if not self._exchange.receive_at_once(self._buffer[:nbytes]):
+            super().buffer_updated(nbytes)

@@ -106,6 +106,7 @@ class WebSocketConnection:
         "can_send",
         "close_code",
         "close_reason",
+        "closed",
         "deflate",
         "lost",
         "state",
@@ -139,9 +140,14 @@ class WebSocketConnection:
         self.subprotocol = subprotocol
         self.state = WebSocketState.OPEN
         self.can_send = True
-        """False once our Close frame was sent, or the connection is closed (5.5.1)."""
+        """False once our Close frame was sent (5.5.1), or the connection is lost."""
+        self.closed = False
+        """True when this side is done: it sent its Close frame, took the last event, or
+        found the peer dead.  A connection that was lost is not closed before the
+        application has taken what came."""
         self.close_code: int | None = None
-        """The code of the ``WebSocketClose`` that was received; ``None`` before."""
+        """The code of the ``WebSocketClose`` that was taken, or 1006 when the peer was found
+        dead; ``None`` before."""
         self.close_reason = ""
         self.lost: Exception | None = None
         """Why the connection ended abnormally (1006), known before the event is taken."""
@@ -339,9 +345,10 @@ class WebSocketConnection:
 
     def _take_close(self, event: WebSocketClose) -> None:
         """The application takes the last event: answer it."""
-        self.close_code = event.code
+        self.close_code = int(event.code)
         self.close_reason = event.reason
         if self.state is WebSocketState.CLOSED:
+            self.closed = True
             return
         if event.error is None:
             if self.can_send and not self._auto_close:
@@ -354,6 +361,7 @@ class WebSocketConnection:
             if event.code != CloseCode.ABNORMAL_CLOSURE:
                 self._queue_close(event.code, event.reason)
             self._close()
+            self.closed = True
             self.wants_close = True  # RFC 6455 section 7.1.7: fail the connection
 
     def _lose(self, error: Exception) -> None:
@@ -389,6 +397,7 @@ class WebSocketConnection:
         if not self.can_send:
             return
         self.can_send = False
+        self.closed = True
         payload = b""
         if code != CloseCode.NO_STATUS:
             text = reason.encode("utf-8", "replace")[: MAX_CONTROL_PAYLOAD - 2]
@@ -433,6 +442,8 @@ class WebSocketConnection:
             message = f"no pong came within {self._pong_timeout} seconds"
             code = CloseCode.ABNORMAL_CLOSURE
             self._lose(PongTimeout(message, code=code, scope=Scope.STREAM))
+            self.close_code = int(code)
+            self.closed = True
 
 
 def _closing() -> LocalProtocolError:

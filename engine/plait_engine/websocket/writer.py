@@ -115,6 +115,8 @@ class MessageWriter:
         if self._deflater is not None:
             first |= RSV1
             payload = self._deflater.deflate(payload, True)
+        if self._random is None:
+            return frame_header(first, len(payload)) + payload
         return self._frame(first, payload)
 
     def control(self, opcode: int, payload: bytes) -> None:
