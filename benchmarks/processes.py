@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import resource
+import select
 import shutil
 import signal
 import socket
@@ -103,13 +104,20 @@ class Child:
         except (RuntimeError, TimeoutError) as error:
             raise RuntimeError(f"{error}:\n{self.log_tail()}") from None
 
-    def request(self, line: str) -> str:
-        """Write a line to an interactive child and return the line that it answers."""
+    def request(self, line: str, timeout: float = 120.0) -> str:
+        """Write a line to an interactive child and return the line that it answers.
+
+        Raises RuntimeError when the child ends instead, or has not answered after
+        ``timeout`` seconds.
+        """
         stdin, stdout = self.process.stdin, self.process.stdout
         assert stdin is not None
         assert stdout is not None
         stdin.write(line.encode() + b"\n")
         stdin.flush()
+        # Nothing is left in the buffer of stdout: each request has one line for an answer.
+        if not select.select([stdout], [], [], timeout)[0]:
+            raise RuntimeError(f"{self.process.args!r}: no answer to {line!r} in {timeout} s")
         answer = stdout.readline().decode().strip()
         if not answer:
             self.process.wait(10)

@@ -20,6 +20,8 @@ from benchmarks.processes import find_program
 from benchmarks.traffic import Request
 
 _HOST = "127.0.0.1"
+TIMEOUT = 120.0
+"""Seconds after which a load that is not done has failed."""
 _WRK_SCRIPT = Path(__file__).with_name("requests.lua")
 
 
@@ -35,9 +37,15 @@ class Load(Protocol):
 
 
 def _run(*command: str, stdin: IO[bytes] | None = None) -> str:
-    result = subprocess.run(command, stdin=stdin, capture_output=True, text=True, check=False)
+    words = " ".join(command)
+    try:
+        result = subprocess.run(
+            command, stdin=stdin, capture_output=True, text=True, check=False, timeout=TIMEOUT
+        )
+    except subprocess.TimeoutExpired:
+        raise LoadFailed(f"{words}: not done after {TIMEOUT} s") from None
     if result.returncode:
-        raise LoadFailed(f"{' '.join(command)}: {result.stdout}{result.stderr}")
+        raise LoadFailed(f"{words}: {result.stdout}{result.stderr}")
     return result.stdout
 
 

@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable
 
 import pytest
 
 from benchmarks import subjects, traffic
-from benchmarks.loads import Counted, Curl, H2load, Http2Proxy, Load, LoadFailed, WebSocketEcho, Wrk
+from benchmarks.loads import (
+    Counted,
+    Curl,
+    H2load,
+    Http2Proxy,
+    Load,
+    LoadFailed,
+    WebSocketEcho,
+    Wrk,
+    commands,
+)
 from benchmarks.subjects import Workplace
 from tests.benchmarks.conftest import Serve
 from tests.interop.conftest import require
@@ -103,6 +114,15 @@ def test_an_answer_of_404_is_no_success(
     port = serve("plait", "json")
     with pytest.raises(LoadFailed):
         make()(port, 0.1)
+
+
+def test_a_load_that_hangs_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    require("curl")
+    monkeypatch.setattr(commands, "TIMEOUT", 0.2)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        port = silent.getsockname()[1]
+        with pytest.raises(LoadFailed, match=r"curl.*: not done after 0\.2 s"):
+            Curl("--http1.1", upload=False, size=_SIZE)(port, 0.0)
 
 
 @pytest.mark.parametrize("option", ["--http1.1", "--http2-prior-knowledge"])

@@ -195,6 +195,24 @@ def test_the_time_of_a_process_is_what_the_process_says(tmp_path: Path) -> None:
     assert before < said <= seen < said + 0.5
 
 
+def test_a_child_that_does_not_answer_is_not_waited_for(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", "import sys; sys.stdin.read()"]
+    with (
+        Child(command, tmp_path / "log", interactive=True) as child,
+        pytest.raises(RuntimeError, match="no answer to 'go'"),
+    ):
+        child.request("go", timeout=0.1)
+
+
+def test_a_child_that_ends_says_why(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", "input(); raise SystemExit('out of memory')"]
+    with (
+        Child(command, tmp_path / "log", interactive=True) as child,
+        pytest.raises(RuntimeError, match="out of memory"),
+    ):
+        child.request("go")
+
+
 def test_collapsed_stacks_become_shares() -> None:
     collapsed = "main (a.py:1);read (b.py:7) 6\nmain (a.py:2);read (b.py:9) 2\nmain (a.py:3) 2\n"
     assert hotspots(collapsed) == [
