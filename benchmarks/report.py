@@ -14,7 +14,14 @@ from .profiler import Profiler
 from .rounds import Result
 from .scenarios import Scenario
 
-_VERDICTS = {True: "[green]met", False: "[red]missed", None: ""}
+_VERDICTS = {True: "[green]met", False: "[red]over", None: ""}
+
+_LEGEND = """
+[bold]ratio[/]: plait's figure divided by the peer's of the same round, the median of the rounds; \
+[bold]from-to[/]: the smallest and the largest.
+[bold]cliff[/]: how many times the median of the same contender it takes where all requests are \
+the same (h1-hello for h1-varied).
+"""
 
 
 def print_results(
@@ -27,18 +34,21 @@ def print_results(
     table = Table(
         title="CPU time (user and system) of the process under test, per operation",
         box=box.SIMPLE_HEAD,
+        padding=(0, 1, 0, 0),  # It fits into 80 columns.
     )
     table.add_column("scenario", no_wrap=True)
     table.add_column("contender", no_wrap=True)
     table.add_column("median", justify="right", no_wrap=True)
     table.add_column("ratio", justify="right")
+    table.add_column("from-to", justify="right", no_wrap=True)
     table.add_column("asked", justify="right")
     table.add_column("")
-    table.add_column("of hello", justify="right")
+    table.add_column("cliff", justify="right", no_wrap=True)
     for result in results:
         scenario = result.scenario
         for contender in result.figures:
             first = contender == result.subject
+            ratios = result.ratios(contender)
             asked = scenario.asked.get(contender)
             height = result.height(contender, results)
             table.add_row(
@@ -46,20 +56,17 @@ def print_results(
                 contender,
                 f"{result.median(contender):,.1f} {scenario.unit}",
                 "" if first else f"{result.ratio(contender):.2f}",
+                "" if first else f"{min(ratios):.2f}-{max(ratios):.2f}",
                 "" if asked is None else f"{asked:.2f}",
                 _VERDICTS[result.met(contender)],
-                "" if height is None else f"x {height:.2f}",
+                "" if height is None else f"{height:.2f}",
             )
         table.add_section()
     console.print(table)
     for result in results:
         console.print(f"[bold]{result.scenario.name}[/]: {escape(result.scenario.title)}")
-    console.print(
-        "ratio: the median over the rounds of the first contender's figure divided by the "
-        "other's.  of hello: the height of the cliff, the contender's median divided by its "
-        "median of the scenario where all requests are the same.  "
-        + ", ".join(f"{name} {number}" for name, number in versions.items())
-    )
+    console.print(_LEGEND)
+    console.print(", ".join(f"{name} {number}" for name, number in versions.items()))
     for name, reason in failures.items():
         console.print(f"[red]{name} was not measured:[/] {escape(reason)}")
 

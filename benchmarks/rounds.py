@@ -37,14 +37,14 @@ class Result:
     def median(self, contender: str) -> float:
         return statistics.median(self.figures[contender])
 
+    def ratios(self, contender: str) -> list[float]:
+        """Return plait's figure divided by the contender's, of each round."""
+        pairs = zip(self.figures[self.subject], self.figures[contender], strict=True)
+        return [ours / theirs for ours, theirs in pairs]
+
     def ratio(self, contender: str) -> float:
-        """Median of plait's figure divided by the contender's of the same round."""
-        return statistics.median(
-            ours / theirs
-            for ours, theirs in zip(
-                self.figures[self.subject], self.figures[contender], strict=True
-            )
-        )
+        """Return the median of ``ratios``."""
+        return statistics.median(self.ratios(contender))
 
     def met(self, contender: str) -> bool | None:
         """Tell whether the ratio is as asked; None when nothing is asked."""

@@ -136,7 +136,7 @@ _HTTP1_SERVERS = (
         },
         {"aiohttp": 0.65},
         starts=1,  # It starts a server for each figure.
-        unit="bytes",
+        unit="B",
     ),
 )
 
