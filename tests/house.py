@@ -34,7 +34,6 @@ TRANSPORT = (
     "plait.transport",
     "plait.calls",
     "plait.connector",
-    "plait.connector_base",
     "plait.resolver",
     "plait.web_protocol",
     "plait.web_server",

@@ -3,7 +3,7 @@
 Strategy
 --------
 A call runs in the caller's task, and what it waits for are futures: a place on a connection
-(``connector``), the head of the response (``calls.driver``).  Its life::
+(``connector``), the head of the response (``calls.exchange``).  Its life::
 
     URL and headers -> [request -> connection -> send -> head] -> response
                        ^---- again, after a redirect or a retry ----'
@@ -39,8 +39,7 @@ from .calls.context import (
     SessionRequestContextManager,
     WSRequestContextManager,
 )
-from .calls.deadlines import ClientTimeout, Deadlines, as_timeout, timeout_of_session
-from .calls.driver import RequestClock
+from .calls.deadlines import ClientTimeout, Deadlines, RequestClock, as_timeout, timeout_of_session
 from .calls.fields import field_pairs
 from .calls.tls import Fingerprint, merge_ssl_params
 from .client_exceptions import *  # noqa: F403  # programs look for them here, too

@@ -26,8 +26,9 @@ from plait_engine.headers import is_token
 
 from .abc import AbstractStreamWriter
 from .calls.body import SLICE, RequestWriter
-from .calls.driver import ClientExchange, RequestClock
+from .calls.deadlines import RequestClock
 from .calls.errors import PlaceLostError
+from .calls.exchange import ClientExchange
 from .calls.fields import field_pairs
 from .calls.target import ConnectionKey, find_target
 from .calls.tls import Fingerprint
@@ -49,7 +50,7 @@ if TYPE_CHECKING:
     import ssl as ssl_module
 
     from .client import ClientSession
-    from .connector_base import Connection
+    from .connector import Connection
 
 __all__ = ("ClientRequest", "ClientResponse", "ConnectionKey", "Fingerprint", "RequestInfo")
 
@@ -126,8 +127,6 @@ class ClientRequest:
         self.clock = clock
         self.is_sent_again = False
         """A connection took the request before, and nothing came of it."""
-        self.http1_only = False
-        """The connection must not speak HTTP/2."""
         self._session = session
         self._ssl = ssl
         self._limits = limits
@@ -188,17 +187,11 @@ class ClientRequest:
     def connection_key(self) -> ConnectionKey:
         """What connections are good for this request."""
         key = self._target.key
-        if (
-            self._ssl is True
-            and self.server_hostname is None
-            and self._limits is None
-            and not self.http1_only
-        ):
+        if self._ssl is True and self.server_hostname is None and self._limits is None:
             return key
         return key._replace(
             ssl=self._ssl,
             server_hostname=self.server_hostname,
-            http1_only=self.http1_only,
             limits=self._limits,
         )
 

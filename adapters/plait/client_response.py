@@ -27,7 +27,7 @@ from plait_engine.headers import encode
 from plait_engine.http1.status import REASONS
 
 from .calls.body import DecodedBody
-from .calls.driver import ClientExchange
+from .calls.exchange import ClientExchange
 from .client_exceptions import (
     ClientConnectionError,
     ClientResponseError,
@@ -42,7 +42,7 @@ from .typedefs import JSONDecoder, RawHeaders
 
 if TYPE_CHECKING:
     from .client import ClientSession
-    from .connector_base import Connection
+    from .connector import Connection
 
 
 class _RequestInfo(NamedTuple):
@@ -388,7 +388,7 @@ class ClientResponse(HeadersMixin):
     def connection(self) -> Connection | None:
         """The connection, until the body is complete."""
         exchange = self._exchange
-        return None if exchange is None or exchange.done else exchange.connection
+        return None if exchange is None or exchange.done else exchange.lease
 
     def close(self) -> None:
         """Give up the response, and on HTTP/1.1 the connection if something is left of it."""

@@ -1,44 +1,62 @@
-"""The connectors that programs use: over TCP, with TLS where the URL says so, and over Unix
-sockets.  What they have in common is in ``connector_base``.
+"""The connectors: they open connections and give places on them to requests.
 
 Strategy
 --------
-A name becomes addresses through a cache; who asks for the same name at the same time shares
-one look-up.  The addresses are tried in the way of RFC 8305 (aiohappyeyeballs).  ALPN then
-decides the version.
+Which request gets which place is decided by the pool, and ``calls.places`` does what it
+says.  A connector knows how a connection is opened: over TCP, with TLS where the URL says
+so, or over a Unix socket.  A name becomes addresses through a cache; who asks for the same
+name at the same time shares one look-up.  The addresses are tried in the way of RFC 8305
+(aiohappyeyeballs).  ALPN then decides the version.
+
+``connect`` gives a ``Connection``: a lease of one place (see ``calls.lease``).
 """
 
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 import ssl as ssl_module
 import warnings
-from typing import TYPE_CHECKING, Any
+from collections import OrderedDict
+from collections.abc import Awaitable, Generator
+from dataclasses import replace
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Final, Self
 
 import aiohappyeyeballs
 from aiohappyeyeballs import AddrInfoType, SocketFactoryType
 
-from plait_engine.engines import EngineName
+from plait_engine import Config, Limits, Timeouts
+from plait_engine.engines import ALPN_PROTOCOLS, EngineName
 from plait_engine.policy.hosts import is_ip_literal
+from plait_engine.policy.pool import Pool
 
 from .abc import AbstractResolver, ResolveResult
-from .calls.deadlines import ClientTimeout
-from .calls.driver import ClientConnection
-from .calls.tls import Fingerprint, merge_ssl_params
+from .calls.connection import ClientConnection
+from .calls.deadlines import DEFAULT_TIMEOUT, ClientTimeout
+from .calls.lease import Lease as Connection
+from .calls.lease import Ticket
+from .calls.places import Places, TicketPool, in_time
+from .calls.target import ConnectionKey
+from .calls.tls import HTTP1_ONLY, HTTP2_ONLY, Fingerprint, TLSContexts, merge_ssl_params
 from .client_exceptions import (
+    ClientConnectionError,
+    ClientConnectorCertificateError,
     ClientConnectorDNSError,
     ClientConnectorError,
+    ClientConnectorSSLError,
+    ConnectionTimeoutError,
     ServerFingerprintMismatch,
     UnixClientConnectorError,
 )
-from .connector_base import BaseConnector, Connection
 from .helpers import _SENTINEL, sentinel
 from .resolver import DefaultResolver, DNSCache
+from .transport.driver import Driver
 from .transport.stream import StreamProtocol
 
 if TYPE_CHECKING:
-    from .client_reqrep import ClientRequest, ConnectionKey
+    from .client_reqrep import ClientRequest
 
 __all__ = (
     "AddrInfoType",
@@ -48,6 +66,336 @@ __all__ = (
     "TCPConnector",
     "UnixConnector",
 )
+
+KEEP_ALIVE: Final = 15.0
+"""Seconds after which an idle connection is closed."""
+
+MAX_HTTP1_KEYS: Final = 1024
+"""Servers that asked for HTTP/1.1 (HTTP_1_1_REQUIRED) that are remembered."""
+
+CLIENT_TIMEOUTS: Final = Timeouts(head=None, body=None, keep_alive=None, write=None, close=2.0)
+"""Deadlines of requests are the session's, and those of idle connections the pool's."""
+
+
+CLIENT_LIMITS: Final = Limits(
+    stream_window=1048576, connection_window=67108864, max_connection_window=67108864
+)
+"""Windows of HTTP/2, in bytes.  A response comes while others are read if it fits into its
+first window, as it does over HTTP/1.1 into the buffers of the kernel (Go: 4 MiB, Chromium: 6,
+curl: 10).  One that nobody reads keeps its window full, and then a wider one is dearer: what a
+connection may hold in all is bounded, and 64 of them must not stop the others (Go: 1 GiB for
+256 of them, Chromium: 15 MiB for 2)."""
+
+
+class _Closing:
+    """What ``close()`` returns: await it to wait for the end of all connections."""
+
+    def __init__(self, connector: BaseConnector) -> None:
+        self._connector = connector
+
+    def __await__(self) -> Generator[Any, None, None]:
+        return self._connector.wait_closed().__await__()
+
+
+class BaseConnector:
+    """What connectors have in common.
+
+    Args:
+        keepalive_timeout: seconds after which an idle connection is closed, 15 by
+            default; ``None``: never.
+        force_close: close each connection after one request.
+        limit: connections at most, 0 for no limit.
+        limit_per_host: connections to one server at most, 0 for no limit.
+        enable_cleanup_closed: has no effect: connections are always closed properly.
+        http2: ``None``: HTTP/2 where ALPN chooses it on TLS, HTTP/1.1 on cleartext;
+            ``True``: HTTP/2 only, by prior knowledge on cleartext; ``False``: HTTP/1.1
+            only.  (plait's own.)
+        engine: ``"native"`` or ``"reference"``.  (plait's own.)
+
+    Raises ValueError for ``force_close`` with ``keepalive_timeout``.
+    """
+
+    allowed_protocol_schema_set = frozenset({"", "http", "https", "ws", "wss"})
+
+    _closed = True
+    """Until ``__init__`` is through, should that fail."""
+
+    def __init__(
+        self,
+        *,
+        keepalive_timeout: _SENTINEL | float | None = sentinel,
+        force_close: bool = False,
+        limit: int = 100,
+        limit_per_host: int = 0,
+        enable_cleanup_closed: bool = False,
+        loop: asyncio.AbstractEventLoop | None = None,
+        timeout_ceil_threshold: float = 5,
+        http2: bool | None = None,
+        engine: EngineName = "native",
+    ) -> None:
+        keep_alive = KEEP_ALIVE if keepalive_timeout is sentinel else keepalive_timeout
+        if force_close:
+            if keepalive_timeout is not None and keepalive_timeout is not sentinel:
+                raise ValueError("keepalive_timeout cannot be set if force_close is True")
+            keep_alive = 0
+        self._loop = loop or asyncio.get_running_loop()
+        self._force_close = force_close
+        self._http2 = http2
+        self._engine: EngineName = engine
+        pool: TicketPool = Pool(limit=limit, limit_per_host=limit_per_host, keep_alive=keep_alive)
+        self._places = Places(pool, self._open, self._loop)
+        self._http1_keys: OrderedDict[ConnectionKey, None] = OrderedDict()
+        self._contexts = TLSContexts()
+        self._configs: dict[tuple[object, ...], Config] = {}
+        self._closed = False
+
+    def __del__(self, _warn: Any = warnings.warn) -> None:
+        if self._closed or not self._places.alive:
+            return
+        _warn(f"Unclosed connector {self!r}", ResourceWarning, source=self)
+        self._places.abort()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc_value: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    # -- properties ---------------------------------------------------------------
+
+    @property
+    def closed(self) -> bool:
+        """True after ``close``."""
+        return self._closed
+
+    @property
+    def force_close(self) -> bool:
+        """True when each connection serves one request."""
+        return self._force_close
+
+    @property
+    def limit(self) -> int:
+        """Connections at most, 0 for no limit."""
+        return self._places.pool.limit
+
+    @property
+    def limit_per_host(self) -> int:
+        """Connections to one server at most, 0 for no limit."""
+        return self._places.pool.limit_per_host
+
+    @property
+    def http2(self) -> bool | None:
+        """The ``http2`` argument."""
+        return self._http2
+
+    @property
+    def engine(self) -> EngineName:
+        """The engine behind the connections."""
+        return self._engine
+
+    # -- for requests -----------------------------------------------------------------
+
+    async def connect(
+        self, req: ClientRequest, traces: list[Any], timeout: ClientTimeout
+    ) -> Connection:
+        """Return a place on a connection for ``req``.
+
+        Raises ClientConnectorError and others when there is none to be had,
+        ConnectionTimeoutError when it takes too long.
+        """
+        key = req.connection_key
+        if key in self._http1_keys:
+            key = key._replace(http1_only=True)
+        return await self._lease(Ticket(key, req.clock, req.is_sent_again), timeout)
+
+    async def connect_websocket(
+        self, req: ClientRequest, traces: list[Any], timeout: ClientTimeout
+    ) -> Connection:
+        """Return a place on a connection that can carry a WebSocket.
+
+        That is a stream of an HTTP/2 connection that is open already, has a place free and
+        whose server accepts extended CONNECT (RFC 8441), or else an HTTP/1.1 connection of
+        its own.
+        """
+        ticket = Ticket(req.connection_key, req.clock, req.is_sent_again)
+        if self._http2 is True or self._places.pool.has_place(ticket.connection_key):
+            connection = await self._lease(ticket, timeout)
+            try:
+                if await self._takes_websocket(connection.client, ticket, timeout):
+                    return connection
+            except BaseException:
+                connection.release()
+                raise
+            connection.release()
+            if self._http2 is True:
+                raise ClientConnectionError(
+                    "the server does not accept WebSockets over HTTP/2 (RFC 8441)"
+                )
+        key = ticket.connection_key._replace(http1_only=True)
+        return await self._lease(Ticket(key, req.clock, req.is_sent_again), timeout)
+
+    async def _takes_websocket(
+        self, client: ClientConnection, ticket: Ticket, timeout: ClientTimeout
+    ) -> bool:
+        """Tell whether a WebSocket can begin on ``client``, once the peer's SETTINGS came."""
+        if client.shared:
+            waiter: asyncio.Future[None] = self._loop.create_future()
+            client.settings.add_done_callback(lambda _: _end(waiter))
+            await in_time(waiter, ticket, timeout.connect)
+        return client.extended_connect or not client.shared
+
+    async def _lease(self, ticket: Ticket, timeout: ClientTimeout) -> Connection:
+        if self._closed:
+            raise ClientConnectionError("Connector is closed.")
+        may_share = self._may_share(ticket.connection_key)
+        return await self._places.lease(ticket, timeout.connect, may_share=may_share)
+
+    def _may_share(self, key: ConnectionKey) -> bool:
+        if key.http1_only or self._http2 is False:
+            return False
+        return key.is_ssl or self._http2 is True
+
+    def require_http1(self, key: ConnectionKey) -> None:
+        """The server wants HTTP/1.1 (HTTP_1_1_REQUIRED): remember it."""
+        self._http1_keys[key] = None
+        if len(self._http1_keys) > MAX_HTTP1_KEYS:
+            self._http1_keys.popitem(last=False)
+
+    # -- opening ----------------------------------------------------------------------------
+
+    async def _open(self, ticket: Ticket) -> ClientConnection:
+        """Open a connection for ``ticket``, in time."""
+        timeout = DEFAULT_TIMEOUT if ticket.clock is None else ticket.clock.timeout
+        try:
+            async with asyncio.timeout(timeout.sock_connect or None):
+                return await self._create_connection(ticket, [], timeout)
+        except TimeoutError as exc:
+            raise ConnectionTimeoutError(
+                f"Connection timeout to host {ticket} after {timeout.sock_connect} s"
+            ) from exc
+
+    async def _create_connection(
+        self, ticket: Ticket, traces: list[Any], timeout: ClientTimeout
+    ) -> ClientConnection:
+        """Open a connection for ``ticket``.  Subclasses do it."""
+        raise NotImplementedError
+
+    def _make_protocol(self, ticket: Ticket) -> StreamProtocol[ClientConnection]:
+        """Return the protocol of a connection for ``ticket``, for asyncio to connect."""
+        key = ticket.connection_key
+        http2 = self._http2 is True and not key.http1_only
+
+        def connect(transport: asyncio.Transport, negotiated: str | None) -> ClientConnection:
+            return self.connection_made(
+                key, transport, negotiated or ("h2" if http2 and not key.is_ssl else "http/1.1")
+            )
+
+        return StreamProtocol(connect, loop=self._loop)
+
+    def connection_made(
+        self, key: ConnectionKey, transport: asyncio.Transport, protocol: str
+    ) -> ClientConnection:
+        """Return the client's side of a new connection on ``transport``, whatever that is.
+
+        The caller starts its ``driver`` and gives that what comes.
+        """
+        client = ClientConnection(
+            self._places,
+            self._config(key),
+            transport,
+            loop=self._loop,
+            protocol=protocol,
+            engine=self._engine,
+        )
+        self._places.alive.add(client)
+        return client
+
+    def _config(self, key: ConnectionKey) -> Config:
+        """Return the engine's configuration for ``key``."""
+        name = (key.is_ssl, key.limits)
+        config = self._configs.get(name)
+        if config is None:
+            config = Config(
+                limits=CLIENT_LIMITS,
+                timeouts=CLIENT_TIMEOUTS,
+                scheme="https" if key.is_ssl else "http",
+                half_close=not key.is_ssl,
+                random=os.urandom,
+            )
+            if key.limits is not None:
+                max_line_size, max_field_size, max_headers = key.limits
+                limits = replace(
+                    config.limits,
+                    max_line_size=max_line_size,
+                    max_field_size=max_field_size,
+                    max_fields=max_headers,
+                    max_header_list_size=max(
+                        config.limits.max_header_list_size, max_field_size + max_line_size
+                    ),
+                )
+                config = replace(config, limits=limits)
+            self._configs[name] = config
+        return config
+
+    def _protocols(self, key: ConnectionKey) -> tuple[str, ...]:
+        """Return what to offer by ALPN."""
+        if key.http1_only or self._http2 is False:
+            return HTTP1_ONLY
+        return HTTP2_ONLY if self._http2 is True else ALPN_PROTOCOLS
+
+    async def _start(
+        self,
+        ticket: Ticket,
+        protocol: StreamProtocol[ClientConnection],
+        opening: Awaitable[Any],
+    ) -> ClientConnection:
+        """Await ``opening`` (of a connection to ``protocol``); say what failed in our words."""
+        key = ticket.connection_key
+        try:
+            await opening
+        except ssl_module.CertificateError as exc:
+            raise ClientConnectorCertificateError(key, exc) from exc
+        except ssl_module.SSLError as exc:
+            raise ClientConnectorSSLError(key, exc) from exc
+        except OSError as exc:
+            if exc.errno is None and isinstance(exc, TimeoutError):
+                raise
+            raise self._connector_error(key, exc) from exc
+        client = protocol.owner
+        self._check_protocol(key, client.driver)
+        return client
+
+    def _connector_error(self, key: ConnectionKey, error: OSError) -> ClientConnectorError:
+        return ClientConnectorError(key, error)
+
+    def _check_protocol(self, key: ConnectionKey, driver: Driver) -> None:
+        wanted = self._protocols(key)
+        if key.is_ssl and driver.engine.protocol not in wanted:
+            driver.abort()
+            message = f"the server does not speak {wanted[0]}, which was asked for by ALPN"
+            raise ClientConnectorError(key, OSError(None, message))
+
+    # -- the end -----------------------------------------------------------------------------
+
+    def close(self, *, abort_ssl: bool = False) -> Awaitable[None]:
+        """Close all connections.  Await the result to wait until they are closed.
+
+        ``abort_ssl``: drop TLS connections instead of closing TLS properly.
+        """
+        if not self._closed:
+            self._closed = True
+            if not self._loop.is_closed():
+                self._places.close(abort_tls=abort_ssl)
+        return _Closing(self)
+
+    async def wait_closed(self) -> None:
+        """Wait until no connection is open any more, after ``close``."""
+        await self._places.wait_closed()
 
 
 class TCPConnector(BaseConnector):
@@ -163,9 +511,9 @@ class TCPConnector(BaseConnector):
             await self._resolver.close()
 
     async def _create_connection(
-        self, req: ClientRequest, traces: list[Any], timeout: ClientTimeout
+        self, ticket: Ticket, traces: list[Any], timeout: ClientTimeout
     ) -> ClientConnection:
-        key = req.connection_key
+        key = ticket.connection_key
         try:
             addresses = await self._find_addresses(key.host, key.port or 0)
         except OSError as exc:
@@ -174,7 +522,7 @@ class TCPConnector(BaseConnector):
             raise ClientConnectorDNSError(key, exc) from exc
         while True:
             try:
-                return await self._connect_first(req, key, addresses)
+                return await self._connect_first(ticket, key, addresses)
             except (ClientConnectorError, ServerFingerprintMismatch):
                 if not addresses:
                     raise
@@ -188,19 +536,19 @@ class TCPConnector(BaseConnector):
         return found
 
     async def _connect_first(
-        self, req: ClientRequest, key: ConnectionKey, addresses: list[AddrInfoType]
+        self, ticket: Ticket, key: ConnectionKey, addresses: list[AddrInfoType]
     ) -> ClientConnection:
         """Connect to the first of ``addresses`` that answers; take out of them what was tried."""
-        protocol = self._make_protocol(req)
+        protocol = self._make_protocol(ticket)
         if not key.is_ssl:
             return await self._start(
-                req, protocol, self._connect_tcp(protocol, addresses, None, None)
+                ticket, protocol, self._connect_tcp(protocol, addresses, None, None)
             )
         option = self._ssl if key.ssl is True else key.ssl
         name = key.server_hostname or key.host.rstrip(".")
         async with self._contexts.offering(option, self._protocols(key)) as context:
             client = await self._start(
-                req, protocol, self._connect_tcp(protocol, addresses, context, name)
+                ticket, protocol, self._connect_tcp(protocol, addresses, context, name)
             )
         if isinstance(option, Fingerprint):
             certificate = client.driver.get_extra_info("ssl_object").getpeercert(binary_form=True)
@@ -308,14 +656,16 @@ class UnixConnector(BaseConnector):
         return self._path
 
     async def _create_connection(
-        self, req: ClientRequest, traces: list[Any], timeout: ClientTimeout
+        self, ticket: Ticket, traces: list[Any], timeout: ClientTimeout
     ) -> ClientConnection:
-        key = req.connection_key
-        protocol = self._make_protocol(req)
+        key = ticket.connection_key
+        protocol = self._make_protocol(ticket)
         if key.is_ssl:
             async with self._contexts.offering(key.ssl, self._protocols(key)) as context:
-                return await self._start(req, protocol, self._connect_unix(protocol, key, context))
-        return await self._start(req, protocol, self._connect_unix(protocol, key, None))
+                return await self._start(
+                    ticket, protocol, self._connect_unix(protocol, key, context)
+                )
+        return await self._start(ticket, protocol, self._connect_unix(protocol, key, None))
 
     async def _connect_unix(
         self,
@@ -344,6 +694,11 @@ class _Factory:
     def __call__(self) -> StreamProtocol[ClientConnection]:
         self.called = True
         return self._protocol
+
+
+def _end(waiter: asyncio.Future[None]) -> None:
+    if not waiter.done():
+        waiter.set_result(None)
 
 
 def _addr_info(address: ResolveResult) -> AddrInfoType:

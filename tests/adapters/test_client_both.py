@@ -83,7 +83,7 @@ class Site:
         """How many requests have a connection, and how many wait."""
         connector = self.session.connector
         assert connector is not None
-        return connector._pool.acquired, connector._pool.waiting
+        return connector._places.pool.acquired, connector._places.pool.waiting
 
 
 @asynccontextmanager
@@ -106,8 +106,8 @@ async def serve(way: Way, engine: EngineName, authority: Authority) -> AsyncIter
     scheme = "https" if way.tls else "http"
     async with plait.ClientSession(connector=connector) as session:
         yield Site(f"{scheme}://localhost:{runner.addresses[0][1]}", session)
-    assert not connector._alive
-    assert connector._pool.connections == 0
+    assert not connector._places.alive
+    assert connector._places.pool.connections == 0
     await runner.cleanup()
 
 
@@ -152,7 +152,7 @@ async def test_many_at_once(site: Site, way: Way) -> None:
     assert answers == [f"GET /hello?{number} " for number in range(150)]
     connector = site.session.connector
     assert connector is not None
-    assert (connector._pool.connections == 1) is (way.version == "2.0")
+    assert (connector._places.pool.connections == 1) is (way.version == "2.0")
 
 
 async def test_a_large_upload(site: Site) -> None:

@@ -127,7 +127,7 @@ async def test_the_next_address_is_tried_when_tls_fails(authority: Authority) ->
         assert cleartext.connections == 2
         other.close()
         await cleartext.finish()
-    assert not connector._alive
+    assert not connector._places.alive
 
 
 @pytest.mark.parametrize("host", ["some.name", "127.0.0.1"])

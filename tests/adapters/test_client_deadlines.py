@@ -9,8 +9,7 @@ from typing import Any
 import pytest
 
 import plait
-from plait.calls.deadlines import NEVER, ClientTimeout, Deadlines, deadline
-from plait.calls.driver import RequestClock
+from plait.calls.deadlines import NEVER, ClientTimeout, Deadlines, RequestClock, deadline
 
 pytestmark = pytest.mark.anyio
 

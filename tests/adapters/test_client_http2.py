@@ -46,7 +46,7 @@ async def session(engine: EngineName) -> AsyncIterator[plait.ClientSession]:
 def counts(session: plait.ClientSession) -> tuple[int, int, int]:
     connector = session.connector
     assert connector is not None
-    pool = connector._pool
+    pool = connector._places.pool
     return pool.acquired, pool.idle, pool.waiting
 
 
@@ -315,7 +315,7 @@ async def test_the_connection_ends_in_the_moment_in_which_a_stream_is_free(
 
 
 def _is_draining(connector: plait.BaseConnector) -> bool:
-    return any(slot.draining for slot in connector._pool._slots.values())
+    return any(slot.draining for slot in connector._places.pool._slots.values())
 
 
 async def test_http_1_1_required(engine: EngineName, authority: Authority) -> None:

@@ -50,7 +50,7 @@ async def connected(
         plait.ClientSession(connector=connector, timeout=timeout) as session,
     ):
         yield server, session
-        pool = connector._pool
+        pool = connector._places.pool
         assert (pool.acquired, pool.waiting) == (0, 0)
 
 
@@ -111,7 +111,7 @@ async def test_a_place_that_goes_before_its_request_begins_is_waited_for(
         assert await fetch(session, server.url) == "ok"
         connector = session.connector
         assert connector is not None
-        (client,) = connector._clients.values()
+        (client,) = connector._places._clients.values()
         driver = client.driver
         allow, begin = asyncio.Event(), connector.connect
 

@@ -31,8 +31,8 @@ def counts(session: plait.ClientSession) -> tuple[int, int, int]:
     """Return how many requests have a connection, how many are idle, how many wait."""
     connector = session.connector
     assert connector is not None
-    pool = connector._pool
-    assert not connector._waiters.keys() - pool._tickets.keys()
+    pool = connector._places.pool
+    assert not connector._places._waiters.keys() - pool._tickets.keys()
     return pool.acquired, pool.idle, pool.waiting
 
 
@@ -467,7 +467,7 @@ async def test_a_cancel_at_any_await_leaks_nothing(
         await asyncio.sleep(0)
         left = {t for t in asyncio.all_tasks() - before if "accept" not in repr(t.get_coro())}
         assert not left
-    assert connector._pool.connections == 0
+    assert connector._places.pool.connections == 0
 
 
 async def test_a_cancel_while_waiting_in_line(engine: EngineName) -> None:
@@ -507,10 +507,10 @@ async def test_close_leaves_nothing_open(engine: EngineName, authority: Authorit
         connector = plait.TCPConnector(ssl=authority.client_context(), engine=engine)
         session = plait.ClientSession(connector=connector)
         await asyncio.gather(*[session.get(server.url) for _ in range(3)])
-        assert len(connector._alive) == 3
+        assert len(connector._places.alive) == 3
         await session.close()
         assert session.closed
-        assert not connector._alive
+        assert not connector._places.alive
         for _ in range(3):
             await ends.get()
         with warnings.catch_warnings():

@@ -100,7 +100,7 @@ class Simulation:
         ) as session:
             await self._run_operations(session)
             await asyncio.sleep(TOTAL_TIMEOUT)
-            pool = connector._pool
+            pool = connector._places.pool
             assert (pool.acquired, pool.waiting) == (0, 0)
         self._over.set()
         await server

@@ -18,7 +18,7 @@ from plait_engine import Data, EndOfMessage
 from plait_engine.content.codings import CodingError, Decoder
 
 if TYPE_CHECKING:
-    from .driver import ClientExchange
+    from .exchange import ClientExchange
 
 
 SLICE: Final = 65536

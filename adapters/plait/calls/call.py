@@ -24,7 +24,7 @@ from plait.client_exceptions import (
 )
 from plait.client_reqrep import ClientRequest
 from plait.client_response import ClientResponse
-from plait.connector_base import BaseConnector, Connection
+from plait.connector import BaseConnector, Connection
 from plait.cookiejar import CookieJar, make_morsel
 from plait.helpers import BasicAuth
 from plait.payload import Payload
@@ -34,7 +34,7 @@ from plait_engine import Request as RequestEvent
 from plait_engine.policy.redirect import REDIRECTS, Origin, follow_redirect
 from plait_engine.policy.retry import Failure, Retry, RetryPolicy
 
-from .driver import RequestClock
+from .deadlines import RequestClock
 
 if TYPE_CHECKING:
     from plait.client import ClientSession

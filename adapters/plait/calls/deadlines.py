@@ -11,13 +11,18 @@ deadline costs a dictionary access; moving one costs nothing until the timer fir
 
 from __future__ import annotations
 
+import asyncio
 import math
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
+from plait.client_exceptions import ConnectionTimeoutError, SocketTimeoutError
 from plait.helpers import _SENTINEL, sentinel
+
+if TYPE_CHECKING:
+    from .exchange import ClientExchange
 
 NEVER: Final = math.inf
 
@@ -163,3 +168,137 @@ class Deadlines:
             when = min(timed.values())
             self._at = when
             self._armed = self._loop.call_at(when, self._fire)
+
+
+class RequestClock:
+    """The deadlines of one call of ``ClientSession.request``, through all its hops.
+
+    What passes is told to whatever the call waits for at that time: a place in the pool
+    (``waiter``) or a response (``exchange``).
+    """
+
+    __slots__ = (
+        "_deadlines",
+        "_final",
+        "_missed",
+        "_total",
+        "connect",
+        "exchange",
+        "host",
+        "timeout",
+        "waiter",
+        "waits",
+    )
+
+    def __init__(self, deadlines: Deadlines, timeout: ClientTimeout, now: float) -> None:
+        self._deadlines = deadlines
+        self.timeout = timeout
+        self._final = False
+        self._missed = False
+        """A deadline passed when there was a place in the pool, and no exchange yet."""
+        self._total = deadline(now, timeout.total, timeout.ceil_threshold)
+        self.connect = NEVER
+        self.waits: float | None = None
+        """How long the call waits for a connection at most."""
+        self.host = ""
+        """The host and port that it wants to reach, for messages."""
+        self.waiter: asyncio.Future[Any] | None = None
+        self.exchange: ClientExchange | None = None
+        if self._total != NEVER:
+            deadlines.set(self, self._total)
+
+    def begin_waiting(
+        self, waiter: asyncio.Future[Any], timeout: float | None, host: str = ""
+    ) -> None:
+        """The call waits for a connection to ``host``, at most ``timeout`` seconds."""
+        self.waiter = waiter
+        self.waits = timeout
+        self.host = host
+        now = waiter.get_loop().time()
+        self.connect = deadline(now, timeout, self.timeout.ceil_threshold)
+        self._update()
+
+    def end_waiting(self) -> None:
+        """The call waits for a connection no longer."""
+        self.waiter = None
+        self.connect = NEVER
+
+    async def sleep(self, delay: float, loop: asyncio.AbstractEventLoop) -> None:
+        """Wait between two attempts.  Raises TimeoutError when ``total`` passes."""
+        waiter: asyncio.Future[None] = loop.create_future()
+        timer = loop.call_later(delay, _end, waiter)
+        self.begin_waiting(waiter, None)
+        try:
+            await waiter
+        finally:
+            timer.cancel()
+            self.end_waiting()
+
+    def begin_exchange(self, exchange: ClientExchange) -> None:
+        """The call waits for a response."""
+        self.exchange = exchange
+        if self.timeout.sock_read or self._missed:
+            self._missed = False
+            self._update()
+
+    def end_exchange(self) -> None:
+        """The exchange is over; another may follow."""
+        self.exchange = None
+        if self._final:
+            self.stop()
+
+    def hand_over(self) -> None:
+        """The response is the caller's: the clock runs until its body is complete."""
+        self._final = True
+        if self.exchange is None:
+            self.stop()
+
+    def stop(self) -> None:
+        """The call is over."""
+        self.exchange = None
+        if self._total != NEVER or self.timeout.sock_read:
+            self._deadlines.stop(self)
+
+    def on_deadline(self, now: float) -> float:
+        """Tell whoever waits that the time is up."""
+        waiter, exchange = self.waiter, self.exchange
+        if exchange is not None and exchange.keeps_server_waiting():
+            exchange.last_activity = now
+        if now >= self._total:
+            error: Exception = TimeoutError(f"the request took more than {self.timeout.total} s")
+        elif now >= self.connect:
+            error = ConnectionTimeoutError(
+                f"no connection to {self.host} became available within {self.waits} s"
+            )
+        elif exchange is not None and now >= self._sock_read(exchange):
+            error = SocketTimeoutError(
+                f"nothing came from the server for {self.timeout.sock_read} s"
+            )
+        else:
+            return self._next()
+        if waiter is not None and not waiter.done():
+            waiter.set_exception(error)
+        elif exchange is not None:
+            exchange.fail(error)
+        else:
+            self._missed = True
+        return NEVER
+
+    def _sock_read(self, exchange: ClientExchange) -> float:
+        return deadline(exchange.last_activity, self.timeout.sock_read)
+
+    def _next(self) -> float:
+        when = min(self._total, self.connect)
+        if self.exchange is not None:
+            when = min(when, self._sock_read(self.exchange))
+        return when
+
+    def _update(self) -> None:
+        when = self._next()
+        if when != NEVER:
+            self._deadlines.set(self, when)
+
+
+def _end(waiter: asyncio.Future[None]) -> None:
+    if not waiter.done():
+        waiter.set_result(None)

@@ -1,14 +1,18 @@
-"""The client's side of the driver: connections that the pool knows, exchanges of requests.
+"""One request of a client and its response.
 
 Strategy
 --------
-``ClientConnection`` tells the pool what becomes of its connection.  ``ClientExchange`` is one
-request on it: it holds what came of the response until somebody asks.  Nobody reads from
-the transport on behalf of a request; the driver's events wake whoever waits.
+An exchange holds what came of the response until somebody asks.  Nobody reads from the
+transport on behalf of a request; the driver's events wake whoever waits.  Where an exchange
+is, ``ExchangeState`` says::
 
-An exchange ends once, by ``_finish``: its place in the pool is free again, its deadline is
-forgotten, whoever waits is woken.  There are four ways there: the response is complete;
-the stream was reset; a deadline passed; the caller lost interest (``abandon``).
+    READY ----> SENT ----> ANSWERED ----> OVER
+      |          |            |            ^
+      '----------'------------'------------'   cut short, refused, given up
+
+It is over once, by ``_finish``: its lease is given back, its deadline is forgotten, whoever
+waits is woken.  There are four ways there: the response is complete; the stream was reset;
+a deadline passed; the caller lost interest (``abandon``).
 
 Rules
 -----
@@ -22,238 +26,36 @@ Rules
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
-from plait.client_exceptions import ConnectionTimeoutError, SocketTimeoutError
-from plait.transport.driver import Driver
 from plait.transport.exchange import Exchange
 from plait_engine import (
     Accept,
-    Config,
-    ConnectionClosed,
     ConnectionState,
     Data,
-    Draining,
     EndOfMessage,
-    Event,
     Headers,
     InformationalResponse,
     Response,
-    Role,
-    SettingsChanged,
     StreamReset,
-    StreamsAvailable,
 )
-from plait_engine.engines import EngineName
 from plait_engine.errors import ErrorCode
 from plait_engine.events import Sendable
 from plait_engine.headers import get
 
-from .deadlines import NEVER, ClientTimeout, Deadlines, deadline
 from .errors import error_of_reset
 
 if TYPE_CHECKING:
     from plait.client_reqrep import ClientRequest
-    from plait.connector_base import BaseConnector, Connection
 
     from .body import BodySink
+    from .lease import Lease
 
 _OVER: Final = (ConnectionState.CLOSING, ConnectionState.CLOSED)
 
-ENABLE_CONNECT_PROTOCOL: Final = 0x8
-"""SETTINGS_ENABLE_CONNECT_PROTOCOL (RFC 8441 section 3)."""
-
-
 UNREAD_LIMIT: Final = 131072
 """Bytes that wait to be read, from which on the server may have been stopped (half of the
-engine's ``read_high_water`` and ``stream_window``)."""
-
-
-class ClientConnection:
-    """The client's side of a connection; ``number`` is what the connector's pool calls it."""
-
-    def __init__(
-        self,
-        connector: BaseConnector,
-        config: Config,
-        transport: asyncio.Transport,
-        *,
-        loop: asyncio.AbstractEventLoop,
-        protocol: str,
-        engine: EngineName,
-    ) -> None:
-        self.driver: Driver = Driver(
-            Role.CLIENT, config, transport, self, loop=loop, protocol=protocol, engine=engine
-        )
-        self.number = 0
-        self.settings: asyncio.Future[None] = loop.create_future()
-        """Done when the peer's first SETTINGS came, or nothing more will come."""
-        self.extended_connect = False
-        """The peer accepts extended CONNECT (RFC 8441)."""
-        self._connector = connector
-
-    @property
-    def shared(self) -> bool:
-        """True when many requests go over this connection at once."""
-        return self.driver.shared
-
-    def on_event(self, event: Event) -> None:
-        """Take an event (see ``Listener``)."""
-        if isinstance(event, SettingsChanged):
-            if ENABLE_CONNECT_PROTOCOL in event.settings:
-                self.extended_connect = event.settings[ENABLE_CONNECT_PROTOCOL] == 1
-            self._settle()
-            self._connector.on_changed(self)
-        elif isinstance(event, StreamsAvailable | Draining):
-            self._connector.on_changed(self)
-        elif isinstance(event, ConnectionClosed):
-            self._settle()
-            self._connector.on_closed(self)
-        else:
-            self.driver.dispatch(event)
-
-    def on_batch_end(self) -> None:
-        """All events of a batch were told (see ``Listener``)."""
-
-    def on_eof(self) -> None:
-        """The server sends nothing more."""
-
-    def on_lost(self, error: Exception | None) -> None:
-        """The transport is gone."""
-        self._connector.on_lost(self)
-
-    def _settle(self) -> None:
-        if not self.settings.done():
-            self.settings.set_result(None)
-
-
-class RequestClock:
-    """The deadlines of one call of ``ClientSession.request``, through all its hops.
-
-    What passes is told to whatever the call waits for at that time: a place in the pool
-    (``waiter``) or a response (``exchange``).
-    """
-
-    __slots__ = (
-        "_deadlines",
-        "_final",
-        "_missed",
-        "_total",
-        "connect",
-        "exchange",
-        "host",
-        "timeout",
-        "waiter",
-        "waits",
-    )
-
-    def __init__(self, deadlines: Deadlines, timeout: ClientTimeout, now: float) -> None:
-        self._deadlines = deadlines
-        self.timeout = timeout
-        self._final = False
-        self._missed = False
-        """A deadline passed when there was a place in the pool, and no exchange yet."""
-        self._total = deadline(now, timeout.total, timeout.ceil_threshold)
-        self.connect = NEVER
-        self.waits: float | None = None
-        """How long the call waits for a connection at most."""
-        self.host = ""
-        """The host and port that it wants to reach, for messages."""
-        self.waiter: asyncio.Future[Any] | None = None
-        self.exchange: ClientExchange | None = None
-        if self._total != NEVER:
-            deadlines.set(self, self._total)
-
-    def begin_waiting(
-        self, waiter: asyncio.Future[Any], timeout: float | None, host: str = ""
-    ) -> None:
-        """The call waits for a connection to ``host``, at most ``timeout`` seconds."""
-        self.waiter = waiter
-        self.waits = timeout
-        self.host = host
-        now = waiter.get_loop().time()
-        self.connect = deadline(now, timeout, self.timeout.ceil_threshold)
-        self._update()
-
-    def end_waiting(self) -> None:
-        """The call waits for a connection no longer."""
-        self.waiter = None
-        self.connect = NEVER
-
-    async def sleep(self, delay: float, loop: asyncio.AbstractEventLoop) -> None:
-        """Wait between two attempts.  Raises TimeoutError when ``total`` passes."""
-        waiter: asyncio.Future[None] = loop.create_future()
-        timer = loop.call_later(delay, _wake, waiter)
-        self.begin_waiting(waiter, None)
-        try:
-            await waiter
-        finally:
-            timer.cancel()
-            self.end_waiting()
-
-    def begin_exchange(self, exchange: ClientExchange) -> None:
-        """The call waits for a response."""
-        self.exchange = exchange
-        if self.timeout.sock_read or self._missed:
-            self._missed = False
-            self._update()
-
-    def end_exchange(self) -> None:
-        """The exchange is over; another may follow."""
-        self.exchange = None
-        if self._final:
-            self.stop()
-
-    def hand_over(self) -> None:
-        """The response is the caller's: the clock runs until its body is complete."""
-        self._final = True
-        if self.exchange is None:
-            self.stop()
-
-    def stop(self) -> None:
-        """The call is over."""
-        self.exchange = None
-        if self._total != NEVER or self.timeout.sock_read:
-            self._deadlines.stop(self)
-
-    def on_deadline(self, now: float) -> float:
-        """Tell whoever waits that the time is up."""
-        waiter, exchange = self.waiter, self.exchange
-        if exchange is not None and exchange.keeps_server_waiting():
-            exchange.last_activity = now
-        if now >= self._total:
-            error: Exception = TimeoutError(f"the request took more than {self.timeout.total} s")
-        elif now >= self.connect:
-            error = ConnectionTimeoutError(
-                f"no connection to {self.host} became available within {self.waits} s"
-            )
-        elif exchange is not None and now >= self._sock_read(exchange):
-            error = SocketTimeoutError(
-                f"nothing came from the server for {self.timeout.sock_read} s"
-            )
-        else:
-            return self._next()
-        if waiter is not None and not waiter.done():
-            waiter.set_exception(error)
-        elif exchange is not None:
-            exchange.fail(error)
-        else:
-            self._missed = True
-        return NEVER
-
-    def _sock_read(self, exchange: ClientExchange) -> float:
-        return deadline(exchange.last_activity, self.timeout.sock_read)
-
-    def _next(self) -> float:
-        when = min(self._total, self.connect)
-        if self.exchange is not None:
-            when = min(when, self._sock_read(self.exchange))
-        return when
-
-    def _update(self) -> None:
-        when = self._next()
-        if when != NEVER:
-            self._deadlines.set(self, when)
+engine's ``read_high_water``)."""
 
 
 class ClientExchange(Exchange):
@@ -268,12 +70,12 @@ class ClientExchange(Exchange):
         "asks_tunnel",
         "clock",
         "coding",
-        "connection",
         "credit",
         "done",
         "ended",
         "head",
         "last_activity",
+        "lease",
         "pieces",
         "received",
         "request",
@@ -288,9 +90,9 @@ class ClientExchange(Exchange):
         "waiter",
     )
 
-    def __init__(self, connection: Connection, request: ClientRequest, stream_id: int) -> None:
-        super().__init__(connection.driver, stream_id)
-        self.connection: Connection | None = connection
+    def __init__(self, lease: Lease, request: ClientRequest, stream_id: int) -> None:
+        super().__init__(lease.driver, stream_id)
+        self.lease: Lease | None = lease
         """The place in the pool, until the exchange is over."""
         self.request = request
         self.head: Response | None = None
@@ -480,9 +282,9 @@ class ClientExchange(Exchange):
         self.driver.forget(self)
         if self.clock is not None:
             self.clock.end_exchange()
-        connection, self.connection = self.connection, None  # No cycle is left behind.
-        if connection is not None:
-            connection.release()
+        lease, self.lease = self.lease, None  # No cycle is left behind.
+        if lease is not None:
+            lease.release()
         self.wake()
 
     def _tell(self) -> None:

@@ -1,0 +1,92 @@
+"""The client's side of a connection: it tells the pool what becomes of the connection."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Final, Protocol
+
+from plait.transport.driver import Driver
+from plait_engine import (
+    Config,
+    ConnectionClosed,
+    Draining,
+    Event,
+    Role,
+    SettingsChanged,
+    StreamsAvailable,
+)
+from plait_engine.engines import EngineName
+
+ENABLE_CONNECT_PROTOCOL: Final = 0x8
+"""SETTINGS_ENABLE_CONNECT_PROTOCOL (RFC 8441 section 3)."""
+
+
+class Watcher(Protocol):
+    """Who hears of a connection: ``places.Places``."""
+
+    def on_changed(self, client: ClientConnection) -> None:
+        """The engine takes another number of requests now."""
+
+    def on_closed(self, client: ClientConnection) -> None:
+        """The engine is done with the connection."""
+
+    def on_lost(self, client: ClientConnection) -> None:
+        """The transport is closed."""
+
+
+class ClientConnection:
+    """The client's side of a connection; ``number`` is what the pool calls it."""
+
+    def __init__(
+        self,
+        watcher: Watcher,
+        config: Config,
+        transport: asyncio.Transport,
+        *,
+        loop: asyncio.AbstractEventLoop,
+        protocol: str,
+        engine: EngineName,
+    ) -> None:
+        self.driver: Driver = Driver(
+            Role.CLIENT, config, transport, self, loop=loop, protocol=protocol, engine=engine
+        )
+        self.number = 0
+        self.settings: asyncio.Future[None] = loop.create_future()
+        """Done when the peer's first SETTINGS came, or nothing more will come."""
+        self.extended_connect = False
+        """The peer accepts extended CONNECT (RFC 8441)."""
+        self._watcher = watcher
+
+    @property
+    def shared(self) -> bool:
+        """True when many requests go over this connection at once."""
+        return self.driver.shared
+
+    def on_event(self, event: Event) -> None:
+        """Take an event (see ``Listener``)."""
+        if isinstance(event, SettingsChanged):
+            if ENABLE_CONNECT_PROTOCOL in event.settings:
+                self.extended_connect = event.settings[ENABLE_CONNECT_PROTOCOL] == 1
+            self._settle()
+            self._watcher.on_changed(self)
+        elif isinstance(event, StreamsAvailable | Draining):
+            self._watcher.on_changed(self)
+        elif isinstance(event, ConnectionClosed):
+            self._settle()
+            self._watcher.on_closed(self)
+        else:
+            self.driver.dispatch(event)
+
+    def on_batch_end(self) -> None:
+        """All events of a batch were told (see ``Listener``)."""
+
+    def on_eof(self) -> None:
+        """The server sends nothing more."""
+
+    def on_lost(self, error: Exception | None) -> None:
+        """The transport is gone."""
+        self._watcher.on_lost(self)
+
+    def _settle(self) -> None:
+        if not self.settings.done():
+            self.settings.set_result(None)

@@ -1,0 +1,115 @@
+"""A lease: one place on a connection, from the pool's assignment to the end of the request.
+
+The place is the whole connection on HTTP/1.1 and one stream of it on HTTP/2.  A lease has
+one owner at a time, and the owner gives it back: first the call that asked for it, and from
+``begin`` on the exchange of its request.  So whatever is raised or cancelled on the way,
+``close`` is the one thing to call.  Users know it as ``connector.Connection``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from .connection import ClientConnection
+from .deadlines import RequestClock
+from .target import ConnectionKey
+
+if TYPE_CHECKING:
+    from .exchange import ClientExchange
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Ticket:
+    """What the pool knows a waiting request by: what it needs, and how long it waits."""
+
+    connection_key: ConnectionKey
+    clock: RequestClock | None = None
+    again: bool = False
+    """A connection took the request before, and nothing came of it."""
+
+    def __str__(self) -> str:
+        return f"{self.connection_key.host}:{self.connection_key.port}"
+
+
+class Lender(Protocol):
+    """To whom places are given back: ``places.Places``."""
+
+    def begin(self, client: ClientConnection) -> None:
+        """A request begins on ``client``."""
+
+    def release(self, client: ClientConnection, *, begun: bool) -> None:
+        """A place on ``client`` is free; ``begun``: a request had begun on it."""
+
+
+class Lease:
+    """A place on a connection, for one request; see the module."""
+
+    __slots__ = (
+        "_begun",
+        "_lender",
+        "_released",
+        "client",
+        "driver",
+        "exchange",
+        "key",
+        "reused",
+    )
+
+    def __init__(
+        self, lender: Lender, key: ConnectionKey, client: ClientConnection, reused: bool
+    ) -> None:
+        self._lender = lender
+        self._released = False
+        self._begun = False
+        self.key = key
+        self.client = client
+        self.driver = client.driver
+        self.reused = reused
+        """A request was done before on the connection: it may be stale."""
+        self.exchange: ClientExchange | None = None
+
+    def __repr__(self) -> str:
+        return f"<Connection {self.key.host}:{self.key.port} {self.driver.engine.protocol}>"
+
+    @property
+    def transport(self) -> asyncio.Transport | None:
+        """The transport; on HTTP/2, other requests use it too."""
+        return self.driver.transport
+
+    @property
+    def protocol(self) -> ClientConnection | None:
+        """The client's side of the connection, until the place is given back."""
+        return None if self._released else self.client
+
+    @property
+    def closed(self) -> bool:
+        """True when the place was given back or the connection is gone."""
+        return self._released or self.driver.transport is None
+
+    def begin(self) -> int:
+        """Return the id of the stream for the request, which is sent to the engine next.
+
+        Raises LocalProtocolError when the place is gone: the peer lowered its limit, or ends
+        the connection.
+        """
+        stream_id = self.driver.engine.next_stream_id()
+        self._begun = True
+        self._lender.begin(self.client)
+        return stream_id
+
+    def release(self) -> None:
+        """Give the place back."""
+        if not self._released:
+            self._released = True
+            self._lender.release(self.client, begun=self._begun)
+
+    def close(self) -> None:
+        """Give the place back and end the exchange on it, if one has begun.
+
+        On HTTP/1.1 that ends the connection, unless the exchange was complete.
+        """
+        if self.exchange is not None:
+            self.exchange.abandon()
+        self.release()

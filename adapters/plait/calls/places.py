@@ -1,0 +1,260 @@
+"""The places on connections: the pool's decisions, carried out on a loop.
+
+All decisions are the pool's (``plait_engine.policy.pool``).  ``Places`` does what it says
+and tells it what happened.  A connection is opened in a task of its own, so that it outlives
+the request which asked for it; apart from that nothing here runs in a task.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+from collections.abc import Awaitable, Callable
+from typing import TypeAlias, TypeVar
+
+from plait.client_exceptions import ClientConnectionError, ServerDisconnectedError
+from plait_engine import ConnectionState, ErrorCode
+from plait_engine.policy.pool import Assign, Close, Connect, Pool, PoolClosedError, PoolEvent
+
+from .connection import ClientConnection
+from .deadlines import NEVER
+from .lease import Lease, Ticket
+from .target import ConnectionKey
+
+_Result = TypeVar("_Result")
+
+TicketPool: TypeAlias = Pool[ConnectionKey, Ticket]
+
+
+class Places:
+    """See the module.  ``connect`` opens a connection that is good for a ticket."""
+
+    def __init__(
+        self,
+        pool: TicketPool,
+        connect: Callable[[Ticket], Awaitable[ClientConnection]],
+        loop: asyncio.AbstractEventLoop,
+    ) -> None:
+        self.pool = pool
+        self.alive: set[ClientConnection] = set()
+        """Connections whose transport is not closed yet."""
+        self._connect = connect
+        self._loop = loop
+        self._clients: dict[int, ClientConnection] = {}
+        """Connections that the pool knows."""
+        self._opening: dict[int, asyncio.Task[None]] = {}
+        self._given_up: set[asyncio.Task[None]] = set()
+        self._waiters: dict[Ticket, asyncio.Future[Lease]] = {}
+        self._following = False
+        self._timer: asyncio.TimerHandle | None = None
+        self._timer_at = NEVER
+        self._closed = False
+
+    async def lease(self, ticket: Ticket, timeout: float | None, *, may_share: bool) -> Lease:
+        """Return a place for a request.
+
+        ``timeout``: seconds at most; ``may_share``: the connection may speak HTTP/2.  Raises
+        what opening a connection raises, and ConnectionTimeoutError.
+        """
+        self.pool.acquire(
+            ticket,
+            ticket.connection_key,
+            self._loop.time(),
+            may_share=may_share,
+            again=ticket.again,
+        )
+        assigned = self._follow_pool(ticket)
+        if assigned is None:
+            return await self._wait(ticket, timeout)
+        return self._make_lease(assigned)
+
+    def begin(self, client: ClientConnection) -> None:
+        """A request begins on ``client``."""
+        self.pool.begun(client.number)
+
+    def release(self, client: ClientConnection, *, begun: bool) -> None:
+        """A place on ``client`` is free; ``begun``: a request had begun on it."""
+        now = self._loop.time()
+        if begun:
+            self.pool.released(client.number, now)
+        else:
+            self.pool.returned(client.number, now)
+        self._follow_pool()
+
+    async def _wait(self, ticket: Ticket, timeout: float | None) -> Lease:
+        waiter: asyncio.Future[Lease] = self._loop.create_future()
+        self._waiters[ticket] = waiter
+        try:
+            return await in_time(waiter, ticket, timeout)
+        except BaseException:
+            if waiter.done() and not waiter.cancelled() and waiter.exception() is None:
+                # Cancelled in the moment when it was served.
+                waiter.result().release()
+            else:
+                self.pool.cancel(ticket, self._loop.time())
+                self._follow_pool()
+            raise
+        finally:
+            self._waiters.pop(ticket, None)
+
+    # -- what connections report -------------------------------------------------------
+
+    def on_changed(self, client: ClientConnection) -> None:
+        """The engine takes another number of requests now."""
+        self.pool.changed(client.number, self._loop.time())
+        self._follow_pool()
+
+    def on_closed(self, client: ClientConnection) -> None:
+        """The engine is done with the connection."""
+        self._clients.pop(client.number, None)
+        self.pool.closed(client.number, self._loop.time())
+        self._follow_pool()
+
+    def on_lost(self, client: ClientConnection) -> None:
+        """The transport is closed."""
+        self.alive.discard(client)
+
+    # -- doing what the pool says ---------------------------------------------------------
+
+    def _follow_pool(self, ticket: Ticket | None = None) -> Assign[Ticket] | None:
+        """Do everything that the pool wants done; return what it assigned to ``ticket``."""
+        if self._following:
+            return None  # Closing a connection led back here; the loop below goes on.
+        self._following = True
+        assigned: Assign[Ticket] | None = None
+        pool = self.pool
+        try:
+            while (event := pool.next_event()) is not None:
+                if type(event) is Assign and event.ticket is ticket:
+                    assigned = event
+                else:
+                    self._follow(event)
+        finally:
+            self._following = False
+        when = pool.next_timeout()
+        if when is not None and when < self._timer_at and not self._closed:
+            self._arm(when)
+        return assigned
+
+    def _follow(self, event: PoolEvent[ConnectionKey, Ticket]) -> None:
+        if isinstance(event, Assign):
+            waiter = self._waiters.pop(event.ticket, None)
+            if waiter is None or waiter.done():
+                self.pool.returned(event.connection, self._loop.time())
+            else:
+                # Now, for the connection may be gone when the waiter wakes.
+                waiter.set_result(self._make_lease(event))
+        elif isinstance(event, Connect):
+            task = self._loop.create_task(self._open(event))
+            self._opening[event.connection] = task
+        elif isinstance(event, Close):
+            self._close_connection(event.connection)
+        else:
+            waiter = self._waiters.pop(event.ticket, None)
+            if waiter is not None and not waiter.done():
+                # Each gets its own, for each adds its own traceback.
+                waiter.set_exception(_copy_error(event.error))
+
+    def _make_lease(self, event: Assign[Ticket]) -> Lease:
+        client = self._clients[event.connection]
+        return Lease(self, event.ticket.connection_key, client, event.reused)
+
+    def _close_connection(self, number: int) -> None:
+        task = self._opening.pop(number, None)
+        if task is not None:
+            self._given_up.add(task)
+            task.add_done_callback(self._given_up.discard)
+            task.cancel()
+        client = self._clients.pop(number, None)
+        if client is not None:
+            client.driver.close(ErrorCode.NO_ERROR)
+
+    def _arm(self, when: float) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer_at = when
+        self._timer = self._loop.call_at(when, self._on_timer)
+
+    def _on_timer(self) -> None:
+        self._timer = None
+        self._timer_at = NEVER
+        self.pool.handle_timeout(self._loop.time())
+        self._follow_pool()
+
+    # -- opening ----------------------------------------------------------------------------
+
+    async def _open(self, event: Connect[ConnectionKey, Ticket]) -> None:
+        """Open a connection for the pool."""
+        number = event.connection
+        error: Exception | None = None
+        client: ClientConnection | None = None
+        try:
+            client = await self._connect(event.ticket)
+        except Exception as exc:
+            error = exc
+        if self._opening.pop(number, None) is None:
+            # The pool gave it up while the last step was under way.
+            if client is not None:
+                client.driver.abort()
+            return
+        now = self._loop.time()
+        if client is not None and client.driver.engine.state is ConnectionState.CLOSED:
+            error = ServerDisconnectedError("Server disconnected at once")
+            client.driver.abort()
+        if error is not None:
+            self.pool.connect_failed(number, error, now)
+        elif client is not None:
+            client.number = number
+            self._clients[number] = client
+            self.pool.connected(number, client.driver.engine, now, shared=client.shared)
+        self._follow_pool()
+
+    # -- the end --------------------------------------------------------------------------
+
+    def close(self, *, abort_tls: bool = False) -> None:
+        """Close all connections; ``abort_tls``: those with TLS at once."""
+        self._closed = True
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self.pool.close(self._loop.time())
+        self._follow_pool()
+        if abort_tls:
+            for client in self.alive:
+                if client.driver.tls:
+                    client.driver.abort()
+
+    def abort(self) -> None:
+        """Drop all connections."""
+        for client in self.alive:
+            client.driver.abort()
+
+    async def wait_closed(self) -> None:
+        """Wait until no connection is open any more, after ``close``."""
+        await asyncio.gather(
+            *self._given_up,
+            *(client.driver.wait_closed() for client in list(self.alive)),
+            return_exceptions=True,
+        )
+
+
+async def in_time(
+    waiter: asyncio.Future[_Result], ticket: Ticket, timeout: float | None
+) -> _Result:
+    """Await ``waiter`` under the deadlines of ``ticket``, ``timeout`` seconds at most."""
+    clock = ticket.clock
+    if clock is None:
+        return await waiter
+    clock.begin_waiting(waiter, timeout, str(ticket))
+    try:
+        return await waiter
+    finally:
+        clock.end_waiting()
+
+
+def _copy_error(error: BaseException) -> BaseException:
+    if isinstance(error, PoolClosedError):
+        return ClientConnectionError("Connector is closed.")
+    copied = copy.copy(error)
+    copied.__cause__ = error.__cause__
+    return copied
