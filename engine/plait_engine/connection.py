@@ -10,7 +10,7 @@ kinds of calls:
 inputs      ``receive_data receive_eof connection_lost handle_timeout``
             They never raise for what the peer did.  The engine answers the peer
             itself and reports an event.  An exception from an input is our bug.
-commands    ``send acknowledge reserve ping close next_stream_id``
+commands    ``send send_response acknowledge reserve ping close next_stream_id``
             They raise ``LocalProtocolError`` when the call is not allowed; then
             nothing changed and nothing was queued.
 outputs     ``data_to_send next_event next_timeout``
@@ -43,6 +43,7 @@ from collections import deque
 from .config import Config
 from .errors import LocalProtocolError
 from .events import CloseReason, ConnectionClosed, Event, Sendable
+from .headers import Headers
 
 
 class Role(enum.Enum):
@@ -133,6 +134,25 @@ class Connection(ABC):
         Content-Length, other messages are chunked on HTTP/1.1.
         After this call, drain the outputs.
         """
+
+    def send_response(
+        self, stream_id: int, status: int, headers: Headers, body: bytes, now: float
+    ) -> bytes | None:
+        """Short path of ``send`` and ``data_to_send``: send a whole response (server).
+
+        It is what these two do::
+
+            send(Response(stream_id, status, headers), Data(stream_id, body),
+                 EndOfMessage(stream_id), now=now)
+            return data_to_send()
+
+        The bytes are not queued: write them at once, before any other output.  ``None``: nothing
+        was done, and ``send`` is the way.  An engine says so for what is not as simple as most
+        responses (it has none, a body is large, other bytes are queued), and may always say so.
+
+        Raises LocalProtocolError where ``send`` does.  After this call, drain the outputs.
+        """
+        return None
 
     @abstractmethod
     def acknowledge(self, stream_id: int, credit: int, now: float) -> None:

@@ -19,7 +19,6 @@ from plait_engine import headers
 from plait_engine.connection import Role
 from plait_engine.errors import RemoteProtocolError
 from plait_engine.events import Accept, Request
-from plait_engine.http1.grammar import match_field_section
 from plait_engine.websocket import (
     Agreement,
     BytesMessage,
@@ -88,7 +87,7 @@ def _read_fields(choices: Choices) -> list[tuple[str, str]]:
     while not choices.exhausted:
         name = choices.pick(NAMES)
         value = headers.decode(choices.data(choices.byte())).strip(" \t")
-        if match_field_section(f"{name}: {value}\r\n"):
+        if headers.is_token(name) and not headers.find_bad_value_char(value):
             fields.append((name, value))
     return fields
 

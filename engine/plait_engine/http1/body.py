@@ -21,7 +21,8 @@ from plait_engine.errors import RemoteProtocolError
 from plait_engine.headers import Headers
 
 from . import grammar
-from .heads import SectionScanner, parse_trailers
+from .fields import read_trailers
+from .heads import SectionScanner
 
 
 class BodyReader(Protocol):
@@ -224,7 +225,7 @@ class ChunkedReader:
         end = self._scanner.find_end(section)
         if not end:
             return len(data)
-        self.trailers = parse_trailers(bytes(section[: end - 2]), self._limits)
+        self.trailers = read_trailers(bytes(section[: end - 2]), self._limits)
         return self._finish(data, position + end - before)
 
     def _finish(self, data: bytes, position: int) -> int:

@@ -41,23 +41,18 @@ from plait_engine.events import (
     Sendable,
     StreamsAvailable,
 )
-from plait_engine.headers import decode, encode
+from plait_engine.headers import encode
 from plait_engine.semantics.content import METHODS_WITH_CONTENT, METHODS_WITHOUT_CONTENT
 from plait_engine.timers import Timer
 
 from . import grammar
 from .body import BodyReader, ChunkedReader, LengthReader, UntilCloseReader
 from .connection import NEVER, HTTP1Connection, Read, TimeoutHandler, seconds, unasked
+from .encoding import CONNECTION, HOST, UPGRADE, PreparedFields
+from .fields import NO_FIELDS, RESPONSES, FieldFacts
 from .framing import Framing, frame_response
-from .heads import (
-    NO_FIELDS,
-    FieldFacts,
-    StatusLine,
-    check_status_line_start,
-    parse_field_section,
-    parse_status_line,
-)
-from .outgoing import Outgoing, Phase, PreparedFields, check_token
+from .heads import StatusLine, check_status_line_start, parse_status_line
+from .outgoing import Outgoing, Phase, check_token
 
 # On CPython 3.11 a member of an Enum costs several times a global, and these are looked
 # at for every request.
@@ -155,7 +150,7 @@ class HTTP1Client(HTTP1Connection):
             self._authority = authority
         if not fields.plain or end.trailers:
             return False
-        host = "" if "host" in fields.names else f"Host: {authority}\r\n"
+        host = "" if fields.seen & HOST else f"Host: {authority}\r\n"
         line = f"{request.method} {request.target} HTTP/1.1\r\n{host}"
         outgoing = self._outgoing
         outgoing.phase = _PHASE_DONE
@@ -187,21 +182,19 @@ class HTTP1Client(HTTP1Connection):
             raise LocalProtocolError(f"invalid request target: {event.target!r}")
         fields = self._prepare(event.headers)
         line = f"{event.method} {event.target} HTTP/1.1\r\n"
-        if "host" not in fields.names:
+        if not fields.seen & HOST:
             authority = event.authority
             # RFC 9110 section 7.2: empty, or a host and a port, without user information.
             if authority and not is_authority(authority):
                 raise LocalProtocolError(f"invalid authority: {authority!r}")
             line += f"Host: {authority}\r\n"  # RFC 9112 section 3.2: it comes first.
-        elif [name.lower() for name, _ in fields.headers].count("host") > 1:
-            raise LocalProtocolError("two Host fields")
         if event.protocol is not None or event.method == "CONNECT":
             self._frame_tunnel(event, fields, draft)
             if event.protocol is not None:
                 check_token(event.protocol, "protocol")
-                if "upgrade" not in fields.names:
+                if not fields.seen & UPGRADE:
                     line += f"Upgrade: {event.protocol}\r\n"
-                if "connection" not in fields.names:
+                if not fields.seen & CONNECTION:
                     line += "Connection: Upgrade\r\n"
         else:
             line += self._frame_content(event, fields, draft, length)
@@ -330,8 +323,8 @@ class HTTP1Client(HTTP1Connection):
         else:
             line_bytes, _, data = head.partition(b"\n")
             data = data[: -2 if data.endswith(b"\r\n") else -1]
-            line = parse_status_line(decode(line_bytes.removesuffix(b"\r")))
-            fields = parse_field_section(data, self._limits, strict=False)
+            line = parse_status_line(line_bytes.removesuffix(b"\r"))
+            fields = RESPONSES.read(data, self._limits)
             self._head_bytes = head
             self._head = (line, fields)
         if line.status >= 200:

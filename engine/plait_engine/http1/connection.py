@@ -59,9 +59,10 @@ from plait_engine.semantics.fields import check_fields
 from plait_engine.timers import Timer
 
 from .body import BodyReader
+from .encoding import PreparedFields, prepare_fields
 from .framing import Framing
 from .heads import SectionScanner
-from .outgoing import Outgoing, Phase, PreparedFields, complete_length, prepare_fields
+from .outgoing import Outgoing, Phase, complete_length
 from .output import WriteQueue
 
 NEVER: Final = math.inf

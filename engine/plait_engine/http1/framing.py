@@ -38,7 +38,7 @@ import enum
 from plait_engine.errors import RemoteProtocolError
 from plait_engine.semantics.content import ENDED_BY_HEAD
 
-from .heads import FieldFacts
+from .fields import FieldFacts
 
 
 class Framing(enum.Enum):

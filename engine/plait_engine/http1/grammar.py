@@ -45,13 +45,10 @@ match_status_line_start: Final = re.compile(
 ).fullmatch
 STATUS_LINE_START: Final = len(_STATUS_LINE)
 
-# RFC 9112 section 5: field-line = field-name ":" OWS field-value OWS, each with its CRLF.
-match_field_section: Final = re.compile(rf"(?:[{TOKEN_CHARS}]++:{_VALUE}*+\r\n)*+").fullmatch
-
 # RFC 9112 section 5.2: obs-fold = OWS CRLF RWS (only in responses, as one SP, also several of
 # them with nothing between).  It begins where white space does: to try at each space of a run
 # would cost the square of its length.
-replace_obs_fold: Final = re.compile(r"(?<![ \t])[ \t]*+(?:\r\n[ \t]++)++").sub
+replace_obs_fold: Final = re.compile(rb"(?<![ \t])[ \t]*+(?:\r\n[ \t]++)++").sub
 
 # RFC 9110 section 8.6: Content-Length = 1*DIGIT.  More than 18 digits are no size.
 match_content_length: Final = re.compile(r"[0-9]{1,18}").fullmatch

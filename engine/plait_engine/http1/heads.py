@@ -1,20 +1,10 @@
-"""Message heads: from bytes to facts, and where a head ends.
+"""Message heads: where a head ends, and what its first line says.
 
 Strategy
 --------
-A head is found, decoded and checked in bulk.  ``SectionScanner`` finds the empty line that
-ends it, looking at no byte twice; one regular expression then says whether the field
-lines are all well-formed, and only if it says no does somebody look for the line that is
-wrong.  What decides about framing and persistence is collected in one pass over the
-fields into a ``FieldFacts``, which depends on nothing but the bytes of the field section,
-so that a connection can keep it and use it again when the peer repeats itself.
-
-Rules
------
-* Requests are read strictly: a bare LF, a bare CR, folded lines, white space before a
-  colon, a second line of a field that has one value are refused (400).
-* Responses may end lines with LF alone (RFC 9112 section 2.2) and may fold (section 5.2);
-  both are normalised, then the strict check follows.  Nothing else is forgiven.
+``SectionScanner`` finds the empty line that ends a head, looking at no byte twice.  The
+first line is taken apart here, the field section in ``fields``.  Both depend on nothing but
+their bytes, so that a connection can keep what they said when the peer repeats itself.
 
 The functions raise RemoteProtocolError, which the connection catches.
 """
@@ -26,43 +16,11 @@ from typing import Final, NamedTuple
 from plait_engine.authority import is_authority
 from plait_engine.config import Limits
 from plait_engine.errors import RemoteProtocolError
-from plait_engine.headers import (
-    FORBIDDEN_TRAILERS,
-    Headers,
-    decode,
-    encode,
-    find_bad_value_char,
-    is_token,
-    quote,
-    tokens,
-)
+from plait_engine.headers import decode, is_token, quote
+from plait_engine.semantics.cache import FieldCache
 
 from . import grammar
-
-SINGLETON_FIELDS: Final = frozenset(
-    {
-        "host",
-        "content-length",
-        "content-type",
-        "content-location",
-        "content-range",
-        "etag",
-        "expect",
-        "if-modified-since",
-        "if-unmodified-since",
-        "last-modified",
-        "max-forwards",
-        "authorization",
-        "proxy-authorization",
-        "referer",
-        "from",
-        "user-agent",
-        "transfer-encoding",
-    }
-)
-"""Fields that a request has once: they are no lists (RFC 9110 section 5.3), and two lines
-that disagree are how one recipient is made to read what another did not.  Of
-Transfer-Encoding, which is a list, a client has no use for two."""
+from .fields import check_host
 
 
 class RequestLine(NamedTuple):
@@ -86,25 +44,17 @@ class StatusLine(NamedTuple):
     version: str
 
 
-class FieldFacts(NamedTuple):
-    """A field section and what it says about framing and persistence."""
+# The constructor of a named tuple is a function in Python; this one is not.
+_new = tuple.__new__
 
-    headers: Headers
-    host: str | None
-    content_length: int | None
-    codings: tuple[str, ...] | None
-    """The members of Transfer-Encoding, in lower case; ``None`` without the field."""
-    close: bool
-    keep_alive: bool
-    upgrades: tuple[str, ...]
-    """The members of Upgrade, where Connection lists "upgrade"."""
-    expect: str | None
-    plain: bool
-    """Only Host, and nothing that decides about framing or persistence."""
+_METHODS: Final = {
+    method.encode(): method
+    for method in ("GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS")
+}
+# Those of a path and a query in ``grammar.match_request_line``.
+_TARGET_BYTES: Final = bytes({*range(0x21, 0x7F)} - {*b"#\\"})
 
-
-NO_FIELDS: Final = FieldFacts((), None, None, None, False, False, (), None, False)
-"""An empty field section."""
+_status_lines: Final[FieldCache[bytes, StatusLine]] = FieldCache()
 
 
 class SectionScanner:
@@ -204,8 +154,26 @@ class SectionScanner:
             )
 
 
-def parse_request_line(line: str) -> RequestLine:
+def parse_request_line(data: bytes) -> RequestLine:
     """Return the facts of a request line without its CRLF (RFC 9112 section 3)."""
+    parts = data.split(b" ")
+    if len(parts) == 3:
+        # The short path: a method that is known, the origin form, HTTP/1.1.
+        raw_method, raw_target, version = parts
+        method = _METHODS.get(raw_method)
+        if (
+            method is not None
+            and version == b"HTTP/1.1"
+            and raw_target.startswith(b"/")
+            and not raw_target.translate(None, _TARGET_BYTES)
+        ):
+            facts = (method, None, None, raw_target.decode(), "1.1", method != "HEAD")
+            return _new(RequestLine, facts)
+    return read_request_line(decode(data))
+
+
+def read_request_line(line: str) -> RequestLine:
+    """Return the facts of a request line; the general path of ``parse_request_line``."""
     match = grammar.match_request_line(line)
     if match is None:
         raise explain_request_line(line)
@@ -249,13 +217,17 @@ def explain_request_line(line: str) -> RemoteProtocolError:
     return RemoteProtocolError("malformed request line")
 
 
-def parse_status_line(line: str) -> StatusLine:
+def parse_status_line(data: bytes) -> StatusLine:
     """Return the facts of a status line without its line end (RFC 9112 section 4)."""
-    match = grammar.match_status_line(line)
-    if match is None:
-        raise explain_status_line(encode(line))
-    minor, status, reason = match.groups()
-    return StatusLine(int(status), reason or "", "1.0" if minor == "0" else "1.1")
+    line = _status_lines.entries.get(data)
+    if line is None:
+        match = grammar.match_status_line(decode(data))
+        if match is None:
+            raise explain_status_line(data)
+        minor, status, reason = match.groups()
+        line = StatusLine(int(status), reason or "", "1.0" if minor == "0" else "1.1")
+        _status_lines.add(data, line, len(data))
+    return line
 
 
 def check_status_line_start(buffer: bytearray) -> None:
@@ -267,123 +239,3 @@ def check_status_line_start(buffer: bytearray) -> None:
 def explain_status_line(data: bytes | bytearray) -> RemoteProtocolError:
     """Say that ``data`` does not begin with a status line."""
     return RemoteProtocolError(f"not a status line of HTTP/1.1: {quote(data)}")
-
-
-def parse_field_section(block: bytes, limits: Limits, *, strict: bool) -> FieldFacts:
-    """Return the facts of a field section: lines each with its line end, no empty line."""
-    text = decode(block)
-    if not strict and "\n" in text:
-        # RFC 9112 section 2.2: LF alone may end a line.  Section 5.2: obs-fold becomes SP.
-        if "\n" in text.replace("\r\n", ""):
-            text = text.replace("\r\n", "\n").replace("\n", "\r\n")
-        if "\n " in text or "\n\t" in text:
-            if text[0] in " \t":
-                raise RemoteProtocolError("white space before the first field")
-            text = grammar.replace_obs_fold(" ", text)
-    if grammar.match_field_section(text) is None:
-        raise _explain_field_section(text)
-    if not text:
-        return NO_FIELDS
-    lines = text.split("\r\n")
-    lines.pop()
-    if len(lines) > limits.max_fields:
-        raise RemoteProtocolError(f"more than {limits.max_fields} fields", status_hint=431)
-    headers = []
-    for line in lines:
-        name, _, value = line.partition(":")
-        headers.append((name, value.strip(" \t")))
-    return _collect_facts(tuple(headers), strict=strict)
-
-
-def parse_trailers(block: bytes, limits: Limits) -> Headers:
-    """Return the trailer fields, without those that must not be there.
-
-    RFC 9110 section 6.5.1: a recipient ignores fields that are not defined as trailers,
-    or whose meaning would change how the message was read already.
-    """
-    headers = parse_field_section(block, limits, strict=True).headers
-    return tuple([pair for pair in headers if pair[0].lower() not in FORBIDDEN_TRAILERS])
-
-
-def _explain_field_section(text: str) -> RemoteProtocolError:
-    """Find the first malformed field line and say what is wrong with it."""
-    for number, line in enumerate(text.split("\r\n"), 1):
-        name, colon, value = line.partition(":")
-        if line[:1] in (" ", "\t"):
-            problem = "is folded or begins with white space"
-        elif "\n" in line or "\r" in line:
-            problem = "has a bare CR or LF"
-        elif not colon:
-            problem = "has no colon"
-        elif name.rstrip(" \t") != name:
-            problem = "has white space before the colon"
-        elif not is_token(name):
-            problem = "has an invalid name"
-        elif find_bad_value_char(value):
-            problem = "has a control character in its value"
-        else:
-            continue
-        return RemoteProtocolError(f"field line {number} {problem}")
-    return RemoteProtocolError("malformed field section")
-
-
-def _collect_facts(headers: Headers, *, strict: bool) -> FieldFacts:
-    """Read what decides about framing and persistence, in one pass over the fields."""
-    seen: dict[str, str] = {}
-    upgrades: list[str] = []
-    connection: list[str] = []
-    for name, value in headers:
-        key = name.lower()
-        if key == "connection":
-            connection.extend(tokens(value))
-        elif key == "upgrade":
-            upgrades.extend(tokens(value))
-        elif key in SINGLETON_FIELDS:
-            if key not in seen:
-                seen[key] = value
-            elif strict:
-                raise RemoteProtocolError(f"more than one {name} field")
-            elif key in ("content-length", "transfer-encoding"):
-                seen[key] += "," + value
-    host = seen.get("host")
-    length = seen.get("content-length")
-    codings = seen.get("transfer-encoding")
-    close = "close" in connection
-    upgrades = upgrades if "upgrade" in connection else []
-    expect = seen.get("expect")
-    return FieldFacts(
-        headers,
-        host,
-        None if length is None else _parse_content_length(length, strict=strict),
-        None if codings is None else tuple(tokens(codings)),
-        close,
-        "keep-alive" in connection,
-        tuple(upgrades),
-        expect,
-        host is not None
-        and length is None
-        and codings is None
-        and not (close or upgrades or expect),
-    )
-
-
-def _parse_content_length(value: str, *, strict: bool) -> int:
-    """Return a Content-Length (RFC 9110 section 8.6).
-
-    A request's has no leading zeros and is no list.  A response may repeat the same value
-    (RFC 9112 section 6.3, item 5).
-    """
-    if strict:
-        match = grammar.match_strict_content_length(value)
-    else:
-        values = {member.strip(" \t") for member in value.split(",")}
-        match = grammar.match_content_length(values.pop()) if len(values) == 1 else None
-    if match is None:
-        raise RemoteProtocolError("invalid Content-Length")
-    return int(match[0])
-
-
-def check_host(host: str) -> None:
-    """Raise if ``host`` is no valid Host of an "http" URI (RFC 9112 section 3.2)."""
-    if not is_authority(host):
-        raise RemoteProtocolError("invalid host")

@@ -9,34 +9,22 @@ draft as its state and queues the bytes.  There is nothing to undo.
 
 Rules
 -----
-* A field section goes out only if it is a valid one: tokens as names, no control
-  character in a value (RFC 9110 section 5.5), as many lines as fields.  What the
-  application says can never become a line of its own (RFC 9112 section 11.1).
-* At most one Content-Length, never beside Transfer-Encoding (RFC 9112 section 6.2).
 * A body is exactly as long as its Content-Length says.
-* Trailers go only behind chunks, and hold nothing that RFC 9110 section 6.5.1 forbids.
+* Trailers go only behind chunks.
 """
 
 from __future__ import annotations
 
 import enum
-from typing import Final, NamedTuple
+from typing import Final
 
 from plait_engine.errors import LocalProtocolError
 from plait_engine.events import Data, EndOfMessage, Sendable
-from plait_engine.headers import (
-    FORBIDDEN_TRAILERS,
-    Headers,
-    encode,
-    is_token,
-    tokens,
-)
-from plait_engine.semantics.fields import check_fields
+from plait_engine.headers import is_token
 
-from . import grammar
+from .encoding import encode_trailers
 from .framing import Framing
 
-FRAMING_FIELDS: Final = frozenset({"content-length", "transfer-encoding"})
 LAST_CHUNK: Final = b"0\r\n\r\n"
 
 
@@ -132,87 +120,13 @@ class Outgoing:
             )
         if self.framing is Framing.CHUNKED:
             if event.trailers:
-                pieces.append(b"0\r\n" + _encode_trailers(event.trailers) + b"\r\n")
+                pieces.append(b"0\r\n" + encode_trailers(event.trailers) + b"\r\n")
             else:
                 pieces.append(LAST_CHUNK)
         elif event.trailers and not self.silent and self.framing is not Framing.UNTIL_CLOSE:
             # To an HTTP/1.0 peer they are dropped (RFC 9110 section 6.5.1 lets them be).
             raise LocalProtocolError("trailers need a chunked body")
         self.phase = Phase.DONE
-
-
-class PreparedFields(NamedTuple):
-    """A field section to send, and what it says about framing and persistence."""
-
-    headers: Headers
-    block: bytes
-    content_length: int | None
-    chunked: bool
-    close: bool
-    keep_alive: bool
-    names: frozenset[str]
-    """The names in lower case."""
-    expects_continue: bool
-    plain: bool
-    """Nothing that decides about framing or persistence, and at most one Host."""
-
-
-def prepare_fields(headers: Headers) -> PreparedFields:
-    """Check and encode a field section.  Raises LocalProtocolError."""
-    try:
-        # "+" and not an f-string: what is no str must not pass for one.
-        text = "".join([name + ": " + value + "\r\n" for name, value in headers])
-        block = encode(text)
-    except (TypeError, ValueError, AttributeError):
-        raise _explain_fields(headers) from None
-    # As many line ends as fields: a value cannot hide a line of its own.
-    if grammar.match_field_section(text) is None or text.count("\n") != len(headers):
-        raise _explain_fields(headers)
-    # In the text a colon within a name would pass as the one behind it.
-    if any(":" in name for name, _ in headers):
-        raise _explain_fields(headers)
-    content_length: int | None = None
-    codings: list[str] = []
-    connection: list[str] = []
-    expects_continue = False
-    names = [name.lower() for name, _ in headers]
-    for key, (_, value) in zip(names, headers, strict=True):
-        if key == "content-length":
-            if content_length is not None:
-                raise LocalProtocolError("two Content-Length fields")
-            content_length = _parse_content_length(value)
-        elif key == "transfer-encoding":
-            codings.extend(tokens(value))
-        elif key == "connection":
-            connection.extend(tokens(value))
-        elif key == "expect":
-            expects_continue = value.strip(" \t").lower() == "100-continue"
-    if "transfer-encoding" in names:
-        if codings != ["chunked"]:
-            raise LocalProtocolError("chunked is the only transfer coding that can be sent")
-        if content_length is not None:
-            raise LocalProtocolError("both Content-Length and Transfer-Encoding")
-    close = "close" in connection
-    return PreparedFields(
-        tuple(headers),
-        block,
-        content_length,
-        bool(codings),
-        close,
-        "keep-alive" in connection,
-        frozenset(names),
-        expects_continue,
-        not (close or codings or expects_continue)
-        and content_length is None
-        and names.count("host") < 2,
-    )
-
-
-def without_fields(fields: PreparedFields, names: frozenset[str]) -> PreparedFields:
-    """Return ``fields`` without those of ``names`` (in lower case)."""
-    if names.isdisjoint(fields.names):
-        return fields
-    return prepare_fields([pair for pair in fields.headers if pair[0].lower() not in names])
 
 
 def complete_length(events: tuple[Sendable, ...]) -> int | None:
@@ -233,25 +147,3 @@ def check_token(text: str, what: str) -> None:
     """Raise LocalProtocolError if ``text`` is no token (RFC 9110 section 5.6.2)."""
     if not is_token(text):
         raise LocalProtocolError(f"{what} is not a token: {text!r}")
-
-
-def _parse_content_length(value: str) -> int:
-    if grammar.match_content_length(value) is None:
-        raise LocalProtocolError(f"invalid Content-Length: {value!r}")
-    return int(value)
-
-
-def _encode_trailers(trailers: Headers) -> bytes:
-    check_fields(trailers)
-    forbidden = FORBIDDEN_TRAILERS.intersection(name.lower() for name, _ in trailers)
-    if forbidden:
-        raise LocalProtocolError(f"not allowed as a trailer: {', '.join(sorted(forbidden))}")
-    return prepare_fields(trailers).block
-
-
-def _explain_fields(headers: Headers) -> LocalProtocolError:
-    try:
-        check_fields(headers)
-    except LocalProtocolError as error:
-        return error
-    return LocalProtocolError("invalid field section")

@@ -18,18 +18,22 @@ Transfer-Encoding never goes to an HTTP/1.0 client.
 
 from __future__ import annotations
 
-from typing import Final
-
 from plait_engine.errors import LocalProtocolError
 from plait_engine.events import Accept, InformationalResponse, Response
 from plait_engine.semantics.content import ENDED_BY_HEAD, WITHOUT_CONTENT
 
+from .encoding import (
+    CODINGS,
+    CONNECTION,
+    FRAMING,
+    UPGRADE,
+    PreparedFields,
+    prepare_fields,
+    without_fields,
+)
 from .framing import Framing
-from .outgoing import FRAMING_FIELDS, Outgoing, PreparedFields, prepare_fields, without_fields
+from .outgoing import Outgoing
 from .status import status_line
-
-TRANSFER_ENCODING: Final = frozenset({"transfer-encoding"})
-SWITCH_FIELDS: Final = frozenset({"upgrade", "connection"}) | FRAMING_FIELDS
 
 
 def write_response(
@@ -54,12 +58,12 @@ def write_response(
     if method == "CONNECT" and status < 300:
         raise LocalProtocolError("2xx to CONNECT opens a tunnel: send Accept")
     if fields.chunked and version == "1.0":
-        fields = without_fields(fields, TRANSFER_ENCODING)
+        fields = without_fields(fields, CODINGS)
     extra = b""
     draft.silent = method == "HEAD"
     draft.bodiless = status in WITHOUT_CONTENT
     if draft.bodiless:
-        fields = without_fields(fields, FRAMING_FIELDS)
+        fields = without_fields(fields, FRAMING)
         draft.begin_body(Framing.NONE)
         if status not in ENDED_BY_HEAD:
             extra = b"Content-Length: 0\r\n"
@@ -92,7 +96,7 @@ def write_informational(event: InformationalResponse) -> bytes:
     if not 100 <= status < 200 or status == 101:
         raise LocalProtocolError(f"not the status of an informational response: {status}")
     # RFC 9110 section 8.6: no Content-Length in a 1xx response.
-    fields = without_fields(prepare_fields(event.headers), FRAMING_FIELDS)
+    fields = without_fields(prepare_fields(event.headers), FRAMING)
     return status_line(status, None) + fields.block + b"\r\n"
 
 
@@ -102,7 +106,7 @@ def write_accept(event: Accept, draft: Outgoing, switch: str) -> bytes:
     ``switch``: "CONNECT" or the protocol.  Raises LocalProtocolError.
     """
     # RFC 9110 sections 7.8 and 9.3.6: the engine says the switch; no framing fields.
-    fields = without_fields(prepare_fields(event.headers), SWITCH_FIELDS)
+    fields = without_fields(prepare_fields(event.headers), UPGRADE | CONNECTION | FRAMING)
     draft.begin_body(Framing.TUNNEL)
     draft.silent = False
     draft.close = True

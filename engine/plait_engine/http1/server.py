@@ -36,23 +36,16 @@ from plait_engine.events import (
     Response,
     Sendable,
 )
-from plait_engine.headers import decode, tokens
+from plait_engine.headers import Headers, decode, tokens
 from plait_engine.semantics.content import WITHOUT_CONTENT
 from plait_engine.timers import Timer
 
 from . import grammar
 from .body import ChunkedReader, LengthReader
 from .connection import NEVER, HTTP1Connection, Read, TimeoutHandler, seconds
+from .fields import NO_FIELDS, REQUESTS, FieldFacts
 from .framing import Framing, frame_request
-from .heads import (
-    NO_FIELDS,
-    FieldFacts,
-    RequestLine,
-    check_host,
-    explain_request_line,
-    parse_field_section,
-    parse_request_line,
-)
+from .heads import RequestLine, explain_request_line, parse_request_line
 from .outgoing import Outgoing, Phase
 from .responses import write_accept, write_informational, write_response
 from .status import STATUS_LINES, refusal
@@ -201,10 +194,7 @@ class HTTP1Server(HTTP1Connection):
         """Return the facts of a field section, given with the empty line behind it."""
         if data == self._fields_bytes:
             return self._fields
-        fields = parse_field_section(data[:-2], self._limits, strict=True)
-        if fields.host is not None:
-            check_host(fields.host)
-        self._fields = fields
+        fields = self._fields = REQUESTS.read(data[:-2], self._limits)
         self._fields_bytes = data
         return fields
 
@@ -212,7 +202,7 @@ class HTTP1Server(HTTP1Connection):
         """Return the facts of a request line, given without its CRLF."""
         line = self._line
         if line is None or data != self._line_bytes:
-            line = self._line = parse_request_line(decode(data))
+            line = self._line = parse_request_line(data)
             self._line_bytes = data
         self._method = line.method
         return line
@@ -312,12 +302,12 @@ class HTTP1Server(HTTP1Connection):
             super().send(*events, now=now)
 
     def _answer_plainly(self, events: tuple[Sendable, ...], now: float) -> bool:
-        """Send a complete answer to a complete request, if it is as simple as most.
+        """Short path of ``send``: a whole response that is as simple as most.
 
-        This is ``send`` for the usual case: the same checks, none of the alternatives.
-        Returns false when it is not that case; then nothing was done.
+        Returns false when it is not; then nothing was done.
         """
         stream_id = self._stream_id
+        data = b""
         if len(events) == 3:
             head, body, end = events
             if type(body) is not Data or body.stream_id != stream_id:
@@ -325,42 +315,61 @@ class HTTP1Server(HTTP1Connection):
             data = body.data
         elif len(events) == 2:
             head, end = events
-            data = b""
         else:
             return False
+        if (
+            type(head) is not Response
+            or type(end) is not EndOfMessage
+            or not head.stream_id == end.stream_id == stream_id
+            or head.reason is not None
+            or head.close
+            or end.trailers
+        ):
+            return False
+        piece = self._write_plainly(head.status, head.headers, data)
+        if piece is None:
+            return False
+        self._out.put(piece, now)
+        self._finish(now)
+        return True
+
+    def send_response(
+        self, stream_id: int, status: int, headers: Headers, body: bytes, now: float
+    ) -> bytes | None:
+        if not self._plain or stream_id != self._stream_id or self._out.size:
+            return None
+        piece = self._write_plainly(status, headers, body)
+        if piece is not None:
+            self._finish(now)
+        return piece
+
+    def _write_plainly(self, status: int, headers: Headers, body: bytes) -> bytes | None:
+        """Return a whole response to a whole request, if nothing about it is special.
+
+        The exchange is over then, but for ``_finish``.
+        """
         if not (
-            type(head) is Response
-            and type(end) is EndOfMessage
-            and head.stream_id == end.stream_id == stream_id
-            and self._read is _READ_HELD
+            self._read is _READ_HELD
             and not self._peer_eof
             and self._outgoing.phase is _PHASE_HEAD
             and self.state is _OPEN
         ):
-            return False
-        fields = self._prepare(head.headers)
-        line = USUAL_STATUS_LINES.get(head.status)
-        size = len(data)
+            return None
+        fields = self._prepare(headers)
+        line = USUAL_STATUS_LINES.get(status)
+        size = len(body)
         if (
             line is None
-            or head.reason is not None
-            or head.close
-            or end.trailers
             or fields.close
             or fields.chunked
             or size >= self._limits.write_quantum
+            or fields.content_length not in (None, size)
         ):
-            return False
-        if fields.content_length is None:
-            piece = b"%b%bContent-Length: %d\r\n\r\n%b" % (line, fields.block, size, data)
-        elif fields.content_length == size:
-            piece = b"%b%b\r\n%b" % (line, fields.block, data)
-        else:
-            return False
-        self._out.put(piece, now)
+            return None
         self._outgoing.close = False
-        self._finish(now)
-        return True
+        if fields.content_length is None:
+            return b"%b%bContent-Length: %d\r\n\r\n%b" % (line, fields.block, size, body)
+        return b"%b%b\r\n%b" % (line, fields.block, body)
 
     def _check_stream(self, events: tuple[Sendable, ...]) -> None:
         for event in events:

@@ -4,6 +4,7 @@ HTTP/1.1 and HTTP/2 only encode and frame; what a message may say, and in which 
 here once, and HTTP/3 would share it.
 
 ===============  ====================================================================
+``cache``        what single fields mean, remembered within bounds
 ``content``      which messages have content
 ``fields``       which fields may be sent
 ===============  ====================================================================

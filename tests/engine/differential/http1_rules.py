@@ -9,7 +9,7 @@ from copy import deepcopy
 from dataclasses import dataclass
 
 from plait_engine.headers import FORBIDDEN_TRAILERS
-from plait_engine.http1.heads import SINGLETON_FIELDS
+from plait_engine.http1.fields import SINGLETON_FIELDS
 from plait_engine.testing import whole
 from tests.engine.differential.harness import Message, Outcome
 from tests.engine.differential.rules import Case, Rule, cut_short

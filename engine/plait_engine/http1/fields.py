@@ -1,0 +1,321 @@
+"""Received field sections: from bytes to fields, and what they say about the message.
+
+Strategy
+--------
+A section is split at its line ends once.  What a line means depends on its bytes alone, so
+it is looked up in a cache by them (see ``semantics.cache``); only a line that is new is
+taken apart and checked.  A line that decides something about the message carries a bit and
+the fact, already read: so one pass over the lines collects the ``FieldFacts``.
+
+Rules
+-----
+* Requests and trailers are read strictly: a bare LF, a bare CR, folded lines, white space
+  before a colon, a second line of a field that has one value are refused (400).
+* Responses may end lines with LF alone (RFC 9112 section 2.2) and may fold (section 5.2);
+  both are normalised when the strict reading fails.  Nothing else is forgiven.
+* A request's Host is a host and a port (RFC 9112 section 3.2).
+
+The functions raise RemoteProtocolError, which the connection catches.
+"""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple, TypeAlias
+
+from plait_engine.authority import is_authority
+from plait_engine.config import Limits
+from plait_engine.errors import RemoteProtocolError
+from plait_engine.headers import FORBIDDEN_TRAILERS, Headers, decode, is_token, tokens
+from plait_engine.semantics.cache import CREDENTIALS, FieldCache
+
+from . import grammar
+
+SINGLETON_FIELDS: Final = frozenset(
+    {
+        "host",
+        "content-length",
+        "content-type",
+        "content-location",
+        "content-range",
+        "etag",
+        "expect",
+        "if-modified-since",
+        "if-unmodified-since",
+        "last-modified",
+        "max-forwards",
+        "authorization",
+        "proxy-authorization",
+        "referer",
+        "from",
+        "user-agent",
+        "transfer-encoding",
+    }
+)
+"""Fields that a request has once: they are no lists (RFC 9110 section 5.3), and two lines
+that disagree are how one recipient is made to read what another did not.  Of
+Transfer-Encoding, which is a list, a client has no use for two."""
+
+# The bits of names that mean something here.  Those of the facts come first.
+HOST, CONNECTION, LENGTH, CODINGS, EXPECT, UPGRADE = (1 << bit for bit in range(6))
+_FACTS: Final = {
+    "host": HOST,
+    "content-length": LENGTH,
+    "transfer-encoding": CODINGS,
+    "expect": EXPECT,
+    "connection": CONNECTION,
+    "upgrade": UPGRADE,
+}
+_BITS: Final = _FACTS | {
+    name: 1 << bit for bit, name in enumerate(sorted(SINGLETON_FIELDS - _FACTS.keys()), len(_FACTS))
+}
+_LISTS: Final = CONNECTION | UPGRADE
+# The members of Connection that mean something here.
+_CLOSE, _KEEP_ALIVE, _UPGRADE = 1, 2, 4
+_CONNECTION_FLAGS: Final = {"close": _CLOSE, "keep-alive": _KEEP_ALIVE, "upgrade": _UPGRADE}
+_LAST_FACT: Final = UPGRADE
+
+# RFC 9110 section 5.5, narrowed as in ``headers``: any byte but controls, and HTAB.
+_CONTROLS: Final = bytes([*range(9), *range(10, 32), 127])
+
+
+class FieldFacts(NamedTuple):
+    """A field section and what it says about framing and persistence."""
+
+    headers: Headers
+    host: str | None
+    content_length: int | None
+    codings: tuple[str, ...] | None
+    """The members of Transfer-Encoding, in lower case; ``None`` without the field."""
+    close: bool
+    keep_alive: bool
+    upgrades: tuple[str, ...]
+    """The members of Upgrade, where Connection lists "upgrade"."""
+    expect: str | None
+    plain: bool
+    """Host, and nothing that decides about framing or ends the connection."""
+
+
+NO_FIELDS: Final = FieldFacts((), None, None, None, False, False, (), None, False)
+"""An empty field section."""
+
+# The constructor of a named tuple is a function in Python; this one is not.
+_new = tuple.__new__
+
+
+Fact: TypeAlias = "int | str | tuple[str, ...] | None"
+"""What the value of a field says that decides something: Content-Length as a number, Connection
+as flags, lists as their members."""
+
+Line: TypeAlias = tuple[tuple[str, str], int, Fact]
+"""A field line: the field, the bit of its name or 0, and the fact."""
+
+
+class FieldReader:
+    """Reads sections of one kind; for all connections, since it keeps nothing of them.
+
+    ``strict``: see the rules of the module.  ``is_request``: Host is checked.
+    """
+
+    __slots__ = ("_is_request", "_lines", "_names", "_strict")
+
+    def __init__(self, *, strict: bool, is_request: bool = False) -> None:
+        self._strict = strict
+        self._is_request = is_request
+        self._lines: FieldCache[bytes, Line] = FieldCache()
+        self._names: FieldCache[bytes, tuple[str, str, int]] = FieldCache()
+
+    def read(self, section: bytes, limits: Limits) -> FieldFacts:
+        """Return the facts of a section: lines each with its line end, no empty line."""
+        if not section:
+            return NO_FIELDS
+        try:
+            return self._read(section, limits)
+        except RemoteProtocolError:
+            normal = section if self._strict else _normalise(section)
+            if normal == section:
+                raise
+        return self._read(normal, limits)
+
+    def _read(self, section: bytes, limits: Limits) -> FieldFacts:
+        lines = section.split(b"\r\n")
+        if lines.pop():
+            raise _explain_line(lines, b"\n")
+        if len(lines) > limits.max_fields:
+            raise RemoteProtocolError(f"more than {limits.max_fields} fields", status_hint=431)
+        known = self._lines.entries.get
+        headers: list[tuple[str, str]] = []
+        append = headers.append
+        seen = connection = 0
+        host: str | None = None
+        length: int | None = None
+        decisive: list[Line] = []
+        for line in lines:
+            field, bit, fact = known(line) or self._read_line(line, lines)
+            append(field)
+            if bit:
+                if seen & bit and self._strict and not bit & _LISTS:
+                    raise RemoteProtocolError(f"more than one {field[0]} field")
+                if bit == HOST:
+                    host = host or field[1]
+                elif bit == CONNECTION:
+                    assert isinstance(fact, int)
+                    connection |= fact
+                elif bit == LENGTH and isinstance(fact, int) and not seen & LENGTH:
+                    length = fact
+                elif bit <= _LAST_FACT:
+                    decisive.append((field, bit, fact))
+                seen |= bit
+        if decisive:
+            return self._collect(tuple(headers), host, length, connection, decisive)
+        close = bool(connection & _CLOSE)
+        keep_alive = bool(connection & _KEEP_ALIVE)
+        plain = host is not None and length is None and not close
+        facts = (tuple(headers), host, length, None, close, keep_alive, (), None, plain)
+        return _new(FieldFacts, facts)
+
+    def _read_line(self, line: bytes, lines: list[bytes]) -> Line:
+        """Take one of ``lines`` apart (RFC 9112 section 5)."""
+        raw_name, colon, raw_value = line.partition(b":")
+        known = self._names.entries.get(raw_name)
+        if known is None:
+            name = decode(raw_name)
+            if not is_token(name):
+                raise _explain_line(lines, line)
+            key = name.lower()
+            known = (name, key, _BITS.get(key, 0))
+            self._names.add(raw_name, known, len(raw_name))
+        name, key, bit = known
+        if not colon or len(raw_value.translate(None, _CONTROLS)) != len(raw_value):
+            raise _explain_line(lines, line)
+        value = decode(raw_value.strip(b" \t"))
+        fact = self._read_fact(bit, value) if 0 < bit <= _LAST_FACT else None
+        entry = ((name, value), bit, fact)
+        if key not in CREDENTIALS:
+            self._lines.add(line, entry, len(line))
+        return entry
+
+    def _read_fact(self, bit: int, value: str) -> Fact:
+        if bit == HOST:
+            if self._is_request:
+                check_host(value)
+            return None
+        if bit == EXPECT:
+            return value
+        if bit == LENGTH:
+            if self._strict or grammar.match_strict_content_length(value):
+                return _parse_content_length(value, strict=True)
+            return value  # A response may say it several times.
+        members = tuple(tokens(value))
+        if bit == CONNECTION:
+            return sum({_CONNECTION_FLAGS.get(member, 0) for member in members})
+        return members
+
+    def _collect(
+        self,
+        headers: tuple[tuple[str, str], ...],
+        host: str | None,
+        length: int | None,
+        connection: int,
+        lines: list[Line],
+    ) -> FieldFacts:
+        """Put together what the fields say that are not as usual."""
+        lengths: list[str] = []
+        codings: tuple[str, ...] | None = None
+        upgrades: tuple[str, ...] = ()
+        expect: str | None = None
+        for _, bit, fact in lines:
+            if isinstance(fact, tuple):
+                if bit == UPGRADE:
+                    upgrades += fact
+                else:
+                    codings = fact if codings is None else codings + fact
+            elif bit == LENGTH:
+                lengths.append(str(fact))
+            elif isinstance(fact, str) and expect is None:
+                expect = fact
+        if lengths:
+            if length is not None:
+                lengths.append(str(length))
+            length = _parse_content_lengths(lengths)
+        return FieldFacts(
+            headers,
+            host,
+            length,
+            codings,
+            bool(connection & _CLOSE),
+            bool(connection & _KEEP_ALIVE),
+            upgrades if connection & _UPGRADE else (),
+            expect,
+            False,
+        )
+
+
+REQUESTS: Final = FieldReader(strict=True, is_request=True)
+RESPONSES: Final = FieldReader(strict=False)
+TRAILERS: Final = FieldReader(strict=True)
+
+
+def read_trailers(section: bytes, limits: Limits) -> Headers:
+    """Return the trailer fields, without those that must not be there.
+
+    RFC 9110 section 6.5.1: a recipient ignores fields that are not defined as trailers,
+    or whose meaning would change how the message was read already.
+    """
+    headers = TRAILERS.read(section, limits).headers
+    return tuple([field for field in headers if field[0].lower() not in FORBIDDEN_TRAILERS])
+
+
+def check_host(host: str) -> None:
+    """Raise if ``host`` is no valid Host of an "http" URI (RFC 9112 section 3.2)."""
+    if not is_authority(host):
+        raise RemoteProtocolError("invalid host")
+
+
+def _normalise(section: bytes) -> bytes:
+    """Return a response's section with CRLF line ends and without folds.
+
+    RFC 9112 section 2.2: LF alone may end a line.  Section 5.2: obs-fold becomes SP.
+    """
+    section = section.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
+    if section[:1] in (b" ", b"\t"):
+        raise RemoteProtocolError("white space before the first field")
+    return grammar.replace_obs_fold(b" ", section)
+
+
+def _parse_content_length(value: str, *, strict: bool) -> int:
+    """Return a Content-Length (RFC 9110 section 8.6); ``strict``: without leading zeros."""
+    match = grammar.match_strict_content_length if strict else grammar.match_content_length
+    if match(value) is None:
+        raise RemoteProtocolError("invalid Content-Length")
+    return int(value)
+
+
+def _parse_content_lengths(values: list[str]) -> int:
+    """Return a response's Content-Length, which may be said several times.
+
+    RFC 9112 section 6.3, item 5: all must say the same.
+    """
+    members = {member.strip(" \t") for value in values for member in value.split(",")}
+    value = members.pop()
+    if members:
+        raise RemoteProtocolError("invalid Content-Length")
+    return _parse_content_length(value, strict=False)
+
+
+def _explain_line(lines: list[bytes], line: bytes) -> RemoteProtocolError:
+    """Say what is wrong with a field line, without repeating it."""
+    number = lines.index(line) + 1 if line in lines else len(lines) + 1
+    name, colon, _ = line.partition(b":")
+    if line[:1] in (b" ", b"\t"):
+        problem = "is folded or begins with white space"
+    elif b"\n" in line or b"\r" in line:
+        problem = "has a bare CR or LF"
+    elif not colon:
+        problem = "has no colon"
+    elif name.rstrip(b" \t") != name:
+        problem = "has white space before the colon"
+    elif not is_token(decode(name)):
+        problem = "has an invalid name"
+    else:
+        problem = "has a control character in its value"
+    return RemoteProtocolError(f"field line {number} {problem}")
