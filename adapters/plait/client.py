@@ -33,7 +33,7 @@ from plait_engine.engines import EngineName
 from plait_engine.policy.retry import RetryPolicy
 
 from .abc import AbstractCookieJar
-from .calls.call import Call
+from .calls.call import ClientCall
 from .calls.context import (
     RequestContextManager,
     SessionRequestContextManager,
@@ -489,15 +489,17 @@ class ClientSession:
             own = limits or _LIMITS
             limits = (max_line_size or own[0], max_field_size or own[1], max_headers or own[2])
         clock = RequestClock(self._deadlines, real_timeout, self._loop.time())
-        call = Call(
+        url = self._build_url(str_or_url)
+        call = ClientCall(
             self,
             clock,
             method,
-            self._build_url(str_or_url),
+            url.extend_query(params) if params else url,
             self._prepare_headers(headers),
             data,
             cookies,
             auth,
+            max_redirects if allow_redirects else None,
             {
                 "skip_auto_headers": self._skip(skip_auto_headers),
                 "compress": compress,
@@ -507,10 +509,10 @@ class ClientSession:
                 "server_hostname": server_hostname,
                 "limits": limits,
             },
+            make_head,
         )
-        call.make_head = make_head
         try:
-            response = await call.run(params, allow_redirects, max_redirects)
+            response = await call.run()
         except BaseException:
             clock.stop()
             raise

@@ -1,14 +1,16 @@
-"""One call of ``ClientSession.request``, through its redirects and retries.
+"""One call of ``ClientSession.request``: the machine of a call, carried out for a session.
 
-What to do after a redirect and whether to try again are decisions of
-``plait_engine.policy``; here they meet the session's connector, cookies and credentials.
+What to do after a redirect and whether to try again is decided by the machine
+(``plait_engine.policy.call``); here its steps meet the session's connector, cookie jar and
+credentials.  ``_send`` is one hop: the place for what wraps a request (middlewares, digest
+authentication), for the choice of a proxy, and for the steps that a trace hears of.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from http.cookies import Morsel
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from multidict import CIMultiDict
 from yarl import URL
@@ -16,49 +18,48 @@ from yarl import URL
 from plait.client_exceptions import (
     ClientConnectionError,
     ClientPayloadError,
-    InvalidUrlRedirectClientError,
     NonHttpUrlClientError,
-    NonHttpUrlRedirectClientError,
     ServerTimeoutError,
     TooManyRedirects,
 )
-from plait.client_reqrep import ClientRequest
-from plait.client_response import ClientResponse
-from plait.connector import BaseConnector, Connection
 from plait.cookiejar import CookieJar, make_morsel
 from plait.helpers import BasicAuth
-from plait.payload import Payload
-from plait.typedefs import LooseCookies, Query
+from plait.typedefs import LooseCookies
 from plait_engine import ErrorCode
 from plait_engine import Request as RequestEvent
-from plait_engine.policy.redirect import REDIRECTS, Origin, follow_redirect
-from plait_engine.policy.retry import Failure, Retry, RetryPolicy
+from plait_engine.policy.call import Call, Problem, Step
+from plait_engine.policy.redirect import REDIRECTS
+from plait_engine.policy.retry import Failure
 
 from .deadlines import RequestClock
+from .lease import Lease
+from .target import REQUOTED, VERBATIM, origin
 
 if TYPE_CHECKING:
     from plait.client import ClientSession
+    from plait.client_reqrep import ClientRequest, ClientResponse
+    from plait.connector import BaseConnector
+    from plait.payload import Payload
 
-HTTP_SCHEMES: Final = frozenset({"http", "https", ""})
-"""Where redirects may lead."""
 
+class ClientCall:
+    """One call of ``ClientSession.request``, through its redirects and retries.
 
-class Call:
-    """One call of ``ClientSession.request``, through its redirects and retries."""
+    ``url`` and ``headers`` are the first request's; ``options`` what ``ClientRequest`` takes
+    for each.  ``max_redirects``: see ``Call``.
+    """
 
     __slots__ = (
         "auth",
         "clock",
         "cookies",
         "data",
-        "headers",
         "history",
+        "machine",
         "make_head",
-        "method",
         "options",
         "payload",
         "session",
-        "url",
     )
 
     def __init__(
@@ -71,49 +72,40 @@ class Call:
         data: Any,
         cookies: LooseCookies | None,
         auth: BasicAuth | None,
+        max_redirects: int | None,
         options: dict[str, Any],
+        make_head: Callable[[RequestEvent, bool], RequestEvent] | None,
     ) -> None:
         self.session = session
         self.clock = clock
-        self.method = method
-        self.url = url
-        self.headers = headers
+        self.machine: Call[URL] = Call(
+            method,
+            url,
+            headers.items(),
+            REQUOTED if session._requote_redirect_url else VERBATIM,
+            retry=session._retry_policy,
+            max_redirects=max_redirects,
+        )
         self.data = data
         self.cookies = cookies
-        self.auth = auth
+        self.auth = self._auth_of_session(url) if auth is None else auth
         self.options = options
-        self.make_head: Callable[[RequestEvent, bool], RequestEvent] | None = None
+        self.make_head = make_head
         """Makes a request for a tunnel of a plain one; see ``ClientRequest.send_upgrade``."""
         self.history: list[ClientResponse] = []
         self.payload: Payload | None = None
         """The content, which is closed with the call."""
 
-    async def run(self, params: Query, allow_redirects: bool, max_redirects: int) -> ClientResponse:
+    async def run(self) -> ClientResponse:
         """Return the final response."""
-        if params:
-            self.url = self.url.extend_query(params)
-        self._choose_auth()
+        step = self.machine.start()
         try:
-            while True:
+            while step is Step.SEND:
                 request = self._make_request()
                 response = await self._send(request)
-                try:
-                    self._store_cookies(response)
-                except BaseException:  # The jar may be anybody's.
-                    response.close()
-                    raise
-                if not allow_redirects or response.status not in REDIRECTS:
-                    break
-                location = response.headers.get("Location") or response.headers.get("URI")
-                if location is None:
-                    break
-                self.history.append(response)
-                if max_redirects and len(self.history) >= max_redirects:
-                    response.close()
-                    raise TooManyRedirects(self.history[0].request_info, tuple(self.history))
-                response.release()
-                self._follow(request, response.status, location)
+                step = self._after_response(request, response)
         except BaseException:
+            self.machine.cancel()
             if self.payload is not None:
                 await self.payload.close()
             raise
@@ -126,38 +118,41 @@ class Call:
             response._history = tuple(self.history)
         return response
 
-    def _choose_auth(self) -> None:
-        """Take the session's credentials, if they are for this origin."""
+    def _auth_of_session(self, url: URL) -> BasicAuth | None:
+        """Return the session's credentials, if they are for this origin."""
         session = self.session
         if (
-            self.auth is None
-            and session._default_auth is not None
-            and not self.url.raw_user
-            and (session._base_url is None or _origin(session._base_url) == _origin(self.url))
+            session._default_auth is not None
+            and not url.raw_user
+            and (session._base_url is None or origin(session._base_url) == origin(url))
         ):
-            self.auth = session._default_auth
+            return session._default_auth
+        return None
 
     def _make_request(self) -> ClientRequest:
+        """Return the request that the machine wants sent."""
         session = self.session
+        machine = self.machine
         connector = session._connector
         if connector is None:
             raise RuntimeError("Session is closed")
-        if self.url.scheme not in connector.allowed_protocol_schema_set:
-            raise NonHttpUrlClientError(self.url)
-        cookies = self._own_cookies() if self.cookies else None
+        url = machine.url
+        if url.scheme not in connector.allowed_protocol_schema_set:
+            raise NonHttpUrlClientError(url)
+        cookies = self._own_cookies() if self.cookies and machine.keeps_cookies else None
         jar = session._cookie_jar
         if len(jar):
-            found = jar.filter_cookies(self.url)
+            found = jar.filter_cookies(url)
             if cookies:
                 found.load(cookies)
             cookies = dict(found)
         request = session._request_class(
-            self.method,
-            self.url,
-            headers=self.headers,
+            machine.method,
+            url,
+            headers=machine.headers,
             data=self.data,
             cookies=cookies,
-            auth=self.auth,
+            auth=self.auth if machine.keeps_auth else None,
             version=session._version,
             loop=session._loop,
             response_class=session._response_class,
@@ -191,56 +186,51 @@ class Call:
             unsafe=True, treat_as_secure_origin=self.session._cookie_jar.treat_as_secure_origin
         )
         jar.update_cookies({morsel.key: morsel})
-        return len(jar.filter_cookies(self.url)) == 1
+        return len(jar.filter_cookies(self.machine.url)) == 1
 
     async def _send(self, request: ClientRequest) -> ClientResponse:
-        """Send ``request``, again if it is safe; return the response with its head."""
-        policy = self.session._retry_policy
+        """Send ``request``, again if the machine says so; return the response with its head."""
+        machine = self.machine
         while True:
             connector = self.session._connector
             if connector is None:
                 raise RuntimeError("Session is closed")
             make_head = self.make_head
             if make_head is None:
-                connection = await connector.connect(request, [], self.clock.timeout)
+                lease = await connector.connect(request, [], self.clock.timeout)
             else:
-                connection = await connector.connect_websocket(request, [], self.clock.timeout)
+                lease = await connector.connect_websocket(request, [], self.clock.timeout)
             try:
                 if make_head is None:
-                    response = await request.send(connection)
+                    response = await request.send(lease)
                 else:
-                    response = await request.send_upgrade(connection, make_head)
-                return await response.start(connection)
+                    response = await request.send_upgrade(lease, make_head)
+                return await response.start(lease)
             except ClientConnectionError as error:
-                connection.close()
-                retry = self._retry(request, connection, error, policy, connector)
-                if retry is None:
+                lease.close()
+                if self._after_failure(request, lease, error, connector) is not Step.SEND:
                     raise
             except BaseException:
-                connection.close()
+                lease.close()
                 raise
             request.is_sent_again = True
-            policy = retry.policy
-            if retry.delay:
-                await self.clock.sleep(retry.delay, self.session._loop)
+            if machine.delay:
+                await self.clock.sleep(machine.delay, self.session._loop)
 
-    def _retry(
+    def _after_failure(
         self,
         request: ClientRequest,
-        connection: Connection,
+        lease: Lease,
         error: ClientConnectionError,
-        policy: RetryPolicy,
         connector: BaseConnector,
-    ) -> Retry | None:
-        """Return how to try again, or ``None``."""
+    ) -> Step:
+        """Tell the machine why ``request`` failed."""
         if isinstance(error, ServerTimeoutError):
-            return None
-        exchange = connection.exchange
-        driver = connection.driver
+            return Step.FAIL
+        exchange = lease.exchange
+        driver = lease.driver
         if exchange is None and not driver.is_closing:
-            # The peer lowered its limit just now: wait for another place.
-            return Retry(policy, 0.0)
-        payload = request.payload
+            return self.machine.on_place_lost()  # The peer lowered its limit just now.
         unprocessed = exchange is None or exchange.unprocessed
         if exchange is not None and exchange.reset_code == ErrorCode.HTTP_1_1_REQUIRED:
             if connector.http2 is True:
@@ -249,74 +239,45 @@ class Call:
                 ) from error
             connector.require_http1(request.connection_key)
             unprocessed = True  # RFC 9113 section 7: it is to be sent over HTTP/1.1.
-        return policy.after(
+        return self.machine.on_failure(
             Failure(
                 method=request.method,
-                reused=connection.reused,
+                reused=lease.reused,
                 response_started=exchange is not None and exchange.started,
                 unprocessed=unprocessed,
                 connection=driver.engine.state,
-                replayable=payload is None or payload.replayable,
+                replayable=_is_replayable(request),
             )
         )
 
-    def _store_cookies(self, response: ClientResponse) -> None:
-        values = response.headers.getall("Set-Cookie", None)
-        if values:
-            self.session._cookie_jar.update_cookies_from_headers(values, response.url)
-
-    def _follow(self, request: ClientRequest, status: int, location: str) -> None:
-        """Become the request that a redirect asks for."""
+    def _after_response(self, request: ClientRequest, response: ClientResponse) -> Step:
+        """Keep the cookies of ``response``, and tell the machine that it came."""
         try:
-            there = URL(location, encoded=not self.session._requote_redirect_url)
-        except ValueError as error:
-            raise InvalidUrlRedirectClientError(
-                location, "Server attempted redirecting to a location that does not look like a URL"
-            ) from error
-        if there.scheme not in HTTP_SCHEMES:
-            raise NonHttpUrlRedirectClientError(location)
-        try:
-            rest = location.strip().partition(":")[2]
-            if there.scheme == self.url.scheme and rest and not rest.startswith("//"):
-                # "http:path", as RFC 3986 section 5.2.2 lets clients read it; with an empty
-                # authority it stays invalid (RFC 9110 section 4.2.1).
-                there = URL.build(
-                    path=there.raw_path,
-                    query_string=there.raw_query_string,
-                    fragment=there.raw_fragment,
-                    encoded=True,
-                )
-            if not there.scheme:
-                there = self.url.join(there)
-            if self.url.raw_fragment and not there.raw_fragment:
-                there = there.with_fragment(self.url.fragment)
-            there.origin()
-        except ValueError as error:
-            raise InvalidUrlRedirectClientError(there, "Invalid redirect URL origin") from error
-        step = follow_redirect(
-            status, request.method, self.headers.items(), _origin(self.url), _origin(there)
-        )
-        headers = CIMultiDict(step.headers)
-        if not step.keeps_credentials:
-            self.auth = None
-            self.cookies = None
-        if there.raw_user or there.raw_password:
-            # Those of the redirect, then.
-            self.auth = None
-            headers.popall("Authorization", None)
-        if step.keeps_content:
-            payload = request.payload
-            if payload is not None and not payload.replayable:
-                raise ClientPayloadError(
-                    "the redirect asks for the body again, which cannot be sent twice"
-                )
-        else:
+            values = response.headers.getall("Set-Cookie", None)
+            if values:
+                self.session._cookie_jar.update_cookies_from_headers(values, response.url)
+        except BaseException:  # The jar may be anybody's.
+            response.close()
+            raise
+        machine = self.machine
+        status = response.status
+        if status not in REDIRECTS or machine.max_redirects is None:
+            return machine.on_response(status, None)
+        location = response.headers.get("Location") or response.headers.get("URI")
+        if location is not None:
+            self.history.append(response)
+            response.release()
+        step = machine.on_response(status, location, replayable=_is_replayable(request))
+        if machine.problem is Problem.TOO_MANY_REDIRECTS:
+            raise TooManyRedirects(self.history[0].request_info, tuple(self.history))
+        if machine.problem is Problem.CONTENT_IS_GONE:
+            raise ClientPayloadError(machine.problem.value)
+        if not machine.keeps_content:
             self.data = None
             self.options = {**self.options, "compress": None, "chunked": None, "expect100": False}
-        self.method = step.method
-        self.headers = headers
-        self.url = there
+        return step
 
 
-def _origin(url: URL) -> Origin:
-    return Origin(url.scheme, url.raw_host or "", url.port)
+def _is_replayable(request: ClientRequest) -> bool:
+    payload = request.payload
+    return payload is None or payload.replayable

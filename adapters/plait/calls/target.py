@@ -11,9 +11,14 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from yarl import URL
 
-from plait.client_exceptions import InvalidUrlClientError
+from plait.client_exceptions import (
+    InvalidUrlClientError,
+    InvalidUrlRedirectClientError,
+    NonHttpUrlRedirectClientError,
+)
 from plait_engine.policy.auth import encode_basic_credentials
 from plait_engine.policy.hosts import is_host, is_legacy_ipv4
+from plait_engine.policy.redirect import Origin
 
 if TYPE_CHECKING:
     import ssl as ssl_module
@@ -21,6 +26,9 @@ if TYPE_CHECKING:
     from plait.helpers import BasicAuth
 
     from .tls import Fingerprint
+
+HTTP_SCHEMES: Final = frozenset({"http", "https", ""})
+"""Where redirects may lead."""
 
 _SECURE_SCHEMES: Final = frozenset({"https", "wss"})
 
@@ -100,3 +108,64 @@ def _url_credentials(url: URL) -> str | None:
         return encode_basic_credentials(url.user or "", url.password or "", "latin1")
     except ValueError as error:
         raise InvalidUrlClientError(url, f"the credentials cannot be sent: {error}") from error
+
+
+def origin(url: URL) -> Origin:
+    """Return who answers for ``url``."""
+    return Origin(url.scheme, url.raw_host or "", url.port)
+
+
+class RedirectUrls:
+    """What the machine of a call asks of URLs (``plait_engine.policy.call.Urls``).
+
+    ``requote``: quote what a server wrote into Location again.
+    """
+
+    def __init__(self, requote: bool) -> None:
+        self._requote = requote
+
+    def join(self, url: URL, location: str) -> URL:
+        """Return where ``location`` leads from ``url`` (RFC 9110 section 10.2.2).
+
+        Raises InvalidUrlRedirectClientError, and NonHttpUrlRedirectClientError for another
+        scheme.
+        """
+        try:
+            there = URL(location, encoded=not self._requote)
+        except ValueError as error:
+            raise InvalidUrlRedirectClientError(
+                location, "Server attempted redirecting to a location that does not look like a URL"
+            ) from error
+        if there.scheme not in HTTP_SCHEMES:
+            raise NonHttpUrlRedirectClientError(location)
+        try:
+            rest = location.strip().partition(":")[2]
+            if there.scheme == url.scheme and rest and not rest.startswith("//"):
+                # "http:path", as RFC 3986 section 5.2.2 lets clients read it; with an empty
+                # authority it stays invalid (RFC 9110 section 4.2.1).
+                there = URL.build(
+                    path=there.raw_path,
+                    query_string=there.raw_query_string,
+                    fragment=there.raw_fragment,
+                    encoded=True,
+                )
+            if not there.scheme:
+                there = url.join(there)
+            if url.raw_fragment and not there.raw_fragment:
+                there = there.with_fragment(url.fragment)
+            there.origin()
+        except ValueError as error:
+            raise InvalidUrlRedirectClientError(there, "Invalid redirect URL origin") from error
+        return there
+
+    def origin(self, url: URL) -> Origin:
+        """Return who answers for ``url``."""
+        return origin(url)
+
+    def has_credentials(self, url: URL) -> bool:
+        """Tell whether ``url`` says who asks."""
+        return bool(url.raw_user or url.raw_password)
+
+
+REQUOTED: Final = RedirectUrls(True)
+VERBATIM: Final = RedirectUrls(False)
