@@ -295,7 +295,9 @@ class RequestHandler:
     def on_event(self, event: Event) -> None:
         """Take an event (see ``Listener``)."""
         if type(event) is RequestEvent:
-            self._on_request(event)
+            exchange = ServerExchange(self, event)
+            self.driver.exchanges[event.stream_id] = exchange
+            self._starting.append(exchange)
         elif type(event) is ConnectionClosed:
             self._on_closed(event)
         else:
@@ -384,11 +386,6 @@ class RequestHandler:
         return not pending
 
     # -- requests -------------------------------------------------------------------------------
-
-    def _on_request(self, event: RequestEvent) -> None:
-        exchange = ServerExchange(self, event)
-        self.driver.exchanges[event.stream_id] = exchange
-        self._starting.append(exchange)
 
     def on_batch_end(self) -> None:
         """Start the handlers of the requests that came (see ``Listener``)."""

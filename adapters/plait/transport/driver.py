@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
-from typing import Any, Final, Protocol, TypeAlias
+from typing import Any, Final, Protocol
 
 import plait_engine.driver
 from plait_engine import (
@@ -138,18 +138,27 @@ class Driver(plait_engine.driver.Driver):
 
     def dispatch(self, event: Event) -> None:
         """Give an event of a stream to the exchange that has the stream."""
-        if isinstance(event, Data):
+        # By type and not by isinstance: it is on the path of every request.
+        if type(event) is Data:
             exchange = self.exchanges.get(event.stream_id)
             if exchange is not None:
                 exchange.on_data(event)
             else:
                 self.acknowledge(event.stream_id, event.credit)
-        elif isinstance(event, StreamReset):
+        elif type(event) is EndOfMessage:
+            exchange = self.exchanges.get(event.stream_id)
+            if exchange is not None:
+                exchange.on_end(event)
+        elif type(event) is Response:
+            exchange = self.exchanges.get(event.stream_id)
+            if exchange is not None:
+                exchange.on_response(event)
+        elif type(event) is StreamReset:
             exchange = self.exchanges.pop(event.stream_id, None)
             if exchange is not None:
                 exchange.on_reset(event)
                 exchange.wake()
-        elif isinstance(event, _STREAM_EVENTS):
+        elif isinstance(event, Writable | InformationalResponse | Accept | PriorityUpdated):
             exchange = self.exchanges.get(event.stream_id)
             if exchange is not None:
                 _tell(exchange, event)
@@ -176,26 +185,11 @@ class Driver(plait_engine.driver.Driver):
         return default if self.transport is None else self.transport.get_extra_info(name, default)
 
 
-_StreamEvent: TypeAlias = (
-    EndOfMessage | Writable | Response | InformationalResponse | Accept | PriorityUpdated
-)
-_STREAM_EVENTS: Final = (
-    EndOfMessage,
-    Writable,
-    Response,
-    InformationalResponse,
-    Accept,
-    PriorityUpdated,
-)
-
-
-def _tell(exchange: Exchange, event: _StreamEvent) -> None:
-    if isinstance(event, EndOfMessage):
-        exchange.on_end(event)
-    elif isinstance(event, Writable):
+def _tell(
+    exchange: Exchange, event: Writable | InformationalResponse | Accept | PriorityUpdated
+) -> None:
+    if isinstance(event, Writable):
         exchange.wake()
-    elif isinstance(event, Response):
-        exchange.on_response(event)
     elif isinstance(event, InformationalResponse):
         exchange.on_informational(event)
     elif isinstance(event, Accept):
