@@ -242,7 +242,7 @@ async def test_bad_heads(answer: bytes, chop: Chop) -> None:
             await session.get(server.url)
         assert str(caught.value).isprintable()
         assert session._connector is not None
-        assert not session._connector._drivers, "nothing is left in the pool"
+        assert not session._connector._places._clients, "nothing is left in the pool"
 
 
 @pytest.mark.parametrize("chop", CHOPS)

@@ -14,10 +14,10 @@ from typing import TypeAlias, TypeVar
 
 from plait.client_exceptions import ClientConnectionError, ServerDisconnectedError
 from plait_engine import ConnectionState, ErrorCode
+from plait_engine.driver import LazyTimer
 from plait_engine.policy.pool import Assign, Close, Connect, Pool, PoolClosedError, PoolEvent
 
 from .connection import ClientConnection
-from .deadlines import NEVER
 from .lease import Lease, Ticket
 from .target import ConnectionKey
 
@@ -46,8 +46,7 @@ class Places:
         self._given_up: set[asyncio.Task[None]] = set()
         self._waiters: dict[Ticket, asyncio.Future[Lease]] = {}
         self._following = False
-        self._timer: asyncio.TimerHandle | None = None
-        self._timer_at = NEVER
+        self._timer = LazyTimer(loop)
         self._closed = False
 
     async def lease(self, ticket: Ticket, timeout: float | None, *, may_share: bool) -> Lease:
@@ -132,8 +131,8 @@ class Places:
         finally:
             self._following = False
         when = pool.next_timeout()
-        if when is not None and when < self._timer_at and not self._closed:
-            self._arm(when)
+        if when is not None and not self._closed:
+            self._timer.arm(when, self._on_timer)
         return assigned
 
     def _follow(self, event: PoolEvent[ConnectionKey, Ticket]) -> None:
@@ -169,15 +168,7 @@ class Places:
         if client is not None:
             client.driver.close(ErrorCode.NO_ERROR)
 
-    def _arm(self, when: float) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-        self._timer_at = when
-        self._timer = self._loop.call_at(when, self._on_timer)
-
     def _on_timer(self) -> None:
-        self._timer = None
-        self._timer_at = NEVER
         self.pool.handle_timeout(self._loop.time())
         self._follow_pool()
 
@@ -214,9 +205,7 @@ class Places:
     def close(self, *, abort_tls: bool = False) -> None:
         """Close all connections; ``abort_tls``: those with TLS at once."""
         self._closed = True
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        self._timer.cancel()
         self.pool.close(self._loop.time())
         self._follow_pool()
         if abort_tls:

@@ -1,0 +1,321 @@
+"""The law of the contract, rule by rule, on a transport and a scheduler that note everything."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+from plait_engine import (
+    Accept,
+    CloseAction,
+    Config,
+    ConnectionState,
+    Data,
+    EndOfMessage,
+    Event,
+    PriorKnowledge,
+    Request,
+    Response,
+    Role,
+    create_connection,
+)
+from plait_engine.driver import Driver, LazyTimer
+from plait_engine.engines import EngineName
+from plait_engine.testing import TEST_CONFIG, Clock, frames
+
+GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
+
+
+class Transport:
+    """Notes the calls."""
+
+    def __init__(self) -> None:
+        self.calls: list[str] = []
+        self.written: list[bytes] = []
+        self.closing = False
+        self.eof_fails = False
+
+    def write(self, data: bytes, /) -> None:
+        self.calls.append("write")
+        self.written.append(data)
+
+    def write_eof(self) -> None:
+        self.calls.append("write_eof")
+        if self.eof_fails:
+            raise OSError("the peer reset the connection")
+
+    def close(self) -> None:
+        self.calls.append("close")
+        self.closing = True
+
+    def abort(self) -> None:
+        self.calls.append("abort")
+        self.closing = True
+
+    def is_closing(self) -> bool:
+        return self.closing
+
+    def pause_reading(self) -> None:
+        self.calls.append("pause_reading")
+
+    def resume_reading(self) -> None:
+        self.calls.append("resume_reading")
+
+
+class Scheduler(Clock):
+    """A clock that counts its timers and makes the calls of ``call_soon`` when it is told to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.armed = 0
+        self.soon: list[Callable[[], object]] = []
+
+    def call_at(self, when: float, callback: Callable[[], object], /):  # type: ignore[no-untyped-def]
+        self.armed += 1
+        return super().call_at(when, callback)
+
+    def call_soon(self, callback: Callable[[], object], /) -> None:
+        self.soon.append(callback)
+
+    def turn(self) -> None:
+        """Make them."""
+        soon, self.soon = self.soon, []
+        for callback in soon:
+            callback()
+
+
+class Listener:
+    """Notes the events; answers requests at once, or when the batch ends."""
+
+    driver: Driver
+
+    def __init__(self) -> None:
+        self.told: list[object] = []
+        self.answers = False
+
+    def on_event(self, event: Event) -> None:
+        self.told.append(event)
+        if self.answers and isinstance(event, Request):
+            answer(self.driver, event.stream_id)
+
+    def on_batch_end(self) -> None:
+        self.told.append("end")
+
+
+class Rig:
+    """A started driver and all that it stands between."""
+
+    def __init__(
+        self,
+        config: Config = TEST_CONFIG,
+        *,
+        role: Role = Role.SERVER,
+        protocol: str = "http/1.1",
+        engine: EngineName = "native",
+        http2: EngineName | None = None,
+    ) -> None:
+        self.transport = Transport()
+        self.scheduler = Scheduler()
+        self.listener = Listener()
+        connection = create_connection(role, protocol, config, engine=engine)
+        self.driver = self.listener.driver = Driver(
+            connection, self.transport, self.listener, self.scheduler, http2=http2
+        )
+        self.driver.start()
+
+
+def answer(driver: Driver, stream_id: int, body: bytes = b"ok") -> None:
+    driver.send(Response(stream_id, 200), Data(stream_id, body), EndOfMessage(stream_id))
+
+
+@pytest.fixture(params=["native", "reference"])
+def engine(request: pytest.FixtureRequest) -> EngineName:
+    name: EngineName = request.param
+    return name
+
+
+def test_what_is_sent_while_events_are_told_is_written_when_all_were_told(
+    engine: EngineName,
+) -> None:
+    rig = Rig(engine=engine)
+    rig.listener.answers = True
+    rig.driver.receive_data(GET)
+    assert [type(event) for event in rig.listener.told] == [Request, EndOfMessage, str]
+    assert rig.transport.calls == ["write"]
+    assert rig.transport.written[0].endswith(b"ok")
+
+
+def test_http1_writes_a_command_at_once(engine: EngineName) -> None:
+    rig = Rig(engine=engine)
+    rig.driver.receive_data(GET)
+    answer(rig.driver, 1)
+    assert rig.transport.calls == ["write"]
+    assert not rig.scheduler.soon
+
+
+def test_http2_writes_the_commands_of_a_turn_together(engine: EngineName) -> None:
+    rig = Rig(role=Role.CLIENT, protocol="h2", engine=engine)
+    rig.driver.receive_data(frames.settings())
+    rig.transport.written.clear()
+    for _ in range(3):
+        stream_id = rig.driver.engine.next_stream_id()
+        rig.driver.send(Request(stream_id, "GET", "http", "a", "/", ()), EndOfMessage(stream_id))
+    assert not rig.transport.written
+    assert len(rig.scheduler.soon) == 1
+    rig.scheduler.turn()
+    assert len(rig.transport.written) == 1
+
+
+def test_nothing_is_written_while_the_transport_is_full(engine: EngineName) -> None:
+    rig = Rig(engine=engine)
+    rig.driver.receive_data(GET)
+    rig.driver.pause_writing()
+    answer(rig.driver, 1)
+    assert not rig.transport.written
+    rig.driver.resume_writing()
+    assert not rig.transport.written, "not from inside resume_writing"
+    rig.scheduler.turn()
+    assert rig.transport.written
+
+
+def test_nothing_is_written_to_a_transport_that_has_failed(engine: EngineName) -> None:
+    rig = Rig(engine=engine)
+    rig.driver.receive_data(GET)
+    rig.transport.closing = True
+    limit = TEST_CONFIG.limits.write_high_water
+    rig.driver.send(Response(1, 200))
+    rig.driver.send(Data(1, bytes(limit)))
+    assert not rig.transport.written
+    assert not rig.driver.can_write
+    rig.driver.send(Data(1, bytes(limit)))
+    assert rig.driver.engine.send_capacity(1) <= 0, "who sends waits"
+
+
+def test_reading_stops_and_goes_on_as_the_engine_wants_it(engine: EngineName) -> None:
+    rig = Rig(engine=engine)
+    size = TEST_CONFIG.limits.read_high_water + 1
+    rig.driver.receive_data(
+        b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n" % (2 * size)
+    )
+    rig.driver.receive_data(bytes(size))
+    assert rig.transport.calls == ["pause_reading"]
+    rig.driver.acknowledge(1, 1)
+    rig.driver.acknowledge(1, size - 1)
+    assert rig.transport.calls == ["pause_reading", "resume_reading"]
+
+
+def test_a_deadline_that_moves_later_arms_nothing(engine: EngineName) -> None:
+    rig = Rig(engine=engine)
+    armed = rig.scheduler.armed
+    assert armed == 1
+    for _ in range(10):
+        rig.scheduler.now += 1.0
+        rig.driver.receive_data(GET)
+        answer(rig.driver, rig.listener.told[-3].stream_id)  # type: ignore[attr-defined]
+    # Of keep-alive and of heads: earlier than what was armed only while that was farther.
+    assert rig.scheduler.armed <= armed + 1
+    rig.scheduler.now += 200.0
+    rig.scheduler.ring()
+    assert rig.driver.engine.state is ConnectionState.CLOSED
+
+
+def test_a_lazy_timer() -> None:
+    scheduler = Scheduler()
+    rang: list[str] = []
+    timer = LazyTimer(scheduler)
+    timer.arm(1010.0, lambda: rang.append("first"))
+    timer.arm(1020.0, lambda: rang.append("later"))
+    assert scheduler.armed == 1
+    timer.arm(1005.0, lambda: rang.append("earlier"))
+    assert (scheduler.armed, timer.at) == (2, 1005.0)
+    scheduler.now = 1006.0
+    scheduler.ring()
+    assert rang == ["earlier"]
+    scheduler.now = 1030.0
+    scheduler.ring()
+    assert rang == ["earlier"]
+    timer.arm(1040.0, lambda: rang.append("never"))
+    timer.cancel()
+    timer.cancel()
+    scheduler.now = 1050.0
+    scheduler.ring()
+    assert rang == ["earlier"]
+
+
+@pytest.mark.parametrize("half_close", [True, False])
+def test_the_end_after_an_answer(engine: EngineName, half_close: bool) -> None:
+    rig = Rig(replace(TEST_CONFIG, half_close=half_close), engine=engine)
+    rig.driver.receive_data(b"no request\r\n\r\n")
+    last = "write_eof" if half_close else "close"
+    assert rig.transport.calls == ["write", last]
+    rig.driver.drain()
+    assert rig.transport.calls == ["write", last], "once"
+
+
+def test_a_tunnel_goes_on_where_half_closing_is_impossible(engine: EngineName) -> None:
+    rig = Rig(replace(TEST_CONFIG, half_close=False), engine=engine)
+    rig.driver.receive_data(b"CONNECT a:1 HTTP/1.1\r\nHost: a:1\r\n\r\n")
+    rig.driver.send(Accept(1), EndOfMessage(1))
+    assert rig.driver.engine.wants_close is CloseAction.WRITE_EOF
+    assert rig.transport.calls == ["write"]
+    rig.driver.receive_data(b"more")
+    assert isinstance(rig.listener.told[-2], Data)
+    rig.driver.receive_eof()
+    assert rig.transport.calls == ["write", "close"]
+
+
+def test_a_transport_that_fails_to_half_close_is_dropped() -> None:
+    rig = Rig()
+    rig.transport.eof_fails = True
+    rig.driver.receive_data(b"no request\r\n\r\n")
+    assert rig.transport.calls == ["write", "write_eof", "abort"]
+
+
+def test_a_transport_that_does_not_finish_closing_is_aborted(engine: EngineName) -> None:
+    rig = Rig(replace(TEST_CONFIG, half_close=False), engine=engine)
+    rig.driver.receive_data(b"no request\r\n\r\n")
+    rig.scheduler.now += TEST_CONFIG.timeouts.close + 0.1
+    rig.scheduler.ring()
+    assert rig.transport.calls[-1] == "abort"
+
+
+def test_closing_waits_until_all_is_written(engine: EngineName) -> None:
+    rig = Rig(replace(TEST_CONFIG, half_close=False), engine=engine)
+    rig.driver.pause_writing()
+    rig.driver.receive_data(b"no request\r\n\r\n")
+    assert not rig.transport.calls
+    rig.driver.resume_writing()
+    rig.scheduler.turn()
+    assert rig.transport.calls == ["write", "close"]
+
+
+def test_a_lost_connection_leaves_no_timer(engine: EngineName) -> None:
+    rig = Rig(replace(TEST_CONFIG, half_close=False), engine=engine)
+    rig.driver.receive_data(b"no request\r\n\r\n")
+    rig.driver.connection_lost(None)
+    calls = list(rig.transport.calls)
+    rig.scheduler.now += 1000.0
+    rig.scheduler.ring()
+    rig.driver.close()
+    rig.driver.abort()
+    rig.driver.resume_writing()
+    rig.scheduler.turn()
+    assert rig.transport.calls == calls
+    assert rig.driver.is_closing
+
+
+def test_http2_with_prior_knowledge_replaces_the_engine(engine: EngineName) -> None:
+    config = replace(TEST_CONFIG, detect_http2=True)
+    rig = Rig(config, engine=engine, http2=engine)
+    rig.driver.receive_data(frames.PREFACE + frames.settings())
+    assert rig.driver.engine.protocol == "h2"
+    assert not any(isinstance(event, PriorKnowledge) for event in rig.listener.told)
+    assert frames.split_frames(rig.transport.written[0])[0].type == 4  # SETTINGS
+
+
+def test_a_listener_may_make_the_next_engine_itself(engine: EngineName) -> None:
+    rig = Rig(replace(TEST_CONFIG, detect_http2=True), engine=engine)
+    rig.driver.receive_data(frames.PREFACE)
+    assert rig.listener.told[0] == PriorKnowledge(frames.PREFACE)
