@@ -36,7 +36,8 @@ _Format: TypeAlias = Callable[["BaseRequest", "StreamResponse", float], str | in
 
 
 def _remote_address(request: BaseRequest, response: StreamResponse, time: float) -> str:
-    return request.remote or "-"
+    remote = request.remote
+    return "-" if remote is None else remote
 
 
 def _start_time(request: BaseRequest, response: StreamResponse, time: float) -> str:

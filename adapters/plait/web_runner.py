@@ -1,8 +1,8 @@
 """Runners and sites: an application or server, and the sockets that it listens on.
 
 Shutdown, in ``BaseRunner.cleanup``, in this order: stop listening; close idle
-connections; ``on_shutdown``; wait for running handlers, cancel what takes too long; leave
-the cleanup contexts and send ``on_cleanup``.
+connections; ``on_shutdown``; close WebSockets with 1001, wait for running handlers, cancel what
+takes too long (``Server.shutdown``); leave the cleanup contexts and send ``on_cleanup``.
 """
 
 from __future__ import annotations
@@ -51,6 +51,19 @@ def _raise_graceful_exit() -> None:
     raise GracefulExit
 
 
+def check_server_context(context: ssl.SSLContext | None) -> None:
+    """Raise TypeError for what is no SSL context, ValueError for one that cannot serve."""
+    if context is None:
+        return
+    if not isinstance(context, ssl.SSLContext):
+        raise TypeError(f"ssl_context must be an ssl.SSLContext, not {context!r}")
+    if context.protocol is ssl.PROTOCOL_TLS_CLIENT:
+        raise ValueError(
+            "ssl_context is one for clients: make it with"
+            " ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)"
+        )
+
+
 def offer_protocols(context: ssl.SSLContext, protocols: tuple[str, ...]) -> None:
     """Offer ``protocols`` by ALPN (RFC 7301), unless ``context`` already offers some.
 
@@ -82,7 +95,8 @@ class BaseSite(ABC):
 
     Args:
         runner: its ``setup`` must have been awaited; else RuntimeError.
-        ssl_context: for TLS; it gets our ALPN protocols if it has none of its own.
+        ssl_context: for TLS; it gets our ALPN protocols if it has none of its own.  Raises
+            TypeError for another type, ValueError for a context of a client.
         backlog: connections that may wait to be accepted.
         shutdown_timeout: deprecated, give it to the runner.
     """
@@ -102,6 +116,7 @@ class BaseSite(ABC):
                 "shutdown_timeout should be set on BaseRunner", DeprecationWarning, stacklevel=2
             )
             runner._shutdown_timeout = shutdown_timeout
+        check_server_context(ssl_context)
         if ssl_context is not None:
             offer_protocols(
                 ssl_context, ALPN_PROTOCOLS if runner.server.http2 else ALPN_PROTOCOLS[1:]
@@ -270,7 +285,7 @@ class BaseRunner(ABC):
 
     Args:
         handle_signals: SIGINT and SIGTERM raise ``GracefulExit`` in the loop.
-        shutdown_timeout: seconds that running handlers have on shutdown.
+        shutdown_timeout: seconds for the shutdown of all connections, see ``Server.shutdown``.
         kwargs: arguments of ``Server``.
     """
 

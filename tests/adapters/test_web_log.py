@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -61,6 +63,22 @@ async def test_every_atom(setup: Setup, caplog: pytest.LogCaptureFixture) -> Non
     assert (fields["response_status"], fields["response_size"]) == (200, 1)
     assert fields["request_header"] == {"X-In": "in"}
     assert fields["response_header"] == {"X-Out": "out", "X-None": "-"}
+
+
+async def test_a_client_on_a_unix_socket_has_no_address(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, logger=access_logger.name)
+    runner = web.AppRunner(app_of(handler), access_log=access_logger, access_log_format="<%a>")
+    await runner.setup()
+    path = tmp_path / "socket"
+    await web.UnixSite(runner, path).start()
+    reader, writer = await asyncio.open_unix_connection(path)
+    writer.write(b"GET / HTTP/1.0\r\n\r\n")
+    assert (await reader.read()).startswith(b"HTTP/1.1 200 OK")
+    writer.close()
+    await runner.cleanup()
+    assert caplog.messages == ["<>"]
 
 
 async def test_refused_requests_are_logged(caplog: pytest.LogCaptureFixture) -> None:

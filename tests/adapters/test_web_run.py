@@ -7,6 +7,7 @@ import http.client
 import os
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -280,6 +281,38 @@ def test_a_startup_that_fails_shows_where() -> None:
     with pytest.raises(KeyError, match="of the startup") as caught:
         run_app(app, port=0, print=None)
     assert caught.traceback[-1].name == "fail"
+
+
+@pytest.mark.parametrize("app", [None, "served:make", web.Application, 5])
+def test_an_app_that_is_none(app: Any) -> None:
+    with pytest.raises(TypeError, match=r"must be a web\.Application or an awaitable"):
+        run_app(app, print=None)
+
+
+def test_an_awaitable_of_something_else() -> None:
+    async def make() -> Any:
+        return None
+
+    with pytest.raises(TypeError, match=r"should be web\.Application instance, got None"):
+        run_app(make(), print=None)
+
+
+def test_a_context_that_cannot_serve() -> None:
+    app = web.Application()
+    context = ssl.create_default_context()
+    with pytest.raises(ValueError, match=r"create_default_context\(ssl.Purpose.CLIENT_AUTH\)"):
+        run_app(app, ssl_context=context, print=None)
+    with pytest.raises(TypeError, match=r"must be an ssl.SSLContext, not True"):
+        run_app(app, ssl_context=True, print=None)  # type: ignore[arg-type]  # that is the point
+
+
+@pytest.mark.anyio
+async def test_a_site_refuses_a_context_that_cannot_serve() -> None:
+    runner = web.AppRunner(web.Application())
+    await runner.setup()
+    with pytest.raises(ValueError, match="for clients"):
+        web.TCPSite(runner, ssl_context=ssl.create_default_context())
+    await runner.cleanup()
 
 
 # -- signals while clients are busy -------------------------------------------------------

@@ -1,4 +1,8 @@
-"""``run_app``: an application, a loop, and signals that end both."""
+"""``run_app``: an application, a loop, and signals that end both.
+
+The first signal begins the shutdown, which ``shutdown_timeout`` bounds.  A second one cuts it
+short: every task is cancelled, and the process ends with status 1.
+"""
 
 from __future__ import annotations
 
@@ -10,18 +14,24 @@ import socket
 import ssl
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
-from typing import Any, TypeVar, cast
+from typing import Any, cast
 
 from plait.abc import AbstractAccessLogger
 from plait.log import access_logger
 from plait.typedefs import PathLike
 from plait.web_app import Application
 from plait.web_log import AccessLogger
-from plait.web_runner import AppRunner, BaseSite, GracefulExit, SockSite, TCPSite, UnixSite
+from plait.web_runner import (
+    AppRunner,
+    BaseSite,
+    GracefulExit,
+    SockSite,
+    TCPSite,
+    UnixSite,
+    check_server_context,
+)
 
 __all__ = ("run_app",)
-
-_T = TypeVar("_T")
 
 
 def run_app(
@@ -54,7 +64,7 @@ def run_app(
             interfaces, at 8080, with TLS 8443.
         path: Unix sockets to listen on.
         sock: bound sockets to listen on.
-        shutdown_timeout: seconds that running handlers have on shutdown.
+        shutdown_timeout: seconds for the shutdown of all connections, see ``Server.shutdown``.
         keepalive_timeout: seconds between the requests of a connection.
         ssl_context: for TLS.
         print: tells where the server listens; ``None``: nothing does.
@@ -63,7 +73,13 @@ def run_app(
         backlog, reuse_address, reuse_port: see ``TCPSite``.
         access_log, access_log_class, access_log_format, handler_cancellation, kwargs: see
             ``Server``.
+
+    Raises TypeError for an ``app`` or an ``ssl_context`` that is none, ValueError for an
+    ``ssl_context`` of a client, and what the application raises at its start.
     """
+    if not isinstance(app, Application | Awaitable):
+        raise TypeError(f"app must be a web.Application or an awaitable of one, not {app!r}")
+    check_server_context(ssl_context)
     loop = loop or asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
     _show_access_log(loop, access_log)
