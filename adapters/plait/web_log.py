@@ -36,8 +36,8 @@ _Format: TypeAlias = Callable[["BaseRequest", "StreamResponse", float], str | in
 
 
 def _remote_address(request: BaseRequest, response: StreamResponse, time: float) -> str:
-    remote = request.remote
-    return "-" if remote is None else remote
+    # A client's socket on a Unix socket has the empty address.
+    return request.remote or ("" if request.protocol.peername == "" else "-")
 
 
 def _start_time(request: BaseRequest, response: StreamResponse, time: float) -> str:

@@ -52,6 +52,7 @@ from plait_engine import Response as ResponseEvent
 from plait_engine.events import Event, Sendable
 
 from .client_exceptions import ClientConnectionResetError
+from .helpers import printable
 from .streams import EMPTY_PAYLOAD, BodyReader, StreamReader
 from .transport.driver import Driver
 from .transport.exchange import Exchange
@@ -67,6 +68,9 @@ __all__ = ("PayloadAccessError", "RequestHandler", "RequestPayloadError", "Serve
 
 _PATIENCE: Final = 1.0
 """Seconds that a request may wait for one of too many handlers to end."""
+_LAST_MOMENT: Final = 1.0
+"""Seconds of a shutdown that a handler has to answer when its reads are cancelled, and again
+to end when it is cancelled; a quarter of the whole time, if that is less."""
 
 
 class RequestPayloadError(Exception):
@@ -350,22 +354,24 @@ class RequestHandler:
         self.driver.abort()
 
     async def shutdown(self, timeout: float | None = 15.0) -> None:
-        """Wait for the handlers, cancel what is left, and close.
+        """Close within ``timeout`` seconds; ``None``: when the last handler has ended.
 
-        After ``timeout`` seconds the handlers' reads of content are cancelled, after as
-        long again the handlers.
+        WebSockets are closed with 1001 (RFC 6455 section 7.4.1).  Handlers have most of the
+        time.  What is left of it is for those that do not end: first their reads of content
+        raise CancelledError, so that they can still answer, then they are cancelled.
         """
         self.close()
         self._refuse_waiting()
-        if not await self._wait_for_handlers(timeout):
-            alive = [e for e in self._running if e.exception is None]
-            for exchange in alive:
-                exchange.content.set_exception(asyncio.CancelledError())
-            if not alive or not await self._wait_for_handlers(timeout):
-                for exchange in self._running:
-                    assert exchange.task is not None
-                    exchange.task.cancel()
-                await self._wait_for_handlers(timeout)
+        for exchange in list(self.driver.exchanges.values()):
+            exchange.go_away()
+        if timeout is None:
+            await self._wait_for_handlers(None)
+        else:
+            end = self.loop.time() + timeout
+            last = min(_LAST_MOMENT, timeout / 4)
+            if not await self._wait_for_handlers(timeout - 2 * last):
+                await self._end_handlers(last)
+            timeout = max(end - self.loop.time(), 0.0)
         driver = self.driver
         if driver.transport is not None:
             patience = driver.config.timeouts.close
@@ -377,6 +383,19 @@ class RequestHandler:
                 driver.abort()
                 await driver.wait_closed()
 
+    async def _end_handlers(self, patience: float) -> None:
+        """Make the handlers end: by their reads within ``patience`` seconds, or by force."""
+        alive = [exchange for exchange in self._running if exchange.exception is None]
+        for exchange in alive:
+            exchange.content.set_exception(asyncio.CancelledError())
+        if alive and await self._wait_for_handlers(patience):
+            return
+        for exchange in self._running:
+            assert exchange.task is not None
+            exchange.task.cancel()
+        if not await self._wait_for_handlers(patience):
+            self.logger.error("Handlers go on although they were cancelled: %s", self.describe())
+
     async def _wait_for_handlers(self, timeout: float | None) -> bool:
         current = asyncio.current_task()
         tasks = [e.task for e in self._running if e.task is not None and e.task is not current]
@@ -384,6 +403,17 @@ class RequestHandler:
             return True
         _, pending = await asyncio.wait(tasks, timeout=timeout)
         return not pending
+
+    def describe(self) -> str:
+        """Return what runs on this connection, for a log."""
+        return ", ".join(
+            f"{exchange.event.method} {printable(exchange.event.target)} from {self.peername}"
+            for exchange in self._running
+        )
+
+    def __repr__(self) -> str:
+        state = "connected" if self.connected else "disconnected"
+        return f"<{type(self).__name__} {state}>"
 
     # -- requests -------------------------------------------------------------------------------
 
@@ -457,7 +487,7 @@ class RequestHandler:
             if self._starting:
                 self.on_batch_end()
             elif self.driver.transport is None:
-                self.manager.handlers_done(self)
+                self.manager.connection_lost(self)
 
     async def _send(
         self, request: BaseRequest, exchange: ServerExchange, response: StreamResponse

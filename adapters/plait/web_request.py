@@ -189,11 +189,11 @@ class BaseRequest(KeyedState, HeadersMixin):
     @reify
     def remote(self) -> str | None:
         """The address of the client, without port; on a Unix socket the path of the client's
-        socket, ``""`` if that has none.  ``None`` when the client is gone."""
+        socket, if that has one, else ``None``."""
         peername = self._exchange.handler.peername
         if isinstance(peername, tuple):
             return str(peername[0])
-        return None if peername is None else str(peername)
+        return str(peername) if peername else None
 
     @reify
     def scheme(self) -> str:

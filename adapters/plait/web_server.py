@@ -12,7 +12,7 @@ import os
 import socket
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, Final, TypeAlias, TypeVar
 
 from plait_engine import Config, Limits, Timeouts
 from plait_engine import Request as RequestEvent
@@ -32,6 +32,12 @@ __all__ = ("Server",)
 RequestFactory: TypeAlias = Callable[[RequestEvent, ServerExchange], Any]
 _S = TypeVar("_S", Limits, Timeouts)
 RequestCallback: TypeAlias = Callable[[Any], Awaitable[StreamResponse]]
+
+
+_SILENCE: Final = 1.0
+"""Seconds of a shutdown after which it is told what is waited for."""
+_SHOWN: Final = 10
+"""Connections of which it is told."""
 
 
 class Server:
@@ -161,12 +167,7 @@ class Server:
         return self.tls_config if secure else self.config
 
     def connection_lost(self, handler: RequestHandler, exc: BaseException | None = None) -> None:
-        """A connection ended."""
-        if not handler.busy:
-            self._connections.pop(handler, None)
-
-    def handlers_done(self, handler: RequestHandler) -> None:
-        """The last handler of a connection that ended before is done."""
+        """A connection ended, or the last handler of one that had ended before."""
         if not handler.busy:
             self._connections.pop(handler, None)
 
@@ -176,9 +177,32 @@ class Server:
             handler.close()
 
     async def shutdown(self, timeout: float | None = None) -> None:
-        """Wait for the handlers up to ``timeout`` seconds, then end every connection."""
-        await asyncio.gather(*(handler.shutdown(timeout) for handler in list(self._connections)))
-        self._connections.clear()
+        """End every connection within ``timeout`` seconds (see ``RequestHandler.shutdown``).
+
+        What is waited for longer than a second is logged.
+        """
+        handlers = list(self._connections)
+        notice = asyncio.get_running_loop().call_later(_SILENCE, self._tell_what_runs, timeout)
+        try:
+            await asyncio.gather(*(handler.shutdown(timeout) for handler in handlers))
+        finally:
+            notice.cancel()
+            for handler in handlers:
+                handler.force_close()
+            self._connections.clear()
+
+    def _tell_what_runs(self, timeout: float | None) -> None:
+        busy = [handler.describe() for handler in self._connections if handler.busy]
+        if not busy:
+            return
+        shown = "; ".join(busy[:_SHOWN]) + ("; ..." if len(busy) > _SHOWN else "")
+        bound = "as long as it takes" if timeout is None else f"at most {timeout:g} s"
+        self.logger.warning(
+            "Shutting down: waiting, %s, for requests on %d connections: %s",
+            bound,
+            len(busy),
+            shown,
+        )
 
 
 def _override(settings: _S, **given: Any) -> _S:  # values of the fields' types

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
+import re
 import socket
 import ssl
 from collections.abc import Callable
@@ -12,6 +14,7 @@ from typing import Any
 
 import pytest
 
+import plait
 from plait import web, web_protocol
 from plait.client_exceptions import ClientConnectionResetError
 from plait.web_runner import offer_protocols
@@ -262,6 +265,99 @@ async def test_shutdown_first_cancels_reading(setup: Setup) -> None:
         await site.runner.cleanup()
         await answer.head_came.wait()
         assert answer.status == 200
+
+
+async def test_one_bound_holds_for_the_whole_shutdown(
+    setup: Setup, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Even of a handler that does not let itself be cancelled."""
+    began = asyncio.Event()
+    go = asyncio.Event()
+
+    async def handler(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse()
+        await response.prepare(request)
+        began.set()
+        while not go.is_set():
+            with contextlib.suppress(asyncio.CancelledError):
+                await go.wait()
+        return response
+
+    loop = asyncio.get_running_loop()
+    async with setup.serve(app_of(handler), shutdown_timeout=0.6) as site:
+        client = await site.connect()
+        client.request(target="/?events")
+        await began.wait()
+        start = loop.time()
+        await site.runner.cleanup()
+        assert loop.time() - start < 1.1  # It was three times as long.
+        go.set()
+        await client.wait_closed()
+    (message,) = caplog.messages
+    assert re.match(r"Handlers go on although .*: GET /\?events from \('127.0.0.1', \d+\)", message)
+
+
+async def test_it_is_told_what_a_shutdown_waits_for(
+    setup: Setup, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("plait.web_server._SILENCE", 0.0)
+    gate = Gate()
+
+    class Release(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            gate.go.set()
+
+    async with setup.serve(app_of(gate), shutdown_timeout=20) as site:
+        logger = site.server.logger
+        logger.addHandler(release := Release())
+        try:
+            client = await site.connect()
+            answer = client.request(target="/?a")
+            await gate.began.acquire()
+            await site.runner.cleanup()
+            assert (await answer.complete()).body == b"done"
+        finally:
+            logger.removeHandler(release)
+    (message,) = caplog.messages
+    assert message.startswith(
+        "Shutting down: waiting, at most 20 s, for requests on 1 connections: GET /?a"
+    )
+
+
+@pytest.mark.parametrize("http2", [False, True])
+async def test_websockets_are_told_that_the_server_goes_away(http2: bool) -> None:
+    """And neither a handler that receives nor one that closes itself makes trouble."""
+    codes = []
+
+    async def chat(request: web.Request) -> web.WebSocketResponse:
+        websocket = web.WebSocketResponse()
+        await websocket.prepare(request)
+        await websocket.send_str("hello")
+        if "push" in request.query:
+            with contextlib.suppress(ConnectionResetError):
+                while True:
+                    await websocket.send_str("more")
+                    await asyncio.sleep(0)
+        async for _ in websocket:
+            pass
+        codes.append(websocket.close_code)
+        return websocket
+
+    runner = web.AppRunner(app_of(chat), access_log=None, shutdown_timeout=20)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    url = f"http://127.0.0.1:{runner.addresses[0][1]}/"
+    connector = plait.TCPConnector(http2=http2)
+    async with plait.ClientSession(connector=connector) as session:
+        async with session.ws_connect(url) as quiet, session.ws_connect(url + "?push") as busy:
+            assert await quiet.receive_str() == await busy.receive_str() == "hello"
+            cleanup = asyncio.ensure_future(runner.cleanup())
+            assert (await quiet.receive()).data == 1001
+            async for message in busy:
+                assert message.data == "more"
+            assert busy.close_code == 1001
+        await asyncio.wait_for(cleanup, 10)
+    assert codes == [1001, 1001]
 
 
 async def test_cleanup_happens_although_shutdown_fails() -> None:

@@ -381,7 +381,8 @@ class WebSocketBase(Generic[DecodeText]):
             self._take_rest(stream)
             return True
         reason = message if isinstance(message, str) else message.decode("utf-8", "replace")
-        stream.transmit(WebSocketClose(code, reason))
+        if stream.machine.can_send:  # The server may have said that it goes away.
+            stream.transmit(WebSocketClose(code, reason))
         self._close_done = asyncio.Event()
         stream.interrupt()
         try:

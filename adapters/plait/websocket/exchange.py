@@ -38,7 +38,12 @@ from plait.transport.stream import StreamProtocol
 from plait.transport.waiter import Waiter
 from plait_engine import Data, EndOfMessage, ErrorCode, StreamReset
 from plait_engine.driver import LazyTimer
-from plait_engine.websocket import WebSocketConnection, WebSocketEvent
+from plait_engine.websocket import (
+    CloseCode,
+    WebSocketClose,
+    WebSocketConnection,
+    WebSocketEvent,
+)
 
 _ACKNOWLEDGE_AT = 32768
 """Bytes that are acknowledged together; far below the smallest useful window."""
@@ -149,6 +154,11 @@ class WebSocketExchange(Exchange):
         self.machine.send(event, now=self._clock())
         self.flush()
         self._arm()
+
+    def go_away(self) -> None:
+        """Close with 1001 (RFC 6455 section 7.4.1), unless it is closing already."""
+        if self.machine.can_send:
+            self.transmit(WebSocketClose(CloseCode.GOING_AWAY))
 
     def can_send(self) -> bool:
         """Tell whether the stream takes bytes; if not, ``drain`` waits until it does."""
