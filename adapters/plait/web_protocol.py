@@ -362,8 +362,11 @@ class RequestHandler:
         """
         self.close()
         self._refuse_waiting()
-        for exchange in list(self.driver.exchanges.values()):
-            exchange.go_away()
+        farewells = [
+            asyncio.ensure_future(exchange.go_away())
+            for exchange in self.driver.exchanges.values()
+            if not isinstance(exchange, ServerExchange)
+        ]
         if timeout is None:
             await self._wait_for_handlers(None)
         else:
@@ -372,6 +375,9 @@ class RequestHandler:
             if not await self._wait_for_handlers(timeout - 2 * last):
                 await self._end_handlers(last)
             timeout = max(end - self.loop.time(), 0.0)
+        for farewell in farewells:
+            farewell.cancel()
+        await asyncio.gather(*farewells, return_exceptions=True)
         driver = self.driver
         if driver.transport is not None:
             patience = driver.config.timeouts.close

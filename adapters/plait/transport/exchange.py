@@ -56,8 +56,8 @@ class Exchange:
         if self.driver.exchanges.get(self.stream_id) is self:
             self.driver.send(StreamReset(self.stream_id, code))
 
-    def go_away(self) -> None:
-        """This side shuts down: say so, if the stream has words for it."""
+    async def go_away(self) -> None:
+        """This side shuts down: say so, if the stream has words for it, and wait for the end."""
 
     def forget(self) -> None:
         """Hear no more events of this stream; what still arrives is acknowledged."""

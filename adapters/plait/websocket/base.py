@@ -90,6 +90,7 @@ class WebSocketBase(Generic[DecodeText]):
     def _open_stream(self, stream: WebSocketExchange) -> None:
         """The handshake is done: from now on there is something to send to."""
         self._stream = stream
+        stream.on_go_away = lambda: self._close(WSCloseCode.GOING_AWAY, b"", True)
         stream.start()
 
     def _opened(self) -> WebSocketExchange:
@@ -381,8 +382,7 @@ class WebSocketBase(Generic[DecodeText]):
             self._take_rest(stream)
             return True
         reason = message if isinstance(message, str) else message.decode("utf-8", "replace")
-        if stream.machine.can_send:  # The server may have said that it goes away.
-            stream.transmit(WebSocketClose(code, reason))
+        stream.transmit(WebSocketClose(code, reason))
         self._close_done = asyncio.Event()
         stream.interrupt()
         try:

@@ -29,7 +29,7 @@ them; ``drain`` waits for that.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from plait.transport.driver import Driver
@@ -38,12 +38,7 @@ from plait.transport.stream import StreamProtocol
 from plait.transport.waiter import Waiter
 from plait_engine import Data, EndOfMessage, ErrorCode, StreamReset
 from plait_engine.driver import LazyTimer
-from plait_engine.websocket import (
-    CloseCode,
-    WebSocketClose,
-    WebSocketConnection,
-    WebSocketEvent,
-)
+from plait_engine.websocket import WebSocketConnection, WebSocketEvent
 
 _ACKNOWLEDGE_AT = 32768
 """Bytes that are acknowledged together; far below the smallest useful window."""
@@ -77,6 +72,7 @@ class WebSocketExchange(Exchange):
         "loop",
         "machine",
         "on_finished",
+        "on_go_away",
         "on_lost",
         "waiter",
     )
@@ -88,6 +84,7 @@ class WebSocketExchange(Exchange):
         self.machine = machine
         self.on_lost: Callable[[], None] | None = None
         self.on_finished: Callable[[], None] | None = None
+        self.on_go_away: Callable[[], Awaitable[object]] | None = None
         self.credit = 0
         """Bytes received and not acknowledged."""
         self.waiter: Waiter[str | bytes | bool] = Waiter(driver.loop)
@@ -155,10 +152,10 @@ class WebSocketExchange(Exchange):
         self.flush()
         self._arm()
 
-    def go_away(self) -> None:
+    async def go_away(self) -> None:
         """Close with 1001 (RFC 6455 section 7.4.1), unless it is closing already."""
-        if self.machine.can_send:
-            self.transmit(WebSocketClose(CloseCode.GOING_AWAY))
+        if self.on_go_away is not None:
+            await self.on_go_away()
 
     def can_send(self) -> bool:
         """Tell whether the stream takes bytes; if not, ``drain`` waits until it does."""
