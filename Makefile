@@ -11,15 +11,16 @@ ARGS ?=
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench fuzz peers clean
+.PHONY: help demo test lint coverage bench fuzz peers clean
 
 help:
-	@echo "make demo    run server and client over every protocol, then serve a page (ARGS=--once: no page)"
-	@echo "make test    format, lint, types and every test, real peers included"
-	@echo "make bench   CPU time per operation beside the peers"
-	@echo "make fuzz    coverage-guided fuzzing of every decoder"
-	@echo "make lint    format, lint and types only"
-	@echo "make clean   remove .venv and the caches"
+	@echo "make demo      run server and client over every protocol, then serve a page (ARGS=--once: no page)"
+	@echo "make test      format, lint, types and every test, real peers included"
+	@echo "make bench     CPU time per operation beside the peers"
+	@echo "make coverage  which lines and branches of the engine its own tests run, by module"
+	@echo "make fuzz      coverage-guided fuzzing of every decoder"
+	@echo "make lint      format, lint and types only"
+	@echo "make clean     remove .venv and the caches"
 
 demo: .venv/.installed-demo
 	$(BIN)/python -m examples.demo $(ARGS)
@@ -36,6 +37,11 @@ lint: .venv/.installed-test
 	$(BIN)/mypy --python-version 3.13
 	$(BIN)/python -m tests.house
 
+# The same examples each time, so that a figure that changes means something.
+coverage: .venv/.installed-test
+	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile \
+	  --hypothesis-profile=ci --cov --cov-report=term-missing tests/engine $(ARGS)
+
 bench: .venv/.installed-bench peers
 	$(BIN)/python -m benchmarks $(ARGS)
 
@@ -47,7 +53,7 @@ peers:
 	@tests/interop/install-peers.sh
 
 clean:
-	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage
 
 # One stamp for each dependency group of pyproject.toml.
 .venv/.installed-%: pyproject.toml | $(BIN)/python

@@ -127,6 +127,16 @@ def test_types_are_checked_for_the_oldest_and_the_newest_python() -> None:
     assert checked == [promised[0], promised[-1]]
 
 
+def test_what_is_left_out_of_coverage_says_why() -> None:
+    bare = [
+        f"{name}: {line.strip()}"
+        for name, path in modules().items()
+        for line in path.read_text().splitlines()
+        if re.search(r"# pragma: no (cover|branch)(?!: \S)", line)
+    ]
+    assert bare == []
+
+
 # -- the tests of the tests --------------------------------------------------------------
 
 KNOWN = ("a", "a.b", "a.c", "a.d", "z")
