@@ -1,7 +1,7 @@
 """The default limits that the list of attacks asks for, with their precedents.
 
 Where plait counts something else than the list, the reason stands beside it.  The limits of
-HTTP/2 are in ``tests/engine/http2/test_attacks_floods.py``.
+HTTP/2 are in ``http2/test_floods.py``.
 """
 
 from __future__ import annotations
