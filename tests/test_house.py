@@ -54,7 +54,7 @@ def waits_for(owner: str, *values: str) -> Any:
     return pytest.param(*values, marks=mark) if values else mark
 
 
-NOT_YET = {"client_response": "client", "web_response_head": "server"}
+NOT_YET = {"client_response": "client"}
 
 # -- rings -------------------------------------------------------------------------------
 
