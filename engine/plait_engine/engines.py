@@ -39,9 +39,9 @@ def create_connection(
     config = config or Config()
     if engine == "native":
         if protocol == "http/1.1":
-            from .http1 import HTTP1Connection
+            from .http1 import HTTP1Client, HTTP1Server
 
-            return HTTP1Connection(role, config)
+            return HTTP1Server(config) if role is Role.SERVER else HTTP1Client(config)
         if protocol == "h2":
             from .http2 import HTTP2Connection
 

@@ -10,9 +10,8 @@ from __future__ import annotations
 
 from fuzz.choices import Choices, Cuts
 from fuzz.harness import App, Transport, check_split_invariance, config
-from plait_engine.connection import Role
 from plait_engine.events import Accept, Data, EndOfMessage, Event, Request, Sendable
-from plait_engine.http1 import HTTP1Connection
+from plait_engine.http1 import HTTP1Client
 
 TLS = 0x01
 
@@ -62,7 +61,7 @@ def run(data: bytes) -> None:
     wire = choices.rest()
     settings = config(scheme="https" if options & TLS else "http")
 
-    def make_connection() -> HTTP1Connection:
-        return HTTP1Connection(Role.CLIENT, settings)
+    def make_connection() -> HTTP1Client:
+        return HTTP1Client(settings)
 
     check_split_invariance(make_connection, lambda: Client(request), wire, cuts(wire))

@@ -13,9 +13,8 @@ from __future__ import annotations
 
 from fuzz.choices import Choices, Cuts
 from fuzz.harness import App, Transport, check, check_split_invariance, config, wants_tunnel
-from plait_engine.connection import Role
 from plait_engine.events import Accept, Data, EndOfMessage, Event, Request, Response
-from plait_engine.http1 import HTTP1Connection
+from plait_engine.http1 import HTTP1Server
 
 DETECT_HTTP2 = 0x01
 ACCEPT_TUNNELS = 0x02
@@ -69,8 +68,8 @@ def run(data: bytes) -> None:
         detect_http2=bool(options & DETECT_HTTP2), scheme="https" if options & TLS else "http"
     )
 
-    def make_connection() -> HTTP1Connection:
-        return HTTP1Connection(Role.SERVER, settings)
+    def make_connection() -> HTTP1Server:
+        return HTTP1Server(settings)
 
     check_split_invariance(
         make_connection,

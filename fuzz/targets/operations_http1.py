@@ -10,7 +10,7 @@ from fuzz.harness import config
 from fuzz.operations import Machine
 from plait_engine.config import Limits
 from plait_engine.connection import Role
-from plait_engine.http1 import HTTP1Connection
+from plait_engine.engines import create_connection
 
 CLIENT = 0x01
 TLS = 0x02
@@ -56,7 +56,7 @@ def run(data: bytes) -> None:
         detect_http2=bool(options & DETECT_HTTP2),
     )
     role = Role.CLIENT if options & CLIENT else Role.SERVER
-    Machine(HTTP1Connection(role, settings), choices, read_piece).run()
+    Machine(create_connection(role, "http/1.1", settings), choices, read_piece).run()
 
 
 def read_piece(choices: Choices) -> bytes:

@@ -10,7 +10,7 @@ from fuzz.choices import Choices
 from fuzz.harness import config
 from plait_engine.config import Limits
 from plait_engine.connection import Role
-from plait_engine.http1 import HTTP1Connection
+from plait_engine.engines import create_connection
 
 LIMITS = Limits(read_high_water=64, write_high_water=2048, write_low_water=100)
 """Low, so that the fuzzer reaches them."""
@@ -21,6 +21,7 @@ def run(data: bytes) -> None:
     choices = Choices(data)
     settings = config(limits=LIMITS)
     client, server = (
-        pair.Side(HTTP1Connection(role, settings), choices) for role in (Role.CLIENT, Role.SERVER)
+        pair.Side(create_connection(role, "http/1.1", settings), choices)
+        for role in (Role.CLIENT, Role.SERVER)
     )
     pair.run(client, server, choices)

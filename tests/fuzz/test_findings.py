@@ -18,18 +18,17 @@ from plait_engine import (
     LocalProtocolError,
     Request,
     Response,
-    Role,
     StreamReset,
     StreamsAvailable,
 )
-from plait_engine.http1 import HTTP1Connection
+from plait_engine.http1 import HTTP1Client, HTTP1Server
 from plait_engine.testing import TEST_CONFIG, Pair, bytewise, whole
 
 HEAD = b"POST / HTTP/1.1\r\nHost: a\r\n"
 
 
 def http1_server(*pieces):
-    connection = HTTP1Connection(Role.SERVER, TEST_CONFIG)
+    connection = HTTP1Server(TEST_CONFIG)
     connection.connection_made(0.0)
     for piece in pieces:
         connection.receive_data(piece, 0.0)
@@ -91,7 +90,7 @@ def test_credit_for_a_closed_http1_connection_does_not_make_it_read():
 
 
 def test_an_http1_response_that_was_given_up_is_not_reported():
-    client = HTTP1Connection(Role.CLIENT, TEST_CONFIG)
+    client = HTTP1Client(TEST_CONFIG)
     client.connection_made(0.0)
     client.send(Request(1, "GET", "http", "a", "/", ()), EndOfMessage(1), now=0.0)
     client.send(StreamReset(1, ErrorCode.NO_ERROR), now=0.0)

@@ -47,7 +47,7 @@ from plait_engine.timers import Timer
 
 from . import grammar
 from .body import BodyReader, ChunkedReader, LengthReader, UntilCloseReader
-from .connection import NEVER, HTTP1Connection, Read, TimeoutHandler, seconds, unasked
+from .connection import NEVER, Handler, HTTP1Connection, Read, seconds, unasked
 from .encoding import CONNECTION, HOST, UPGRADE, PreparedFields
 from .fields import NO_FIELDS, RESPONSES, FieldFacts
 from .framing import Framing, frame_response
@@ -71,7 +71,7 @@ class Hold(enum.Enum):
 
 
 class HTTP1Client(HTTP1Connection):
-    """The client role of ``HTTP1Connection``."""
+    """A client of HTTP/1.1 (RFC 9112)."""
 
     __slots__ = (
         "_authority",
@@ -83,8 +83,8 @@ class HTTP1Client(HTTP1Connection):
         "_protocol",
     )
 
-    def __init__(self, role: Role, config: Config) -> None:
-        super().__init__(role, config)
+    def __init__(self, config: Config) -> None:
+        super().__init__(Role.CLIENT, config)
         self._protocol: str | None = None
         """The protocol of the Upgrade that was asked for."""
         self._informational = 0
@@ -421,10 +421,8 @@ class HTTP1Client(HTTP1Connection):
         if self._read is Read.HELD and not self._reusable:
             self._stop_request()
 
-    def _receive_eof(self, now: float) -> None:
-        super()._receive_eof(now)
-        if self._read is Read.HELD:
-            self._stop_request()
+    def _end_held(self, now: float) -> None:
+        self._stop_request()
 
     def _stop_request(self) -> None:
         """The response is complete and nobody reads the rest of the request.
@@ -435,7 +433,7 @@ class HTTP1Client(HTTP1Connection):
             self._end_stream(ErrorCode.NO_ERROR, Initiator.REMOTE, None)
             self._close_now(CloseReason.PEER)
 
-    def _eof_in_head(self, now: float) -> None:
+    def _end_in_head(self, now: float) -> None:
         if self._buffer:
             raise RemoteProtocolError("the connection closed in the middle of a response head")
         raise RemoteProtocolError("the connection closed before a response came")
@@ -484,10 +482,14 @@ class HTTP1Client(HTTP1Connection):
     def _on_body_timeout(self, now: float) -> None:
         self._fail_timeout("nothing of the response's body came for too long")
 
-    _TIMEOUTS: ClassVar[dict[Timer, TimeoutHandler]] = {
+    _AT_END: ClassVar[dict[Read, Handler]] = {
+        **HTTP1Connection._AT_END,
+        Read.HEAD: _end_in_head,
+        Read.HELD: _end_held,
+    }
+    _TIMEOUTS: ClassVar[dict[Timer, Handler]] = {
+        **HTTP1Connection._TIMEOUTS,
         Timer.HEAD: _on_head_timeout,
         Timer.BODY: _on_body_timeout,
-        Timer.KEEP_ALIVE: HTTP1Connection._on_keep_alive_timeout,
         Timer.CONTINUE: _on_continue_timeout,
-        Timer.CLOSE: HTTP1Connection._on_close_timeout,
     }

@@ -39,6 +39,7 @@ from __future__ import annotations
 
 import enum
 import math
+from abc import abstractmethod
 from collections.abc import Callable
 from typing import Any, ClassVar, Final, TypeAlias
 
@@ -67,8 +68,9 @@ from .output import WriteQueue
 
 NEVER: Final = math.inf
 
-# Any: the methods are of the subclass that owns the table.
-TimeoutHandler: TypeAlias = Callable[[Any, float], None]
+# Any: the methods are of the class that owns the table.
+Receiver: TypeAlias = Callable[[Any, bytes, float], None]
+Handler: TypeAlias = Callable[[Any, float], None]
 
 
 class Read(enum.Enum):
@@ -87,9 +89,10 @@ _READ_HEAD: Final = Read.HEAD
 
 
 class HTTP1Connection(Connection):
-    """An HTTP/1.1 connection (RFC 9112) in either role.
+    """What ``HTTP1Server`` and ``HTTP1Client`` share.
 
-    ``HTTP1Connection(role, config)`` makes an ``HTTP1Server`` or an ``HTTP1Client``.
+    Three tables say what is done in which state: ``_RECEIVE`` with bytes, ``_AT_END`` at the
+    end of input, ``_TIMEOUTS`` when a timer passes.  A role puts its own entries into them.
     """
 
     __slots__ = (
@@ -119,15 +122,6 @@ class HTTP1Connection(Connection):
     )
 
     protocol = "http/1.1"
-
-    def __new__(cls, role: Role, config: Config) -> HTTP1Connection:
-        # As with pathlib.Path: the name for both makes the one that is meant.
-        if cls is HTTP1Connection:
-            from .client import HTTP1Client
-            from .server import HTTP1Server
-
-            return object.__new__(HTTP1Server if role is Role.SERVER else HTTP1Client)
-        return object.__new__(cls)
 
     def __init__(self, role: Role, config: Config) -> None:
         super().__init__(role, config)
@@ -186,7 +180,7 @@ class HTTP1Connection(Connection):
         self._peer_eof = True
         self.wants_read = False
         try:
-            self._receive_eof(now)
+            self._AT_END[self._read](self, now)
         except RemoteProtocolError as error:
             self._refuse(error.without_frames(), now, CloseReason.PEER)
 
@@ -317,45 +311,37 @@ class HTTP1Connection(Connection):
 
     # -- what the roles fill in -------------------------------------------------
 
-    _TIMEOUTS: ClassVar[dict[Timer, TimeoutHandler]]
-
-    def connection_made(self, now: float) -> None:
-        raise NotImplementedError
-
+    @abstractmethod
     def _receive_fresh(self, data: bytes, now: float) -> None:
         """Take bytes that begin a head; usually all of it is there."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _receive_head(self, now: float) -> None:
         """Look for a head in ``_buffer`` and take it."""
-        raise NotImplementedError
 
-    def _eof_in_head(self, now: float) -> None:
-        """The peer sends no more, and the head is not complete or not begun."""
-        raise NotImplementedError
-
+    @abstractmethod
     def _check_stream(self, events: tuple[Sendable, ...]) -> None:
         """Raise LocalProtocolError if ``events`` are not of the one stream that is open."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _add_head(
         self, event: Sendable, draft: Outgoing, pieces: list[bytes], length: int | None
     ) -> None:
         """Write a head into ``pieces``; ``length`` is that of the body, if all is there."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _commit(self, first: Sendable, before: Outgoing, pieces: list[bytes], now: float) -> None:
         """Queue ``pieces`` and do what follows from the events; ``before`` was the state."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _finish(self, now: float) -> None:
         """The exchange is over in both directions."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _close_unread(self, now: float) -> None:
         """Close although the peer's message is not read to its end."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _refuse(
         self,
         error: RemoteProtocolError,
@@ -363,28 +349,27 @@ class HTTP1Connection(Connection):
         reason: CloseReason = CloseReason.PROTOCOL_ERROR,
     ) -> None:
         """The peer broke the protocol, or was too slow: answer it if possible, and close."""
-        raise NotImplementedError
 
     # -- receiving ----------------------------------------------------------------
 
     def _receive(self, data: bytes, now: float) -> None:
         """Take what the peer sent.  Raises RemoteProtocolError."""
-        read = self._read
-        if read is Read.BODY:
-            self._receive_body(data, now)
-        elif read is Read.HEAD:
-            self._buffer += data
-            self._receive_head(now)
-        elif read is Read.HELD:
-            self._buffer += data
-            self._update_wants_read()
-        elif read is Read.TUNNEL:
-            if data:
-                self._emit_data(data)
-        elif read is Read.DISCARD:
-            self._discard(len(data))
-        elif data:
-            raise unasked(data)
+        if data:
+            self._RECEIVE[self._read](self, data, now)
+
+    def _receive_unasked(self, data: bytes, now: float) -> None:
+        raise unasked(data)
+
+    def _receive_in_head(self, data: bytes, now: float) -> None:
+        self._buffer += data
+        self._receive_head(now)
+
+    def _receive_behind(self, data: bytes, now: float) -> None:
+        self._buffer += data
+        self._update_wants_read()
+
+    def _receive_in_tunnel(self, data: bytes, now: float) -> None:
+        self._emit_data(data)
 
     def _receive_body(self, data: bytes, now: float) -> None:
         reader = self._reader
@@ -421,21 +406,19 @@ class HTTP1Connection(Connection):
         else:
             self._update_wants_read()
 
-    def _receive_eof(self, now: float) -> None:
-        read = self._read
-        if read is Read.BODY:
-            assert self._reader is not None
-            self._reader.end()
-            self._end_message(self._reader, now)
-        elif read is Read.TUNNEL:
-            self._end_message(None, now)
-        elif read is Read.DISCARD:
-            self._close_now(self._reason, self._error)
-        elif read is Read.HEAD:
-            self._eof_in_head(now)
-        elif read is Read.IDLE:
-            self._close_now(CloseReason.PEER)
-        # HELD: the peer waits for the rest of our message, and gets it.
+    def _end_body(self, now: float) -> None:
+        assert self._reader is not None
+        self._reader.end()
+        self._end_message(self._reader, now)
+
+    def _end_tunnel(self, now: float) -> None:
+        self._end_message(None, now)
+
+    def _end_idle(self, now: float) -> None:
+        self._close_now(CloseReason.PEER)
+
+    def _end_discarding(self, now: float) -> None:
+        self._close_now(self._reason, self._error)
 
     def _emit_data(self, data: bytes) -> None:
         size = len(data)
@@ -451,10 +434,10 @@ class HTTP1Connection(Connection):
             and (self._read is not Read.HELD or len(self._buffer) < self._limits.max_pipelined)
         )
 
-    def _discard(self, size: int) -> None:
+    def _discard(self, data: bytes, now: float) -> None:
         if self.state is ConnectionState.CLOSED:
             return
-        self._discarded += size
+        self._discarded += len(data)
         if self._discarded > self._limits.max_drain:
             self._close_now(self._reason, self._error)
         elif self._discarded >= self._still_coming:
@@ -575,6 +558,25 @@ class HTTP1Connection(Connection):
             self._set_timer(Timer.CLOSE, now + self.config.timeouts.close)
         else:
             self._close_now(self._reason, self._error)
+
+    _RECEIVE: ClassVar[dict[Read, Receiver]] = {
+        Read.IDLE: _receive_unasked,
+        Read.HEAD: _receive_in_head,
+        Read.BODY: _receive_body,
+        Read.HELD: _receive_behind,
+        Read.TUNNEL: _receive_in_tunnel,
+        Read.DISCARD: _discard,
+    }
+    _AT_END: ClassVar[dict[Read, Handler]] = {
+        Read.IDLE: _end_idle,
+        Read.BODY: _end_body,
+        Read.TUNNEL: _end_tunnel,
+        Read.DISCARD: _end_discarding,
+    }
+    _TIMEOUTS: ClassVar[dict[Timer, Handler]] = {
+        Timer.KEEP_ALIVE: _on_keep_alive_timeout,
+        Timer.CLOSE: _on_close_timeout,
+    }
 
 
 def unasked(data: bytes | bytearray) -> RemoteProtocolError:

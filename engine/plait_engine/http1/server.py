@@ -42,7 +42,7 @@ from plait_engine.timers import Timer
 
 from . import grammar
 from .body import ChunkedReader, LengthReader
-from .connection import NEVER, HTTP1Connection, Read, TimeoutHandler, seconds
+from .connection import NEVER, Handler, HTTP1Connection, Read, Receiver, seconds
 from .fields import NO_FIELDS, REQUESTS, FieldFacts
 from .framing import Framing, frame_request
 from .heads import RequestLine, explain_request_line, parse_request_line
@@ -71,7 +71,7 @@ _KEEP_ALIVE: Final = Timer.KEEP_ALIVE
 
 
 class HTTP1Server(HTTP1Connection):
-    """The server role of ``HTTP1Connection``."""
+    """A server of HTTP/1.1 (RFC 9112)."""
 
     __slots__ = (
         "_empty_lines",
@@ -85,8 +85,8 @@ class HTTP1Server(HTTP1Connection):
         "_version",
     )
 
-    def __init__(self, role: Role, config: Config) -> None:
-        super().__init__(role, config)
+    def __init__(self, config: Config) -> None:
+        super().__init__(Role.SERVER, config)
         self._read = Read.HEAD
         self._empty_lines = 0
         self._plain = False
@@ -215,7 +215,7 @@ class HTTP1Server(HTTP1Connection):
             framing = _NO_BODY
             self._plain = True
         else:
-            framing = self._judge(line, fields)
+            framing = self._interpret(line, fields)
             self._plain = plain and self._reusable and self._switch is None and not self._expecting
         self._stream_id = stream_id = self._stream_id + 2
         self._open = True
@@ -244,7 +244,7 @@ class HTTP1Server(HTTP1Connection):
         elif switch is None:
             self._events.append(EndOfMessage(stream_id))
 
-    def _judge(self, line: RequestLine, fields: FieldFacts) -> Framing:
+    def _interpret(self, line: RequestLine, fields: FieldFacts) -> Framing:
         """Decide what is special about a request.  Raises RemoteProtocolError."""
         version = line.version
         if fields.host is None and version != "1.0":
@@ -286,11 +286,10 @@ class HTTP1Server(HTTP1Connection):
         return None
 
     def _receive_body(self, data: bytes, now: float) -> None:
-        if data:
-            self._expecting = False
+        self._expecting = False
         super()._receive_body(data, now)
 
-    def _eof_in_head(self, now: float) -> None:
+    def _end_in_head(self, now: float) -> None:
         if self._buffer:
             raise RemoteProtocolError("the connection closed in the middle of a request head")
         self._close_now(CloseReason.PEER)
@@ -489,7 +488,7 @@ class HTTP1Server(HTTP1Connection):
         try:
             self._receive_head(now)
             if self._peer_eof and self._read is Read.HEAD:
-                self._eof_in_head(now)
+                self._end_in_head(now)
             elif self.state is ConnectionState.OPEN:
                 self._update_wants_read()
         except RemoteProtocolError as error:
@@ -546,9 +545,20 @@ class HTTP1Server(HTTP1Connection):
         )
         self._refuse(error, now, CloseReason.TIMEOUT)
 
-    _TIMEOUTS: ClassVar[dict[Timer, TimeoutHandler]] = {
+    def _end_held(self, now: float) -> None:
+        """The client waits for the rest of the response, and gets it."""
+
+    _RECEIVE: ClassVar[dict[Read, Receiver]] = {
+        **HTTP1Connection._RECEIVE,
+        Read.BODY: _receive_body,
+    }
+    _AT_END: ClassVar[dict[Read, Handler]] = {
+        **HTTP1Connection._AT_END,
+        Read.HEAD: _end_in_head,
+        Read.HELD: _end_held,
+    }
+    _TIMEOUTS: ClassVar[dict[Timer, Handler]] = {
+        **HTTP1Connection._TIMEOUTS,
         Timer.HEAD: _on_head_timeout,
         Timer.BODY: _on_body_timeout,
-        Timer.KEEP_ALIVE: HTTP1Connection._on_keep_alive_timeout,
-        Timer.CLOSE: HTTP1Connection._on_close_timeout,
     }

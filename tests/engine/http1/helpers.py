@@ -13,11 +13,10 @@ from plait_engine import (
     Limits,
     Request,
     Response,
-    Role,
     StreamReset,
     Timeouts,
 )
-from plait_engine.http1 import HTTP1Connection
+from plait_engine.http1 import HTTP1Client, HTTP1Server
 from plait_engine.testing import Endpoint, Fragmenter, whole
 
 GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
@@ -47,13 +46,13 @@ def config(*, timeouts: Timeouts | None = None, **limits_and_more: Any) -> Confi
 
 
 def server(fragment: Fragmenter = whole, settings: Config | None = None) -> Endpoint:
-    endpoint = Endpoint(HTTP1Connection(Role.SERVER, settings or Config()), fragment=fragment)
+    endpoint = Endpoint(HTTP1Server(settings or Config()), fragment=fragment)
     endpoint.start()
     return endpoint
 
 
 def client(fragment: Fragmenter = whole, settings: Config | None = None) -> Endpoint:
-    endpoint = Endpoint(HTTP1Connection(Role.CLIENT, settings or Config()), fragment=fragment)
+    endpoint = Endpoint(HTTP1Client(settings or Config()), fragment=fragment)
     endpoint.start()
     return endpoint
 

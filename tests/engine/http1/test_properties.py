@@ -14,7 +14,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from plait_engine import (
-    Config,
     ConnectionState,
     Data,
     EndOfMessage,
@@ -24,9 +23,10 @@ from plait_engine import (
     Response,
     Role,
     StreamReset,
+    create_connection,
 )
 from plait_engine.events import Event
-from plait_engine.http1 import HTTP1Connection
+from plait_engine.http1 import HTTP1Client, HTTP1Server
 from plait_engine.testing import Endpoint, Pair, at, coalesce
 from plait_engine.testing import messages as raw
 from tests.engine.http1.helpers import answer, client, config, server
@@ -306,9 +306,9 @@ def _send(
             endpoint.send(event)
 
 
-def test_both_roles_come_from_one_name() -> None:
-    for role in Role:
-        connection = HTTP1Connection(role, Config())
-        assert isinstance(connection, HTTP1Connection)
+def test_each_role_has_its_class() -> None:
+    for role, kind in ((Role.CLIENT, HTTP1Client), (Role.SERVER, HTTP1Server)):
+        connection = create_connection(role, "http/1.1")
+        assert type(connection) is kind
         assert connection.role is role
         assert connection.protocol == "http/1.1"
