@@ -60,7 +60,8 @@ class HTTP2Connection(Sender):
 
     def connection_made(self, now: float) -> None:
         """Queue the preface (RFC 9113 section 3.4) and start the timers."""
-        self._now = self._idle_since = self._received_at = now
+        self._tick(now)
+        self._idle_since = self._received_at = now
         if not self._is_server:
             self._out.append(frames.PREFACE)
         self._out.append(frames.encode_settings(settings.announced(self.role, self.config)))
@@ -74,7 +75,7 @@ class HTTP2Connection(Sender):
         """End the connection: gracefully (``None``), or at once with an error code."""
         if self.state is ConnectionState.CLOSED:
             return
-        self._now = now
+        self._tick(now)
         if code is not None:
             self._terminate(code, CloseReason.LOCAL)
         elif self._leaving is None:
@@ -116,7 +117,6 @@ class HTTP2Connection(Sender):
         out.clear()
         self._control_frames = 0
         self._first_unsent = frames.MAX_STREAM_ID
-        self._stalled_since = None
         if self._is_paused:
             self._is_paused = False
             self.wants_read = self.state is not ConnectionState.CLOSED
@@ -126,17 +126,15 @@ class HTTP2Connection(Sender):
         """Return when ``handle_timeout`` is wanted next, or ``None``."""
         if self.state is ConnectionState.CLOSED:
             return None
-        deadlines = [
-            deadline
-            for deadline in (
-                self._timers.next_timeout(),
-                self._idle_deadline(),
-                self._ping_deadline(),
-                self._stall_deadline(),
-            )
-            if deadline is not None
-        ]
-        return min(deadlines, default=None)
+        deadline = self._timers.next_timeout()
+        other = self._ping_deadline() if self._streams else self._idle_deadline()
+        if other is not None and (deadline is None or other < deadline):
+            deadline = other
+        if self._out:
+            other = self._stall_deadline()
+            if other is not None and (deadline is None or other < deadline):
+                deadline = other
+        return deadline
 
     # -- getters ---------------------------------------------------------------------------
 
@@ -159,7 +157,7 @@ class HTTP2Connection(Sender):
         """Time has passed.  A call with nothing due is a no-op."""
         if self.state is ConnectionState.CLOSED:
             return
-        self._now = now
+        self._tick(now)
         for timer in self._timers.pop_expired(now):
             _ON_TIMER[timer](self, now)
             if self.wants_close:
@@ -197,8 +195,6 @@ class HTTP2Connection(Sender):
         timeout = self.config.timeouts.write
         if timeout is None or not self._out:
             return None
-        if self._stalled_since is None:
-            self._stalled_since = self._now
         return self._stalled_since + timeout
 
     def _time_out(

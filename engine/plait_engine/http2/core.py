@@ -196,8 +196,14 @@ class HTTP2Core(Connection):
         self._now = 0.0
         self._idle_since = 0.0
         self._received_at = 0.0
-        self._stalled_since: float | None = None
+        self._stalled_since = 0.0  # when _out was empty for the last time
         self._pings: dict[bytes, float] = {}  # sent by the application, not answered
+
+    def _tick(self, now: float) -> None:
+        """An input or a command comes at ``now``."""
+        self._now = now
+        if not self._out:
+            self._stalled_since = now
 
     # -- budgets ----------------------------------------------------------------
 

@@ -30,9 +30,10 @@ Growing
 A window below the bandwidth-delay product of the link makes the sender wait for every
 WINDOW_UPDATE.  Whether that is so can be measured without a clock: ``WindowTuner`` sends a
 PING with a WINDOW_UPDATE and counts the bytes that the application takes until the
-acknowledgement comes, one round trip later.  If that is half a window or more, the window is
-what limits the transfer, and it is doubled, up to ``Limits.max_stream_window`` and
-``max_connection_window``.  If it is less, the link or the application is the limit, and the
+acknowledgement comes, one round trip later.  If that is a third of the window or more (less
+than half of it may be taken and not announced yet), the window is what limits the transfer,
+and it is doubled, up to ``Limits.max_stream_window`` and ``max_connection_window``.  If it is
+less, the link or the application is the limit, and the
 pause until the next probe doubles, so that a steady transfer costs hardly any PING.  A peer
 that delays the acknowledgement gains no more than these maxima.
 
@@ -143,9 +144,9 @@ class WindowTuner:
         if stream is None:
             return None
         self._stream = None
-        grow_stream = (stream.total - self._stream_total) * 2 >= stream.size
+        grow_stream = (stream.total - self._stream_total) * 3 >= stream.size
         connection = self._connection
-        grow_connection = (connection.total - self._connection_total) * 2 >= connection.size
+        grow_connection = (connection.total - self._connection_total) * 3 >= connection.size
         if grow_stream or grow_connection:
             self._skip, self._pause = 0, 1
         else:

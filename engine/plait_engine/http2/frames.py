@@ -17,7 +17,7 @@ before its payload is kept.  So the reader holds one frame of that size at most.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from struct import Struct
 from typing import Final, TypeAlias
 
@@ -82,6 +82,15 @@ MAX_STREAM_ID: Final = 2**31 - 1
 Frame: TypeAlias = tuple[int, int, int, bytes]
 """Type, flags, stream id and payload."""
 
+_LONG_DATA: Final = 1024
+"""Bytes of payload from which on DATA is joined to what follows it."""
+
+
+def no_room(stream_id: int) -> int:
+    """Tell ``FrameReader.receive`` to join nothing."""
+    return 0
+
+
 # RFC 9113 section 4.1: length (24 bits), type, flags, reserved bit and stream id.
 _HEADER = Struct(">HBBBL")
 _SETTING = Struct(">HL")
@@ -119,12 +128,15 @@ class FrameReader:
         self._preface = preface
         self._partial = bytearray()  # a frame that has begun
 
-    def receive(self, data: bytes) -> Iterator[Frame]:
+    def receive(self, data: bytes, room_for: Callable[[int], int] = no_room) -> Iterator[Frame]:
         """Yield the frames that ``data`` completes.
 
         Iterate to the end, or not again.  Raises FrameError, after the frames before it,
         for a frame that is too large and for a wrong preface; the bytes from there on
         mean nothing.
+
+        The short path for long bodies: DATA frames without flags that follow one another on
+        a stream come as one, whose payload may be up to ``room_for(stream_id)`` bytes.
         """
         pos = self._read_preface(data) if self._preface else 0
         partial = self._partial
@@ -140,11 +152,12 @@ class FrameReader:
             if size > self.max_frame_size:
                 raise self._too_large(kind, size)
             missing = FRAME_HEADER_SIZE + size - len(partial)
-            partial += data[pos : pos + missing]
-            pos += missing
-            if len(partial) < FRAME_HEADER_SIZE + size:
+            if len(data) - pos < missing:
+                partial += memoryview(data)[pos:]
                 return
-            payload = bytes(memoryview(partial)[FRAME_HEADER_SIZE:])
+            end = pos + missing
+            payload = b"".join((memoryview(partial)[FRAME_HEADER_SIZE:], memoryview(data)[pos:end]))
+            pos = end
             partial = self._partial = bytearray()
             yield kind, flags, stream_id & ~_RESERVED, payload
         end = len(data)
@@ -158,8 +171,39 @@ class FrameReader:
             if stop > end:
                 break
             pos = stop
+            if size >= _LONG_DATA and kind == DATA and not flags and end - pos > _LONG_DATA:
+                room = room_for(stream_id & ~_RESERVED) - size
+                if room > 0:
+                    payloads = [memoryview(data)[start:stop]]
+                    pos = self._read_run(data, pos, stream_id, room, payloads)
+                    yield DATA, 0, stream_id & ~_RESERVED, b"".join(payloads)
+                    continue
             yield kind, flags, stream_id & ~_RESERVED, data[start:stop]
-        partial += data[pos:]
+        if pos < end:
+            partial += memoryview(data)[pos:]
+
+    def _read_run(
+        self, data: bytes, pos: int, stream_id: int, room: int, payloads: list[memoryview]
+    ) -> int:
+        """Add those of the DATA at ``pos`` that may be joined; return where they end."""
+        view = memoryview(data)
+        while len(data) - pos >= FRAME_HEADER_SIZE:
+            high, low, kind, flags, following = _HEADER.unpack_from(data, pos)
+            size = high << 8 | low
+            start = pos + FRAME_HEADER_SIZE
+            room -= size
+            if (
+                kind != DATA
+                or flags
+                or following != stream_id
+                or not _LONG_DATA <= size <= self.max_frame_size
+                or room < 0
+                or start + size > len(data)
+            ):
+                break
+            pos = start + size
+            payloads.append(view[start:pos])
+        return pos
 
     def _read_preface(self, data: bytes) -> int:
         """Check what ``data`` has of the preface and return the position behind it."""

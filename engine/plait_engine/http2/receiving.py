@@ -42,9 +42,7 @@ from .hpack import HPACKError
 from .messages import DEPENDS_ON_ITSELF, MessageReceiver
 from .scheduler import parse_priority
 from .settings import INITIAL_WINDOW
-from .streams import (
-    HALF_CLOSED_REMOTE,
-)
+from .streams import BODY, HALF_CLOSED_REMOTE, NO_LENGTH, TUNNEL
 
 _MAX_DEBUG_DATA: Final = 1024
 _SMALL_INCREMENT: Final = 64
@@ -64,9 +62,10 @@ class Receiver(MessageReceiver):
         """Bytes came from the peer.  After ``CLOSED`` they are ignored."""
         if self.state is ConnectionState.CLOSED:
             return
-        self._now = self._received_at = now
+        self._tick(now)
+        self._received_at = now
         try:
-            for kind, flags, stream_id, payload in self._reader.receive(data):
+            for kind, flags, stream_id, payload in self._reader.receive(data, self._room_for_data):
                 try:
                     if kind <= frames.PRIORITY_UPDATE:
                         self._table[kind](self, flags, stream_id, payload, now)
@@ -88,6 +87,26 @@ class Receiver(MessageReceiver):
                 self._limit_reading()
             else:
                 self._report_availability()
+
+    def _room_for_data(self, stream_id: int) -> int:
+        """Return how much DATA of a stream may come at once as if it were one frame.
+
+        That is as long as nothing of it can be wrong; and a part of the window only, so that
+        it is given back in parts, while the rest is on its way.
+        """
+        stream = self._streams.get(stream_id)
+        inbound = None if stream is None else stream.inbound
+        if (
+            stream is None
+            or inbound is None
+            or stream.receiving not in (BODY, TUNNEL)
+            or stream.state & HALF_CLOSED_REMOTE
+            or stream.bodiless
+            or self._table is not _FRAMES
+        ):
+            return 0
+        room = min(inbound.size // 4, inbound.available, self._window.available)
+        return room if stream.to_receive == NO_LENGTH else min(room, stream.to_receive)
 
     def _limit_reading(self) -> None:
         """Read no more requests from a client that does not read the answers.
@@ -364,7 +383,7 @@ class Receiver(MessageReceiver):
         """The peer will send nothing more; what it asked for in full is still answered."""
         if self.state is ConnectionState.CLOSED:
             return
-        self._now = now
+        self._tick(now)
         self._peer_gone = self._input_ended = True
         self._is_paused = False
         self.wants_read = False
@@ -381,7 +400,7 @@ class Receiver(MessageReceiver):
         """The transport is gone.  Open streams end with ``StreamReset``."""
         if self.state is ConnectionState.CLOSED:
             return
-        self._now = now
+        self._tick(now)
         self._close_streams(ErrorCode.CANCEL, Initiator.REMOTE, None)
         self._out.clear()
         reason = CloseReason.PEER if error is None else CloseReason.LOST

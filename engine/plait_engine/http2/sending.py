@@ -73,7 +73,7 @@ class Sender(Receiver):
         Raises LocalProtocolError when any of them is not allowed; then none is done.
         After this call, drain the outputs.
         """
-        self._now = now
+        self._tick(now)
         if len(events) == 3 and self._send_whole(*events, now):
             return
         if not events:
@@ -333,7 +333,7 @@ class Sender(Receiver):
         """
         if self.state is ConnectionState.CLOSED:
             return
-        self._now = now
+        self._tick(now)
         if credit < 0:
             raise LocalProtocolError(f"{credit} bytes acknowledged")
         stream = self._streams.get(stream_id)
@@ -372,7 +372,7 @@ class Sender(Receiver):
             raise LocalProtocolError("the connection is closed")
         if len(payload) != 8 or payload in self._pings:
             raise LocalProtocolError("a PING has 8 bytes that no unanswered PING has")
-        self._now = now
+        self._tick(now)
         self._pings[payload] = now
         self._out.append(frames.encode_ping(payload))
         if self._timers.deadline(Timer.PONG) is None:

@@ -8,6 +8,7 @@ from plait_engine import (
     Config,
     Data,
     EndOfMessage,
+    ErrorCode,
     Limits,
     LocalProtocolError,
     Request,
@@ -15,10 +16,17 @@ from plait_engine import (
     Role,
 )
 from plait_engine.http2.flow import PROBE, ReceiveWindow, WindowTuner
-from plait_engine.testing import Pair, counting_random
+from plait_engine.testing import Pair, counting_random, whole
 from plait_engine.testing import frames as wire
 from plait_engine.testing.frames import FrameType
-from tests.engine.http2.peers import POST, Peer, assert_alive, make_config, of_type
+from tests.engine.http2.peers import (
+    POST,
+    Peer,
+    assert_alive,
+    assert_connection_error,
+    make_config,
+    of_type,
+)
 
 
 def updates(peer: Peer) -> list[tuple[int, int]]:
@@ -102,6 +110,27 @@ def test_no_update_for_a_stream_that_has_ended(slow: Peer) -> None:
     slow.say(*(wire.data(1, bytes(16000)) for _ in range(4)), wire.data(1, b"", end_stream=True))
     slow.endpoint.acknowledge(1, 64000)
     assert updates(slow) == [(0, 64000)]
+
+
+def test_long_data_of_one_read_is_one_event(slow: Peer) -> None:
+    slow.say(wire.data(1, b"a"))
+    slow.events()
+    slow.endpoint.fragment = whole
+    slow.say(*(wire.data(1, bytes(5000)) for _ in range(6)), wire.data(1, b"", end_stream=True))
+    assert slow.events() == [
+        Data(1, bytes(25000), 25000),  # a quarter of the window
+        Data(1, bytes(5000), 5000),
+        EndOfMessage(1),
+    ]
+
+
+def test_data_that_does_not_fit_is_not_joined_to_what_does(slow: Peer) -> None:
+    slow.say(wire.data(1, b"a"))
+    slow.events()
+    slow.say(*(wire.data(1, bytes(16000)) for _ in range(7)))
+    taken = sum(event.credit for event in slow.events() if isinstance(event, Data))
+    assert taken == 6 * 16000
+    assert_connection_error(slow, ErrorCode.FLOW_CONTROL_ERROR)
 
 
 def test_credit_counts_padding(slow: Peer) -> None:

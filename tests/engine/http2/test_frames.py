@@ -1,5 +1,6 @@
 """The frame layer: cutting bytes into frames, their payloads, and making them."""
 
+import itertools
 import tracemalloc
 
 import pytest
@@ -312,3 +313,42 @@ def test_hyperframe_reads_our_frames_and_writes_the_same(data, kind):
     frame.parse_body(memoryview(data[9:]))
     assert (type(frame).__name__, size) == (kind, len(data) - 9)
     assert frame.serialize() == data
+
+
+@st.composite
+def plain_frames(draw: st.DrawFn) -> bytes:
+    """DATA of a few streams, mostly long and without flags, and other frames between."""
+    sizes = st.sampled_from([0, 1, 1023, 1024, 1025, 5000, 16384])
+    parts = []
+    for _ in range(draw(st.integers(1, 12))):
+        stream_id = draw(st.sampled_from([1, 1, 1, 3]))
+        payload = bytes((draw(st.integers(0, 255)),)) * draw(sizes)
+        kind = draw(st.sampled_from([frames.DATA] * 6 + [frames.PING, 0x42]))
+        flags = draw(st.sampled_from([0, 0, 0, frames.END_STREAM]))
+        parts.append(frames.encode_frame(kind, flags, stream_id, payload))
+    return b"".join(parts)
+
+
+@given(plain_frames(), st.integers(0, 40000), st.lists(st.integers(1, 70000), max_size=6))
+def test_data_that_is_joined_is_the_same_data(wire: bytes, room: int, cuts: list[int]) -> None:
+    """The short path for long bodies beside the general one."""
+    bounds = [0, *sorted(cut % len(wire) for cut in cuts), len(wire)]
+    pieces = [wire[start:stop] for start, stop in itertools.pairwise(bounds)]
+    rooms: list[int] = []
+
+    def room_for(stream_id: int) -> int:
+        rooms.append(stream_id)
+        return room
+
+    general, short = FrameReader(), FrameReader()
+    one_by_one = [frame for piece in pieces for frame in general.receive(piece)]
+    joined = [frame for piece in pieces for frame in short.receive(piece, room_for)]
+    for kind, flags, stream_id, payload in joined:
+        following = one_by_one.pop(0)
+        data = following[3]
+        while data != payload and payload.startswith(data) and following[:2] == (frames.DATA, 0):
+            assert len(payload) <= room
+            assert one_by_one[0][:3] == (frames.DATA, 0, stream_id)
+            data += one_by_one.pop(0)[3]
+        assert (*following[:3], data) == (kind, flags, stream_id, payload)
+    assert one_by_one == []

@@ -360,9 +360,15 @@ def test_each_request_waits_its_own_time_for_100() -> None:
     assert [f.stream_id for f in of_type(peer.hear(), FrameType.DATA)] == [3]
 
 
-@pytest.mark.parametrize("status", [100, 103, 200, 417])
-def test_any_answer_ends_the_waiting(status: int) -> None:
+@pytest.mark.parametrize(
+    ("status", "content"), [(100, [b"content"]), (103, []), (200, []), (417, [])]
+)
+def test_what_ends_the_waiting(status: int, content: list[bytes]) -> None:
+    """RFC 9110 section 10.1.1: 100 does; a final response makes the content unwanted."""
     peer = expecting(1)
     peer.say(wire.headers(1, wire.response_block(status)))
-    assert [f.payload for f in of_type(peer.hear(), FrameType.DATA)] == [b"content"]
+    assert [f.payload for f in of_type(peer.hear(), FrameType.DATA)] == content
     assert type(peer.events()[0]) in (InformationalResponse, Response)
+    peer.wait(5)
+    late = [b"content"] if status == 103 else []
+    assert [f.payload for f in of_type(peer.hear(), FrameType.DATA)] == late
