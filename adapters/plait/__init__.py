@@ -3,9 +3,9 @@
 The client's names are here; the server's are in ``plait.web``.
 """
 
-__version__ = "0.1.0"
-
 from typing import TYPE_CHECKING, NoReturn
+
+from plait_engine import __version__ as __version__
 
 from . import hdrs as hdrs
 from .calls.deadlines import ClientTimeout
@@ -44,8 +44,7 @@ from .client_exceptions import (
     WSMessageTypeError,
     WSServerHandshakeError,
 )
-from .client_reqrep import ClientRequest
-from .client_response import ClientResponse, RequestInfo
+from .client_reqrep import ClientRequest, ClientResponse, RequestInfo
 from .client_ws import ClientWebSocketResponse, ClientWSTimeout
 from .connector import (
     AddrInfoType,

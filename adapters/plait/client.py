@@ -45,8 +45,7 @@ from .calls.tls import Fingerprint, merge_ssl_params
 from .client_exceptions import *  # noqa: F403  # programs look for them here, too
 from .client_exceptions import InvalidUrlClientError
 from .client_exceptions import __all__ as _exceptions
-from .client_reqrep import ClientRequest
-from .client_response import ClientResponse, RequestInfo
+from .client_reqrep import ClientRequest, ClientResponse, RequestInfo
 from .client_ws import ClientWebSocketResponse, ClientWSTimeout, WSOptions, ws_connect
 from .connector import BaseConnector, TCPConnector, UnixConnector
 from .cookiejar import CookieJar

@@ -1,4 +1,4 @@
-"""A client's request: from arguments to bytes.  The response is in ``client_response``.
+"""A client's request and its response.
 
 Strategy
 --------
@@ -6,45 +6,55 @@ Strategy
 an exchange.  Everything that only depends on the URL is computed once for each URL and
 kept (``calls.target``).  A body that is all there leaves with the head in one write; another one
 is sent by a task, while the response may already be coming.
+
+The head of a response is kept as the engine gave it; headers, cookies and links are made of
+it when they are asked for.  ``read()`` takes the pieces from the exchange; small responses
+are complete before anybody asks.  ``content`` is a stream over the same pieces.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
-import re
+import json
+import warnings
 import weakref
-from collections.abc import Callable, Iterable, Mapping
-from http.cookies import BaseCookie, Morsel, SimpleCookie
-from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, TypeGuard
+from collections.abc import Callable, Generator, Iterable
+from http.cookies import SimpleCookie
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, Self
 
-from multidict import CIMultiDict, CIMultiDictProxy
+from multidict import CIMultiDict, CIMultiDictProxy, MultiDictProxy
 from yarl import URL
 
-from plait_engine import Data, EndOfMessage, LocalProtocolError, Request
-from plait_engine.headers import is_token
+from plait_engine import Request, Response
+from plait_engine.headers import encode, is_token
+from plait_engine.http1.status import REASONS
 
 from .abc import AbstractStreamWriter
-from .calls.body import SLICE, RequestWriter
+from .calls.body import read_body
+from .calls.cookies import cookie_field
 from .calls.deadlines import RequestClock
-from .calls.errors import PlaceLostError
 from .calls.exchange import ClientExchange
 from .calls.fields import field_pairs
-from .calls.target import ConnectionKey, find_target
+from .calls.links import read_links
+from .calls.media import encoding_of, is_expected_type
+from .calls.sending import send_request, send_upgrade
+from .calls.target import ConnectionKey, RequestInfo, find_target
 from .calls.tls import Fingerprint
-from .client_exceptions import (
-    ClientConnectionError,
-    ClientOSError,
-)
-from .client_response import ClientResponse, RequestInfo
+from .client_exceptions import ClientConnectionError, ClientResponseError, ContentTypeError
 from .compression_utils import ACCEPT_ENCODING, COMPRESSORS
+from .cookiejar import parse_set_cookies
 from .formdata import FormData
-from .helpers import BasicAuth
+from .hdrs import CONTENT_TYPE
+from .helpers import BasicAuth, HeadersMixin
 from .http import SERVER_SOFTWARE
-from .http_writer import HttpVersion, HttpVersion11
-from .payload import PAYLOAD_REGISTRY, BytesPayload, Payload
+from .http_writer import VERSIONS, HttpVersion, HttpVersion11
+from .payload import PAYLOAD_REGISTRY, Payload
 from .payload import LookupError as PayloadLookupError
-from .typedefs import LooseCookies, LooseHeaders, Query
+from .streams import EMPTY_PAYLOAD, StreamReader
+from .typedefs import JSONDecoder, LooseCookies, LooseHeaders, Query, RawHeaders
 
 if TYPE_CHECKING:
     import ssl as ssl_module
@@ -53,10 +63,6 @@ if TYPE_CHECKING:
     from .connector import Connection
 
 __all__ = ("ClientRequest", "ClientResponse", "ConnectionKey", "Fingerprint", "RequestInfo")
-
-
-# A quoted value may have semicolons.
-_COOKIE_PAIR: Final = re.compile(r'(([^=;]*+)(?:="[^"]*"|[^;]*+))(?:;|$)')
 
 
 class ClientRequest:
@@ -131,7 +137,7 @@ class ClientRequest:
         self._ssl = ssl
         self._limits = limits
         self._body: Payload | None = None
-        self._closes_body = False
+        self.closes_body = False
         """The content is to be closed when it is sent."""
         self._skip_auto_headers: CIMultiDict[None] | None = None
         self._request_info: RequestInfo | None = None
@@ -252,20 +258,8 @@ class ClientRequest:
         """Add ``cookies`` to the Cookie field, in the place of those with the same name."""
         if not cookies:
             return
-        jar: SimpleCookie = SimpleCookie()
-        pairs = cookies.items() if isinstance(cookies, Mapping) else cookies
-        for name, value in pairs:
-            if isinstance(value, Morsel):
-                # A Morsel may have a name that SimpleCookie refuses, but browsers accept.
-                dict.__setitem__(jar, name, value)
-            elif isinstance(value, BaseCookie):
-                raise TypeError("a cookie's value is text or a Morsel")
-            else:
-                jar[name] = value
-        sent = {morsel.key: f"{morsel.key}={morsel.coded_value}" for morsel in jar.values()}
-        before = _COOKIE_PAIR.findall("; ".join(self.headers.popall("Cookie", [])))
-        kept = [pair.strip() for pair, name in before if pair and name.strip() not in sent]
-        self.headers["Cookie"] = "; ".join([*kept, *sent.values()])
+        before = "; ".join(self.headers.popall("Cookie", []))
+        self.headers["Cookie"] = cookie_field(before, cookies)
 
     def update_content_encoding(self, data: Any, compress: str | bool | None = None) -> None:
         """Decide about compression.  An empty body is not compressed."""
@@ -371,34 +365,7 @@ class ClientRequest:
         Raises ValueError when a field cannot be sent, ClientConnectionResetError when
         the connection takes no request any more.  The caller closes ``conn`` then.
         """
-        exchange = self.open_exchange(conn)
-        stream_id = exchange.stream_id
-        head = self.head_event(stream_id)
-        payload = self._body
-        try:
-            if payload is None:
-                exchange.begin(head, EndOfMessage(stream_id))
-            elif self._fits_in_one_write(payload):
-                exchange.begin(
-                    head, Data(stream_id, payload.content_bytes()), EndOfMessage(stream_id)
-                )
-            else:
-                exchange.begin(head)
-        except LocalProtocolError as error:
-            raise ValueError(str(error)) from error
-        response = self._make_response(exchange)
-        if payload is not None and exchange.driver.exchanges.get(stream_id) is exchange:
-            self._start_upload(exchange, conn)
-        self._response = weakref.ref(response)
-        return response
-
-    def _fits_in_one_write(self, payload: Payload | None) -> TypeGuard[BytesPayload]:
-        return (
-            isinstance(payload, BytesPayload)
-            and (payload.size or 0) <= SLICE
-            and self.compress is None
-            and not self.chunked
-        )
+        return self._make_response(send_request(self, conn))
 
     async def send_upgrade(
         self, conn: Connection, make_head: Callable[[Request, bool], Request]
@@ -408,28 +375,7 @@ class ClientRequest:
         ``make_head`` makes the engine's request of a plain one, for HTTP/2 if told so.
         Raises what ``send`` raises.
         """
-        exchange = self.open_exchange(conn)
-        try:
-            plain = self.head_event(exchange.stream_id)
-            exchange.begin(make_head(plain, conn.driver.shared))
-        except LocalProtocolError as error:
-            raise ValueError(str(error)) from error
-        exchange.asks_tunnel = True
-        response = self._make_response(exchange)
-        self._response = weakref.ref(response)
-        return response
-
-    def open_exchange(self, conn: Connection) -> ClientExchange:
-        """Begin an exchange on ``conn``; the request is to be sent on it next.
-
-        Raises PlaceLostError when no request can begin there any more.
-        """
-        try:
-            stream_id = conn.begin()
-        except LocalProtocolError as error:
-            raise PlaceLostError("Cannot write to closing transport") from error
-        exchange = conn.exchange = ClientExchange(conn, self, stream_id)
-        return exchange
+        return self._make_response(send_upgrade(self, conn, make_head))
 
     def head_event(self, stream_id: int) -> Request:
         """Return the head of the request, as the engine takes it."""
@@ -458,38 +404,8 @@ class ClientRequest:
             stream_writer=None,
         )
         response.attach(exchange)
+        self._response = weakref.ref(response)
         return response
-
-    def _start_upload(self, exchange: ClientExchange, conn: Connection) -> None:
-        if self._fits_in_one_write(self._body):
-            return  # It left with the head.
-        value = self.headers.get("Content-Length")
-        length = int(value) if value is not None else None
-        writer = RequestWriter(exchange, length, self.compress)
-        exchange.upload = exchange.driver.loop.create_task(
-            self._upload(exchange, writer, conn, length)
-        )
-
-    async def _upload(
-        self,
-        exchange: ClientExchange,
-        writer: RequestWriter,
-        conn: Connection,
-        length: int | None,
-    ) -> None:
-        """Send the content; what goes wrong goes to whoever waits for the response."""
-        try:
-            await self.write_bytes(writer, conn, length)
-        except asyncio.CancelledError:
-            raise
-        except Exception as error:
-            exchange.upload = None
-            exchange.fail(_upload_error(error))
-        else:
-            exchange.finish_upload()
-        finally:
-            if self._closes_body:
-                await self.close_body()
 
     async def write_bytes(
         self, writer: AbstractStreamWriter, conn: Connection, content_length: int | None = None
@@ -503,8 +419,8 @@ class ClientRequest:
         """Close the content, as soon as nobody sends it any more."""
         response = self.response
         exchange = None if response is None else response._exchange
-        if exchange is not None and exchange.upload is not None and not self._closes_body:
-            self._closes_body = True
+        if exchange is not None and exchange.upload is not None and not self.closes_body:
+            self.closes_body = True
         elif self._body is not None:
             await self._body.close()
 
@@ -532,13 +448,352 @@ def _plain_headers(authority: str) -> CIMultiDictProxy[str]:
     return CIMultiDictProxy(CIMultiDict(headers))
 
 
-def _upload_error(error: Exception) -> Exception:
-    """Return what the caller of a request gets when its content could not be sent."""
-    if isinstance(error, ClientConnectionError | TimeoutError):
-        return error
-    if isinstance(error, OSError):
-        wrapped: Exception = ClientOSError(error.errno, f"Can not write request body: {error}")
-    else:
-        wrapped = ClientConnectionError(f"Failed to send the request body: {error!r}")
-    wrapped.__cause__ = error
-    return wrapped
+class _Noop:
+    """An awaitable that is done."""
+
+    def __await__(self) -> Generator[None, None, None]:
+        return
+        yield
+
+
+class ClientResponse(HeadersMixin):
+    """A response; made by ``ClientRequest.send``.
+
+    ``status``, ``reason``, ``version`` are those of the head.  HTTP/2 has no reason
+    phrases: ``reason`` is the standard one there.
+    """
+
+    version: HttpVersion | None = None
+    status: int = None  # type: ignore[assignment]  # until start() was awaited
+    reason: str | None = None
+
+    _content: StreamReader | None = None
+    _body: bytes | None = None
+    _exchange: ClientExchange | None = None
+    _headers: CIMultiDictProxy[str] | None = None
+    _raw_headers: RawHeaders | None = None
+    _head: Response | None = None
+    _history: tuple[ClientResponse, ...] = ()
+    _cookies: SimpleCookie | None = None
+    _closed = False
+    _in_context = False
+    _read_bufsize = 2**18
+    _auto_decompress = True
+
+    def __init__(
+        self,
+        method: str,
+        url: URL,
+        *,
+        writer: Any = None,
+        continue100: Any = None,
+        timer: Any = None,
+        request_info: RequestInfo | None = None,
+        traces: list[Any] | None = None,
+        loop: asyncio.AbstractEventLoop | None = None,
+        session: ClientSession | None = None,
+        stream_writer: Any = None,
+    ) -> None:
+        # The arguments are aiohttp's, for classes that extend this one or stand in for a
+        # server.  What they are for, an exchange does: Any.
+        self.method = method
+        self._real_url = url
+        self._loop = loop
+        self._session = session
+        self._request_info = request_info
+
+    def attach(self, exchange: ClientExchange) -> None:
+        """Take the response from ``exchange``."""
+        self._exchange = exchange
+
+    def __repr__(self) -> str:
+        headers = None if self._head is None else self.headers
+        reason = self.reason and self.reason.encode("ascii", "backslashreplace").decode()
+        return f"<ClientResponse({self.url}) [{self.status} {reason}]>\n{headers}\n"
+
+    def __del__(self, _warn: Any = warnings.warn) -> None:
+        exchange = self._exchange
+        if exchange is None or self._loop is None or self._loop.is_closed():
+            return
+        if exchange.done:
+            exchange.give_back()
+            return
+        exchange.abandon()
+        if self._loop.get_debug():
+            _warn(f"Unclosed response {self!r}", ResourceWarning, source=self)
+
+    # -- the head -------------------------------------------------------------------
+
+    async def start(self, connection: Connection) -> ClientResponse:
+        """Wait for the head."""
+        exchange = self._exchange
+        assert exchange is not None
+        head = await exchange.wait_for_head()
+        if not isinstance(head, Response):
+            if not exchange.asks_tunnel:
+                exchange.abandon()
+                raise ClientConnectionError("the server switched protocols, nobody asked it to")
+            http2 = connection.driver.shared
+            status, version = (200, "2") if http2 else (101, "1.1")
+            head = Response(head.stream_id, status, head.headers, http_version=version)
+        self._head = head
+        self.status = head.status
+        self.version = VERSIONS[head.http_version]
+        self.reason = head.reason or REASONS.get(head.status, "")
+        return self
+
+    @property
+    def headers(self) -> CIMultiDictProxy[str]:
+        """The header fields."""
+        headers = self._headers
+        if headers is None:
+            fields = () if self._head is None else self._head.headers
+            headers = self._headers = CIMultiDictProxy(CIMultiDict(fields))
+        return headers
+
+    @property
+    def raw_headers(self) -> RawHeaders:
+        """The header fields as bytes, in order."""
+        raw = self._raw_headers
+        if raw is None:
+            fields = () if self._head is None else self._head.headers
+            raw = tuple((encode(name), encode(value)) for name, value in fields)
+            self._raw_headers = raw
+        return raw
+
+    @property
+    def trailers(self) -> CIMultiDictProxy[str]:
+        """The trailer fields; empty before the body was read to its end."""
+        exchange = self._exchange
+        return CIMultiDictProxy(CIMultiDict(() if exchange is None else exchange.trailers))
+
+    @property
+    def request_info(self) -> RequestInfo:
+        """What was asked for."""
+        info = self._request_info
+        if info is None:
+            assert self._exchange is not None
+            info = self._request_info = self._exchange.request.request_info
+        return info
+
+    @property
+    def url(self) -> URL:
+        """The URL, without fragment."""
+        url = self._real_url
+        return url.with_fragment(None) if url.raw_fragment else url
+
+    @property
+    def real_url(self) -> URL:
+        """The URL, with its fragment."""
+        return self._real_url
+
+    @property
+    def host(self) -> str:
+        """The host of the URL."""
+        return self._real_url.host or ""
+
+    @property
+    def ok(self) -> bool:
+        """True when the status is below 400."""
+        return self.status < 400
+
+    @property
+    def history(self) -> tuple[ClientResponse, ...]:
+        """The responses that redirected here, the first one first."""
+        return self._history
+
+    @property
+    def cookies(self) -> SimpleCookie:
+        """The cookies that the response sets."""
+        cookies = self._cookies
+        if cookies is None:
+            cookies = self._cookies = parse_set_cookies(self.headers.getall("Set-Cookie", []))
+        return cookies
+
+    @cookies.setter
+    def cookies(self, cookies: SimpleCookie) -> None:
+        self._cookies = cookies
+
+    @property
+    def links(self) -> MultiDictProxy[MultiDictProxy[str | URL]]:
+        """The Link fields (RFC 8288) by ``rel``, or else their target; ``url`` is absolute."""
+        return read_links(self.url, self.headers.getall("Link", []))
+
+    def raise_for_status(self) -> None:
+        """Raise ClientResponseError when the status is 400 or above."""
+        if self.ok:
+            return
+        if not self._in_context:
+            self.release()
+        raise ClientResponseError(
+            self.request_info,
+            self.history,
+            status=self.status,
+            message=self.reason or "",
+            headers=self.headers,
+        )
+
+    # -- the body ---------------------------------------------------------------------
+
+    @property
+    def content(self) -> StreamReader:
+        """The body as a stream, decoded unless ``auto_decompress`` is off."""
+        content = self._content
+        if content is None:
+            content = self._content = self._make_content()
+            if self._closed:
+                content.set_exception(ClientConnectionError("Connection closed"))
+        return content
+
+    @content.setter
+    def content(self, content: StreamReader) -> None:
+        self._content = content
+
+    def _make_content(self) -> StreamReader:
+        exchange = self._exchange
+        if exchange is None:
+            return EMPTY_PAYLOAD
+        # RFC 9110 section 5.3: several lines are one list.
+        lines = self.headers.getall("Content-Encoding", ()) if self._auto_decompress else ()
+        return read_body(exchange, ", ".join(lines), self._read_bufsize)
+
+    async def read(self) -> bytes:
+        """Return the whole body, decoded; the first time it is read, then kept.
+
+        Raises ClientPayloadError when it is cut short or cannot be decoded,
+        ClientConnectionError after ``close`` or ``release``.
+        """
+        if self._closed:
+            raise ClientConnectionError("Connection closed")
+        if self._body is None:
+            try:
+                self._body = await self._read_all()
+            except BaseException:
+                self.close()
+                raise
+        return self._body
+
+    async def _read_all(self) -> bytes:
+        exchange = self._exchange
+        if (
+            self._content is not None
+            or exchange is None
+            or (self._auto_decompress and "Content-Encoding" in self.headers)
+        ):
+            return await self.content.read()
+        pieces = exchange.take()
+        while not exchange.ended:
+            await exchange.wait_for_more()
+            pieces += exchange.take()
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+    def get_encoding(self) -> str:
+        """Return the encoding of the body as text.
+
+        The one that Content-Type names, if Python knows it; UTF-8 for JSON (RFC 8259); what
+        the session's ``fallback_charset_resolver`` says.  Raises RuntimeError when that
+        needs the body and it was not read.
+        """
+        encoding = encoding_of(self.headers.get("Content-Type", ""))
+        if encoding is not None:
+            return encoding
+        if self._body is None:
+            raise RuntimeError("Cannot compute fallback encoding of a not yet read body")
+        resolve = None if self._session is None else self._session.fallback_charset_resolver
+        return "utf-8" if resolve is None else resolve(self, self._body)
+
+    async def text(self, encoding: str | None = None, errors: str = "strict") -> str:
+        """Return the whole body as text."""
+        body = await self.read() if self._body is None else self._body
+        return body.decode(encoding or self.get_encoding(), errors=errors)
+
+    async def json(
+        self,
+        *,
+        encoding: str | None = None,
+        loads: JSONDecoder = json.loads,
+        content_type: str | None = "application/json",
+    ) -> Any:
+        """Return the body, decoded as JSON; ``None`` when it is empty.
+
+        Raises ContentTypeError unless the media type is ``content_type`` (or another one
+        of JSON); ``content_type=None`` takes any.
+        """
+        body = await self.read() if self._body is None else self._body
+        if content_type and not is_expected_type(self.content_type, content_type):
+            mimetype = self.headers.get(CONTENT_TYPE, "").lower()
+            raise ContentTypeError(
+                self.request_info,
+                self.history,
+                status=self.status,
+                message=f"Attempt to decode JSON with unexpected mimetype: {mimetype}",
+                headers=self.headers,
+            )
+        stripped = body.strip()
+        if not stripped:
+            return None
+        return loads(stripped.decode(encoding or self.get_encoding()))
+
+    # -- the end ------------------------------------------------------------------------
+
+    @property
+    def closed(self) -> bool:
+        """True when nothing more comes."""
+        return self._closed or self._exchange is None or self._exchange.done
+
+    @property
+    def connection(self) -> Connection | None:
+        """The connection, until the body is complete."""
+        exchange = self._exchange
+        return None if exchange is None or exchange.done else exchange.lease
+
+    def close(self) -> None:
+        """Give up the response, and on HTTP/1.1 the connection if something is left of it."""
+        self._end()
+
+    def release(self) -> _Noop:
+        """Say that nothing more of the body is wanted.
+
+        What has not come costs the connection on HTTP/1.1, and a reset of the stream on
+        HTTP/2.
+        """
+        self._end()
+        return _NOOP
+
+    def _end(self) -> None:
+        if self._closed:
+            return
+        self._closed = True
+        exchange = self._exchange
+        if exchange is None:
+            return
+        exchange.abandon()
+        exchange.take()
+        exchange.give_back()
+        content = self._content
+        if content is not None and content.exception() is None:
+            content.set_exception(ClientConnectionError("Connection closed"))
+
+    async def wait_for_close(self) -> None:
+        """Give up the response, and wait until the request is sent or its task is done."""
+        exchange = self._exchange
+        if exchange is not None and exchange.upload is not None:
+            with contextlib.suppress(asyncio.CancelledError):
+                await exchange.upload
+        self.release()
+
+    async def __aenter__(self) -> Self:
+        self._in_context = True
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc_value: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._in_context = False
+        self.release()
+
+
+_NOOP: Final = _Noop()

@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     import ssl as ssl_module
 
     from .client import ClientSession
-    from .client_response import ClientResponse
+    from .client_reqrep import ClientResponse
 
 __all__ = ("ClientWSTimeout", "ClientWebSocketResponse")
 

@@ -6,7 +6,8 @@ import http
 import sys
 from typing import Final
 
-from . import __version__
+from plait_engine import __version__
+
 from .http_exceptions import HttpProcessingError
 from .http_websocket import (
     WS_CLOSED_MESSAGE,

@@ -4,6 +4,8 @@ Start with ``connection`` (the contract), ``events`` (the vocabulary) and
 ``create_connection``.  ``docs/architecture.md`` draws the picture.
 """
 
+__version__ = "0.1.0"
+
 from .config import Config, Limits, Timeouts
 from .connection import CloseAction, Connection, ConnectionState, Role
 from .engines import create_connection

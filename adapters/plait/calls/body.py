@@ -11,9 +11,9 @@ from multidict import CIMultiDict
 
 from plait.abc import AbstractStreamWriter
 from plait.client_exceptions import ClientConnectionResetError, ClientPayloadError
-from plait.compression_utils import make_compressor
+from plait.compression_utils import find_decoder, make_compressor
 from plait.http_exceptions import ContentEncodingError
-from plait.streams import EMPTY_PAYLOAD, StreamReader
+from plait.streams import EMPTY_PAYLOAD, BodyReader, StreamReader
 from plait_engine import Data, EndOfMessage
 from plait_engine.content.codings import CodingError, Decoder
 
@@ -37,6 +37,23 @@ class BodySink(Protocol):
 
     def set_exception(self, exc: BaseException) -> None:
         """The body is broken."""
+
+
+def read_body(exchange: ClientExchange, coding: str, limit: int) -> StreamReader:
+    """Return a stream of the response's body without its ``coding``, if that is known.
+
+    ``limit``: the stream's low-water mark.
+    """
+    decoder = find_decoder(coding)
+    if decoder is None:
+        reader: StreamReader = BodyReader(exchange, limit, loop=exchange.driver.loop)
+        exchange.pour_into(reader)
+        return reader
+    body = DecodedBody(exchange, decoder, limit)
+    exchange.coding = coding
+    reader = body.reader
+    exchange.pour_into(body)
+    return reader
 
 
 class DecodedBody:

@@ -6,7 +6,7 @@ from collections.abc import Coroutine, Generator
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from plait.client_response import ClientResponse
+from plait.client_reqrep import ClientResponse
 from plait.client_ws import ClientWebSocketResponse
 from plait.websocket.base import DecodeText
 

@@ -18,6 +18,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from plait.client_exceptions import (
+    ClientConnectionError,
     ClientConnectionResetError,
     ClientError,
     ClientOSError,
@@ -102,3 +103,15 @@ def _name(code: int) -> str:
         return ErrorCode(code).name
     except ValueError:
         return f"error code {code:#x}"
+
+
+def upload_error(error: Exception) -> Exception:
+    """Return what the caller of a request gets when its content could not be sent."""
+    if isinstance(error, ClientConnectionError | TimeoutError):
+        return error
+    if isinstance(error, OSError):
+        wrapped: Exception = ClientOSError(error.errno, f"Can not write request body: {error}")
+    else:
+        wrapped = ClientConnectionError(f"Failed to send the request body: {error!r}")
+    wrapped.__cause__ = error
+    return wrapped

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import functools
 import re
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple, Self
 
+from multidict import CIMultiDictProxy
 from yarl import URL
 
 from plait.client_exceptions import (
@@ -54,6 +55,28 @@ class ConnectionKey(NamedTuple):
     server_hostname: str | None = None
     http1_only: bool = False
     limits: tuple[int, int, int] | None = None
+
+
+class _RequestInfo(NamedTuple):
+    url: URL
+    method: str
+    headers: CIMultiDictProxy[str]
+    real_url: URL
+
+
+class RequestInfo(_RequestInfo):
+    """What was asked for.  ``real_url`` still has its fragment; by default it is ``url``."""
+
+    __slots__ = ()
+
+    def __new__(
+        cls,
+        url: URL,
+        method: str,
+        headers: CIMultiDictProxy[str],
+        real_url: URL | None = None,
+    ) -> Self:
+        return super().__new__(cls, url, method, headers, url if real_url is None else real_url)
 
 
 class Target(NamedTuple):

@@ -1,0 +1,111 @@
+"""Sending a request: its head, and its content with the head or by a task of its own."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import TYPE_CHECKING, TypeGuard
+
+from plait.payload import BytesPayload, Payload
+from plait_engine import Data, EndOfMessage, LocalProtocolError, Request
+
+from .body import SLICE, RequestWriter
+from .errors import PlaceLostError, upload_error
+from .exchange import ClientExchange
+
+if TYPE_CHECKING:
+    from plait.client_reqrep import ClientRequest
+
+    from .lease import Lease
+
+
+def send_request(request: ClientRequest, lease: Lease) -> ClientExchange:
+    """Send ``request`` on ``lease``; the content may follow by and by.
+
+    Raises ValueError when a field cannot be sent, PlaceLostError when no request can begin
+    there any more.
+    """
+    exchange = _open_exchange(request, lease)
+    stream_id = exchange.stream_id
+    head = request.head_event(stream_id)
+    payload = request.payload
+    try:
+        if payload is None:
+            exchange.begin(head, EndOfMessage(stream_id))
+        elif _fits_in_one_write(payload, request):
+            exchange.begin(head, Data(stream_id, payload.content_bytes()), EndOfMessage(stream_id))
+        else:
+            exchange.begin(head)
+            if not exchange.done:
+                _start_upload(request, exchange, lease)
+    except LocalProtocolError as error:
+        raise ValueError(str(error)) from error
+    return exchange
+
+
+def send_upgrade(
+    request: ClientRequest, lease: Lease, make_head: Callable[[Request, bool], Request]
+) -> ClientExchange:
+    """Ask for a tunnel on ``lease``.
+
+    ``make_head`` makes the engine's request of a plain one, for HTTP/2 if told so.  Raises
+    what ``send_request`` raises.
+    """
+    exchange = _open_exchange(request, lease)
+    try:
+        plain = request.head_event(exchange.stream_id)
+        exchange.begin(make_head(plain, lease.driver.shared))
+    except LocalProtocolError as error:
+        raise ValueError(str(error)) from error
+    exchange.asks_tunnel = True
+    return exchange
+
+
+def _open_exchange(request: ClientRequest, lease: Lease) -> ClientExchange:
+    """Begin an exchange on ``lease``; the request is to be sent on it next."""
+    try:
+        stream_id = lease.begin()
+    except LocalProtocolError as error:
+        raise PlaceLostError("Cannot write to closing transport") from error
+    exchange = lease.exchange = ClientExchange(lease, request, stream_id)
+    return exchange
+
+
+def _fits_in_one_write(payload: Payload, request: ClientRequest) -> TypeGuard[BytesPayload]:
+    return (
+        isinstance(payload, BytesPayload)
+        and (payload.size or 0) <= SLICE
+        and request.compress is None
+        and not request.chunked
+    )
+
+
+def _start_upload(request: ClientRequest, exchange: ClientExchange, lease: Lease) -> None:
+    value = request.headers.get("Content-Length")
+    length = int(value) if value is not None else None
+    writer = RequestWriter(exchange, length, request.compress)
+    exchange.upload = exchange.driver.loop.create_task(
+        _upload(request, exchange, writer, lease, length)
+    )
+
+
+async def _upload(
+    request: ClientRequest,
+    exchange: ClientExchange,
+    writer: RequestWriter,
+    lease: Lease,
+    length: int | None,
+) -> None:
+    """Send the content; what goes wrong goes to whoever waits for the response."""
+    try:
+        await request.write_bytes(writer, lease, length)
+    except asyncio.CancelledError:
+        raise
+    except Exception as error:
+        exchange.upload = None
+        exchange.fail(upload_error(error))
+    else:
+        exchange.finish_upload()
+    finally:
+        if request.closes_body:
+            await request.close_body()
