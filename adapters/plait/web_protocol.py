@@ -161,6 +161,18 @@ class ServerExchange(Exchange):
         self.head_sent = True
         self._complete = type(events[-1]) is EndOfMessage
 
+    def respond(self, status: int, headers: Headers, body: bytes) -> None:
+        """Send a whole response.  Raises what ``send`` raises."""
+        stream_id = self.stream_id
+        if self.exception is None and self.driver.send_response(stream_id, status, headers, body):
+            self.head_sent = self._complete = True
+            return
+        self.send(
+            ResponseEvent(stream_id, status, headers),
+            Data(stream_id, body),
+            EndOfMessage(stream_id),
+        )
+
     def _opens_tunnel(self, head: Sendable) -> bool:
         """Tell whether ``head`` would open a tunnel that the handler did not take.
 

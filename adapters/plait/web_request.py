@@ -398,7 +398,8 @@ class BaseRequest(KeyedState, HeadersMixin):
             content = self.content
             pieces = []
             size = 0
-            while piece := await content.readany():
+            # What is there already is taken without a wait.
+            while piece := content.read_nowait() if content.is_eof() else await content.readany():
                 pieces.append(piece)
                 size += len(piece)
                 if limit and size > limit:

@@ -39,8 +39,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from multidict import CIMultiDict
 
-from plait_engine import Data, EndOfMessage, Headers
-from plait_engine import Response as Head
+from plait_engine import Headers
 from plait_engine.content.negotiation import choose_coding
 from plait_engine.http1.status import REASONS
 from plait_engine.semantics.content import WITHOUT_CONTENT
@@ -708,12 +707,7 @@ class Response(StreamResponse):
         else:
             self._complete_headers()
             headers = tuple(self.headers.items())
-        stream_id = exchange.stream_id
-        exchange.send(
-            Head(stream_id, self._status, headers),
-            Data(stream_id, body),
-            EndOfMessage(stream_id),
-        )
+        exchange.respond(self._status, headers, body)
         self._eof_sent = True
         self._body_length = len(body)
         self._sent_headers = headers

@@ -36,6 +36,7 @@ from typing import Final, Protocol
 from .connection import CloseAction, Connection, ConnectionState
 from .engines import EngineName, create_connection
 from .events import Event, PriorKnowledge, Sendable
+from .headers import Headers
 
 NEVER: Final = math.inf
 
@@ -249,6 +250,27 @@ class Driver:
             self._flush_soon()
         else:
             self.drain()
+
+    def send_response(self, stream_id: int, status: int, headers: Headers, body: bytes) -> bool:
+        """Short path of ``send`` for a whole response (see ``Connection.send_response``).
+
+        Returns false, with nothing done, when it is not as simple as most: ``send`` it then.
+        """
+        transport = self.transport
+        if (
+            not self.can_write
+            or self._coalesce
+            or self._dispatching
+            or transport is None
+            or transport.is_closing()
+        ):
+            return False
+        data = self.engine.send_response(stream_id, status, headers, body, self.clock())
+        if data is None:
+            return False
+        transport.write(data)
+        self.drain()
+        return True
 
     def write_tunnel(self, data: bytes) -> bool:
         """Short path of ``send`` for the ``Data`` of a tunnel that has the whole connection.
