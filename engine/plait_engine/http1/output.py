@@ -9,7 +9,6 @@ runs the write timer.
 from __future__ import annotations
 
 import math
-from collections import deque
 
 from plait_engine.config import Config
 
@@ -35,7 +34,8 @@ class WriteQueue:
         self._high_water = limits.write_high_water
         self._low_water = limits.write_low_water
         self._timeout = math.inf if config.timeouts.write is None else config.timeouts.write
-        self._pieces: deque[bytes] = deque()
+        # A list, since a deque takes 700 bytes even when the connection is idle.
+        self._pieces: list[bytes] = []
         self._progress = False
         self.size = 0
         """Bytes in the queue; 0 means that it is empty."""
@@ -58,15 +58,16 @@ class WriteQueue:
         """Remove and return the next bytes: about a quantum, or one large piece."""
         pieces = self._pieces
         self._progress = True
-        piece = pieces.popleft()
-        if pieces and len(piece) < self._quantum:
-            small = [piece]
-            room = self._quantum - len(piece)
-            while pieces and len(pieces[0]) <= room:
-                piece = pieces.popleft()
-                small.append(piece)
-                room -= len(piece)
-            piece = b"".join(small)
+        piece = pieces[0]
+        taken = 1
+        if len(pieces) > 1:
+            size = len(piece)
+            while taken < len(pieces) and size + len(pieces[taken]) <= self._quantum:
+                size += len(pieces[taken])
+                taken += 1
+            if taken > 1:
+                piece = b"".join(pieces[:taken])
+        del pieces[:taken]
         self.size -= len(piece)
         if self.size <= self._low_water:
             self.is_full = False
