@@ -1,13 +1,64 @@
-"""A ``web.Application`` in a thread, so that a test can wait for other programs."""
+"""Applications that are served: in the loop of the test, or in a thread.
+
+``serve`` is for tests that speak to the server from its own loop; ``ServerThread`` for those
+that wait for other programs, and for aiohttp's server.  ``tests.adapters.web_peer`` has
+clients that do exactly what a test says, on top of ``serve``.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import ssl
 import threading
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from importlib import import_module
 from types import ModuleType, TracebackType
 from typing import Any, Self
+
+from plait import web
+
+
+@dataclass(frozen=True)
+class Served:
+    """A server that runs."""
+
+    runner: web.BaseRunner
+    port: int
+    url: str
+    """Of its root, without the slash."""
+
+
+@asynccontextmanager
+async def serve(
+    app: web.Application | web.Server,
+    tls: ssl.SSLContext | None = None,
+    *,
+    host: str = "127.0.0.1",
+    **options: Any,
+) -> AsyncIterator[Served]:
+    """Serve plait's ``app`` at a port of its own; at the end nothing of it is left.
+
+    Args:
+        app: an application, or a bare server.
+        tls: for TLS; else it serves cleartext.
+        host: the address to listen on.
+        options: for ``AppRunner``.
+    """
+    if isinstance(app, web.Server):
+        runner: web.BaseRunner = web.ServerRunner(app)
+    else:
+        runner = web.AppRunner(app, **{"access_log": None, "shutdown_timeout": 5.0, **options})
+    await runner.setup()
+    server = runner.server
+    try:
+        site = web.TCPSite(runner, host, 0, ssl_context=tls)
+        await site.start()
+        yield Served(runner, site.port, f"{'https' if tls else 'http'}://{host}:{site.port}")
+    finally:
+        await runner.cleanup()
+        assert server is None or not server._connections
 
 
 class ServerThread:

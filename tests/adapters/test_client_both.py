@@ -15,6 +15,7 @@ import plait
 from plait import web
 from plait_engine.engines import EngineName
 from tests.conftest import Authority
+from tests.serving import serve
 from tests.sessions import H1, H1_TLS, H2, H2C, Way
 
 pytestmark = pytest.mark.anyio
@@ -87,7 +88,7 @@ class Site:
 
 
 @asynccontextmanager
-async def serve(way: Way, engine: EngineName, authority: Authority) -> AsyncIterator[Site]:
+async def serve_site(way: Way, engine: EngineName, authority: Authority) -> AsyncIterator[Site]:
     app = web.Application()
     app.router.add_route("*", "/hello", hello)
     app.router.add_post("/digest", digest)
@@ -96,19 +97,15 @@ async def serve(way: Way, engine: EngineName, authority: Authority) -> AsyncIter
     app.router.add_get("/packed", packed)
     app.router.add_route("*", "/moved", moved)
     app.router.add_get("/broken", broken)
-    runner = web.AppRunner(app, access_log=None, engine=engine)
-    await runner.setup()
     context = authority.server_context("h2", "http/1.1") if way.tls else None
-    await web.TCPSite(runner, "127.0.0.1", 0, ssl_context=context).start()
     connector = plait.TCPConnector(
         ssl=authority.client_context(), http2=way.version == "2.0", engine=engine
     )
-    scheme = "https" if way.tls else "http"
-    async with plait.ClientSession(connector=connector) as session:
-        yield Site(f"{scheme}://localhost:{runner.addresses[0][1]}", session)
-    assert not connector._places.alive
-    assert connector._places.pool.connections == 0
-    await runner.cleanup()
+    async with serve(app, context, engine=engine) as served:
+        async with plait.ClientSession(connector=connector) as session:
+            yield Site(served.url.replace("127.0.0.1", "localhost"), session)
+        assert not connector._places.alive
+        assert connector._places.pool.connections == 0
 
 
 @pytest.fixture(params=["native", "reference"])
@@ -125,7 +122,7 @@ def way(request: pytest.FixtureRequest) -> Way:
 
 @pytest.fixture
 async def site(way: Way, engine: EngineName, authority: Authority) -> AsyncIterator[Site]:
-    async with serve(way, engine, authority) as made:
+    async with serve_site(way, engine, authority) as made:
         yield made
         assert made.counts == (0, 0)
 

@@ -15,6 +15,7 @@ from yarl import URL
 
 import plait
 from plait import web
+from tests.serving import serve
 
 pytestmark = pytest.mark.anyio
 
@@ -27,19 +28,14 @@ def http2(request: pytest.FixtureRequest) -> bool:
 
 
 @asynccontextmanager
-async def serve(app: web.Application, *, http2: bool) -> AsyncIterator[Any]:
+async def session_of(app: web.Application, *, http2: bool) -> AsyncIterator[Any]:
     """Serve ``app``; give a session whose URLs are relative to it."""
-    runner = web.AppRunner(app)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    url = f"http://127.0.0.1:{runner.addresses[0][1]}"
-    try:
-        async with plait.ClientSession(
-            url, connector=plait.TCPConnector(http2=True if http2 else None)
-        ) as session:
-            yield session
-    finally:
-        await runner.cleanup()
+    connector = plait.TCPConnector(http2=True if http2 else None)
+    async with (
+        serve(app) as served,
+        plait.ClientSession(served.url, connector=connector) as session,
+    ):
+        yield session
 
 
 async def text(session: Any, path: str | URL, **options: Any) -> tuple[int, str]:
@@ -56,7 +52,7 @@ async def test_routing(http2: bool) -> None:
     app.router.add_get("/users/{id}", show, name="user")
     app.router.add_post(r"/numbers/{n:\d+}", show)
     app.router.add_route("*", "/any", show)
-    async with serve(app, http2=http2) as session:
+    async with session_of(app, http2=http2) as session:
         assert await text(session, "/") == (200, "{}")
         assert await text(session, "/users/a%20b%2Fc?x=1") == (200, '{"id": "a b/c"}')
         assert (await text(session, "/users/"))[0] == 404
@@ -99,7 +95,7 @@ async def test_dangerous_bytes_in_a_path_are_refused(byte: str, http2: bool) -> 
     app.router.add_get("/files/{name:.*}", show)
     app.router.add_get("/{name}", show)
     app.add_subapp("/inner/", inner)
-    async with serve(app, http2=http2) as session:
+    async with session_of(app, http2=http2) as session:
         for path in ("/files/a", "/", "/inner/", "/nowhere/at/all"):
             assert (await text(session, URL(path + byte, encoded=True)))[0] == 400
         assert seen == [400] * 4
@@ -128,7 +124,7 @@ async def test_middlewares_wrap_in_order_and_see_errors(http2: bool) -> None:
 
     app = web.Application(middlewares=[make("outer"), make("inner")])
     app.router.add_get("/", handler)
-    async with serve(app, http2=http2) as session:
+    async with session_of(app, http2=http2) as session:
         assert await text(session, "/") == (200, "done")
         assert order == ["outer in", "inner in", "handler", "inner out", "outer out"]
         assert await text(session, "/none") == (418, "inner caught")
@@ -159,7 +155,7 @@ async def test_signals_contexts_and_keys(http2: bool) -> None:
     app.on_cleanup.append(lambda app: note("cleanup"))
     app.on_response_prepare.append(on_prepare)
     app.cleanup_ctx.append(context)
-    async with serve(app, http2=http2) as session, session.get("/") as response:
+    async with session_of(app, http2=http2) as session, session.get("/") as response:
         assert await response.text() == "the name"
         assert response.headers["X-Prepared"] == "/"
         assert set(order) == {"startup", "enter"}
@@ -177,7 +173,7 @@ async def test_subapplications(http2: bool) -> None:
     app[NAME] = "parent"
     app.router.add_get("/page", handler)
     app.add_subapp("/child", child)
-    async with serve(app, http2=http2) as session:
+    async with session_of(app, http2=http2) as session:
         assert await text(session, "/page") == (200, "parent parent")
         assert await text(session, "/child/page") == (200, "child child")
         assert (await text(session, "/child/none"))[0] == 404
@@ -207,7 +203,7 @@ async def test_what_handlers_raise(
     app = web.Application()
     app.router.add_get("/", handler)
     caplog.set_level(logging.CRITICAL, "plait.server")
-    async with serve(app, http2=http2) as session:
+    async with session_of(app, http2=http2) as session:
         found, content = await text(session, "/")
         assert found == status
         assert content.startswith(body)
@@ -220,7 +216,7 @@ async def test_a_body_that_is_too_large_is_413(http2: bool) -> None:
 
     app = web.Application(client_max_size=10)
     app.router.add_post("/", handler)
-    async with serve(app, http2=http2) as session:
+    async with session_of(app, http2=http2) as session:
         async with session.post("/", data=b"x" * 10) as response:
             assert response.status == 200
         async with session.post("/", data=b"x" * 11) as response:
@@ -243,7 +239,7 @@ async def test_handlers_have_contexts_of_their_own(http2: bool) -> None:
 
     app = web.Application()
     app.router.add_get("/", handler)
-    async with serve(app, http2=http2) as session:
+    async with session_of(app, http2=http2) as session:
         assert await text(session, "/?user=a") == (200, "nobody a")
         assert await text(session, "/?user=b") == (200, "nobody b")
 
@@ -268,7 +264,7 @@ async def test_refused_requests_reach_no_handler(data: bytes, status: bytes) -> 
 
     app = web.Application()
     app.router.add_route("*", "/{any:.*}", handler)
-    async with serve(app, http2=False) as session:
+    async with session_of(app, http2=False) as session:
         port = session._base_url.port
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         # Behind it a good request, which must not be answered.

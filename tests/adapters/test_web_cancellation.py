@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from plait import web
+from tests.serving import serve
 
 pytestmark = pytest.mark.anyio
 
@@ -41,24 +42,18 @@ class Handler:
 
 
 @asynccontextmanager
-async def serve(
+async def serve_handler(
     handler: Callable[[web.Request], Awaitable[web.StreamResponse]], *, handler_cancellation: bool
 ) -> AsyncIterator[int]:
     app = web.Application()
     app.router.add_get("/", handler)
-    runner = web.AppRunner(app, handler_cancellation=handler_cancellation)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    try:
-        yield runner.addresses[0][1]
-    finally:
-        await runner.cleanup()
+    async with serve(app, handler_cancellation=handler_cancellation) as served:
+        yield served.port
 
 
 async def test_a_client_that_half_closes_gets_its_answer() -> None:
     handler = Handler()
-    async with serve(handler, handler_cancellation=False) as port:
+    async with serve_handler(handler, handler_cancellation=False) as port:
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         writer.write(REQUEST)
         writer.write_eof()
@@ -73,7 +68,7 @@ async def test_a_client_that_half_closes_gets_its_answer() -> None:
 
 async def test_a_client_that_leaves_does_not_cancel_by_default() -> None:
     handler = Handler()
-    async with serve(handler, handler_cancellation=False) as port:
+    async with serve_handler(handler, handler_cancellation=False) as port:
         _, writer = await asyncio.open_connection("127.0.0.1", port)
         writer.write(REQUEST)
         await handler.started.wait()
@@ -92,7 +87,7 @@ async def test_a_client_that_leaves_cancels_a_handler_that_holds_a_websocket(how
         await handler(request)
         return websocket
 
-    async with serve(serve_websocket, handler_cancellation=True) as port:
+    async with serve_handler(serve_websocket, handler_cancellation=True) as port:
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         writer.write(WEBSOCKET)
         await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 10)
@@ -108,7 +103,7 @@ async def test_a_client_that_leaves_cancels_a_handler_that_holds_a_websocket(how
 @pytest.mark.parametrize("how", ["close", "abort"])
 async def test_a_client_that_leaves_cancels_where_that_is_wanted(how: str) -> None:
     handler = Handler()
-    async with serve(handler, handler_cancellation=True) as port:
+    async with serve_handler(handler, handler_cancellation=True) as port:
         _, writer = await asyncio.open_connection("127.0.0.1", port)
         writer.write(REQUEST)
         await handler.started.wait()
@@ -134,7 +129,7 @@ async def test_expectations(expect: str, version: str, status: bytes) -> None:
     """RFC 9110 section 10.1.1; attack S84."""
     handler = Handler()
     handler.release.set()
-    async with serve(handler, handler_cancellation=False) as port:
+    async with serve_handler(handler, handler_cancellation=False) as port:
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         head = f"GET / HTTP/{version}\r\nHost: a\r\nConnection: close\r\nExpect: {expect}\r\n\r\n"
         writer.write(head.encode())

@@ -15,6 +15,7 @@ from plait.http_writer import HttpVersion
 from plait.streams import EMPTY_PAYLOAD
 from plait_engine import ErrorCode
 from tests.adapters.web_peer import Setup, app_of
+from tests.serving import serve
 
 pytestmark = pytest.mark.anyio
 
@@ -207,18 +208,12 @@ async def test_an_ipv6_address_stands_in_with_brackets() -> None:
     async def handler(request: web.Request) -> web.Response:
         return web.Response(text=f"{request.remote} {request.host} {request.url}")
 
-    runner = web.AppRunner(app_of(handler), access_log=None)
-    await runner.setup()
-    try:
-        site = web.TCPSite(runner, "::1", 0)
-        await site.start()
-        reader, writer = await asyncio.open_connection("::1", site.port)
+    async with serve(app_of(handler), host="::1") as served:
+        reader, writer = await asyncio.open_connection("::1", served.port)
         writer.write(b"GET / HTTP/1.0\r\n\r\n")
         assert (await reader.read()).endswith(b"\r\n\r\n::1 [::1] http://[::1]/")
         writer.close()
         await writer.wait_closed()
-    finally:
-        await runner.cleanup()
 
 
 # -- the content -------------------------------------------------------------------------------

@@ -19,6 +19,7 @@ from plait_engine.websocket import accept_key
 from tests.adapters.ws_pair import ENGINES, echo, send_for_ever
 from tests.conftest import Authority
 from tests.engine.websocket.peer import CLOSE, TEXT, Frame, close_frame, decode
+from tests.serving import serve
 
 pytestmark = pytest.mark.anyio
 
@@ -335,18 +336,13 @@ async def serve_app(
     app: web.Application, authority: Authority | None = None, **config: bool
 ) -> AsyncIterator[str]:
     """Serve ``app``, with TLS if there is an ``authority``; ``config``: the engine's."""
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
-    await runner.setup()
-    server = runner.server
-    assert server is not None
-    server.config = replace(server.config, **config)  # type: ignore[arg-type]
-    server.tls_config = replace(server.tls_config, **config)  # type: ignore[arg-type]
     context = authority.server_context("h2", "http/1.1") if authority else None
-    await web.TCPSite(runner, "127.0.0.1", 0, ssl_context=context).start()
-    try:
-        yield f"{'https' if authority else 'http'}://127.0.0.1:{runner.addresses[0][1]}"
-    finally:
-        await runner.cleanup()
+    async with serve(app, context, shutdown_timeout=1.0) as served:
+        server = served.runner.server
+        assert server is not None
+        server.config = replace(server.config, **config)  # type: ignore[arg-type]
+        server.tls_config = replace(server.tls_config, **config)  # type: ignore[arg-type]
+        yield served.url
 
 
 async def test_messages_that_nobody_takes_use_up_no_http2_window() -> None:
@@ -361,20 +357,15 @@ async def test_messages_that_nobody_takes_use_up_no_http2_window() -> None:
 
     app = web.Application()
     app.router.add_get("/", many)
-    runner = web.AppRunner(app)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    url = f"http://127.0.0.1:{runner.addresses[0][1]}/"
-    try:
-        async with plait.ClientSession(connector=plait.TCPConnector(http2=True)) as session:
-            for _ in range(60):  # more than the windows of both sides
-                websocket = await asyncio.wait_for(session.ws_connect(url), 10)
-                assert (await websocket.receive(timeout=10)).data == bytes(20_000)
-                await websocket.send_bytes(bytes(30_000))
-                await websocket.close()
-    finally:
-        await runner.cleanup()
+    async with (
+        serve(app) as served,
+        plait.ClientSession(connector=plait.TCPConnector(http2=True)) as session,
+    ):
+        for _ in range(60):  # more than the windows of both sides
+            websocket = await asyncio.wait_for(session.ws_connect(served.url), 10)
+            assert (await websocket.receive(timeout=10)).data == bytes(20_000)
+            await websocket.send_bytes(bytes(30_000))
+            await websocket.close()
 
 
 async def test_iteration_goes_by_the_receive_of_a_subclass() -> None:

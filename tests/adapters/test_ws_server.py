@@ -25,6 +25,7 @@ from tests.engine.websocket.peer import (
     close_frame,
     decode,
 )
+from tests.serving import serve
 
 pytestmark = pytest.mark.anyio
 
@@ -56,7 +57,7 @@ class RawClient:
 
 
 @asynccontextmanager
-async def serve(
+async def serve_websocket(
     handler: Handler, engine: Any = "native", **options: Any
 ) -> AsyncIterator[Callable[[], Awaitable[RawClient]]]:
     """Serve ``handler`` at /ws, with ``options`` of ``WebSocketResponse``; give ``connect``."""
@@ -71,22 +72,20 @@ async def serve(
 
     app = web.Application()
     app.router.add_route("*", "/ws", accept)
-    runner = web.AppRunner(app, access_log=None, engine=engine)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
     writers: list[asyncio.StreamWriter] = []
 
-    async def connect() -> RawClient:
-        reader, writer = await asyncio.open_connection("127.0.0.1", runner.addresses[0][1])
-        writers.append(writer)
-        return RawClient(reader, writer)
+    async with serve(app, engine=engine) as served:
 
-    try:
-        yield connect
-    finally:
-        for writer in writers:
-            writer.close()
-        await runner.cleanup()
+        async def connect() -> RawClient:
+            reader, writer = await asyncio.open_connection("127.0.0.1", served.port)
+            writers.append(writer)
+            return RawClient(reader, writer)
+
+        try:
+            yield connect
+        finally:
+            for writer in writers:
+                writer.close()
 
 
 @pytest.fixture(params=ENGINES)
@@ -95,7 +94,7 @@ def engine(request: pytest.FixtureRequest) -> Any:
 
 
 async def test_frames_in_the_packet_of_the_handshake(engine: Any) -> None:
-    async with serve(echo, engine) as connect:
+    async with serve_websocket(echo, engine) as connect:
         client = await connect()
         client.send(HANDSHAKE, Frame(TEXT, b"early"), close_frame(1000))
         assert (await client.read_head()).startswith(b"HTTP/1.1 101 ")
@@ -125,7 +124,7 @@ async def test_a_fault_is_answered_behind_what_came_before_it(engine: Any, fault
         assert isinstance(ws.exception(), plait.WebSocketError)
         assert await ws.receive() == WS_CLOSED_MESSAGE
 
-    async with serve(handler, engine, max_msg_size=1000) as connect:
+    async with serve_websocket(handler, engine, max_msg_size=1000) as connect:
         client = await connect()
         client.send(HANDSHAKE)
         await client.read_head()
@@ -150,7 +149,7 @@ async def echo_slowly(ws: web.WebSocketResponse[Any], errors: list[Any]) -> None
 
 
 async def test_control_frames_in_a_message_in_fragments(engine: Any) -> None:
-    async with serve(echo, engine) as connect:
+    async with serve_websocket(echo, engine) as connect:
         client = await connect()
         client.send(HANDSHAKE)
         await client.read_head()
@@ -177,7 +176,7 @@ async def test_a_close_without_a_code(engine: Any) -> None:
         assert await ws.receive() == (WSMsgType.CLOSE, 0, "")
         assert ws.close_code == 0
 
-    async with serve(handler, engine) as connect:
+    async with serve_websocket(handler, engine) as connect:
         client = await connect()
         client.send(HANDSHAKE)
         await client.read_head()
@@ -195,7 +194,7 @@ async def test_the_heartbeat_finds_a_dead_client(engine: Any) -> None:
         assert (ws.closed, ws.close_code, ws.exception()) == (True, 1006, message.data)
         ended.set()
 
-    async with serve(handler, engine, heartbeat=0.05) as connect:
+    async with serve_websocket(handler, engine, heartbeat=0.05) as connect:
         client = await connect()
         client.send(HANDSHAKE)
         await client.read_head()
@@ -213,7 +212,7 @@ async def test_the_heartbeat_is_told_to_who_does_not_receive() -> None:
         assert await ws.receive() == WS_CLOSED_MESSAGE
         ended.set()
 
-    async with serve(handler, heartbeat=0.05) as connect:
+    async with serve_websocket(handler, heartbeat=0.05) as connect:
         client = await connect()
         client.send(HANDSHAKE)
         await client.read_head()
@@ -229,7 +228,7 @@ async def test_w12_a_client_that_never_answers_the_close(engine: Any) -> None:
         assert isinstance(ws.exception(), TimeoutError)
         ended.set()
 
-    async with serve(handler, engine, timeout=0.05) as connect:
+    async with serve_websocket(handler, engine, timeout=0.05) as connect:
         client = await connect()
         client.send(HANDSHAKE)
         await client.read_head()
@@ -238,7 +237,7 @@ async def test_w12_a_client_that_never_answers_the_close(engine: Any) -> None:
 
 async def test_w13_a_flood_of_pings_from_who_reads_nothing(engine: Any) -> None:
     """The server goes on answering others, and stops reading or drops pongs here."""
-    async with serve(echo, engine) as connect:
+    async with serve_websocket(echo, engine) as connect:
         flooder = await connect()
         flooder.send(HANDSHAKE)
         flood = Frame(PING, b"x" * 100).encode(True) * 1000
@@ -267,7 +266,7 @@ async def test_w13_a_flood_of_pings_from_who_reads_nothing(engine: Any) -> None:
 async def test_w15_a_refused_handshake_leaves_a_connection_of_http(
     engine: Any, before: bytes, after: bytes, status: bytes
 ) -> None:
-    async with serve(echo, engine) as connect:
+    async with serve_websocket(echo, engine) as connect:
         client = await connect()
         client.send(HANDSHAKE.replace(before, after, 1))
         head = await client.read_head()
@@ -296,15 +295,12 @@ async def test_headers_and_cookies_of_the_response() -> None:
     app = web.Application()
     app.on_response_prepare.append(on_prepare)
     app.router.add_get("/ws", accept)
-    runner = web.AppRunner(app, access_log=None)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    reader, writer = await asyncio.open_connection("127.0.0.1", runner.addresses[0][1])
-    try:
-        writer.write(HANDSHAKE)
-        head = await reader.readuntil(b"\r\n\r\n")
-        for field in (b"X-Own: 1", b"X-Signal: 2", b"Set-Cookie: name=value", b"Date: "):
-            assert b"\r\n" + field in head
-    finally:
-        writer.close()
-        await runner.cleanup()
+    async with serve(app) as served:
+        reader, writer = await asyncio.open_connection("127.0.0.1", served.port)
+        try:
+            writer.write(HANDSHAKE)
+            head = await reader.readuntil(b"\r\n\r\n")
+            for field in (b"X-Own: 1", b"X-Signal: 2", b"Set-Cookie: name=value", b"Date: "):
+                assert b"\r\n" + field in head
+        finally:
+            writer.close()

@@ -32,6 +32,7 @@ from plait_engine import (
 )
 from plait_engine.engines import EngineName
 from plait_engine.testing import TEST_CONFIG
+from tests.serving import serve
 
 
 class Answer(Exchange):
@@ -172,23 +173,13 @@ class Setup:
     @asynccontextmanager
     async def serve(self, app: web.Application | web.Server, **options: Any) -> AsyncIterator[Site]:
         """Serve; at the end no handler runs and nothing is left of any exchange."""
-        options = {"access_log": None, "shutdown_timeout": 5.0, "engine": self.engine, **options}
-        if isinstance(app, web.Server):
-            runner: web.BaseRunner = web.ServerRunner(app)
-        else:
-            runner = web.AppRunner(app, **options)
-        await runner.setup()
-        site = web.TCPSite(runner, "127.0.0.1", 0)
-        await site.start()
-        made = Site(self, runner, site.port)
-        try:
-            yield made
-        finally:
-            for client in made.clients:
-                await made.close(client)
-            server = runner.server
-            await runner.cleanup()
-            assert server is None or not server._connections
+        async with serve(app, **{"engine": self.engine, **options}) as served:
+            made = Site(self, served.runner, served.port)
+            try:
+                yield made
+            finally:
+                for client in made.clients:
+                    await made.close(client)
 
 
 @dataclass

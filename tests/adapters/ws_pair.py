@@ -12,6 +12,7 @@ import plait
 from plait import web
 from plait_engine.engines import EngineName
 from tests.conftest import Authority
+from tests.serving import serve
 from tests.sessions import H1, H1_TLS, H2, H2C, Way
 
 WAYS = [H1, H1_TLS, H2C, H2]
@@ -70,25 +71,19 @@ class Setup:
         app.router.add_get("/ws", accept)
         app.router.add_get("/moved", redirect)
         app.router.add_get("/plain", plain)
-        runner = web.AppRunner(app, access_log=None, engine=self.engine, limits=limits)
-        await runner.setup()
         context = self.authority.server_context("h2", "http/1.1") if self.way.tls else None
-        await web.TCPSite(runner, "127.0.0.1", 0, ssl_context=context).start()
         connector = plait.TCPConnector(
             ssl=self.authority.client_context(),
             http2=self.way.version == "2.0",
             engine=self.engine,
         )
-        session = plait.ClientSession(connector=connector)
-        try:
-            scheme = "https" if self.way.tls else "http"
-            port = runner.addresses[0][1]
-            yield Site(session, f"{scheme}://127.0.0.1:{port}", port)
+        async with (
+            serve(app, context, engine=self.engine, limits=limits) as served,
+            plait.ClientSession(connector=connector) as session,
+        ):
+            yield Site(session, served.url, served.port)
             async with asyncio.timeout(20):
                 await asyncio.gather(*handled)
-        finally:
-            await session.close()
-            await runner.cleanup()
 
 
 @dataclass

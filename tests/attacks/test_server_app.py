@@ -15,6 +15,7 @@ from plait import web
 from plait_engine.policy.cookies import unquote_value
 from tests.adapters.web_peer import Setup, app_of
 from tests.conftest import Authority
+from tests.serving import serve
 
 pytestmark = pytest.mark.anyio
 
@@ -485,14 +486,10 @@ async def test_t81_http2_over_tls_needs_alpn(protocols: list[str], authority: Au
     async def handler(request: web.Request) -> web.Response:
         return web.Response()
 
-    runner = web.AppRunner(app_of(handler))
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0, ssl_context=authority.server_context())
-    await site.start()
-    reader, writer = await asyncio.open_connection(
-        "127.0.0.1", site.port, ssl=authority.client_context(*protocols)
-    )
-    writer.write(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\4\0\0\0\0\0")
-    assert (await asyncio.wait_for(reader.read(), 20)).startswith(b"HTTP/1.1 505 ")
-    writer.close()
-    await runner.cleanup()
+    async with serve(app_of(handler), authority.server_context()) as served:
+        reader, writer = await asyncio.open_connection(
+            "127.0.0.1", served.port, ssl=authority.client_context(*protocols)
+        )
+        writer.write(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\4\0\0\0\0\0")
+        assert (await asyncio.wait_for(reader.read(), 20)).startswith(b"HTTP/1.1 505 ")
+        writer.close()
