@@ -30,7 +30,7 @@ from yarl import URL
 
 from plait_engine import Request, Response
 from plait_engine.headers import encode, is_token
-from plait_engine.http1.status import REASONS
+from plait_engine.semantics.reasons import REASONS
 
 from .abc import AbstractStreamWriter
 from .calls.body import read_body

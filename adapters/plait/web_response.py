@@ -41,8 +41,8 @@ from multidict import CIMultiDict
 
 from plait_engine import Headers
 from plait_engine.content.negotiation import choose_coding
-from plait_engine.http1.status import REASONS
 from plait_engine.semantics.content import WITHOUT_CONTENT
+from plait_engine.semantics.reasons import REASONS
 
 from . import hdrs, payload
 from .abc import AbstractStreamWriter

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from plait_engine.authority import is_authority
+from plait_engine.semantics.authority import is_authority
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,6 @@ from __future__ import annotations
 import enum
 from typing import ClassVar, Final
 
-from plait_engine.authority import is_authority
 from plait_engine.config import Config
 from plait_engine.connection import CloseAction, ConnectionState, Role
 from plait_engine.errors import ErrorCode, LocalProtocolError, RemoteProtocolError
@@ -42,7 +41,9 @@ from plait_engine.events import (
     StreamsAvailable,
 )
 from plait_engine.headers import encode
+from plait_engine.semantics.authority import is_authority
 from plait_engine.semantics.content import METHODS_WITH_CONTENT, METHODS_WITHOUT_CONTENT
+from plait_engine.semantics.message import DONE, IDLE, WAIT
 from plait_engine.timers import Timer
 
 from . import grammar
@@ -52,12 +53,11 @@ from .encoding import CONNECTION, HOST, UPGRADE, PreparedFields
 from .fields import NO_FIELDS, RESPONSES, FieldFacts
 from .framing import Framing, frame_response
 from .heads import StatusLine, check_status_line_start, parse_status_line
-from .outgoing import Outgoing, Phase, check_token
+from .outgoing import Outgoing, check_token
 
 # On CPython 3.11 a member of an Enum costs several times a global, and these are looked
 # at for every request.
 _READ_HEAD: Final = Read.HEAD
-_PHASE_DONE: Final = Phase.DONE
 _NO_BODY: Final = Framing.NONE
 _OPEN: Final = ConnectionState.OPEN
 
@@ -153,7 +153,7 @@ class HTTP1Client(HTTP1Connection):
         host = "" if fields.seen & HOST else f"Host: {authority}\r\n"
         line = f"{request.method} {request.target} HTTP/1.1\r\n{host}"
         outgoing = self._outgoing
-        outgoing.phase = _PHASE_DONE
+        outgoing.phase = DONE
         outgoing.framing = _NO_BODY
         outgoing.close = False
         self._begin_exchange(request, [line.encode() + fields.block + b"\r\n"], now)
@@ -175,7 +175,7 @@ class HTTP1Client(HTTP1Connection):
     ) -> None:
         if type(event) is not Request:
             raise LocalProtocolError(f"a client does not send {type(event).__name__}")
-        if draft.phase is not Phase.IDLE:
+        if draft.phase != IDLE:
             raise LocalProtocolError("a request was sent already on this stream")
         check_token(event.method, "method")
         if grammar.match_target(event.target) is None:
@@ -210,7 +210,7 @@ class HTTP1Client(HTTP1Connection):
             if not is_authority(event.target, needs_port=True):
                 raise LocalProtocolError(f"not a host and port to connect to: {event.target!r}")
         draft.begin_body(Framing.NONE)
-        draft.phase = Phase.SWITCHING
+        draft.phase = WAIT
 
     def _frame_content(
         self, event: Request, fields: PreparedFields, draft: Outgoing, length: int | None
@@ -239,7 +239,7 @@ class HTTP1Client(HTTP1Connection):
             self._held += pieces
         elif self._hold is Hold.NO and pieces:
             self._enqueue(pieces, now)
-        if outgoing.phase is Phase.DONE and before.phase is not Phase.DONE:
+        if outgoing.phase == DONE and before.phase != DONE:
             if self._read is Read.TUNNEL:
                 self.wants_close = CloseAction.WRITE_EOF
             elif self._read is Read.HELD:
@@ -270,7 +270,7 @@ class HTTP1Client(HTTP1Connection):
         return (
             self._sent is not None
             and self._sent.expects_continue
-            and (outgoing.framing is Framing.CHUNKED or outgoing.expected > 0)
+            and (outgoing.framing is Framing.CHUNKED or outgoing.content_length > 0)
         )
 
     def _release(self, now: float) -> None:
@@ -350,7 +350,7 @@ class HTTP1Client(HTTP1Connection):
 
     def _take_switch(self, fields: FieldFacts) -> None:
         # RFC 9110 section 7.8: only to a protocol that the client asked for.
-        if self._outgoing.phase is not Phase.SWITCHING or self._protocol is None:
+        if self._outgoing.phase != WAIT or self._protocol is None:
             raise RemoteProtocolError("101 Switching Protocols, but nothing asked for it")
         if self._protocol not in fields.upgrades:
             raise RemoteProtocolError("101 Switching Protocols to another protocol")
@@ -381,8 +381,8 @@ class HTTP1Client(HTTP1Connection):
         )
         if close:
             self._drain()
-        if self._outgoing.phase is Phase.SWITCHING:
-            self._outgoing.phase = Phase.DONE  # The server declined.
+        if self._outgoing.phase == WAIT:
+            self._outgoing.phase = DONE  # The server declined.
         if not self._unwanted:
             self._events.append(
                 Response(
@@ -447,7 +447,7 @@ class HTTP1Client(HTTP1Connection):
             return
         self._open = False
         self._unread = 0
-        self._outgoing.phase = Phase.IDLE
+        self._outgoing.phase = IDLE
         self._read = Read.IDLE
         self._hold = Hold.NO
         if self._buffer:

@@ -57,13 +57,14 @@ from plait_engine.events import (
 )
 from plait_engine.headers import Headers, quote
 from plait_engine.semantics.fields import check_fields
+from plait_engine.semantics.message import BODY, DONE, IDLE, TUNNEL, complete_length
 from plait_engine.timers import Timer
 
 from .body import BodyReader
 from .encoding import PreparedFields, prepare_fields
 from .framing import Framing
 from .heads import SectionScanner
-from .outgoing import Outgoing, Phase, complete_length
+from .outgoing import Outgoing
 from .output import WriteQueue
 
 NEVER: Final = math.inf
@@ -130,7 +131,7 @@ class HTTP1Connection(Connection):
         self._stream_id = -1
         self._open = False
         self._method = ""
-        self._outgoing = Outgoing(Phase.IDLE)
+        self._outgoing = Outgoing(IDLE)
         self._reusable = True
         """The connection can carry another exchange after this one."""
         # Input
@@ -254,9 +255,9 @@ class HTTP1Connection(Connection):
 
     def reserve(self, stream_id: int, size: int, now: float) -> None:
         outgoing = self._outgoing
-        if stream_id != self._stream_id or not (self._open and outgoing.takes_data):
+        if stream_id != self._stream_id or not self._open or outgoing.phase not in (BODY, TUNNEL):
             raise LocalProtocolError("no body is being sent on this stream")
-        if outgoing.framing is not Framing.LENGTH or outgoing.silent:
+        if outgoing.framing is not Framing.LENGTH or outgoing.bodiless:
             raise LocalProtocolError("only a body with Content-Length can be reserved")
         outgoing.count(size)
 
@@ -401,7 +402,7 @@ class HTTP1Connection(Connection):
             self._events.append(
                 EndOfMessage(self._stream_id, () if reader is None else reader.trailers)
             )
-        if self._outgoing.phase is Phase.DONE:
+        if self._outgoing.phase == DONE:
             self._finish(now)
         else:
             self._update_wants_read()
@@ -467,7 +468,7 @@ class HTTP1Connection(Connection):
 
     def _reset(self, event: StreamReset, now: float) -> None:
         """Do what a StreamReset of the application says."""
-        if event.code != ErrorCode.NO_ERROR or self._outgoing.phase is not Phase.DONE:
+        if event.code != ErrorCode.NO_ERROR or self._outgoing.phase != DONE:
             # RFC 9112 has no way to give up a message but to close the connection.
             self._open = False
             self._abort(None, CloseReason.LOCAL)

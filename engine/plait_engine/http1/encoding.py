@@ -23,7 +23,7 @@ from typing import Final, NamedTuple
 from plait_engine.errors import LocalProtocolError
 from plait_engine.headers import FORBIDDEN_TRAILERS, Headers, encode, tokens
 from plait_engine.semantics.cache import CREDENTIALS, FieldCache
-from plait_engine.semantics.fields import check_field, check_fields
+from plait_engine.semantics.fields import asks_for_continue, check_field, check_fields
 
 from . import grammar
 
@@ -128,7 +128,7 @@ def _collect(headers: Headers, block: bytes, seen: int) -> PreparedFields:
         elif bit == CONNECTION:
             connection.extend(tokens(value))
         elif bit == EXPECT:
-            expects_continue = value.strip(" \t").lower() == "100-continue"
+            expects_continue = asks_for_continue(value)
     if seen & CODINGS:
         if codings != ["chunked"]:
             raise LocalProtocolError("chunked is the only transfer coding that can be sent")

@@ -22,10 +22,10 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple, TypeAlias
 
-from plait_engine.authority import is_authority
 from plait_engine.config import Limits
 from plait_engine.errors import RemoteProtocolError
 from plait_engine.headers import FORBIDDEN_TRAILERS, Headers, decode, is_token, tokens
+from plait_engine.semantics.authority import is_authority
 from plait_engine.semantics.cache import CREDENTIALS, FieldCache
 
 from . import grammar

@@ -15,18 +15,16 @@ from functools import reduce
 from typing import Final
 
 from plait_engine.headers import TOKEN_CHARS
+from plait_engine.semantics.targets import PATH_CHARS, QUERY
 
 # RFC 9110 section 5.5, narrowed as in ``headers``: any character but controls; HTAB is
 # allowed, and obs-text (what is not ASCII) too.
 _VALUE = r"[^\x00-\x08\x0a-\x1f\x7f]"
 
 # RFC 9112 section 3: request-line = method SP request-target SP HTTP-version
-# The target is any visible ASCII but "#": a fragment is never sent (RFC 9112 section 3.2).
-# A path has no "\", which is no pchar (RFC 3986 section 3.3) and which some recipients read
-# as "/"; browsers send it in queries.
+# In each of its forms a target is of the characters of a path and a query.
 match_request_line: Final = re.compile(
-    rf"([{TOKEN_CHARS}]+) ([\x21\x22\x24-\x3e\x40-\x5b\x5d-\x7e]++(?:\?[\x21\x22\x24-\x7e]*+)?+) "
-    r"HTTP/1\.([0-9])"
+    rf"([{TOKEN_CHARS}]+) ([{PATH_CHARS}]++{QUERY}) HTTP/1\.([0-9])"
 ).fullmatch
 
 # RFC 9112 section 2.3: HTTP-version = HTTP-name "/" DIGIT "." DIGIT

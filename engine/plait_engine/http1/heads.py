@@ -13,10 +13,10 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
-from plait_engine.authority import is_authority
 from plait_engine.config import Limits
 from plait_engine.errors import RemoteProtocolError
 from plait_engine.headers import decode, is_token, quote
+from plait_engine.semantics.authority import is_authority
 from plait_engine.semantics.cache import FieldCache
 
 from . import grammar

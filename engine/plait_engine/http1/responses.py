@@ -18,9 +18,9 @@ Transfer-Encoding never goes to an HTTP/1.0 client.
 
 from __future__ import annotations
 
-from plait_engine.errors import LocalProtocolError
 from plait_engine.events import Accept, InformationalResponse, Response
 from plait_engine.semantics.content import ENDED_BY_HEAD, WITHOUT_CONTENT
+from plait_engine.semantics.message import check_final, check_informational
 
 from .encoding import (
     CODINGS,
@@ -53,21 +53,18 @@ def write_response(
     Raises LocalProtocolError.
     """
     status = event.status
-    if not 200 <= status <= 999:
-        raise LocalProtocolError(f"not the status of a final response: {status}")
-    if method == "CONNECT" and status < 300:
-        raise LocalProtocolError("2xx to CONNECT opens a tunnel: send Accept")
+    check_final(status, opens_tunnel=method == "CONNECT")
     if fields.chunked and version == "1.0":
         fields = without_fields(fields, CODINGS)
     extra = b""
-    draft.silent = method == "HEAD"
-    draft.bodiless = status in WITHOUT_CONTENT
-    if draft.bodiless:
+    draft.drops_trailers = method == "HEAD"
+    draft.bodiless = method == "HEAD" or status in WITHOUT_CONTENT
+    if status in WITHOUT_CONTENT:
         fields = without_fields(fields, FRAMING)
         draft.begin_body(Framing.NONE)
         if status not in ENDED_BY_HEAD:
             extra = b"Content-Length: 0\r\n"
-    elif draft.silent:
+    elif draft.bodiless:
         draft.begin_body(Framing.NONE)
         if length and fields.content_length is None and not fields.chunked:
             extra = b"Content-Length: %d\r\n" % length
@@ -93,8 +90,7 @@ def write_response(
 def write_informational(event: InformationalResponse) -> bytes:
     """Return an informational response.  Raises LocalProtocolError."""
     status = event.status
-    if not 100 <= status < 200 or status == 101:
-        raise LocalProtocolError(f"not the status of an informational response: {status}")
+    check_informational(status)
     # RFC 9110 section 8.6: no Content-Length in a 1xx response.
     fields = without_fields(prepare_fields(event.headers), FRAMING)
     return status_line(status, None) + fields.block + b"\r\n"
@@ -108,7 +104,6 @@ def write_accept(event: Accept, draft: Outgoing, switch: str) -> bytes:
     # RFC 9110 sections 7.8 and 9.3.6: the engine says the switch; no framing fields.
     fields = without_fields(prepare_fields(event.headers), UPGRADE | CONNECTION | FRAMING)
     draft.begin_body(Framing.TUNNEL)
-    draft.silent = False
     draft.close = True
     if switch == "CONNECT":
         return status_line(200, None) + fields.block + b"\r\n"

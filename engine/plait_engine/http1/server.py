@@ -36,8 +36,10 @@ from plait_engine.events import (
     Response,
     Sendable,
 )
-from plait_engine.headers import Headers, decode, tokens
+from plait_engine.headers import Headers, decode
 from plait_engine.semantics.content import WITHOUT_CONTENT
+from plait_engine.semantics.fields import asks_for_continue
+from plait_engine.semantics.message import BODY, DONE, HEAD, IDLE
 from plait_engine.timers import Timer
 
 from . import grammar
@@ -46,7 +48,7 @@ from .connection import NEVER, Handler, HTTP1Connection, Read, Receiver, seconds
 from .fields import NO_FIELDS, REQUESTS, FieldFacts
 from .framing import Framing, frame_request
 from .heads import RequestLine, explain_request_line, parse_request_line
-from .outgoing import Outgoing, Phase
+from .outgoing import Outgoing
 from .responses import write_accept, write_informational, write_response
 from .status import STATUS_LINES, refusal
 
@@ -63,8 +65,6 @@ USUAL_STATUS_LINES: Final = {
 # at for every request.
 _READ_HEAD: Final = Read.HEAD
 _READ_HELD: Final = Read.HELD
-_PHASE_IDLE: Final = Phase.IDLE
-_PHASE_HEAD: Final = Phase.HEAD
 _NO_BODY: Final = Framing.NONE
 _OPEN: Final = ConnectionState.OPEN
 _KEEP_ALIVE: Final = Timer.KEEP_ALIVE
@@ -220,7 +220,7 @@ class HTTP1Server(HTTP1Connection):
         self._stream_id = stream_id = self._stream_id + 2
         self._open = True
         self._deadline = NEVER
-        self._outgoing.phase = _PHASE_HEAD
+        self._outgoing.phase = HEAD
         self._read = _READ_HELD
         switch = self._switch
         self._events.append(
@@ -254,7 +254,7 @@ class HTTP1Server(HTTP1Connection):
         self._reusable = not fields.close and (version != "1.0" or fields.keep_alive)
         self._expecting = (
             fields.expect is not None
-            and "100-continue" in tokens(fields.expect)  # RFC 9110 section 10.1.1: a list
+            and asks_for_continue(fields.expect)
             and version != "1.0"
             and framing is not Framing.NONE
         )
@@ -350,7 +350,7 @@ class HTTP1Server(HTTP1Connection):
         if not (
             self._read is _READ_HELD
             and not self._peer_eof
-            and self._outgoing.phase is _PHASE_HEAD
+            and self._outgoing.phase == HEAD
             and self.state is _OPEN
         ):
             return None
@@ -378,10 +378,7 @@ class HTTP1Server(HTTP1Connection):
     def _add_head(
         self, event: Sendable, draft: Outgoing, pieces: list[bytes], length: int | None
     ) -> None:
-        if draft.phase is not Phase.HEAD:
-            raise LocalProtocolError(
-                f"{type(event).__name__} cannot be sent now: {draft.phase.value}"
-            )
+        draft.check_turn(event)
         if type(event) is Response:
             closing = (
                 event.close
@@ -436,11 +433,11 @@ class HTTP1Server(HTTP1Connection):
             if self._read is Read.BODY and self._deadline == NEVER:
                 self._set_timer(Timer.BODY, now + seconds(self.config.timeouts.body))
         outgoing = self._outgoing
-        if before.phase is Phase.HEAD and outgoing.phase is not Phase.HEAD:
+        if before.phase == HEAD and outgoing.phase != HEAD:
             self._reusable = not outgoing.close
             if self._switch is not None:
                 self._decide_switch(accepted=outgoing.framing is Framing.TUNNEL, now=now)
-        if outgoing.phase is Phase.DONE and before.phase is not Phase.DONE:
+        if outgoing.phase == DONE and before.phase != DONE:
             if outgoing.framing is Framing.TUNNEL and self._read is Read.TUNNEL:
                 self.wants_close = CloseAction.WRITE_EOF
             elif self._read is Read.HELD:
@@ -476,7 +473,7 @@ class HTTP1Server(HTTP1Connection):
         self._open = False
         self._method = ""
         self._read = _READ_HEAD
-        self._outgoing.phase = _PHASE_IDLE
+        self._outgoing.phase = IDLE
         if self._buffer or self._peer_eof or not self.wants_read:
             self._take_held(now)
         if self._read is _READ_HEAD and not self._buffer:
@@ -517,13 +514,13 @@ class HTTP1Server(HTTP1Connection):
     ) -> None:
         self._end_stream(error.code, self._culprit(), error)
         outgoing = self._outgoing
-        if outgoing.phase in (Phase.IDLE, Phase.HEAD):
+        if outgoing.phase in (IDLE, HEAD):
             self._out.put(refusal(error.status_hint, with_body=self._method != "HEAD"), now)
-        elif outgoing.phase is Phase.BODY and outgoing.framing is Framing.UNTIL_CLOSE:
+        elif outgoing.phase == BODY and outgoing.framing is Framing.UNTIL_CLOSE:
             # An orderly close would say that the response is complete.
             self._abort(None, reason, error)
             return
-        outgoing.phase = Phase.DONE
+        outgoing.phase = DONE
         self._begin_close(reason, now, error)
 
     # -- time -------------------------------------------------------------------------

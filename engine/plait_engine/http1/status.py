@@ -1,19 +1,12 @@
-"""Status lines and the engine's own answers.
-
-The reason phrases are the standard library's, which programs have in ``http.HTTPStatus`` too.
-Before Python 3.13 four of them (413, 414, 416, 422) are those that RFC 9110 has renamed.  A
-phrase is for people; no program may look at it (RFC 9112 section 4).
-"""
+"""Status lines and the engine's own answers."""
 
 from __future__ import annotations
 
-from http import HTTPStatus
 from typing import Final
 
 from plait_engine.errors import LocalProtocolError
 from plait_engine.headers import encode, find_bad_value_char
-
-REASONS: Final = {int(status): status.phrase for status in HTTPStatus}
+from plait_engine.semantics.reasons import REASONS
 
 STATUS_LINES: Final = {
     status: f"HTTP/1.1 {status} {reason}\r\n".encode() for status, reason in REASONS.items()

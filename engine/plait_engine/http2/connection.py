@@ -34,13 +34,14 @@ from typing import Final, TypeAlias
 from plait_engine.connection import CloseAction, ConnectionState
 from plait_engine.errors import ErrorCode, RemoteProtocolError
 from plait_engine.events import CloseReason
+from plait_engine.semantics.message import BODY, DONE
 from plait_engine.timers import Timer
 
 from . import frames, settings
 from .core import GOAWAY_PING, KEEP_ALIVE_PING
 from .sending import Sender
 from .settings import INITIAL_WINDOW
-from .streams import BODY, DONE, HALF_CLOSED_REMOTE, Stream
+from .streams import HALF_CLOSED_REMOTE, Stream
 
 _Deadline: TypeAlias = tuple[float, ErrorCode, str]
 """When a stream is to be reset, with which code, and why; ``""`` if nobody needs to know."""

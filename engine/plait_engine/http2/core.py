@@ -54,6 +54,7 @@ from plait_engine.events import (
     StreamsAvailable,
     Writable,
 )
+from plait_engine.semantics.message import DONE
 from plait_engine.timers import Timer, Timers
 
 from . import frames
@@ -63,14 +64,7 @@ from .hpack import Decoder, Encoder
 from .outgoing import HeadWriter
 from .scheduler import DEFAULT_PRIORITY, Outbound, Scheduler
 from .settings import ASSUMED_STREAMS, INITIAL_WINDOW, PeerSettings
-from .streams import (
-    CLOSED,
-    DONE,
-    HALF_CLOSED_LOCAL,
-    HALF_CLOSED_REMOTE,
-    ClosedStreams,
-    Stream,
-)
+from .streams import CLOSED, HALF_CLOSED_LOCAL, HALF_CLOSED_REMOTE, ClosedStreams, Stream
 from .validity import HeadReader
 
 GOAWAY_PING: Final = b"plaitbye"

@@ -24,10 +24,11 @@ from collections.abc import Sequence
 from typing import Final, NoReturn, TypeAlias
 
 from plait_engine.errors import RemoteProtocolError, Scope
-from plait_engine.headers import Headers, find_bad_value_char, tokens
+from plait_engine.headers import Headers, find_bad_value_char
+from plait_engine.semantics.fields import asks_for_continue
+from plait_engine.semantics.message import NO_LENGTH
 
 from .scheduler import parse_priority
-from .streams import NO_LENGTH
 
 Fields: TypeAlias = Sequence[tuple[str, str]]
 """A header section as HPACK has it: pseudo-header fields first, names in lower case."""
@@ -209,7 +210,7 @@ def _read_special(section: Section, special: Fields) -> None:
                 malformed(f"te is {value!r}")
         elif meaning == _EXPECT:
             section.expect = value if section.expect is None else f"{section.expect}, {value}"
-            section.expects_continue |= "100-continue" in tokens(value)
+            section.expects_continue |= asks_for_continue(value)
         else:
             priorities.append(value)
     if priorities:

@@ -40,24 +40,13 @@ from plait_engine.events import (
     Response,
 )
 from plait_engine.semantics.content import ENDED_BY_HEAD
+from plait_engine.semantics.message import BODY, DONE, HEAD, NO_LENGTH, TUNNEL, WAIT
 from plait_engine.timers import Timer
 
 from . import frames
 from .core import HTTP2Core, connection_error, stream_error
 from .hpack import HeaderListTooLarge
-from .streams import (
-    ABSENT_ERRORS,
-    BODY,
-    DONE,
-    HALF_CLOSED_REMOTE,
-    HEAD,
-    NO_LENGTH,
-    OPEN,
-    TUNNEL,
-    WAIT,
-    Absent,
-    Stream,
-)
+from .streams import ABSENT_ERRORS, HALF_CLOSED_REMOTE, OPEN, Absent, Stream
 from .validity import ResponseHead
 
 DEPENDS_ON_ITSELF: Final = 0x100

@@ -23,11 +23,13 @@ from __future__ import annotations
 import re
 from typing import Final, TypeAlias
 
-from plait_engine.authority import is_authority
 from plait_engine.errors import LocalProtocolError
 from plait_engine.events import Request
 from plait_engine.headers import FORBIDDEN_TRAILERS, Headers, is_token
+from plait_engine.semantics.authority import is_authority
 from plait_engine.semantics.fields import check_fields
+from plait_engine.semantics.message import NO_LENGTH
+from plait_engine.semantics.targets import is_origin_form
 
 from .fields import (
     FORBIDDEN,
@@ -38,8 +40,6 @@ from .fields import (
     UNKNOWN,
     is_content_length,
 )
-from .streams import NO_LENGTH
-from .validity import is_path
 
 Fields: TypeAlias = tuple[tuple[str, str], ...]
 
@@ -83,7 +83,7 @@ class HeadWriter:
         if len(pseudo) == _CONNECT_FIELDS:
             return pseudo + fields, content_length
         target = request.target
-        if not is_path(target) and (target != "*" or request.method != "OPTIONS"):
+        if not is_origin_form(target) and (target != "*" or request.method != "OPTIONS"):
             raise LocalProtocolError(f"the target is {target!r}, which is not in origin form")
         return (*pseudo, (":path", target), *fields), content_length
 

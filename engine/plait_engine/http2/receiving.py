@@ -33,6 +33,7 @@ from plait_engine.events import (
     StreamReset,
 )
 from plait_engine.headers import decode as decode_text
+from plait_engine.semantics.message import BODY, NO_LENGTH, TUNNEL
 from plait_engine.timers import Timer
 
 from . import frames
@@ -42,7 +43,7 @@ from .hpack import HPACKError
 from .messages import DEPENDS_ON_ITSELF, MessageReceiver
 from .scheduler import parse_priority
 from .settings import INITIAL_WINDOW
-from .streams import BODY, HALF_CLOSED_REMOTE, NO_LENGTH, TUNNEL
+from .streams import HALF_CLOSED_REMOTE
 
 _MAX_DEBUG_DATA: Final = 1024
 _SMALL_INCREMENT: Final = 64

@@ -38,6 +38,7 @@ from plait_engine.events import (
 )
 from plait_engine.headers import Headers, tokens
 from plait_engine.semantics.content import METHODS_WITH_CONTENT, WITHOUT_CONTENT
+from plait_engine.semantics.message import BODY, DONE, HEAD, NO_LENGTH, TUNNEL, WAIT
 from plait_engine.timers import Timer
 
 from . import frames
@@ -46,18 +47,7 @@ from .flow import PROBE
 from .outgoing import Fields
 from .receiving import Receiver
 from .scheduler import Outbound, parse_priority
-from .streams import (
-    BODY,
-    DONE,
-    HALF_CLOSED_LOCAL,
-    HALF_CLOSED_REMOTE,
-    HEAD,
-    NO_LENGTH,
-    OPEN,
-    TUNNEL,
-    WAIT,
-    Stream,
-)
+from .streams import HALF_CLOSED_LOCAL, HALF_CLOSED_REMOTE, OPEN, Stream
 
 _HAVE_MORE_TO_SAY: Final = METHODS_WITH_CONTENT | {"CONNECT"}
 
@@ -157,7 +147,7 @@ class Sender(Receiver):
             draft.add(event)
         if draft.accepts:
             self._accept_tunnel(stream, draft, now)
-        elif draft.is_tunnel and draft.sending == BODY:
+        elif draft.is_tunnel and draft.phase == BODY:
             self._end_of_request(stream)
         self._carry_out(stream, draft, now)
 
@@ -227,7 +217,7 @@ class Sender(Receiver):
     def _carry_out(self, stream: Stream, draft: Draft, now: float) -> None:
         """Do what the draft says.  Nothing here can fail."""
         stream.to_send = draft.to_send
-        stream.sending = DONE if draft.ended else draft.sending
+        stream.sending = DONE if draft.ended else draft.phase
         if stream.drops_content:
             return
         stream.bodiless = stream.bodiless or draft.bodiless

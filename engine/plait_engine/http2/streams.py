@@ -40,6 +40,7 @@ from bisect import bisect_left
 from typing import Final
 
 from plait_engine.errors import ErrorCode
+from plait_engine.semantics.message import DONE, NO_LENGTH
 
 from . import frames
 from .flow import ReceiveWindow
@@ -50,21 +51,6 @@ OPEN: Final = 0
 HALF_CLOSED_LOCAL: Final = 1
 HALF_CLOSED_REMOTE: Final = 2
 CLOSED: Final = 3
-
-# Phases of a half: what comes next (RFC 9113 section 8.1).
-HEAD: Final = 0
-"""The head of the final response, or interim ones."""
-BODY: Final = 1
-"""Content, or trailers."""
-WAIT: Final = 2
-"""A tunnel was asked for; nothing until the server has answered."""
-TUNNEL: Final = 3
-"""Bytes of a tunnel (sections 8.5 and RFC 8441)."""
-DONE: Final = 4
-"""Nothing; the message is complete, or no longer wanted."""
-
-NO_LENGTH: Final = -1
-"""The message has no Content-Length."""
 
 REMEMBERED: Final = 1000
 

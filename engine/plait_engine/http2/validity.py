@@ -32,18 +32,14 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from plait_engine.authority import is_authority
 from plait_engine.config import Config
 from plait_engine.headers import FORBIDDEN_TRAILERS, Headers, is_token
+from plait_engine.semantics.authority import is_authority
+from plait_engine.semantics.message import NO_LENGTH
+from plait_engine.semantics.targets import is_origin_form
 
 from .fields import Fields, Section, malformed, read_section
-from .streams import NO_LENGTH
 
-# RFC 9113 section 8.3.1, RFC 3986 section 3.3: no white space, fragment or raw bytes, and
-# no "\" in the path itself, which some recipients read as "/".
-is_path = re.compile(
-    r"/[\x21\x22\x24-\x3e\x40-\x5b\x5d-\x7e]*+(?:\?[\x21\x22\x24-\x7e]*+)?+"
-).fullmatch
 _is_status = re.compile(r"[1-9][0-9]{2}", re.ASCII).fullmatch
 
 _REQUEST_PSEUDO: Final = frozenset({":method", ":scheme", ":authority", ":path", ":protocol"})
@@ -236,7 +232,7 @@ def _check_scheme_and_path(head: RequestHead) -> None:
         head.scheme = head.scheme.lower()
         if head.scheme not in _DEFAULT_PORTS:
             malformed(f"the scheme is {head.scheme!r}")
-    if not is_path(head.target) and (head.target != "*" or head.method != "OPTIONS"):
+    if not is_origin_form(head.target) and (head.target != "*" or head.method != "OPTIONS"):
         malformed(f"the path is {head.target!r}" if head.target else "a request has no :path")
 
 

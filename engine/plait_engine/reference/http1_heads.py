@@ -13,7 +13,6 @@ import re
 
 import h11
 
-from plait_engine.authority import is_authority
 from plait_engine.config import Config
 from plait_engine.errors import RemoteProtocolError
 from plait_engine.events import Request, Response
@@ -26,6 +25,7 @@ from plait_engine.headers import (
     has_token,
     tokens,
 )
+from plait_engine.semantics.authority import is_authority
 from plait_engine.semantics.content import ENDED_BY_HEAD
 
 from .fields import to_text

@@ -18,7 +18,6 @@ from dataclasses import dataclass, field
 
 import h11
 
-from plait_engine.authority import is_authority
 from plait_engine.errors import ErrorCode, LocalProtocolError, RemoteProtocolError
 from plait_engine.events import (
     Accept,
@@ -31,6 +30,7 @@ from plait_engine.events import (
     StreamReset,
 )
 from plait_engine.headers import Headers, encode, find_bad_value_char, get_all, has_token
+from plait_engine.semantics.authority import is_authority
 from plait_engine.semantics.content import (
     ENDED_BY_HEAD,
     METHODS_WITH_CONTENT,

@@ -11,11 +11,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from plait_engine.authority import is_authority
 from plait_engine.config import Config
 from plait_engine.errors import ErrorCode, LocalProtocolError, RemoteProtocolError, Scope
 from plait_engine.events import Request, Response
 from plait_engine.headers import Headers, encode, get, get_all, get_joined, has_token, is_token
+from plait_engine.semantics.authority import is_authority
 
 from .fields import RawHeaders, to_raw, to_text
 

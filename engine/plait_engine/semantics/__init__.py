@@ -4,8 +4,12 @@ HTTP/1.1 and HTTP/2 only encode and frame; what a message may say, and in which 
 here once, and HTTP/3 would share it.
 
 ===============  ====================================================================
-``cache``        what single fields mean, remembered within bounds
+``message``      the order of what is sent of a message, and the length of its content
 ``content``      which messages have content
-``fields``       which fields may be sent
+``fields``       which fields may be sent, and what Expect says
+``targets``      request targets in origin form
+``authority``    hosts and ports
+``reasons``      reason phrases of statuses
+``cache``        what single fields mean, remembered within bounds
 ===============  ====================================================================
 """

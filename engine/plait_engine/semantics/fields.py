@@ -1,9 +1,14 @@
-"""Which fields may be sent (RFC 9110 sections 5.1 and 5.5), the same in every version."""
+"""Rules for fields that are the same in every version (RFC 9110 sections 5.1, 5.5, 10.1.1)."""
 
 from __future__ import annotations
 
 from plait_engine.errors import FieldTypeError, LocalProtocolError
-from plait_engine.headers import Headers, encode, find_bad_value_char, is_token
+from plait_engine.headers import Headers, encode, find_bad_value_char, is_token, tokens
+
+
+def asks_for_continue(expect: str) -> bool:
+    """Tell whether an Expect field has "100-continue" (RFC 9110 section 10.1.1: a list)."""
+    return "100-continue" in tokens(expect)
 
 
 def check_fields(headers: Headers) -> None:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 
 import hpack
 
-from plait_engine.authority import is_authority
+from plait_engine.semantics.authority import is_authority
 from plait_engine.testing import frames
 from plait_engine.testing.frames import PREFACE, Flag, FrameType
 

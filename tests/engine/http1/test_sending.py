@@ -186,7 +186,7 @@ def test_bad_framing(fields: list[tuple[str, str]]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("body", "message"), [(b"1234", "1 of 5"), (b"", "5 of 5"), (b"123456", "longer")]
+    ("body", "message"), [(b"1234", "1 bytes"), (b"", "5 bytes"), (b"123456", "longer")]
 )
 def test_a_body_of_another_length(body: bytes, message: str) -> None:
     events = (Data(1, body), EndOfMessage(1))
@@ -200,7 +200,7 @@ def test_a_streamed_body_of_another_length() -> None:
     endpoint.send(response(("Content-Length", "5")), Data(1, b"123"))
     endpoint.take_sent()
     assert "longer" in _refused(endpoint, Data(1, b"45"), Data(1, b"6"))
-    assert "2 of 5" in _refused(endpoint, EndOfMessage(1))
+    assert "2 bytes" in _refused(endpoint, EndOfMessage(1))
     endpoint.send(Data(1, b"45"), EndOfMessage(1))
     assert endpoint.take_sent() == b"45"
 
@@ -325,7 +325,7 @@ def test_bytes_that_the_adapter_writes_itself_are_counted() -> None:
     _reserve(endpoint, 1, 5)
     with pytest.raises(LocalProtocolError, match="longer"):
         _reserve(endpoint, 1, 4)
-    with pytest.raises(LocalProtocolError, match="3 of 10"):
+    with pytest.raises(LocalProtocolError, match="3 bytes"):
         endpoint.send(EndOfMessage(1))
     endpoint.send(Data(1, b"9"))
     _reserve(endpoint, 1, 2)

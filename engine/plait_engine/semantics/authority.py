@@ -4,8 +4,8 @@ RFC 9110 section 7.2: Host = uri-host [ ":" port ].  RFC 9112 section 3.2 and RF
 section 8.3.1: no user information.  RFC 3986 section 3.2.2: host = IP-literal / IPv4address
 / reg-name; the schemes "http" and "https" need one (RFC 9110 section 4.2.1).
 
-A name has no comma, although RFC 3986 lets it have one: in a Host it means that two were
-joined, and nobody shall take it for two.
+A name has no comma, although RFC 3986 allows one: in a Host field a comma means that two
+fields were joined, and a recipient might read the first or the second.
 """
 
 from __future__ import annotations
@@ -23,8 +23,7 @@ _match = re.compile(
 
 
 def is_authority(text: str, *, needs_port: bool = False) -> bool:
-    """Tell whether ``text`` is a host and, if ``needs_port`` does not ask for one, perhaps a
-    port."""
+    """Tell whether ``text`` is a host with an optional port, or with ``needs_port`` one."""
     match = _match(text)
     if match is None:
         return False
