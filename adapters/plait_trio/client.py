@@ -11,6 +11,7 @@ import ssl
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, replace
+from typing import Final
 
 import trio
 import yarl
@@ -25,8 +26,13 @@ from plait_engine import (
     Request,
     Response,
     Role,
+    StreamReset,
 )
 from plait_engine.engines import ALPN_PROTOCOLS, EngineName
+from plait_engine.headers import get
+from plait_engine.policy.call import Call, Step
+from plait_engine.policy.redirect import Origin
+from plait_engine.policy.retry import Failure, RetryPolicy
 
 from .driver import Driver, Exchange, StreamError, open_nursery
 from .transport import TrioStream
@@ -49,15 +55,23 @@ class TLSError(Exception):
         super().__init__(f"no TLS with {host}: {reason}")
 
 
+class RedirectError(Exception):
+    """A redirect cannot be followed: it leads nowhere, or there are too many."""
+
+
 @dataclass(slots=True)
 class FetchResponse:
-    """A whole response.  ``http_version`` is ``"1.0"``, ``"1.1"`` or ``"2"``."""
+    """A whole response.  ``http_version`` is ``"1.0"``, ``"1.1"`` or ``"2"``.
+
+    ``url`` is where it came from, after redirects.
+    """
 
     status: int
     headers: Headers
     body: bytes
     trailers: Headers
     http_version: str
+    url: str = ""
 
 
 class ClientResponse:
@@ -220,24 +234,91 @@ async def fetch(
     method: str = "GET",
     headers: Headers = (),
     body: bytes | AsyncIterator[bytes] = b"",
+    max_redirects: int | None = 10,
     ssl_context: ssl.SSLContext | None = None,
     http2: bool | None = None,
     engine: EngineName = "native",
 ) -> FetchResponse:
-    """Fetch ``url`` on a connection of its own and return the whole response.
+    """Fetch ``url`` and return the whole response, each request on a connection of its own.
 
-    Raises what ``open_connection`` raises, and StreamError when the connection breaks.
+    Redirects are followed, and requests that the server refused are sent again (see
+    ``plait_engine.policy.call``).  ``max_redirects``: how many are one too many, 0 for no
+    limit; ``None``: a response that redirects is returned.
+
+    Raises what ``open_connection`` raises, StreamError when the connection breaks, and
+    RedirectError when a redirect cannot be followed.
     """
-    target = str(_parse(url).relative().with_fragment(None))
+    call = Call(
+        method, _parse(url), headers, _URLS, retry=RetryPolicy(), max_redirects=max_redirects
+    )
+    replayable = isinstance(body, bytes)
+    step = call.start()
+    while step is Step.SEND:
+        await trio.sleep(call.delay)
+        content = body if call.keeps_content else b""
+        try:
+            response = await _fetch_once(call, content, ssl_context, http2, engine)
+        except StreamError as error:
+            step = call.on_failure(_failure(call.method, error, replayable))
+            if step is not Step.SEND:
+                raise
+        else:
+            location = get(response.headers, "location")
+            step = call.on_response(response.status, location, replayable=replayable)
+    if call.problem is not None:
+        raise RedirectError(call.problem.value)
+    return response
+
+
+async def _fetch_once(
+    call: Call[yarl.URL],
+    body: bytes | AsyncIterator[bytes],
+    ssl_context: ssl.SSLContext | None,
+    http2: bool | None,
+    engine: EngineName,
+) -> FetchResponse:
+    """Send the request that ``call`` wants sent."""
+    url = str(call.url)
+    target = str(call.url.relative().with_fragment(None)) or "/"
     async with (
         open_connection(url, ssl_context=ssl_context, http2=http2, engine=engine) as connection,
-        connection.request(method, target or "/", headers=headers, body=body) as response,
+        connection.request(call.method, target, headers=list(call.headers), body=body) as response,
     ):
         content = await response.read()
         head = response.head
         return FetchResponse(
-            head.status, head.headers, content, response.trailers, head.http_version
+            head.status, head.headers, content, response.trailers, head.http_version, url
         )
+
+
+def _failure(method: str, error: StreamError, replayable: bool) -> Failure:
+    return Failure(
+        method=method,
+        reused=False,
+        response_started=False,
+        unprocessed=isinstance(error.event, StreamReset) and error.event.retryable,
+        connection=ConnectionState.OPEN,  # So that there are pauses between the attempts.
+        replayable=replayable,
+    )
+
+
+class _Urls:
+    """What the machine of a call asks of URLs."""
+
+    def join(self, url: yarl.URL, location: str) -> yarl.URL:
+        try:
+            return _parse(str(url.join(yarl.URL(location))))
+        except ValueError as error:
+            raise RedirectError(f"a redirect to {location!r} leads nowhere: {error}") from error
+
+    def origin(self, url: yarl.URL) -> Origin:
+        return Origin(url.scheme, url.raw_host or "", url.port)
+
+    def has_credentials(self, url: yarl.URL) -> bool:
+        return url.raw_user is not None or url.raw_password is not None
+
+
+_URLS: Final = _Urls()
 
 
 @asynccontextmanager

@@ -43,6 +43,11 @@ async def handler(request: ServerRequest) -> ServerResponse | None:
             return ServerResponse(body=_broken())
         case "/error":
             raise RuntimeError("a bug in the handler")
+        case target if target.startswith("/redirect/"):
+            await request.read()
+            _, _, status, path = target.split("/")
+            location = "ftp://nowhere/" if path == "nowhere" else f"/{path}"
+            return ServerResponse(int(status), headers=[("location", location)])
         case _:
             return ServerResponse(body=await request.read() or b"hello")
 
@@ -123,6 +128,27 @@ def test_get(run) -> None:
         response = await setup.fetch(f"{setup.url}/?a=b#fragment")
         assert (response.status, response.body) == (200, b"hello")
         assert response.http_version == ("2" if setup.http2 else "1.1")
+
+    run(test)
+
+
+def test_redirects_are_followed(run) -> None:
+    async def test(setup: Setup) -> None:
+        response = await setup.fetch(
+            f"{setup.url}/redirect/303/echo", method="POST", body=b"x", headers=[("x-a", "b")]
+        )
+        assert (response.status, response.body) == (200, b"")
+        assert response.url == f"{setup.url}/echo"
+        response = await setup.fetch(f"{setup.url}/redirect/308/echo", method="POST", body=b"x")
+        assert response.body == b"x"
+        response = await setup.fetch(f"{setup.url}/redirect/302/", max_redirects=None)
+        assert response.status == 302
+        with pytest.raises(plait_trio.RedirectError, match="too many"):
+            await setup.fetch(f"{setup.url}/redirect/302/", max_redirects=1)
+        with pytest.raises(plait_trio.RedirectError, match="leads nowhere"):
+            await setup.fetch(f"{setup.url}/redirect/302/nowhere")
+        with pytest.raises(plait_trio.RedirectError, match="cannot be sent twice"):
+            await setup.fetch(f"{setup.url}/redirect/307/", method="POST", body=_pieces(1, 1))
 
     run(test)
 

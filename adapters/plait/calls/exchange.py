@@ -26,6 +26,7 @@ Rules
 from __future__ import annotations
 
 import asyncio
+import enum
 from typing import TYPE_CHECKING, Final
 
 from plait.transport.exchange import Exchange
@@ -58,6 +59,24 @@ UNREAD_LIMIT: Final = 131072
 engine's ``read_high_water``)."""
 
 
+class ExchangeState(enum.Enum):
+    """Where an exchange is; see the module."""
+
+    READY = "nothing was sent"
+    SENT = "the request was sent, or its head"
+    ANSWERED = "the head of the final response, or the acceptance of a tunnel, came"
+    OVER = "its lease is given back"
+
+
+NEXT: Final = {
+    ExchangeState.READY: frozenset({ExchangeState.SENT, ExchangeState.OVER}),
+    ExchangeState.SENT: frozenset({ExchangeState.ANSWERED, ExchangeState.OVER}),
+    ExchangeState.ANSWERED: frozenset({ExchangeState.OVER}),
+    ExchangeState.OVER: frozenset[ExchangeState](),
+}
+"""Which state may follow which."""
+
+
 class ClientExchange(Exchange):
     """One request and its response.
 
@@ -71,7 +90,6 @@ class ClientExchange(Exchange):
         "clock",
         "coding",
         "credit",
-        "done",
         "ended",
         "head",
         "last_activity",
@@ -82,6 +100,7 @@ class ClientExchange(Exchange):
         "reset_code",
         "sink",
         "started",
+        "state",
         "successor",
         "trailers",
         "unacknowledged",
@@ -95,6 +114,7 @@ class ClientExchange(Exchange):
         self.lease: Lease | None = lease
         """The place in the pool, until the exchange is over."""
         self.request = request
+        self.state = ExchangeState.READY
         self.head: Response | None = None
         self.accepted: Accept | None = None
         """The server accepted a tunnel."""
@@ -112,7 +132,6 @@ class ClientExchange(Exchange):
         """Bytes of the body that came."""
         self.ended = False
         """The response is complete."""
-        self.done = False
         self.trailers: Headers = ()
         self.sink: BodySink | None = None
         self.successor: Exchange | None = None
@@ -136,6 +155,7 @@ class ClientExchange(Exchange):
 
         Raises LocalProtocolError, and others for what is no request; then the exchange is over.
         """
+        self._move(ExchangeState.SENT)
         self.driver.exchanges[self.stream_id] = self
         try:
             self.send(*events)
@@ -146,6 +166,15 @@ class ClientExchange(Exchange):
             if self.clock.timeout.sock_read:
                 self.last_activity = self.driver.loop.time()
             self.clock.begin_exchange(self)
+
+    @property
+    def done(self) -> bool:
+        """True when the exchange is over."""
+        return self.state is ExchangeState.OVER
+
+    def _move(self, state: ExchangeState) -> None:
+        assert state in NEXT[self.state], f"{self.state} -> {state}"
+        self.state = state
 
     # -- waiting ------------------------------------------------------------------
 
@@ -273,7 +302,7 @@ class ClientExchange(Exchange):
         """The exchange is over, however it ended."""
         if self.done:
             return
-        self.done = True
+        self._move(ExchangeState.OVER)
         upload, self.upload = self.upload, None
         if upload is not None:
             upload.cancel()
@@ -305,11 +334,13 @@ class ClientExchange(Exchange):
     def on_response(self, event: Response) -> None:
         self._note_activity()
         self.started = True
+        self._move(ExchangeState.ANSWERED)
         self.head = event
         _wake(self._head_waiter)
 
     def on_accept(self, event: Accept) -> None:
         self._note_activity()
+        self._move(ExchangeState.ANSWERED)
         self.accepted = event
         _wake(self._head_waiter)
 
