@@ -18,6 +18,12 @@ from plait import web
 EXPECTED = (plait.ClientError, asyncio.TimeoutError)
 """What may happen to an operation in bad weather."""
 
+ENDS = (
+    plait.WSMsgType.CLOSE,  # of a server that goes away
+    plait.WSMsgType.CLOSED,
+    plait.WSMsgType.ERROR,
+)
+
 Operation = Callable[[plait.ClientSession, random.Random], Awaitable[None]]
 
 
@@ -227,7 +233,7 @@ async def talk(session: plait.ClientSession, chance: random.Random) -> None:
             body = data(chance.choice([0, 10, 70_000]), number)
             await ws.send_bytes(body)
             message = await ws.receive(timeout=60)
-            if message.type in (plait.WSMsgType.CLOSED, plait.WSMsgType.ERROR):
+            if message.type in ENDS:
                 raise plait.ClientError("the WebSocket ended")
             assert (message.type, message.data) == (plait.WSMsgType.BINARY, body)
             await asyncio.sleep(chance.random())
