@@ -90,6 +90,7 @@ class ServerExchange(Exchange):
 
     __slots__ = (
         "_complete",
+        "_held",
         "_reader",
         "_received",
         "event",
@@ -109,29 +110,59 @@ class ServerExchange(Exchange):
         self._complete = False
         """The end of the response was sent."""
         self._reader: BodyReader | None = None
+        self._held: list[Data] | None = None
+        """What came of the content while there is no reader; ``None``: nothing."""
         # A request for a tunnel has no content (see the events of the engine).
         self._received = event.protocol is not None or event.method == "CONNECT"
 
     @property
     def content(self) -> StreamReader:
         """The content; ``EMPTY_PAYLOAD`` if there is none."""
-        if self._reader is None:
-            if self._received:
-                return EMPTY_PAYLOAD
-            self._make_reader()
-        assert self._reader is not None
-        return self._reader
+        if self._reader is not None:
+            return self._reader
+        if self._received and self._held is None:
+            return EMPTY_PAYLOAD
+        return self._make_reader()
 
     def _make_reader(self) -> BodyReader:
+        """Make the reader, and give it what came before somebody asked for one."""
         reader = self._reader = BodyReader(
             self,
             self.driver.config.limits.read_high_water,
             loop=self.driver.loop,
             want=self._send_continue if self.event.expect_continue else None,
         )
+        for event in self._held or ():
+            reader.feed_data(event.data, event.credit)
+        self._held = None
+        if self._received:
+            reader.feed_eof()
         if self.exception is not None:
             reader.set_exception(self.exception)
         return reader
+
+    def take_content(self, limit: int) -> bytes | None:
+        """Short path of ``content.read()``: return all of it, if it is there already.
+
+        ``None``, with nothing taken: it is not, or it has more than ``limit`` bytes (0: no
+        limit), or somebody reads it as a stream.
+        """
+        if self._reader is not None or self.exception is not None or not self._received:
+            return None
+        if self._held is None:
+            return b""
+        data = b"".join([event.data for event in self._held])
+        if 0 < limit < len(data):
+            return None
+        self._discard_held()
+        return data
+
+    def _discard_held(self) -> None:
+        """Give the credit back of what came; there is content, but nothing left of it."""
+        credit = sum([event.credit for event in self._held or ()])
+        if credit:
+            self._held = []
+            self.acknowledge(credit)
 
     def _send_continue(self) -> None:
         """The handler wants the content that the client holds back (RFC 9110 10.1.1)."""
@@ -196,6 +227,8 @@ class ServerExchange(Exchange):
     def finish(self) -> None:
         """The handler is done: let go of the stream, whatever is left of it."""
         driver = self.driver
+        if self._held:
+            self._discard_held()
         if self._reader is not None:
             self._reader.detach()
         current = driver.exchanges.get(self.stream_id)
@@ -217,7 +250,12 @@ class ServerExchange(Exchange):
     # -- hooks of the driver ----------------------------------------------------------------
 
     def on_data(self, event: Data) -> None:
-        (self._reader or self._make_reader()).feed_data(event.data, event.credit)
+        if self._reader is not None:
+            self._reader.feed_data(event.data, event.credit)
+        elif self._held is None:
+            self._held = [event]
+        else:
+            self._held.append(event)
 
     def on_end(self, event: EndOfMessage) -> None:
         self._received = True
@@ -231,8 +269,7 @@ class ServerExchange(Exchange):
         gone.__cause__ = error
         self.exception = gone
         if self.task is None:
-            if self._reader is not None:
-                self._reader.detach()
+            self._discard_held()
             self.handler.drop(self)
             return
         if not self._received:

@@ -390,22 +390,25 @@ class BaseRequest(KeyedState, HeadersMixin):
         is gone.
         """
         if self._read_bytes is None:
-            limit = self._client_max_size
-            announced = self.content_length
-            if limit and announced is not None and announced > limit:
+            data = self._exchange.take_content(self._client_max_size)
+            if data is None:
                 # Before the client sends it, if it waits for 100 Continue.
-                raise HTTPRequestEntityTooLarge(max_size=limit, actual_size=announced)
-            content = self.content
-            pieces = []
-            size = 0
-            # What is there already is taken without a wait.
-            while piece := content.read_nowait() if content.is_eof() else await content.readany():
-                pieces.append(piece)
-                size += len(piece)
-                if limit and size > limit:
-                    raise HTTPRequestEntityTooLarge(max_size=limit, actual_size=size)
-            self._read_bytes = b"".join(pieces)
+                self._check_size(self.content_length or 0)
+                content = self.content
+                pieces = []
+                size = 0
+                while piece := await content.readany():
+                    pieces.append(piece)
+                    size += len(piece)
+                    self._check_size(size)
+                data = b"".join(pieces)
+            self._read_bytes = data
         return self._read_bytes
+
+    def _check_size(self, size: int) -> None:
+        limit = self._client_max_size
+        if limit and size > limit:
+            raise HTTPRequestEntityTooLarge(max_size=limit, actual_size=size)
 
     async def text(self) -> str:
         """Return the content as text, by its charset or UTF-8.
@@ -413,7 +416,9 @@ class BaseRequest(KeyedState, HeadersMixin):
         Raises HTTPUnsupportedMediaType for an unknown charset, and what ``read`` raises.
         """
         data = await self.read()
-        charset = self.charset or "utf-8"
+        charset = self.charset
+        if charset is None:
+            return data.decode()
         name = find_charset(charset)
         if name is None:
             raise HTTPUnsupportedMediaType(text=f"unknown charset: {printable(charset)}")

@@ -287,7 +287,7 @@ class StreamResponse(KeyedState, CookieMixin):
         if headers is None:
             headers = self._multidict = CIMultiDict()
             if self._type is not None:
-                headers["Content-Type"] = self._type
+                headers[hdrs.CONTENT_TYPE] = self._type
         if self._sent_headers:
             self._show_sent(headers)
         return headers

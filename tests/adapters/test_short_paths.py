@@ -5,13 +5,18 @@ from __future__ import annotations
 import asyncio
 import re
 from dataclasses import dataclass, field
+from typing import Any
 
 import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from plait import web
+from plait.streams import EMPTY_PAYLOAD
 from plait.typedefs import Middleware
+from plait.web_protocol import ServerExchange
+from plait_engine import Data, EndOfMessage, Request
+from plait_engine.testing import TEST_CONFIG
 from tests.adapters.web_peer import Setup
 
 
@@ -163,3 +168,63 @@ def test_the_fields_that_were_added_can_be_seen_behind_the_short_path() -> None:
                 assert made.body_length == 3
 
     asyncio.run(serve())
+
+
+class Credits:
+    """Stands in for a connection: counts what is given back."""
+
+    def __init__(self) -> None:
+        self.driver: Any = self
+        self.loop: Any = object()
+        self.config = TEST_CONFIG
+        self.exchanges: dict[int, Any] = {}
+        self.given = 0
+
+    def acknowledge(self, stream_id: int, credit: int) -> None:
+        self.given += credit
+
+    def send(self, *events: object) -> None:
+        pass
+
+
+@given(
+    pieces=st.lists(st.tuples(st.binary(min_size=1, max_size=20), st.integers(0, 5)), max_size=4),
+    ends=st.booleans(),
+    limit=st.integers(0, 30),
+)
+@example([(b"abc", 0), (b"def", 2)], True, 5)
+def test_content_that_is_there(pieces: list[tuple[bytes, int]], ends: bool, limit: int) -> None:
+    def receive() -> tuple[ServerExchange, Credits]:
+        connection: Any = Credits()
+        exchange = ServerExchange(connection, Request(1, "POST", "http", "a", "/", ()))
+        for data, padding in pieces:
+            exchange.on_data(Data(1, data, len(data) + padding))
+        if ends:
+            exchange.on_end(EndOfMessage(1))
+        return exchange, connection
+
+    whole = b"".join(data for data, _ in pieces)
+    credit = sum(len(data) + padding for data, padding in pieces)
+    general, its_credits = receive()
+    exists = general.content is not EMPTY_PAYLOAD
+    assert general.content.read_nowait() == whole
+    assert general.content.at_eof() is ends
+    assert its_credits.given == credit
+
+    short, credits = receive()
+    taken = short.take_content(limit)
+    if ends and not 0 < limit < len(whole):
+        assert taken == whole
+        assert credits.given == credit
+        assert short.content.at_eof()
+        assert short.take_content(limit) is None or not pieces
+    else:
+        assert taken is None
+        assert credits.given == 0
+        assert short.content.read_nowait() == whole
+        assert credits.given == credit
+    assert (short.content is not EMPTY_PAYLOAD) is exists
+
+    unread, its_credits = receive()
+    unread.finish()
+    assert its_credits.given == credit
