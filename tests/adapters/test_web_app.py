@@ -1,443 +1,356 @@
-"""Applications: routes and middlewares."""
+"""Applications: sub-applications, signals, contexts, state."""
 
 from __future__ import annotations
 
-import gc
+import asyncio
+import contextvars
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
 from yarl import URL
 
 from plait import web
-from plait.web_urldispatcher import AbstractResource
-from tests.adapters.web_handlers import ask, named, say, serve_once
+from plait.abc import AbstractMatchInfo
+from tests.adapters.web_handlers import ask, named, say
 from tests.adapters.web_peer import Setup
 
 pytestmark = pytest.mark.anyio
 
-
-# -- routes ----------------------------------------------------------------------------------------
-
-
-async def test_routes(setup: Setup) -> None:
-    routes = web.RouteTableDef()
-
-    @routes.get("/")
-    async def root(request: web.Request) -> web.Response:
-        return web.Response(text="root")
-
-    @routes.view("/view")
-    class Things(web.View):
-        async def get(self) -> web.Response:
-            assert self.request.method == "GET"
-            return web.Response(text="got")
-
-        async def post(self) -> web.Response:
-            return web.Response(text="posted")
-
-        async def _private(self) -> web.Response:
-            return web.Response(text="never")
-
-    app = web.Application()
-    app.add_routes(routes)
-    app.add_routes(
-        [
-            web.post("/p", named("post")),
-            web.put("/p", named("put")),
-            web.patch("/p", named("patch")),
-            web.delete("/p", named("delete")),
-            web.options("/p", named("options")),
-            web.head("/h", named("head")),
-            web.get("/g", named("get"), allow_head=False),
-            web.route("*", "/any", named("any")),
-            web.route("foo", "/foo", named("foo")),
-            web.get("/users/{id}", say),
-            web.get(r"/files/{name:.+\.txt}", say),
-            web.get("/ü/{x}", say),
-        ]
-    )
-    async with setup.serve(app) as site:
-        client = await site.connect()
-        for method in ("POST", "PUT", "PATCH", "DELETE", "OPTIONS"):
-            assert await ask(client, method, "/p") == (200, method.lower())
-        assert await ask(client, "GET", "/?x=1") == (200, "root")
-        assert await ask(client, "HEAD", "/") == (200, "")
-        assert await ask(client, "HEAD", "/h") == (200, "")
-        assert (await ask(client, "HEAD", "/g"))[0] == 405
-        assert await ask(client, "BREW", "/any") == (200, "any")
-        assert await ask(client, "FOO", "/foo") == (200, "foo")
-        assert await ask(client, "GET", "/view") == (200, "got")
-        assert await ask(client, "POST", "/view") == (200, "posted")
-        assert await ask(client, "GET", "/users/7") == (200, '["/users/{id}", {"id": "7"}]')
-        assert await ask(client, "GET", "/users/a%2Fb%25?q") == (
-            200,
-            '["/users/{id}", {"id": "a/b%"}]',
-        )
-        assert await ask(client, "GET", "/files/a/b.txt") == (
-            200,
-            '["/files/{name}", {"name": "a/b.txt"}]',
-        )
-        assert await ask(client, "GET", "/%C3%BC/y") == (200, '["/%C3%BC/{x}", {"x": "y"}]')
-        for target in ("/users/", "/users/7/", "/P", "//", "/files/a.pdf"):
-            assert await ask(client, "GET", target) == (404, "404: Not Found")
-        answer = await client.fetch("BREW", "/view")
-        assert (answer.status, answer.header("allow")) == (405, "GET,POST")
-        answer = await client.fetch("GET", "/p")
-        assert (answer.status, answer.header("allow")) == (405, "DELETE,OPTIONS,PATCH,POST,PUT")
-        # No way to a method that is no HTTP method (attack A72).
-        assert (await ask(client, "_PRIVATE", "/view"))[0] == 405
+NAME: web.AppKey[str] = web.AppKey("NAME", str)
 
 
-async def test_options_asterisk() -> None:
-    """RFC 9110 section 9.3.7: it asks for no resource, and whether the server is there."""
-    app = web.Application()
-    app.router.add_route("*", "/{all:.*}", named("all"))
-    assert (await serve_once(app, ("OPTIONS", "*")))[0][0] == 204
+# -- sub-applications -------------------------------------------------------------------------------------
 
 
-async def test_connect_is_declined() -> None:
-    """Attack S85; RFC 9110 section 15.6.2: there is nothing here that could do it."""
-    app = web.Application()
-    app.router.add_route("*", "/{all:.*}", named("all"))
-    async with Setup("http/1.1", "native").serve(app) as site:
-        data = b"CONNECT a:80 HTTP/1.1\r\nHost: a:80\r\nConnection: close\r\n\r\n"
-        assert (await site.send_raw(data)).startswith(b"HTTP/1.1 501 ")
+async def test_sub_applications(setup: Setup) -> None:
+    seen: list[tuple[str, web.Application]] = []
 
-
-async def test_the_empty_path_is_a_slash(setup: Setup) -> None:
-    """But for a sub-application, where it is the prefix."""
-    app, sub = web.Application(), web.Application()
-    app.router.add_get("", say)
-    sub.router.add_get("", say)
-    app.add_subapp("/sub", sub)
-    async with setup.serve(app) as site:
-        client = await site.connect()
-        assert await ask(client, "GET", "/") == (200, '["/", {}]')
-        assert await ask(client, "GET", "/sub") == (200, '["/sub", {}]')
-        assert (await ask(client, "GET", "/sub/"))[0] == 404
-
-
-async def test_names_and_urls() -> None:
-    app = web.Application()
-    router = app.router
-    router.add_get("/plain path", say, name="plain")
-    router.add_get(r"/users/{id:\d+}/{tail:.*}", say, name="app.user-1:x")
-    assert router["plain"].url_for() == URL("/plain%20path", encoded=True)
-    assert router["app.user-1:x"].url_for(id="7", tail="a b/c").raw_path == "/users/7/a%20b/c"
-    assert router["plain"].canonical == "/plain%20path"
-    assert set(router) == set(router.named_resources()) == {"plain", "app.user-1:x"}
-    assert len(router) == 2
-    assert "plain" in router
-    assert len(router.resources()) == 2
-    assert [route.method for route in router.routes()] == ["HEAD", "GET", "HEAD", "GET"]
-    route = next(iter(router.routes()))
-    assert route.name == "plain"
-    assert route.url_for() == router["plain"].url_for()
-    assert route.resource is router["plain"]
-    assert router["plain"].add_route("POST", say).method == "POST"  # type: ignore[attr-defined]  # a Resource
-    with pytest.raises(KeyError):
-        router["app.user-1:x"].url_for(id="7")
-
-
-@pytest.mark.parametrize(
-    ("add", "error"),
-    [
-        (lambda router: router.add_get("no-slash", say), ValueError),
-        (lambda router: router.add_get("/{bad", say), ValueError),
-        (lambda router: router.add_get("/x", say, name="not valid"), ValueError),
-        (lambda router: router.add_get("/x", say, name="a.class"), ValueError),
-        (lambda router: router.add_get("/x", say, name="taken"), ValueError),
-        (lambda router: router.add_route("BAD METHOD", "/x", say), ValueError),
-        (lambda router: router.add_get("/taken", say), RuntimeError),
-        (lambda router: router.add_get("/x", 7), TypeError),
-        (lambda router: router.add_get("/x", say, expect_handler=named), TypeError),
-    ],
-)
-def test_routes_that_cannot_be_added(add: Any, error: type[Exception]) -> None:
-    app = web.Application()
-    app.router.add_get("/other", say, name="taken")
-    app.router.add_get("/taken", say)
-    with pytest.raises(error):
-        add(app.router)
-
-
-def test_a_frozen_router_takes_no_routes() -> None:
-    app = web.Application()
-    app.freeze()
-    with pytest.raises(RuntimeError, match="frozen"):
-        app.router.add_get("/", say)
-
-
-def test_bare_functions_are_deprecated() -> None:
-    def bare(request: web.Request) -> web.Response:
-        return web.Response()
-
-    with pytest.warns(DeprecationWarning, match="async"):
-        route = web.Application().router.add_get("/", bare)  # type: ignore[arg-type]  # that is the point
-    assert route.handler.__name__ == "bare"
-
-
-def test_the_handler_of_a_view_is_its_class() -> None:
-    route = web.Application().router.add_view("/", web.View)
-    assert route.handler is web.View
-
-
-def test_route_definitions() -> None:
-    definition = web.get("/", say, name="x")
-    assert (definition.method, definition.path, definition.handler) == ("GET", "/", say)
-    assert definition.kwargs == {"name": "x", "allow_head": True}
-    assert repr(definition) == "<RouteDef GET / -> 'say', allow_head=True, name='x'>"
-    routes = web.RouteTableDef()
-    for method in ("get", "head", "post", "put", "patch", "delete", "options"):
-        getattr(routes, method)("/")(say)
-    assert [route.method for route in routes] == [  # type: ignore[attr-defined]  # RouteDefs
-        *("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
-    ]
-    assert len(routes) == 7
-    assert routes[0] in routes
-    assert routes[:2] == [routes[0], routes[1]]
-    assert repr(routes) == "<RouteTableDef count=7>"
-
-
-class EverySecond(AbstractResource):
-    """A resource of the application's own: takes every second request."""
-
-    def __init__(self) -> None:
-        super().__init__(name="second")
-        self.turn = 0
-
-    @property
-    def canonical(self) -> str:
-        return "/own/{x}"
-
-    async def resolve(self, request: web.Request) -> tuple[Any, set[str]]:
-        self.turn += 1
-        if self.turn % 2:
-            return None, {"BREW"}
-        route = web.ResourceRoute("*", named("own"), self)
-        return web.UrlMappingMatchInfo({}, route), set()
-
-    def url_for(self, **kwargs: str) -> URL:
-        return URL("/own")
-
-    def add_prefix(self, prefix: str) -> None:
-        raise NotImplementedError
-
-    def get_info(self) -> dict[str, Any]:
-        return {}
-
-    def raw_match(self, path: str) -> bool:
-        return False
-
-    def __len__(self) -> int:
-        return 0
-
-    def __iter__(self) -> Any:
-        return iter(())
-
-
-async def test_a_resource_of_ones_own() -> None:
-    app = web.Application()
-    app.router.register_resource(EverySecond())
-    app.router.add_get("/own/x", named("fallback"))
-    app.router.add_get("/plain", named("plain"))
-    found = await serve_once(
-        app, *[("GET", "/own/x")] * 4, ("GET", "/own/y"), ("GET", "/own/y"), ("GET", "/plain")
-    )
-    assert [status for status, _ in found] == [200] * 4 + [405, 200, 200]
-    assert [body for _, body in found[:4]] == ["fallback"] * 4
-    assert [body for _, body in found[5:]] == ["own", "plain"]
-
-
-async def test_a_resolve_that_was_replaced(setup: Setup, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As packages do that report what an application does: they are asked each time."""
-    resolve = web.UrlDispatcher.resolve
-    seen = []
-
-    async def watch(router: web.UrlDispatcher, request: web.Request) -> web.UrlMappingMatchInfo:
-        match_info = await resolve(router, request)
-        seen.append(match_info.route.method)
-        return match_info
-
-    monkeypatch.setattr(web.UrlDispatcher, "resolve", watch)
-    app, sub = web.Application(), web.Application()
-    app.router.add_get("/", say)
-    sub.router.add_post("/x", say)
-    app.add_subapp("/sub", sub)
-    async with setup.serve(app) as site:
-        client = await site.connect()
-        for method, target in (("GET", "/"), ("GET", "/"), ("POST", "/sub/x")):
-            assert (await client.fetch(method, target)).status == 200
-    assert seen == ["GET", "GET", "POST", "POST"]
-
-
-async def test_a_router_of_ones_own() -> None:
-    class Router(web.UrlDispatcher):
-        async def resolve(self, request: web.Request) -> Any:
-            if request.path == "/own":
-                return web.UrlMappingMatchInfo(
-                    {"a": "b"}, web.ResourceRoute("*", named("own"), None)
-                )  # type: ignore[arg-type]  # it has no resource
-            return await super().resolve(request)
-
-    with pytest.warns(DeprecationWarning, match="router"):
-        app = web.Application(router=Router())
-    app.router.add_get("/x", named("x"))
-    found = await serve_once(app, ("GET", "/own"), ("GET", "/x"), ("GET", "/y"))
-    assert found == [(200, "own"), (200, "x"), (404, "404: Not Found")]
-
-
-# -- middlewares ---------------------------------------------------------------------------------------
-
-
-def test_a_path_cannot_gain_and_lose_its_slash() -> None:
-    with pytest.raises(TypeError):
-        web.normalize_path_middleware(append_slash=True, remove_slash=True)
-
-
-async def test_middlewares(setup: Setup) -> None:
-    """The first is the outermost; they wrap 404 and 405 too."""
-    calls: list[str] = []
-
-    def make(name: str) -> Any:
+    def note(name: str) -> Any:
         @web.middleware
         async def middleware(request: web.Request, handler: Any) -> web.StreamResponse:
-            calls.append(f"{name} in")
-            try:
-                response = await handler(request)
-            except web.HTTPException as error:
-                calls.append(f"{name} {error.status}")
-                raise
-            calls.append(f"{name} out")
-            response.headers[f"X-{name}"] = "1"
-            return response  # type: ignore[no-any-return]  # the handler is anything
+            seen.append((name, request.app))
+            response = await handler(request)
+            assert request.app is seen[0][1] or name != "root"
+            return response  # type: ignore[no-any-return]  # likewise
 
         return middleware
 
-    app = web.Application(middlewares=[make("a"), make("b")])
-    app.router.add_get("/", named("x"))
+    key, other = web.AppKey("key", str), web.AppKey("other", str)
+
+    async def handler(request: web.Request) -> web.Response:
+        assert request.match_info.apps == (app, sub, subsub)
+        assert request.app is subsub
+        config = request.config_dict
+        return web.json_response([config[key], config[other], dict(request.match_info)])
+
+    app = web.Application(middlewares=[note("root")])
+    sub = web.Application(middlewares=[note("sub")])
+    subsub = web.Application()
+    app[key], sub[key], app[other] = "root", "sub", "other"
+    subsub.router.add_get("/{x}", handler, name="x")
+    sub.router.add_get("", named("sub root"))
+    sub.router.add_get("/", named("sub slash"))
+    sub.add_subapp("/deep/", subsub)
+    app.add_subapp("/sub", sub)
+    app.router.add_get("/sub2", named("not in sub"))
+    assert subsub.router["x"].url_for(x="1") == URL("/sub/deep/1")
+    assert "prefix" in next(iter(app.router.resources())).get_info()
     async with setup.serve(app) as site:
         client = await site.connect()
         for _ in range(2):
-            calls.clear()
-            answer = await client.fetch()
-            assert calls == ["a in", "b in", "b out", "a out"]
-            assert (answer.header("x-a"), answer.header("x-b")) == ("1", "1")
-        for method, target, status in (("GET", "/nothing", 404), ("POST", "/", 405)):
-            calls.clear()
-            assert (await ask(client, method, target))[0] == status
-            assert calls == ["a in", "b in", f"b {status}", f"a {status}"]
+            seen.clear()
+            assert await ask(client, "GET", "/sub/deep/1?q") == (
+                200,
+                '["sub", "other", {"x": "1"}]',
+            )
+            assert seen == [("root", app), ("sub", sub)]
+        assert await ask(client, "GET", "/sub") == (200, "sub root")
+        assert await ask(client, "GET", "/sub/") == (200, "sub slash")
+        assert await ask(client, "GET", "/sub2") == (200, "not in sub")
+        seen.clear()
+        assert (await ask(client, "GET", "/sub/nothing"))[0] == 404
+        assert seen == [("root", app), ("sub", sub)]
+        answer = await client.fetch("POST", "/sub/deep/1")
+        assert (answer.status, answer.header("allow")) == (405, "GET,HEAD")
 
 
-async def test_a_middleware_may_answer_and_recover() -> None:
-    @web.middleware
-    async def guard(request: web.Request, handler: Any) -> web.StreamResponse:
-        if "key" not in request.query:
-            return web.Response(status=403)
-        try:
-            return await handler(request)  # type: ignore[no-any-return]  # likewise
-        except KeyError:
-            return web.Response(text="recovered")
+def test_sub_applications_that_cannot_be_added() -> None:
+    app = web.Application()
+    for prefix in ("", "/", "//"):
+        with pytest.raises(ValueError, match="empty"):
+            app.add_subapp(prefix, web.Application())
+    with pytest.raises(TypeError):
+        app.add_subapp(7, web.Application())  # type: ignore[arg-type]  # that is the point
+    with pytest.raises(ValueError, match="start with"):
+        app.add_subapp("x", web.Application())
+    frozen = web.Application()
+    frozen.freeze()
+    with pytest.raises(RuntimeError, match="frozen"):
+        app.add_subapp("/x", frozen)
+    with pytest.raises(RuntimeError, match="frozen"):
+        frozen.add_subapp("/x", app)
 
-    async def fail(request: web.Request) -> web.Response:
-        raise KeyError
 
-    app = web.Application(middlewares=[guard])
-    app.router.add_get("/", fail)
-    assert await serve_once(app, ("GET", "/"), ("GET", "/?key")) == [(403, ""), (200, "recovered")]
+async def test_keys_of_sub_applications(setup: Setup) -> None:
+    async def handler(request: web.Request) -> web.Response:
+        return web.Response(text=f"{request.app[NAME]} {request.config_dict[NAME]}")
 
-
-async def test_middlewares_see_the_attributes_of_the_handler(setup: Setup) -> None:
-    """However many stand between, of whatever application."""
-    seen: list[tuple[str, Any]] = []
-
-    @web.middleware
-    async def look(request: web.Request, handler: Any) -> web.StreamResponse:
-        seen.append((handler.__name__, getattr(handler, "role", None)))
-        return await handler(request)  # type: ignore[no-any-return]  # likewise
-
-    async def marked(request: web.Request) -> web.Response:
-        return web.Response()
-
-    class Marked(web.View):
-        role = "user"
-
-        async def get(self) -> web.Response:
-            return web.Response()
-
-    marked.role = "admin"  # type: ignore[attr-defined]  # functions take attributes
-    app, sub = web.Application(middlewares=[look, look]), web.Application(middlewares=[look])
-    app.router.add_get("/", marked)
-    app.router.add_get("/other", say)
-    sub.router.add_view("/view", Marked)
-    app.add_subapp("/sub", sub)
+    child = web.Application()
+    child[NAME] = "child"
+    child.router.add_get("/page", handler)
+    app = web.Application()
+    app[NAME] = "parent"
+    app.router.add_get("/page", handler)
+    app.add_subapp("/child", child)
     async with setup.serve(app) as site:
         client = await site.connect()
-        for target, expected in (
-            ("/", [("marked", "admin")] * 2),
-            ("/other", [("say", None)] * 2),
-            ("/sub/view", [("Marked", "user")] * 3),
-        ):
-            seen.clear()
-            assert (await client.fetch("GET", target)).status == 200
-            assert seen == expected
+        assert await ask(client, "GET", "/page") == (200, "parent parent")
+        assert await ask(client, "GET", "/child/page") == (200, "child child")
+        assert (await ask(client, "GET", "/child/none"))[0] == 404
+    with pytest.raises(RuntimeError):
+        app.router.add_get("/late", handler)
 
 
-async def test_old_style_middlewares() -> None:
-    async def factory(app: web.Application, handler: Any) -> Any:
-        async def middleware(request: web.Request) -> web.Response:
-            response = await handler(request)
-            return web.Response(text=response.text.upper())
-
-        return middleware
-
-    app = web.Application(middlewares=[factory])  # type: ignore[list-item]  # that is the point
-    app.router.add_get("/", named("x"))
-    with pytest.warns(DeprecationWarning, match="old-style"):
-        app.freeze()  # Once, and not for each request.
-    assert await serve_once(app, ("GET", "/"), ("GET", "/")) == [(200, "X"), (200, "X")]
+# -- signals and contexts -------------------------------------------------------------------------------------
 
 
-async def test_memory_does_not_grow_with_paths() -> None:
-    """Attack S80: 404s with a middleware leave nothing behind."""
+async def test_the_order_of_signals() -> None:
+    calls: list[str] = []
 
-    @web.middleware
-    async def through(request: web.Request, handler: Any) -> web.StreamResponse:
-        return await handler(request)  # type: ignore[no-any-return]  # likewise
+    def note(text: str) -> Any:
+        async def handler(app: web.Application) -> None:
+            calls.append(text)
 
-    app = web.Application(middlewares=[through])
-    app.router.add_get("/{x}", named("x"))
-    targets = [("GET", f"/{number}/nothing") for number in range(300)]
-    async with Setup("http/1.1", "native").serve(app) as site:
+        return handler
+
+    async def generator(app: web.Application) -> AsyncIterator[None]:
+        calls.append("generator in")
+        yield
+        calls.append("generator out")
+
+    @asynccontextmanager
+    async def manager(app: web.Application) -> AsyncIterator[None]:
+        calls.append("manager in")
+        yield
+        calls.append("manager out")
+
+    app, sub = web.Application(), web.Application()
+    for which, name in ((app, "app"), (sub, "sub")):
+        which.on_startup.append(note(f"{name} startup"))
+        which.on_shutdown.append(note(f"{name} shutdown"))
+        which.on_cleanup.append(note(f"{name} cleanup"))
+    app.cleanup_ctx.extend([generator, manager])
+    app.add_subapp("/sub", sub)
+    async with Setup("http/1.1", "native").serve(app):
+        assert app.frozen
+        assert sub.frozen
+        assert calls == ["generator in", "manager in", "app startup", "sub startup"]
+        calls.clear()
+    assert calls == [
+        *("app shutdown", "sub shutdown"),
+        *("manager out", "generator out", "app cleanup", "sub cleanup"),
+    ]
+
+
+@pytest.mark.parametrize("kind", [KeyError, asyncio.CancelledError])
+@pytest.mark.parametrize("failing", [1, 2])
+async def test_contexts_that_fail_at_the_end(
+    failing: int, kind: type[KeyError | asyncio.CancelledError]
+) -> None:
+    left = []
+
+    def context(number: int) -> Any:
+        async def generator(app: web.Application) -> AsyncIterator[None]:
+            yield
+            left.append(number)
+            if number <= failing:
+                raise kind(number)
+
+        return generator
+
+    app = web.Application()
+    app.cleanup_ctx.extend([context(1), context(2), context(3)])
+    runner = web.AppRunner(app)
+    await runner.setup()
+    with pytest.raises((kind, web.CleanupError)) as caught:
+        await runner.cleanup()
+    assert left == [3, 2, 1]
+    if failing == 2:
+        assert isinstance(caught.value, web.CleanupError)
+        assert [error.args for error in caught.value.exceptions] == [(2,), (1,)]
+
+
+async def test_a_startup_that_fails_leaves_what_it_entered() -> None:
+    left = []
+
+    async def entered(app: web.Application) -> AsyncIterator[None]:
+        yield
+        left.append(1)
+
+    async def failing(app: web.Application) -> AsyncIterator[None]:
+        raise KeyError("x")
+        yield
+
+    app = web.Application()
+    app.cleanup_ctx.extend([entered, failing])
+    runner = web.AppRunner(app)
+    with pytest.raises(KeyError):
+        await runner.setup()
+    await runner.cleanup()
+    assert left == [1]
+
+
+async def test_on_response_prepare(setup: Setup) -> None:
+    """From the outer application to the inner, with the headers complete, before they go."""
+    calls = []
+
+    def note(name: str) -> Any:
+        async def handler(request: web.Request, response: web.StreamResponse) -> None:
+            calls.append((name, response.headers.get("Content-Length")))
+            response.headers["X-Name"] = name
+
+        return handler
+
+    app, sub = web.Application(), web.Application()
+    app.on_response_prepare.append(note("app"))
+    sub.on_response_prepare.append(note("sub"))
+    sub.router.add_get("/x", named("sub"))
+    app.add_subapp("/sub", sub)
+    app.router.add_get("/", named("root"))
+    async with setup.serve(app) as site:
         client = await site.connect()
-        counts = []
-        for _ in range(3):
-            for method, target in targets:
-                await ask(client, method, target)
-            gc.collect()
-            counts.append(len(gc.get_objects()))
-        assert counts[2] - counts[1] < 100
+        answer = await client.fetch("GET", "/sub/x")
+        assert calls == [("app", "3"), ("sub", "3")]
+        assert answer.header("x-name") == "sub"
+        calls.clear()
+        assert (await client.fetch()).header("x-name") == "app"
+        assert (await client.fetch(target="/nothing")).header("x-name") == "app"
+        assert calls == [("app", "4"), ("app", "14")]
 
 
-@pytest.mark.parametrize(
-    ("options", "target", "location"),
-    [
-        ({}, "/slash?a=b", "/slash/?a=b"),
-        ({}, "//double///path", "/double/path"),
-        ({}, "/double//path", "/double/path"),
-        ({}, "//slash", "/slash/"),
-        ({"append_slash": False, "remove_slash": True}, "/double/path/", "/double/path"),
-        ({"append_slash": False, "merge_slashes": False}, "/slash", None),
-        ({"merge_slashes": False}, "/double//path", None),
-        ({}, "/nothing", None),
-        ({}, "//nothing.test/x", None),
-    ],
-)
-async def test_normalize_path(options: Any, target: str, location: str | None) -> None:
-    app = web.Application(middlewares=[web.normalize_path_middleware(**options)])
-    app.router.add_get("/slash/", named("x"))
-    app.router.add_get("/double/path", named("x"))
-    async with Setup("http/1.1", "native").serve(app) as site:
-        answer = await (await site.connect()).fetch("GET", target)
-        assert answer.status == (404 if location is None else 308)
-        assert answer.header("location") == location
+async def test_on_response_prepare_that_fails(setup: Setup) -> None:
+    async def fail(request: web.Request, response: web.StreamResponse) -> None:
+        if response.status == 200:
+            raise KeyError("x")
+
+    app = web.Application()
+    app.on_response_prepare.append(fail)
+    app.router.add_get("/", named("x"))
+    async with setup.serve(app) as site:
+        assert (await (await site.connect()).fetch()).status == 500
+
+
+async def test_signals_contexts_and_keys(setup: Setup) -> None:
+    order: list[str] = []
+
+    async def context(app: web.Application) -> AsyncIterator[None]:
+        order.append("enter")
+        yield
+        order.append("leave")
+
+    async def note(what: str) -> None:
+        order.append(what)
+
+    async def handler(request: web.Request) -> web.Response:
+        return web.Response(text=request.app[NAME])
+
+    async def on_prepare(request: web.Request, response: web.StreamResponse) -> None:
+        response.headers["X-Prepared"] = request.path
+
+    app = web.Application()
+    app[NAME] = "the name"
+    app.router.add_get("/", handler)
+    app.on_startup.append(lambda app: note("startup"))
+    app.on_shutdown.append(lambda app: note("shutdown"))
+    app.on_cleanup.append(lambda app: note("cleanup"))
+    app.on_response_prepare.append(on_prepare)
+    app.cleanup_ctx.append(context)
+    async with setup.serve(app) as site:
+        answer = await (await site.connect()).fetch()
+        assert answer.body == b"the name"
+        assert answer.header("x-prepared") == "/"
+        assert set(order) == {"startup", "enter"}
+    assert order[2:] == ["shutdown", "leave", "cleanup"]
+
+
+# -- state -----------------------------------------------------------------------------------------------------
+
+
+def test_keys_have_an_order() -> None:
+    """By name, and ahead of strings."""
+    b, c = web.AppKey("b", int), web.AppKey("c", int)
+    assert sorted(["d", c, "a", b]) == [b, c, "a", "d"]  # type: ignore[type-var]  # that is the point
+
+
+def test_an_application_is_a_mapping() -> None:
+    app = web.Application()
+    key = web.AppKey("key", int)
+    app[key] = 1
+    with pytest.warns(web.NotAppKeyWarning):
+        app["name"] = 2
+    assert (app[key], app["name"], app.get(key), app.get("other", 3)) == (1, 2, 1, 3)
+    assert list(app) == [key, "name"]
+    assert len(app) == 2
+    del app["name"]
+    assert "name" not in app
+    assert bool(web.Application())
+    assert app != web.Application()
+    assert app() is app
+    app.freeze()
+    with pytest.warns(DeprecationWarning, match="started"):
+        app[key] = 2
+    with pytest.warns(DeprecationWarning, match="started"):
+        del app[key]
+
+
+async def test_each_request_has_its_own_context(setup: Setup) -> None:
+    variable: contextvars.ContextVar[int] = contextvars.ContextVar("variable", default=0)
+    both = asyncio.Barrier(2)
+
+    async def handler(request: web.Request) -> web.Response:
+        assert variable.get() == 0
+        variable.set(int(request.query["n"]))
+        await both.wait()
+        return web.Response(text=str(variable.get()))
+
+    app = web.Application()
+    app.router.add_get("/", handler)
+    async with setup.serve(app) as site:
+        clients = [await site.connect(), await site.connect()]
+        answers = [
+            client.request(target=f"/?n={number}") for number, client in enumerate(clients, 1)
+        ]
+        assert [(await answer.complete()).body for answer in answers] == [b"1", b"2"]
+
+
+def test_match_info_repr_and_type() -> None:
+    match_info = web.UrlMappingMatchInfo({"a": "b"}, web.ResourceRoute("GET", say, None))  # type: ignore[arg-type]  # it has no resource
+    assert isinstance(match_info, AbstractMatchInfo)
+    assert "'a': 'b'" in repr(match_info)
+    app = web.Application()
+    match_info.add_app(app)
+    with pytest.raises(RuntimeError, match="Expected one of"):
+        match_info.current_app = web.Application()
+    match_info.freeze()
+    with pytest.raises(RuntimeError, match="freeze"):
+        match_info.add_app(app)
+
+
+async def test_handlers_have_contexts_of_their_own(setup: Setup) -> None:
+    """What one request sets, the next on the same connection does not see."""
+    user: contextvars.ContextVar[str] = contextvars.ContextVar("user", default="nobody")
+
+    async def handler(request: web.Request) -> web.Response:
+        before = user.get()
+        user.set(request.query["user"])
+        await asyncio.sleep(0)
+        return web.Response(text=f"{before} {user.get()}")
+
+    app = web.Application()
+    app.router.add_get("/", handler)
+    async with setup.serve(app) as site:
+        client = await site.connect()
+        assert await ask(client, "GET", "/?user=a") == (200, "nobody a")
+        assert await ask(client, "GET", "/?user=b") == (200, "nobody b")

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from typing import Any
 
 import pytest
 
 from plait import web
-from tests.adapters.web_handlers import always, answer_of
+from tests.adapters.web_handlers import always, answer_of, ask
 from tests.adapters.web_peer import Setup, app_of
+from tests.serving import serve
 
 pytestmark = pytest.mark.anyio
 
@@ -135,3 +137,81 @@ async def test_an_early_answer_while_the_client_sends(setup: Setup) -> None:
         await answer.ended.wait()
         assert (answer.status, answer.body) == (200, b"early")
         assert not site.exchanges()
+
+
+@pytest.mark.parametrize(
+    ("make", "status", "body"),
+    [
+        (lambda: web.HTTPForbidden(text="no"), 403, "no"),
+        (TimeoutError, 504, ""),
+        (
+            lambda: RuntimeError("secret"),
+            500,
+            "500 Internal Server Error\n\nServer got itself in trouble",
+        ),
+    ],
+    ids=["http", "timeout", "bug"],
+)
+async def test_what_handlers_raise(
+    setup: Setup, make: Any, status: int, body: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def handler(request: web.Request) -> web.Response:
+        raise make()
+
+    app = web.Application()
+    app.router.add_get("/", handler)
+    caplog.set_level(logging.CRITICAL, "plait.server")
+    async with setup.serve(app) as site:
+        client = await site.connect()
+        found, content = await ask(client, "GET", "/")
+        assert found == status
+        assert content.startswith(body)
+        assert "secret" not in content
+
+
+async def test_a_body_that_is_too_large_is_413(setup: Setup) -> None:
+    async def handler(request: web.Request) -> web.Response:
+        return web.Response(body=await request.read())
+
+    app = web.Application(client_max_size=10)
+    app.router.add_post("/", handler)
+    async with setup.serve(app) as site:
+        client = await site.connect()
+        for body, status in ((b"x" * 10, 200), (b"x" * 11, 413), (b"again", 200)):
+            answer = await client.fetch("POST", body=body)
+            assert answer.status == status
+        assert answer.body == b"again"
+
+
+@pytest.mark.parametrize(
+    ("data", "status"),
+    [
+        (b"GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", b"400"),
+        (b"GET /a b HTTP/1.1\r\nHost: a\r\n\r\n", b"400"),
+        (b"GET / HTTP/3.0\r\nHost: a\r\n\r\n", b"505"),
+        (b"GET /" + b"x" * 9000 + b" HTTP/1.1\r\nHost: a\r\n\r\n", b"414"),
+        (b"GET / HTTP/1.1\r\nHost: a\r\nX: " + b"x" * 9000 + b"\r\n\r\n", b"431"),
+        (b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: foo\r\n\r\n", b"501"),
+    ],
+)
+async def test_refused_requests_reach_no_handler(data: bytes, status: bytes) -> None:
+    called: list[str] = []
+
+    async def handler(request: web.Request) -> web.Response:
+        called.append(request.path)
+        return web.Response()
+
+    app = web.Application()
+    app.router.add_route("*", "/{any:.*}", handler)
+    async with serve(app) as served:
+        reader, writer = await asyncio.open_connection("127.0.0.1", served.port)
+        # Behind it a good request, which must not be answered.
+        writer.write(data + b"GET /poison HTTP/1.1\r\nHost: a\r\n\r\n")
+        writer.write_eof()
+        answer = await asyncio.wait_for(reader.read(), 10)
+        writer.close()
+        await writer.wait_closed()
+    assert answer.split()[1] == status
+    assert answer.count(b"HTTP/1.1 ") == 1
+    assert b"connection: close" in answer.lower()
+    assert called == []

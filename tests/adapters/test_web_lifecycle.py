@@ -680,3 +680,34 @@ async def test_a_client_that_never_reads() -> None:
         await asyncio.wait_for(failed.wait(), 20)
         writer.transport.abort()
         del reader
+
+
+async def test_unix_sockets(tmp_path: Any) -> None:
+    async def handler(request: web.Request) -> web.Response:
+        return web.Response(text=request.path)
+
+    app = web.Application()
+    app.router.add_get("/here", handler)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    path = str(tmp_path / "socket")
+    await web.UnixSite(runner, path).start()
+    async with (
+        plait.ClientSession(connector=plait.UnixConnector(path)) as session,
+        session.get("http://localhost/here") as response,
+    ):
+        assert (response.status, await response.text()) == (200, "/here")
+    await runner.cleanup()
+
+
+async def test_a_socket_of_ones_own() -> None:
+    app = web.Application()
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        runner = web.AppRunner(app)
+        await runner.setup()
+        await web.SockSite(runner, sock).start()
+        url = f"http://127.0.0.1:{sock.getsockname()[1]}/"
+        async with plait.ClientSession() as session, session.get(url) as response:
+            assert response.status == 404
+        await runner.cleanup()

@@ -111,7 +111,7 @@ INDEX: dict[str, tuple[str, str]] = {
     "S77": ("slow requests", "engine/http1/test_timers.py"),
     "S78": ("slow readers", "engine/http1/test_timers.py"),
     "S79": ("clients that leave in the middle of an answer", APP),
-    "S80": ("caches that grow with paths", "adapters/test_web_app.py"),
+    "S80": ("caches that grow with paths", "adapters/test_web_routing.py"),
     "S81": (
         "clients that leave at once",
         "adapters/test_web_lifecycle.py::test_writes_to_a_client_that_is_gone_raise",
