@@ -98,6 +98,13 @@ _HTTP1_SERVERS = (
         hello="h1-hello",
     ),
     Scenario(
+        "h1-unique",
+        f"As h1-varied with {traffic.MANY:,} different requests: what is left without caches",
+        _under(Wrk(traffic.varied(traffic.MANY)), plait=_PLAIT, aiohttp=_AIOHTTP),
+        {"aiohttp": 1.00},
+        hello="h1-hello",
+    ),
+    Scenario(
         "h1-json",
         f"Server, HTTP/1.1, {traffic.COUNT} different POSTs of JSON over 200 routes, "
         "3 middlewares that each set a field, wrk -c 64",

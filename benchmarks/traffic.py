@@ -83,10 +83,14 @@ BROWSER = Request(
 """What a browser asks when somebody types the address; always the same."""
 
 
-def varied() -> list[Request]:
+MANY = 20_011
+"""So many requests that each comes once a second or less: too seldom for any cache."""
+
+
+def varied(count: int = COUNT) -> list[Request]:
     """Return requests as a proxy brings them: 13 fields, of which most values differ."""
     source = random.Random(7)
-    return [_item_request(source) for _ in range(COUNT)]
+    return [_item_request(source) for _ in range(count)]
 
 
 def _item_request(source: random.Random) -> Request:

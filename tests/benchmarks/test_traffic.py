@@ -56,6 +56,12 @@ def test_nearly_every_value_that_tells_people_apart_is_used_once() -> None:
     assert len({request.target for request in requests}) == traffic.COUNT
 
 
+def test_many_requests_begin_with_the_others_and_differ_too() -> None:
+    requests = traffic.varied(traffic.MANY)
+    assert requests[: traffic.COUNT] == traffic.varied()
+    assert len({request.target for request in requests}) == traffic.MANY
+
+
 def test_each_of_the_200_routes_is_asked() -> None:
     targets = [request.target.split("/")[1:] for request in traffic.orders()]
     static = {parts[1] for parts in targets if len(parts) == 2}
