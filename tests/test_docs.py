@@ -21,7 +21,7 @@ DOCUMENTS = [
     path.relative_to(ROOT)
     for path in (ROOT / "README.md", *(ROOT / "docs").glob("*.md"), *ROOT.glob("*/README.md"))
 ]
-NAME = re.compile(r"(?:plait|plait_engine|plait_trio)(?:\.\w+)+")
+NAME = re.compile(r"(?:plait|plait_engine|plait_trio|tests)(?:\.\w+)+")
 FILE = re.compile(r"[\w.*-]+(?:/[\w.*-]+)*/?(?:::\w+)?")
 FOLDERS = tuple(
     f"{path.name}/" for path in ROOT.iterdir() if path.is_dir() and not path.name.startswith(".")
