@@ -20,7 +20,7 @@ The functions raise RemoteProtocolError, which the connection catches.
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple, TypeAlias
+from typing import Any, Final, NamedTuple, TypeAlias
 
 from plait_engine.config import Limits
 from plait_engine.errors import RemoteProtocolError
@@ -102,12 +102,10 @@ NO_FIELDS: Final = FieldFacts((), None, None, None, False, False, (), None, Fals
 _new = tuple.__new__
 
 
-Fact: TypeAlias = "int | str | tuple[str, ...] | None"
-"""What the value of a field says that decides something: Content-Length as a number, Connection
-as flags, lists as their members."""
-
-Line: TypeAlias = tuple[tuple[str, str], int, Fact]
-"""A field line: the field, the bit of its name or 0, and the fact."""
+# Any: what a fact is depends on the name.
+Line: TypeAlias = tuple[tuple[str, str], int, Any]
+"""A field line: the field, the bit of its name or 0, and what its value says that decides
+something: Content-Length as a number, Connection as flags, other lists as their members."""
 
 
 class FieldReader:
@@ -128,15 +126,6 @@ class FieldReader:
         """Return the facts of a section: lines each with its line end, no empty line."""
         if not section:
             return NO_FIELDS
-        try:
-            return self._read(section, limits)
-        except RemoteProtocolError:
-            normal = section if self._strict else _normalise(section)
-            if normal == section:
-                raise
-        return self._read(normal, limits)
-
-    def _read(self, section: bytes, limits: Limits) -> FieldFacts:
         lines = section.split(b"\r\n")
         if lines.pop():
             raise _explain_line(lines, b"\n")
@@ -155,15 +144,15 @@ class FieldReader:
             if bit:
                 if seen & bit and self._strict and not bit & _LISTS:
                     raise RemoteProtocolError(f"more than one {field[0]} field")
-                if bit == HOST:
-                    host = host or field[1]
-                elif bit == CONNECTION:
-                    assert isinstance(fact, int)
-                    connection |= fact
-                elif bit == LENGTH and isinstance(fact, int) and not seen & LENGTH:
-                    length = fact
-                elif bit <= _LAST_FACT:
-                    decisive.append((field, bit, fact))
+                if bit <= _LAST_FACT:
+                    if bit == HOST:
+                        host = host or field[1]
+                    elif bit == CONNECTION:
+                        connection |= fact
+                    elif bit == LENGTH and type(fact) is int and not seen & LENGTH:
+                        length = fact
+                    else:
+                        decisive.append((field, bit, fact))
                 seen |= bit
         if decisive:
             return self._collect(tuple(headers), host, length, connection, decisive)
@@ -187,14 +176,14 @@ class FieldReader:
         name, key, bit = known
         if not colon or len(raw_value.translate(None, _CONTROLS)) != len(raw_value):
             raise _explain_line(lines, line)
-        value = decode(raw_value.strip(b" \t"))
+        value = raw_value.strip(b" \t").decode("utf-8", "surrogateescape")
         fact = self._read_fact(bit, value) if 0 < bit <= _LAST_FACT else None
         entry = ((name, value), bit, fact)
         if key not in CREDENTIALS:
             self._lines.add(line, entry, len(line))
         return entry
 
-    def _read_fact(self, bit: int, value: str) -> Fact:
+    def _read_fact(self, bit: int, value: str) -> Any:
         if bit == HOST:
             if self._is_request:
                 check_host(value)
@@ -224,14 +213,13 @@ class FieldReader:
         upgrades: tuple[str, ...] = ()
         expect: str | None = None
         for _, bit, fact in lines:
-            if isinstance(fact, tuple):
-                if bit == UPGRADE:
-                    upgrades += fact
-                else:
-                    codings = fact if codings is None else codings + fact
-            elif bit == LENGTH:
+            if bit == LENGTH:
                 lengths.append(str(fact))
-            elif isinstance(fact, str) and expect is None:
+            elif bit == UPGRADE:
+                upgrades += fact
+            elif bit == CODINGS:
+                codings = fact if codings is None else codings + fact
+            elif expect is None:
                 expect = fact
         if lengths:
             if length is not None:
@@ -250,8 +238,23 @@ class FieldReader:
         )
 
 
+class LenientFieldReader(FieldReader):
+    """Reads the sections of responses."""
+
+    __slots__ = ()
+
+    def read(self, section: bytes, limits: Limits) -> FieldFacts:
+        try:
+            return super().read(section, limits)
+        except RemoteProtocolError:
+            normal = _normalise(section)
+            if normal == section:
+                raise
+        return super().read(normal, limits)
+
+
 REQUESTS: Final = FieldReader(strict=True, is_request=True)
-RESPONSES: Final = FieldReader(strict=False)
+RESPONSES: Final = LenientFieldReader(strict=False)
 TRAILERS: Final = FieldReader(strict=True)
 
 
