@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from plait.missing import MODULES, NAMES
-from tests.house import ROOT
+from tests.house import ROOT, modules
 
 DOCUMENTS = [
     path.relative_to(ROOT)
@@ -97,6 +97,31 @@ def test_each_walk_has_five_stops_that_name_functions() -> None:
         for number, stop in enumerate(stops, 1):
             functions = [name for name in quoted(stop) if NAME.fullmatch(name.removesuffix("()"))]
             assert functions, f"{heading}: stop {number} names no function"
+
+
+def short_paths() -> list[list[str]]:
+    """Return the cells of each row of the table of short paths."""
+    page = (ROOT / "docs" / "short-paths.md").read_text()
+    rows = [line.strip("|").split("|") for line in page.splitlines() if line.startswith("| `")]
+    assert rows
+    return rows
+
+
+def test_every_short_path_is_on_its_page() -> None:
+    listed = {name for row in short_paths() for name in quoted(row[0])}
+    named = {
+        name
+        for name, path in modules().items()
+        if re.search(r"[Ss]hort\s+path", path.read_text()) and "reference" not in name
+    }
+    assert listed == named
+
+
+def test_every_short_path_has_a_test() -> None:
+    for row in short_paths():
+        tests = quoted(row[-1])
+        assert tests, row
+        assert [name for name in tests if "::test_" not in name] == []
 
 
 # -- the tests of the tests --------------------------------------------------------------
