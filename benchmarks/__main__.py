@@ -7,6 +7,7 @@ import dataclasses
 import json
 import os
 import platform
+import signal
 import sys
 from contextlib import closing
 from fnmatch import fnmatchcase
@@ -91,6 +92,8 @@ def _versions() -> dict[str, str]:
 def main() -> int:
     """Run what was asked for; return 1 when a scenario could not be run."""
     options = _parse()
+    # End the children, too, which have sessions of their own.
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     console = Console()
     scenarios = _chosen(options.only)
     if options.list:
