@@ -90,9 +90,9 @@ class HTTP1Client(HTTP1Connection):
         self._informational = 0
         self._hold = Hold.NO
         self._held: list[bytes] = []
-        # A server repeats itself on a connection: keep what its last head meant.
+        # Servers often send the same head again: keep what the last one meant.
         self._head_bytes = b""
-        """A head with its empty line; at first there is none."""
+        """The last head with its empty line; empty at first."""
         self._head = (StatusLine(0, "", "1.1"), NO_FIELDS)
         self._authority = ""
 
@@ -125,10 +125,9 @@ class HTTP1Client(HTTP1Connection):
             super().send(*events, now=now)
 
     def _request_plainly(self, events: tuple[Sendable, ...], now: float) -> bool:
-        """Send a complete request without content, if it is as simple as most.
+        """Short path of ``send``: a whole request without content.
 
-        This is ``send`` for the usual case: the same checks, none of the alternatives.
-        Returns false when it is not that case; then nothing was done.
+        Returns false when it is not as simple as most; then nothing was done.
         """
         request, end = events
         if not (
@@ -289,7 +288,7 @@ class HTTP1Client(HTTP1Connection):
             head = self._head_bytes
         else:
             head = data[: data.find(b"\r\n\r\n") + 4]
-            # A line that ends in LF alone may end the head earlier: look carefully.
+            # With a line that ends in LF alone the head may end earlier.
             if not 4 < len(head) <= self._short_head or head.count(b"\n") != head.count(b"\r\n"):
                 self._receive(data, now)
                 return
@@ -425,7 +424,7 @@ class HTTP1Client(HTTP1Connection):
         self._stop_request()
 
     def _stop_request(self) -> None:
-        """The response is complete and nobody reads the rest of the request.
+        """The response is complete, and the server does not read the rest of the request.
 
         As on HTTP/2 (RFC 9113 section 8.1) the application hears NO_ERROR.
         """

@@ -30,9 +30,9 @@ The end
 -------
 A server closes in stages (RFC 9112 section 9.6): half-close, then read and drop what is on
 its way, until the peer closes, ``max_drain`` bytes came, or the CLOSE timer passes.
-Otherwise the reset of the operating system could destroy the answer on its way.  TLS cannot
-be half-closed, so there a server that has given its answer just reads on, while the rest of
-the request comes: it is DRAINING until then (see ``CloseAction.WRITE_EOF``).
+Otherwise the operating system could reset the connection and destroy the response on its
+way.  TLS cannot be half-closed: there a server that has sent its response reads the rest of
+the request first, and is DRAINING until then (see ``CloseAction.WRITE_EOF``).
 """
 
 from __future__ import annotations
@@ -154,7 +154,7 @@ class HTTP1Connection(Connection):
         """A head up to this size cannot exceed any limit on sizes."""
         # Output
         self._sent: PreparedFields | None = None
-        """The last field section sent: applications repeat themselves."""
+        """The last field section sent: applications often send the same one again."""
         self._out = WriteQueue(config)
         # Time
         self._timer = Timer.KEEP_ALIVE
@@ -214,7 +214,7 @@ class HTTP1Connection(Connection):
         if not events:
             return
         if type(events[0]) is StreamReset and self._has_ended(events[0].stream_id):
-            return  # The stream has ended meanwhile, which is as good.
+            return  # The stream has ended in the meantime.
         self._check_stream(events)
         pieces: list[bytes] = []
         first = events[0]
@@ -314,7 +314,7 @@ class HTTP1Connection(Connection):
 
     @abstractmethod
     def _receive_fresh(self, data: bytes, now: float) -> None:
-        """Take bytes that begin a head; usually all of it is there."""
+        """Short path of ``_receive``: take bytes that begin a head, which is usually whole."""
 
     @abstractmethod
     def _receive_head(self, now: float) -> None:
@@ -483,7 +483,7 @@ class HTTP1Connection(Connection):
     # -- the end ----------------------------------------------------------------------
 
     def _culprit(self) -> Initiator:
-        """Who ends a stream that goes wrong now: the peer by its end, or this engine."""
+        """Who ends a stream on which something goes wrong: the peer if it has sent its last."""
         return Initiator.REMOTE if self._peer_eof else Initiator.LOCAL
 
     def _end_stream(

@@ -10,8 +10,8 @@ response; see ``connection``)::
 
 Rules
 -----
-* Whatever is wrong with a request is answered here, with ``Connection: close``, and
-  nothing behind it is parsed: where the next request begins is anybody's guess.
+* The engine itself answers a request that breaks the rules, with ``Connection: close``.  It
+  parses nothing behind it, since nobody can know where the next request would begin.
 * A pipelined request surfaces when the exchange before it is over (RFC 9112 section
   9.3.2), so answers are in order by construction.
 * A request for a tunnel (CONNECT, or an Upgrade that ``Config.upgrade_protocols`` lists)
@@ -37,6 +37,7 @@ from plait_engine.events import (
     Sendable,
 )
 from plait_engine.headers import Headers, decode
+from plait_engine.preface import PREFACE
 from plait_engine.semantics.content import WITHOUT_CONTENT
 from plait_engine.semantics.fields import asks_for_continue
 from plait_engine.semantics.message import BODY, DONE, HEAD, IDLE
@@ -52,8 +53,6 @@ from .outgoing import Outgoing
 from .responses import write_accept, write_informational, write_response
 from .status import STATUS_LINES, refusal
 
-PREFACE: Final = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
-"""RFC 9113 section 3.4."""
 USUAL_STATUS_LINES: Final = {
     status: line
     for status, line in STATUS_LINES.items()
@@ -90,18 +89,17 @@ class HTTP1Server(HTTP1Connection):
         self._read = Read.HEAD
         self._empty_lines = 0
         self._plain = False
-        """The answer is framed as usual: nothing about the request is special for it."""
+        """Nothing about the request is special for its response, so the short path may do."""
         self._expecting = False
         """The client waits for 100 Continue, and has sent nothing of its content."""
         self._switch: str | None = None
-        """The tunnel that the request asks for and that is not decided: "CONNECT" or a
-        protocol."""
+        """The tunnel that the request asks for, until it is decided: "CONNECT" or a protocol."""
         self._version = "1.1"
-        # A client repeats itself on a connection: keep what its last head meant.
+        # Clients often send the same head again: keep what the last one meant.
         self._line_bytes = b""
         self._line: RequestLine | None = None
         self._fields_bytes = b""
-        """A field section and its empty line; at first there is none."""
+        """The last field section with its empty line; empty at first."""
         self._fields = NO_FIELDS
 
     def connection_made(self, now: float) -> None:
@@ -117,7 +115,7 @@ class HTTP1Server(HTTP1Connection):
             and 0 < line_end <= self._limits.max_line_size
             and data.startswith(known, line_end + 2)
         ):
-            # The field section, with the empty line, is that of the last request.
+            # The field section is the same as that of the last request.
             line = self._read_line(data[:line_end])
             fields = self._fields
             end = line_end + 2 + len(known)
@@ -126,7 +124,8 @@ class HTTP1Server(HTTP1Connection):
             if not 0 < line_end < end <= self._short_head or data.startswith(b"PRI "):
                 self._receive(data, now)
                 return
-            # The line first: of two faults its own is answered, as with a head in pieces.
+            # The line first: if both are wrong, the answer is about the line, as it is when
+            # the head comes in pieces.
             line = self._read_line(data[:line_end])
             fields = self._read_fields(data[line_end + 2 : end])
         self._begin_exchange(line, fields, now)
@@ -146,10 +145,10 @@ class HTTP1Server(HTTP1Connection):
         try:
             end = self._scanner.find_end(buffer)
         except RemoteProtocolError:
-            self._check_first_line(buffer)  # Of two faults the first is answered.
+            self._check_first_line(buffer)  # The answer is about the first fault.
             raise
         if not end:
-            # A bad line is refused at once: HTTP/0.9 would wait for an answer here.
+            # A bad line is refused at once: an HTTP/0.9 client sends no more and waits.
             self._check_first_line(buffer)
             return
         self._scanner.reset()
@@ -245,7 +244,10 @@ class HTTP1Server(HTTP1Connection):
             self._events.append(EndOfMessage(stream_id))
 
     def _interpret(self, line: RequestLine, fields: FieldFacts) -> Framing:
-        """Decide what is special about a request.  Raises RemoteProtocolError."""
+        """Read what the head says about framing, persistence, 100 Continue and tunnels.
+
+        Raises RemoteProtocolError.
+        """
         version = line.version
         if fields.host is None and version != "1.0":
             raise RemoteProtocolError("no Host field")  # RFC 9112 section 3.2
@@ -385,7 +387,7 @@ class HTTP1Server(HTTP1Connection):
                 or not self._reusable
                 or (self._peer_eof and not self._buffer)
                 or self.state is not ConnectionState.OPEN
-                # RFC 9110 section 10.1.1: nobody knows whether the content will come.
+                # RFC 9110 section 10.1.1: the client may send the content or leave it out.
                 or self._expecting
                 or (length is not None and self._has_too_much_unread())
             )
@@ -402,8 +404,8 @@ class HTTP1Server(HTTP1Connection):
             )
         elif type(event) is InformationalResponse:
             data = write_informational(event)
-            # RFC 9110 section 15.2: never to an HTTP/1.0 client.  Section 10.1.1: 100 may be
-            # left out when content came already, and means nothing to who did not ask.
+            # RFC 9110 section 15.2: no 1xx to an HTTP/1.0 client.  Section 10.1.1: 100 may be
+            # left out when content has come, or when the client did not ask for it.
             if self._version != "1.0" and (event.status != 100 or self._expecting):
                 pieces.append(data)
         elif type(event) is not Accept:
@@ -414,9 +416,10 @@ class HTTP1Server(HTTP1Connection):
             pieces.append(write_accept(event, draft, self._switch))
 
     def _has_too_much_unread(self) -> bool:
-        """Tell whether more content is announced than would be drained to save the connection.
+        """Tell whether the rest of the content is longer than the engine reads to keep the
+        connection.
 
-        RFC 9112 section 9.6: who is going to close says so.
+        RFC 9112 section 9.6: a server that is going to close should say so.
         """
         reader = self._reader
         return (
@@ -445,7 +448,7 @@ class HTTP1Server(HTTP1Connection):
             elif self._expecting:
                 self._begin_close(CloseReason.LOCAL, now)
             elif self._deadline == NEVER:
-                # Whether or not the application reads on, this may not take for ever.
+                # The rest of the request has a time limit, even if the application stops reading.
                 self._set_timer(Timer.BODY, now + seconds(self.config.timeouts.body))
 
     def _decide_switch(self, *, accepted: bool, now: float) -> None:
@@ -481,7 +484,7 @@ class HTTP1Server(HTTP1Connection):
             self._deadline = now + self._keep_alive_time
 
     def _take_held(self, now: float) -> None:
-        """Go on with what came behind the request that is finished."""
+        """Read on in what came behind the last request."""
         try:
             self._receive_head(now)
             if self._peer_eof and self._read is Read.HEAD:
@@ -517,7 +520,7 @@ class HTTP1Server(HTTP1Connection):
         if outgoing.phase in (IDLE, HEAD):
             self._out.put(refusal(error.status_hint, with_body=self._method != "HEAD"), now)
         elif outgoing.phase == BODY and outgoing.framing is Framing.UNTIL_CLOSE:
-            # An orderly close would say that the response is complete.
+            # A normal close would tell the client that the response is complete.
             self._abort(None, reason, error)
             return
         outgoing.phase = DONE

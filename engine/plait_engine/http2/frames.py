@@ -22,9 +22,7 @@ from struct import Struct
 from typing import Final, TypeAlias
 
 from plait_engine.errors import ErrorCode, Scope
-
-PREFACE: Final = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
-"""What a client sends before its first frame (RFC 9113 section 3.4)."""
+from plait_engine.preface import PREFACE as PREFACE
 
 # Frame types (RFC 9113 section 6; RFC 9218 section 7.1)
 DATA: Final = 0x0

@@ -30,14 +30,13 @@ from plait_engine.events import (
 )
 from plait_engine.headers import Headers, has_token, quote
 from plait_engine.http1.grammar import STATUS_LINE_START, match_status_line_start
+from plait_engine.preface import PREFACE
 from plait_engine.timers import Timer
 
 from .base import STOPPED, ReferenceConnection
 from .fields import to_text
 from .http1_heads import read_reason, read_request, read_response
 from .http1_writing import Exchange, write_refusal
-
-PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"  # RFC 9113 section 3.4
 
 
 class ReadingConnection(ReferenceConnection):

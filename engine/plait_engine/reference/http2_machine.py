@@ -28,8 +28,8 @@ import h2.settings
 from plait_engine.config import Config
 from plait_engine.connection import Role
 from plait_engine.errors import ErrorCode, RemoteProtocolError
+from plait_engine.preface import PREFACE
 
-PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"  # RFC 9113 section 3.4
 FRAME_HEADER_SIZE = 9
 HEADERS = 0x1
 RST_STREAM = 0x3

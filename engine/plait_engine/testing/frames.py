@@ -11,8 +11,7 @@ import struct
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
-"""What a client sends first (RFC 9113 section 3.4)."""
+from plait_engine.preface import PREFACE as PREFACE
 
 
 class FrameType(enum.IntEnum):
