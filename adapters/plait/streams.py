@@ -29,6 +29,7 @@ from warnings import warn
 
 from .http_exceptions import LineTooLong
 from .log import internal_logger
+from .transport.exchange import copy_error
 
 if TYPE_CHECKING:
     from .transport.exchange import Exchange
@@ -509,6 +510,10 @@ class BodyReader(StreamReader):
         super().__init__(None, limit, timer=timer, loop=loop)
         self._exchange: Exchange | None = exchange
         self._want = want
+
+    def _check(self) -> None:
+        if self._exception is not None:
+            raise copy_error(self._exception)  # It holds the exchange.
 
     def _took(self, credit: int) -> None:
         if credit and self._exchange is not None:

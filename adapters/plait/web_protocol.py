@@ -511,6 +511,7 @@ class RequestHandler:
         manager = self.manager
         request = manager.make_request(exchange.event, exchange)
         start = self.loop.time() if self.access_logger is not None else 0.0
+        response: StreamResponse | None = None
         try:
             try:
                 response = await manager.request_handler(request)
@@ -518,6 +519,8 @@ class RequestHandler:
                 response = error
             except Exception as error:
                 response = self._answer_error(request, exchange, error)
+                if response is None:
+                    raise
             else:
                 if type(response) is not Response:
                     response = self._check_response(response, request)
@@ -537,6 +540,7 @@ class RequestHandler:
             if self.access_logger is not None:
                 self.log_access(request, response, start)
         finally:
+            response = None  # It may have been raised; then its traceback holds this frame.
             self._running.discard(exchange)
             exchange.finish()
             if self._starting:
@@ -587,10 +591,10 @@ class RequestHandler:
 
     def _answer_error(
         self, request: BaseRequest, exchange: ServerExchange, error: Exception
-    ) -> StreamResponse:
-        """Return the response to what a handler raised; raise if it is too late for one."""
+    ) -> StreamResponse | None:
+        """Return the response to what a handler raised; ``None`` if it is too late for one."""
         if exchange.exception is not None or exchange.head_sent:
-            raise error
+            return None
         if isinstance(error, TimeoutError):
             self.log_debug("Request handler timed out.", exc_info=error)
             return self.handle_error(request, 504)

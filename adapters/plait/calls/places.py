@@ -8,11 +8,11 @@ the request which asked for it; apart from that nothing here runs in a task.
 from __future__ import annotations
 
 import asyncio
-import copy
 from collections.abc import Awaitable, Callable
 from typing import TypeAlias, TypeVar
 
 from plait.client_exceptions import ClientConnectionError, ServerDisconnectedError
+from plait.transport.exchange import copy_error
 from plait_engine import ConnectionState, ErrorCode
 from plait_engine.driver import LazyTimer
 from plait_engine.policy.pool import Assign, Close, Connect, Pool, PoolClosedError, PoolEvent
@@ -244,6 +244,4 @@ async def in_time(
 def _copy_error(error: BaseException) -> BaseException:
     if isinstance(error, PoolClosedError):
         return ClientConnectionError("Connector is closed.")
-    copied = copy.copy(error)
-    copied.__cause__ = error.__cause__
-    return copied
+    return copy_error(error)

@@ -126,8 +126,12 @@ def copy_error(error: BaseException) -> BaseException:
     """Return a copy of an error that is kept, to be raised in its place.
 
     What is raised gets a traceback, and the traceback holds every frame that it went
-    through: an error that is kept and raised would keep alive who keeps it.
+    through: an error that is kept and raised would keep alive who keeps it.  An error of a
+    class that cannot be copied is returned itself.
     """
-    copied = copy.copy(error)
+    try:
+        copied = copy.copy(error)
+    except Exception:  # whatever a constructor raises that wants other arguments
+        return error
     copied.__cause__ = error.__cause__
     return copied

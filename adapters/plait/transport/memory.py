@@ -16,7 +16,7 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any, Final, TypeVar
 
-from .driver import Owner
+from .driver import Driver, Owner
 
 HIGH_WATER: Final = 65536
 LOW_WATER: Final = 16384
@@ -41,10 +41,10 @@ def connect(
     """
     near = MemoryTransport(loop, client_extra or {})
     far = MemoryTransport(loop, server_extra or {})
-    near.peer, far.peer = far, near
+    near._peer, far._peer = far, near
     server_side = server(far)
     client_side = client(near)
-    far.owner, near.owner = server_side, client_side
+    far._driver, near._driver = server_side.driver, client_side.driver
     server_side.driver.start()
     client_side.driver.start()
     return client_side, server_side
@@ -53,12 +53,12 @@ def connect(
 class MemoryTransport(asyncio.Transport):
     """One end of a connection in memory; made by ``connect``."""
 
-    peer: MemoryTransport
-    owner: Owner
-
     def __init__(self, loop: asyncio.AbstractEventLoop, extra: Mapping[str, Any]) -> None:
         super().__init__(extra)
         self._loop = loop
+        # Both are let go when the connection is lost, so that no cycle is left behind.
+        self._peer: MemoryTransport | None = None
+        self._driver: Driver | None = None
         self._arrived: deque[bytes] = deque()
         """What the peer wrote; ``b""`` at the end of it."""
         self._waiting = 0
@@ -68,22 +68,22 @@ class MemoryTransport(asyncio.Transport):
         self._peer_paused = False
         self._eof_sent = False
         self._closing = False
-        self._lost = False
 
     # -- what an asyncio.Transport does -------------------------------------------------
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         if self._closing or self._eof_sent or not data:
             return
-        peer = self.peer
-        if peer._closing:
+        peer = self._peer
+        if peer is None or peer._closing:
             self._lose(ConnectionResetError("the other end is closed"))
             return
         peer._arrived.append(bytes(data))
         peer._waiting += len(data)
         if peer._waiting > HIGH_WATER and not peer._peer_paused:
             peer._peer_paused = True
-            self.owner.driver.pause_writing()
+            if self._driver is not None:
+                self._driver.pause_writing()
         peer._schedule()
 
     def can_write_eof(self) -> bool:
@@ -92,16 +92,24 @@ class MemoryTransport(asyncio.Transport):
     def write_eof(self) -> None:
         if not self._eof_sent and not self._closing:
             self._eof_sent = True
-            self.peer._arrived.append(b"")
-            self.peer._schedule()
+            if self._peer is not None:
+                self._peer._arrived.append(b"")
+                self._peer._schedule()
 
     def close(self) -> None:
         self.write_eof()
         self._lose(None)
 
+    @property
+    def peer(self) -> MemoryTransport:
+        """The other end, until the connection is lost."""
+        assert self._peer is not None
+        return self._peer
+
     def abort(self) -> None:
-        self.peer._arrived.clear()
-        self.peer._lose(ConnectionResetError("the other end dropped the connection"))
+        if self._peer is not None:
+            self._peer._arrived.clear()
+            self._peer._lose(ConnectionResetError("the other end dropped the connection"))
         self._lose(None)
 
     def is_closing(self) -> bool:
@@ -118,7 +126,7 @@ class MemoryTransport(asyncio.Transport):
         self._schedule()
 
     def get_write_buffer_size(self) -> int:
-        return self.peer._waiting
+        return 0 if self._peer is None else self._peer._waiting
 
     def get_protocol(self) -> asyncio.BaseProtocol:
         """Return a protocol that nobody calls: the driver stands right on the transport."""
@@ -134,17 +142,19 @@ class MemoryTransport(asyncio.Transport):
     def _deliver(self) -> None:
         """Give the driver the next piece."""
         self._deliver_scheduled = False
-        if self._closing or not self._reading or not self._arrived:
+        driver = self._driver
+        if driver is None or self._closing or not self._reading or not self._arrived:
             return
         data = self._arrived.popleft()
         if data:
             self._waiting -= len(data)
-            self.owner.driver.receive_data(data)
+            driver.receive_data(data)
             if self._peer_paused and self._waiting <= LOW_WATER:
                 self._peer_paused = False
-                self.peer.owner.driver.resume_writing()
+                if self._peer is not None and self._peer._driver is not None:
+                    self._peer._driver.resume_writing()
         else:
-            self.owner.driver.receive_eof()
+            driver.receive_eof()
         self._schedule()
 
     def _lose(self, error: Exception | None) -> None:
@@ -153,5 +163,7 @@ class MemoryTransport(asyncio.Transport):
             self._loop.call_soon(self._tell_lost, error)
 
     def _tell_lost(self, error: Exception | None) -> None:
+        driver, self._driver, self._peer = self._driver, None, None
         self._arrived.clear()
-        self.owner.driver.connection_lost(error)
+        if driver is not None:
+            driver.connection_lost(error)
