@@ -41,8 +41,16 @@ TRANSPORT = (
     "plait.websocket.exchange",
 )
 """Modules, and packages with all that is in them."""
-NOT_TRANSPORT = ("plait.calls.call", "plait.calls.context", "plait.calls.target")
-"""What a session decides about a request before and after it is carried."""
+NOT_TRANSPORT = (
+    "plait.calls.call",
+    "plait.calls.context",
+    "plait.calls.cookies",
+    "plait.calls.fields",
+    "plait.calls.links",
+    "plait.calls.media",
+    "plait.calls.target",
+)
+"""What a request and its response say, and what a session decides about them."""
 
 
 def files(root: Path) -> list[Path]:
