@@ -204,11 +204,11 @@ async def test_a_heartbeat_keeps_a_silent_peer(setup: Setup) -> None:
         await ws.receive()
 
     async with (
-        setup.serve(handler, heartbeat=0.02) as site,
-        site.connect(heartbeat=0.02) as ws,
+        setup.serve(handler, heartbeat=0.1) as site,
+        site.connect(heartbeat=0.1) as ws,
     ):
         with pytest.raises(TimeoutError):
-            await ws.receive(timeout=0.3)
+            await ws.receive(timeout=0.5)
         assert not ws.closed
 
 

@@ -47,7 +47,7 @@ from plait_engine.websocket import (
     WebSocketState,
 )
 
-from .exchange import WebSocketExchange
+from .exchange import ACKNOWLEDGE_AT, WebSocketExchange
 
 if TYPE_CHECKING:
     # typing's own takes a default from Python 3.13 on.
@@ -62,8 +62,8 @@ else:
 
 _TEXT: Final = WSMsgType.TEXT
 _BINARY: Final = WSMsgType.BINARY
-# A named tuple's own ``__new__`` takes twice the time; this one knows no types but Any.
-_new: Final[Callable[..., Any]] = tuple.__new__
+# A named tuple's own ``__new__`` takes twice the time.
+_new: Final[Callable[..., WSMessage]] = tuple.__new__
 
 
 class WebSocketBase(Generic[DecodeText]):
@@ -275,9 +275,10 @@ class WebSocketBase(Generic[DecodeText]):
         while True:
             if machine.closed or machine.close_code is not None:
                 return _end(await self._receive_after_end(), iterating)
-            if not machine.waiting_events:
-                if stream.credit:
-                    stream.acknowledge_taken()
+            event = machine.next_event()
+            if event is None:
+                if stream.credit >= ACKNOWLEDGE_AT:
+                    stream.acknowledge_all()
                 self._waiting = True
                 try:
                     if timeout is None:
@@ -288,27 +289,21 @@ class WebSocketBase(Generic[DecodeText]):
                 finally:
                     self._waiting = False
                 if isinstance(came, bytes):
-                    raw_now: WSMessage = _new(WSMessage, (_BINARY, came, ""))
-                    return raw_now
+                    return _new(WSMessage, (_BINARY, came, ""))
                 if isinstance(came, str):
-                    text_now: WSMessage = _new(WSMessage, (_TEXT, came, ""))
-                    return text_now
+                    return _new(WSMessage, (_TEXT, came, ""))
                 if not came:
                     self._early_code = self._early_code or self._interrupted_code
                     return _end(self._interrupted, iterating)
-            event = machine.next_event()
-            if isinstance(event, BytesMessage):
-                raw: WSMessage = _new(WSMessage, (_BINARY, event.data, ""))
-                return raw
-            if isinstance(event, TextMessage):
-                data = event.data
-                kind = WSMessage if type(data) is str else WSMessageTextBytes
-                text: WSMessage | WSMessageTextBytes = _new(kind, (_TEXT, data, ""))
-                return text
-            if isinstance(event, WebSocketClose):
+            elif isinstance(event, BytesMessage):
+                return _new(WSMessage, (_BINARY, event.data, ""))
+            elif isinstance(event, TextMessage):
+                kind = WSMessage if type(event.data) is str else WSMessageTextBytes
+                return _new(kind, (_TEXT, event.data, ""))
+            elif isinstance(event, WebSocketClose):
                 stream.answer_close()
                 return _end(self._take_close(event), iterating)
-            if event is not None and not self._autoping:
+            elif not self._autoping:
                 opcode = WSMsgType.PING if isinstance(event, Ping) else WSMsgType.PONG
                 return WSMessage(opcode, event.payload, "")
 
@@ -389,7 +384,7 @@ class WebSocketBase(Generic[DecodeText]):
             if drain:
                 await self._drain()
             while not self._take_rest(stream):
-                stream.acknowledge_taken()
+                stream.acknowledge_all()
                 await stream.waiter
         except ConnectionResetError:
             self._take_rest(stream)

@@ -12,9 +12,9 @@ Short path
 ----------
 An HTTP/1.1 connection carries nothing else once it is a tunnel, so its engine has nothing to
 say about the bytes.  While a task waits for them, ``TunnelProtocol`` gives them to the
-machine and runs the task in the same call (``receive_at_once``); while the transport takes
-bytes, frames are written to it at once (``Driver.write_tunnel``).  At any other time they
-go through the engine, as on HTTP/2, which stops the reading and times the writing.
+machine and runs the task in the same call; while the transport takes bytes, frames are
+written to it at once (``Driver.write_tunnel``).  At any other time they go through the
+engine, as on HTTP/2, which stops the reading and times the writing.
 
 Several messages of one read are answered in one write: what the task sends is collected
 while more of them wait.
@@ -40,7 +40,7 @@ from plait_engine import Data, EndOfMessage, ErrorCode, StreamReset
 from plait_engine.driver import LazyTimer
 from plait_engine.websocket import WebSocketConnection, WebSocketEvent
 
-_ACKNOWLEDGE_AT = 32768
+ACKNOWLEDGE_AT = 32768
 """Bytes that are acknowledged together; far below the smallest useful window."""
 
 _COLLECT = 65536
@@ -51,8 +51,8 @@ class WebSocketExchange(Exchange):
     """A WebSocket's stream.  Hand the tunnel's stream over to it; then ``start`` it.
 
     Take events from ``machine``, and call ``answer_close`` after the last one.  When there
-    is none, call ``acknowledge_taken`` if there is ``credit``, and await ``waiter``.  It gives
-    a message that came at once (``str`` for a text), ``True`` when there is an event,
+    is none, call ``acknowledge_all`` if the ``credit`` is worth it, and await ``waiter``.  It
+    gives a message that came at once (``str`` for a text), ``True`` when there is an event,
     ``False`` when ``interrupt`` came first.
 
     ``on_lost`` is called when the stream or the connection was cut short, ``on_finished``
@@ -108,10 +108,10 @@ class WebSocketExchange(Exchange):
 
     # -- for one task at a time ---------------------------------------------------
 
-    def acknowledge_taken(self) -> None:
-        """Acknowledge the bytes of the events that were taken, which are all that came."""
-        if self.credit >= _ACKNOWLEDGE_AT:
-            self._acknowledge_all()
+    def acknowledge_all(self) -> None:
+        """Acknowledge all bytes that came: their events were taken, or are dropped."""
+        credit, self.credit = self.credit, 0
+        self.acknowledge(credit)
 
     def answer_close(self) -> None:
         """Write what the machine answered, when its last event was taken."""
@@ -129,11 +129,14 @@ class WebSocketExchange(Exchange):
         LocalProtocolError (see ``WebSocketConnection.send``).
         """
         machine = self.machine
+        driver = self.driver
         collects = self._collecting and machine.waiting_events and self._collected < _COLLECT
-        if compress is None and not collects and self.can_send():
+        if self._is_tunnel and driver.can_write and compress is None and not collects:
             frame = machine.whole_frame(data)
             if frame is not None:
-                return self._write(frame)
+                if not driver.write_tunnel(frame):
+                    self.send(Data(self.stream_id, frame))
+                return driver.can_write
         if isinstance(data, str):
             machine.send_text(data, True, compress)
         else:
@@ -200,28 +203,18 @@ class WebSocketExchange(Exchange):
             self.flush()
         if machine.waiting_events:
             return True
-        if self.credit >= _ACKNOWLEDGE_AT:
-            self._acknowledge_all()
+        if self.credit >= ACKNOWLEDGE_AT:
+            self.acknowledge_all()
         return False
 
-    def receive_at_once(self, data: memoryview) -> bool:
-        """Short path of ``on_data``: run the task that waits for ``data``.
-
-        Returns false, with nothing changed, when no task waits.
-        """
-        waiter = self.waiter
-        if not waiter.is_ready:
-            return False
-        message = self.machine.receive_whole(data, self._clock())
-        if message is not None:
-            waiter.wake_now(message)
-        elif self.receive(data, 0):
+    def receive_now(self, data: memoryview) -> None:
+        """Bytes came while a task can run at once: run it if there is an event."""
+        if self.receive(data, 0):
             self._collecting = True
-            waiter.wake_now(True)
+            self.waiter.wake_now(True)
             self._collecting = False
             self._collected = 0
             self.flush()
-        return True
 
     def flush(self) -> bool:
         """Write what the machine has, and end the stream when it says so.
@@ -244,10 +237,6 @@ class WebSocketExchange(Exchange):
         self.send(Data(self.stream_id, data))
         return self.can_send()
 
-    def _acknowledge_all(self) -> None:
-        credit, self.credit = self.credit, 0
-        self.acknowledge(credit)
-
     def _end(self) -> None:
         """End our direction, and see that the peer's ends soon."""
         if self._end_sent or self.driver.exchanges.get(self.stream_id) is not self:
@@ -267,7 +256,7 @@ class WebSocketExchange(Exchange):
         """Nothing more happens on the stream."""
         self._stop_timers()
         if self.credit:  # of what nobody takes any more; the connection's window needs it
-            self._acknowledge_all()
+            self.acknowledge_all()
         self.forget()
         finished, self.on_finished = self.on_finished, None
         if finished is not None:
@@ -325,17 +314,28 @@ class WebSocketExchange(Exchange):
 class TunnelProtocol(StreamProtocol[Any]):
     """Short path of ``StreamProtocol`` for an HTTP/1.1 connection that is a WebSocket.
 
-    What it does not take goes the general way, through the driver and its engine.
+    While no task waits, bytes go the general way, through the driver and its engine.
     """
 
-    __slots__ = ("_exchange",)
+    __slots__ = ("_clock", "_exchange", "_machine", "_waiter")
 
     def __init__(self, protocol: StreamProtocol[Any], exchange: WebSocketExchange) -> None:
         self.owner = protocol.owner
         self.driver = protocol.driver
         self._buffer = protocol.get_buffer(-1)
+        self._clock = protocol.driver.clock
         self._exchange = exchange
+        self._machine = exchange.machine
+        self._waiter = exchange.waiter
 
     def buffer_updated(self, nbytes: int) -> None:
-        if not self._exchange.receive_at_once(self._buffer[:nbytes]):
+        waiter = self._waiter
+        if not waiter.is_ready:
             super().buffer_updated(nbytes)
+            return
+        data = self._buffer[:nbytes]
+        message = self._machine.receive_whole(data, self._clock())
+        if message is not None:
+            waiter.wake_now(message)
+        else:
+            self._exchange.receive_now(data)

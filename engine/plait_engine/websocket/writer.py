@@ -115,9 +115,12 @@ class MessageWriter:
         if self._deflater is not None:
             first |= RSV1
             payload = self._deflater.deflate(payload, True)
-        if self._random is None:
-            return frame_header(first, len(payload)) + payload
-        return self._frame(first, payload)
+        if self._random is not None:
+            return self._frame(first, payload)
+        size = len(payload)
+        if size <= MAX_CONTROL_PAYLOAD:
+            return bytes((first, size)) + payload
+        return frame_header(first, size) + payload
 
     def control(self, opcode: int, payload: bytes) -> None:
         """Queue a control frame.  Raises LocalProtocolError if ``payload`` is too large."""
