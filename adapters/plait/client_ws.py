@@ -35,7 +35,7 @@ from .client_exceptions import ServerTimeoutError, WSServerHandshakeError
 from .helpers import _SENTINEL, BasicAuth, sentinel
 from .http_websocket import WS_CLOSED_MESSAGE, WSCloseCode, WSMessage
 from .typedefs import LooseHeaders, Query, StrOrURL
-from .websocket.base import DecodeText, WebSocketBase
+from .websocket.base import DEFLATE_LEVEL, DecodeText, WebSocketBase
 from .websocket.exchange import WebSocketExchange
 
 if TYPE_CHECKING:
@@ -292,7 +292,7 @@ async def ws_connect(
     if ssl is None:
         warnings.warn("ssl=None is deprecated, please use ssl=True", DeprecationWarning, 3)
         ssl = True
-    deflate = Deflate(server_max_window_bits=compress) if compress else None
+    deflate = Deflate(server_max_window_bits=compress, level=DEFLATE_LEVEL) if compress else None
     handshake = _Handshake(method, protocols, deflate)
     fields: CIMultiDict[str] = CIMultiDict(field_pairs(headers))
     if origin is not None:

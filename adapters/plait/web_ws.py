@@ -42,7 +42,7 @@ from .web_exceptions import (
 )
 from .web_request import BaseRequest
 from .web_response import StreamResponse
-from .websocket.base import DecodeText, WebSocketBase
+from .websocket.base import DEFLATE_LEVEL, DecodeText, WebSocketBase
 from .websocket.exchange import WebSocketExchange
 
 __all__ = ("WSMsgType", "WebSocketReady", "WebSocketResponse")
@@ -200,7 +200,7 @@ class WebSocketResponse(WebSocketBase[DecodeText], StreamResponse):
             return accept_request(
                 request._event,
                 subprotocols=self._protocols,
-                deflate=Deflate() if self._compress else None,
+                deflate=Deflate(level=DEFLATE_LEVEL) if self._compress else None,
             )
         except HandshakeRefused as refused:
             raise _refusal(refused, request) from None

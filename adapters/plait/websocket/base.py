@@ -60,6 +60,9 @@ else:
     DecodeText = TypeVar("DecodeText", bound=bool, covariant=True)
 """``Literal[True]`` where TEXT comes as ``str``, ``Literal[False]`` where as ``bytes``."""
 
+DEFLATE_LEVEL: Final = 1
+"""zlib's level for messages: half the time of its default for the same size of small JSON."""
+
 _TEXT: Final = WSMsgType.TEXT
 _BINARY: Final = WSMsgType.BINARY
 # A named tuple's own ``__new__`` takes twice the time.

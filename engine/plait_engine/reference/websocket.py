@@ -17,7 +17,6 @@ Rules: RFC 6455 section 5; RFC 7692 section 7.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable
 from typing import Any
 
@@ -107,7 +106,7 @@ class WsprotoReader(MessageReader):
     def __init__(
         self,
         framer: FrameProtocol,
-        events: deque[WebSocketEvent],
+        events: list[WebSocketEvent],
         on_control: Callable[[int, bytes], None],
         *,
         max_message_size: int,

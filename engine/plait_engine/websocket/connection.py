@@ -41,7 +41,6 @@ have stopped reading), so nobody is declared dead then.
 from __future__ import annotations
 
 import enum
-from collections import deque
 
 from plait_engine.config import Config
 from plait_engine.connection import Role
@@ -94,6 +93,7 @@ class WebSocketConnection:
         "_eof",
         "_events",
         "_heard",
+        "_next_events",
         "_now",
         "_ping_interval",
         "_ping_payload",
@@ -156,7 +156,9 @@ class WebSocketConnection:
 
         self._auto_pong = auto_pong
         self._auto_close = auto_close
-        self._events: deque[WebSocketEvent] = deque()
+        # Lists, since a deque takes 700 bytes even when the connection is idle.
+        self._events: list[WebSocketEvent] = []
+        self._next_events: list[WebSocketEvent] = []  # those before them, the first one last
         self._reader = MessageReader(
             self._events,
             self._receive_control,
@@ -197,18 +199,23 @@ class WebSocketConnection:
         try:
             self._reader.feed(data)
         except RemoteProtocolError as error:
-            self._receive_close(WebSocketClose(error.code, error.message, error))
+            self._fail(error)
 
     def receive_whole(self, data: bytes | memoryview, now: float) -> str | bytes | None:
         """Short path of ``receive_data`` and ``next_event``: return the message that ``data`` is.
 
         ``str`` is a ``TextMessage``, ``bytes`` a ``BytesMessage``; it is not reported again.
-        ``None`` when ``data`` is not one message, whole, with nothing before it: nothing has
-        changed then, and ``receive_data`` takes it.
+        ``None`` when ``data`` is not one message, whole, with nothing before it:
+        ``receive_data`` takes it then.
         """
-        if self._events:
+        if self._events or self._next_events:
             return None
-        message = self._reader.take_whole(data)
+        try:
+            message = self._reader.take_whole(data)
+        except RemoteProtocolError as error:
+            self._now = self._heard = now
+            self._fail(error)
+            return None
         if message is not None:
             self._now = self._heard = now
         return message
@@ -294,7 +301,7 @@ class WebSocketConnection:
     @property
     def waiting_events(self) -> int:
         """How many events ``next_event`` would return."""
-        return len(self._events)
+        return len(self._events) + len(self._next_events)
 
     @property
     def waiting_output(self) -> bool:
@@ -310,10 +317,13 @@ class WebSocketConnection:
 
     def next_event(self) -> WebSocketEvent | None:
         """Return the next event, or ``None``.  Taking a ``WebSocketClose`` answers it."""
-        events = self._events
-        if not events:
-            return None
-        event = events.popleft()
+        following = self._next_events
+        if not following:
+            if not self._events:
+                return None
+            following += reversed(self._events)
+            self._events.clear()
+        event = following.pop()
         if isinstance(event, WebSocketClose):
             self._take_close(event)
         return event
@@ -336,6 +346,13 @@ class WebSocketConnection:
             self._events.append(Ping(payload))
         elif self.can_send:
             self._writer.answer_ping(payload)
+
+    def _fail(self, error: RemoteProtocolError) -> None:
+        """The peer broke the protocol (RFC 6455 section 7.1.7)."""
+        # A kept traceback would keep alive every frame that the error went through, and
+        # with them this connection.
+        error.__traceback__ = error.__context__ = error.__cause__ = None
+        self._receive_close(WebSocketClose(error.code, error.message, error))
 
     def _receive_close(self, event: WebSocketClose) -> None:
         """Queue the last event; nothing is received behind it."""
@@ -426,7 +443,7 @@ class WebSocketConnection:
 
     def _ping_when_silent(self, now: float) -> None:
         assert self._ping_interval is not None
-        due = (now if self._events else self._heard) + self._ping_interval
+        due = (now if self.waiting_events else self._heard) + self._ping_interval
         if now < due:
             self._timers.set(Timer.PING, due)
             return
@@ -436,7 +453,7 @@ class WebSocketConnection:
         self._timers.set(Timer.PONG, now + self._pong_timeout)
 
     def _check_alive(self, now: float) -> None:
-        if self._heard > self._pinged or self._events:
+        if self._heard > self._pinged or self.waiting_events:
             self._ping_when_silent(now)
         else:
             message = f"no pong came within {self._pong_timeout} seconds"

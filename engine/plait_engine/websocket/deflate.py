@@ -107,7 +107,7 @@ class Inflater:
     def __init__(self, window_bits: int, context_takeover: bool) -> None:
         self._window_bits = window_bits
         self._takeover = context_takeover
-        self._zlib = zlib.decompressobj(-window_bits)
+        self._zlib: zlib._Decompress | None = None  # 8 KiB that an idle connection saves
         self._final_blocks = 0
 
     def inflate(self, data: bytes | memoryview, limit: int) -> bytes:
@@ -116,23 +116,29 @@ class Inflater:
         A caller that gets ``limit`` bytes gives the message up: what is left of ``data``
         is not kept.  Raises zlib.error for data that is not DEFLATE.
         """
-        out = self._zlib.decompress(data, limit)
-        while self._zlib.eof and (rest := self._zlib.unused_data):
+        stream = self._zlib
+        if stream is None:
+            stream = self._zlib = zlib.decompressobj(-self._window_bits)
+        out = stream.decompress(data, limit)
+        while stream.eof and (rest := stream.unused_data):
             # A block with BFINAL ends zlib's stream, not the message (RFC 7692 section
             # 7.2.3.4).  Who compresses so begins the next stream with an empty window.
             self._final_blocks += 1
             if self._final_blocks > _MAX_FINAL_BLOCKS:
                 raise zlib.error("too many final blocks in a message")
-            self._zlib = zlib.decompressobj(-self._window_bits)
+            stream = self._zlib = zlib.decompressobj(-self._window_bits)
             if limit and len(out) >= limit:
                 break
-            out += self._zlib.decompress(rest, limit and limit - len(out))
+            out += stream.decompress(rest, limit and limit - len(out))
         return out
 
     def finish(self, limit: int) -> bytes:
         """Return the rest of the message, as ``inflate`` does, and be ready for the next."""
-        out = b"" if self._zlib.eof else self.inflate(_TAIL, limit)
+        out = b"" if self._at_end() else self.inflate(_TAIL, limit)
         self._final_blocks = 0
-        if not self._takeover or self._zlib.eof:
-            self._zlib = zlib.decompressobj(-self._window_bits)
+        if not self._takeover or self._at_end():
+            self._zlib = None
         return out
+
+    def _at_end(self) -> bool:
+        return self._zlib is not None and self._zlib.eof

@@ -33,7 +33,6 @@ from __future__ import annotations
 
 import codecs
 import zlib
-from collections import deque
 from collections.abc import Callable
 
 from plait_engine.errors import RemoteProtocolError, Scope
@@ -73,8 +72,8 @@ _OPCODES = frozenset(Opcode)
 _LENGTH_END = 1 << 63  # RFC 6455 section 5.2: the most significant bit of 64 is 0
 _NO_LIMIT = 1 << 62
 
-_WHOLE_TEXT = FIN | _TEXT
-_WHOLE_BINARY = FIN | _BINARY
+_WHOLE_MESSAGES = {FIN | rsv | opcode: opcode for rsv in (0, RSV1) for opcode in (_TEXT, _BINARY)}
+"""The first bytes of messages of one frame."""
 
 
 def fault(code: int, message: str) -> RemoteProtocolError:
@@ -122,7 +121,7 @@ class MessageReader:
 
     def __init__(
         self,
-        events: deque[WebSocketEvent],
+        events: list[WebSocketEvent],
         on_control: Callable[[int, bytes], None],
         *,
         masked: bool,
@@ -158,7 +157,7 @@ class MessageReader:
         """Short path of ``feed``: return the message if ``data`` is one frame that has it all.
 
         ``str`` is a text, ``bytes`` a binary message.  Returns ``None``, with nothing changed,
-        for anything else, and for what ``feed`` finds a fault in.
+        for anything else.  Raises what ``feed`` raises for a message that does not inflate.
         """
         size = len(data)
         if size < 4 or self._held or self._opcode or self.stopped:
@@ -181,15 +180,18 @@ class MessageReader:
                 return None
         if start + length != size or length > self._max_size:
             return None
-        if first == _WHOLE_BINARY:
-            if self._mask_bit:
-                return apply_mask(data[start:], bytes(data[start - 4 : start]))
-            return bytes(data[start:])
-        if first != _WHOLE_TEXT or not self._decode_text:
+        opcode = _WHOLE_MESSAGES.get(first)
+        if opcode is None or (opcode == _TEXT and not self._decode_text):
+            return None
+        if first & RSV1 and self._inflater is None:
             return None
         payload = data[start:]
         if self._mask_bit:
             payload = apply_mask(payload, bytes(data[start - 4 : start]))
+        if first & RSV1:
+            return self._inflate_whole(opcode, payload)
+        if opcode == _BINARY:
+            return bytes(payload)
         try:
             return str(payload, "utf-8")
         except UnicodeDecodeError:
@@ -242,7 +244,7 @@ class MessageReader:
                 if payload_start > end:
                     break
             payload_end = payload_start + length
-            if payload_end > end or not whole:
+            if payload_end > end or (not whole and first not in _WHOLE_MESSAGES):
                 if opcode & _CONTROL:
                     break
                 key = bytes(data[payload_start - 4 : payload_start])
@@ -253,7 +255,13 @@ class MessageReader:
             if mask_bit:
                 payload = apply_mask(payload, bytes(data[payload_start - 4 : payload_start]))
             start = payload_end
-            if opcode == _BINARY:
+            if first & RSV1:
+                message = self._inflate_whole(opcode, payload)
+                if isinstance(message, bytes):
+                    self._events.append(BytesMessage(message))
+                else:
+                    self._deliver_str(message)
+            elif opcode == _BINARY:
                 self._events.append(BytesMessage(bytes(payload)))
             elif opcode == _TEXT:
                 self._deliver_text(payload)
@@ -334,7 +342,7 @@ class MessageReader:
             turn = size & 3
             if turn:
                 self._key = key[turn:] + key[:turn]
-        self._append(self._inflate(piece) if self._deflated else piece)
+        self._append(self._inflate(piece, len(self._message)) if self._deflated else piece)
         self._remaining -= size
         if not self._remaining:
             self._end_frame()
@@ -349,10 +357,7 @@ class MessageReader:
         """Check the next bytes of a text; an incomplete character at their end may wait."""
         if self._cut_character:
             piece = self._cut_character + piece
-        try:
-            _, used = codecs.utf_8_decode(piece, "strict", final)
-        except UnicodeDecodeError as error:
-            raise _invalid_text() from error
+        _, used = _decode(piece, final)
         self._cut_character = bytes(piece[used:])
         # CPython waits for the third byte of a surrogate, though the second decides.
         if self._cut_character[:1] == b"\xed" and self._cut_character[1:] >= b"\xa0":
@@ -362,7 +367,7 @@ class MessageReader:
         if not self._fin:
             return
         if self._deflated:
-            self._append(self._inflate_end())
+            self._append(self._inflate(None, len(self._message)))
         opcode, message = self._opcode, self._message
         if opcode == _TEXT:
             self._validate(b"", final=True)
@@ -382,30 +387,46 @@ class MessageReader:
             raise _invalid_text() from error
         self._events.append(TextMessage(text if self._decode_text else bytes(payload)))
 
+    def _deliver_str(self, text: str) -> None:
+        self._events.append(TextMessage(text if self._decode_text else text.encode()))
+
     # -- permessage-deflate -------------------------------------------------------
 
-    def _inflate(self, piece: bytes | memoryview) -> bytes:
-        assert self._inflater is not None
+    def _inflate_whole(self, opcode: int, payload: bytes | memoryview) -> str | bytes:
+        """Return the message of a compressed frame that has it all."""
+        data = self._inflate(payload, 0)
+        if opcode == _BINARY:
+            return data + self._inflate(None, len(data))
+        text, used = _decode(data, final=False)
+        rest = self._inflate(None, len(data))
+        if rest or used < len(data):
+            text, _ = _decode(data + rest, final=True)
+        return text
+
+    def _inflate(self, piece: bytes | memoryview | None, size: int) -> bytes:
+        """Return what the next piece of a message inflates to; ``None``: its end.
+
+        ``size`` bytes of the message came before.
+        """
+        inflater = self._inflater
+        assert inflater is not None
+        room = self._max_size - size
+        limit = room + 1  # to see that it is too much
         try:
-            return self._limited(self._inflater.inflate(piece, self._inflate_limit()))
+            data = inflater.finish(limit) if piece is None else inflater.inflate(piece, limit)
         except zlib.error as error:
             raise _protocol_error(f"a message does not decompress: {error}") from error
-
-    def _inflate_end(self) -> bytes:
-        assert self._inflater is not None
-        try:
-            return self._limited(self._inflater.finish(self._inflate_limit()))
-        except zlib.error as error:
-            raise _protocol_error(f"a message does not decompress: {error}") from error
-
-    def _inflate_limit(self) -> int:
-        """One byte more than the message may still grow, to see that it is too much."""
-        return self._max_size - len(self._message) + 1
-
-    def _limited(self, data: bytes) -> bytes:
-        if len(self._message) + len(data) > self._max_size:
+        if len(data) > room:
             raise self._too_big()
         return data
+
+
+def _decode(data: bytes | memoryview, final: bool) -> tuple[str, int]:
+    """Return ``data`` as text and how much of it that is; the last character may be cut."""
+    try:
+        return codecs.utf_8_decode(data, "strict", final)
+    except UnicodeDecodeError as error:
+        raise _invalid_text() from error
 
 
 def _wrong_length(length: int) -> RemoteProtocolError:

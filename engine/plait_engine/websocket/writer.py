@@ -20,7 +20,6 @@ Rules
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable
 
 from plait_engine.errors import LocalProtocolError
@@ -33,7 +32,7 @@ _CONTINUATION = int(Opcode.CONTINUATION)
 _PONG = FIN | Opcode.PONG
 
 _JOIN_BELOW = 131072  # larger payloads are not copied to stand behind their header
-_KEYS_AT_ONCE = 256  # masking keys drawn together; a call costs more than the bytes
+_KEYS_AT_ONCE = 64  # masking keys drawn together; a call costs more than the bytes
 
 
 class MessageWriter:
@@ -64,7 +63,7 @@ class MessageWriter:
         self._random = random
         self._deflater = deflater
         self._keys = b""
-        self.outgoing: deque[bytes] = deque()
+        self.outgoing: list[bytes] = []
         """Bytes that wait; nothing else waits while it is empty."""
         # The message in fragments; none while the opcode is 0.
         self._sending = 0
@@ -150,9 +149,15 @@ class MessageWriter:
         outgoing = self.outgoing
         if not outgoing:
             return b""
-        data = outgoing.popleft()
-        if outgoing:
-            data = self._join(data)
+        data = outgoing[0]
+        taken = 1
+        size = len(data)
+        while taken < len(outgoing) and size + len(outgoing[taken]) <= _JOIN_BELOW:
+            size += len(outgoing[taken])
+            taken += 1
+        if taken > 1:
+            data = b"".join(outgoing[:taken])
+        del outgoing[:taken]
         if not outgoing:
             self._pending_pongs = 0
             if self._latest_pong is not None:
@@ -168,13 +173,3 @@ class MessageWriter:
         self._keys = keys[4:]
         key = keys[:4]
         return frame_header(first, size, MASKED) + key + apply_mask(payload, key)
-
-    def _join(self, data: bytes) -> bytes:
-        """Return ``data`` with what is queued behind it, while that is little."""
-        outgoing = self.outgoing
-        pieces = [data]
-        size = len(data)
-        while outgoing and size + len(outgoing[0]) <= _JOIN_BELOW:
-            size += len(outgoing[0])
-            pieces.append(outgoing.popleft())
-        return b"".join(pieces)

@@ -335,3 +335,15 @@ def test_the_heartbeat_ends_with_the_close(role: Role) -> None:
     echo = Clocked(role, ping_interval=1.0)
     echo.send(WebSocketClose(), 0.5)
     assert echo.connection.next_timeout() == 10.5
+
+
+@pytest.mark.parametrize(
+    "frame", [Frame(3), Frame(TEXT, b"\xff"), Frame(TEXT, b"\xff", rsv=4), Frame(TEXT, fin=False)]
+)
+def test_a_fault_keeps_nothing_alive(role: Role, frame: Frame) -> None:
+    """A traceback that is kept holds every frame of Python that the error went through."""
+    echo = Clocked(role, deflate=Deflate())
+    echo.receive_at(0.0, frame, frame)
+    error = echo.closed().error
+    assert isinstance(error, RemoteProtocolError)
+    assert error.__traceback__ is error.__context__ is error.__cause__ is None
