@@ -275,11 +275,13 @@ class WebSocketBase(Generic[DecodeText]):
             raise RuntimeError("Concurrent call to receive() is not allowed")
         timeout = timeout or self._receive_timeout
         machine = stream.machine
+        if machine.closed or machine.close_code is not None:
+            return _end(await self._receive_after_end(), iterating)
         while True:
-            if machine.closed or machine.close_code is not None:
-                return _end(await self._receive_after_end(), iterating)
             event = machine.next_event()
             if event is None:
+                if machine.closed:  # by another task, after this one was woken
+                    return _end(await self._receive_after_end(), iterating)
                 if stream.credit >= ACKNOWLEDGE_AT:
                     stream.acknowledge_all()
                 self._waiting = True
