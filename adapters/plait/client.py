@@ -23,7 +23,7 @@ import traceback
 import warnings
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final, Literal, Self, Unpack, overload
+from typing import TYPE_CHECKING, Any, Final, Literal, Self, TypedDict, Unpack, overload
 
 from multidict import CIMultiDict, istr
 from yarl import URL
@@ -75,6 +75,42 @@ _LIMITS: Final = (8190, 8190, 128)
 RaiseForStatus = bool | Callable[[ClientResponse], Awaitable[None]]
 
 
+class _RequestOptions(TypedDict, total=False):
+    """The keywords of the session's methods that make a request."""
+
+    params: Query
+    data: Any
+    json: Any
+    cookies: LooseCookies | None
+    headers: LooseHeaders | None
+    skip_auto_headers: Iterable[str] | None
+    auth: BasicAuth | None
+    allow_redirects: bool
+    max_redirects: int
+    compress: str | bool | None
+    chunked: bool | None
+    expect100: bool
+    raise_for_status: RaiseForStatus | None
+    read_until_eof: bool
+    proxy: StrOrURL | None
+    proxy_auth: BasicAuth | None
+    timeout: ClientTimeout | _SENTINEL | float | None
+    verify_ssl: bool | None
+    fingerprint: bytes | None
+    ssl_context: ssl_module.SSLContext | None
+    ssl: ssl_module.SSLContext | bool | Fingerprint
+    server_hostname: str | None
+    proxy_headers: LooseHeaders | None
+    trace_request_ctx: Any
+    read_bufsize: int | None
+    auto_decompress: bool | None
+    max_line_size: int | None
+    max_field_size: int | None
+    max_headers: int | None
+    middlewares: Sequence[Any] | None
+    upload_tracker: Any
+
+
 class ClientSession:
     """Makes requests, and keeps what they share: connections, cookies, headers.
 
@@ -105,6 +141,9 @@ class ClientSession:
     Not supported yet, and refused with NotImplementedError: proxy, proxy_auth, trust_env,
     trace_configs, middlewares.
     """
+
+    _connector: BaseConnector | None = None
+    """``None`` after the end, and should ``__init__`` fail."""
 
     def __init__(
         self,
@@ -147,8 +186,6 @@ class ClientSession:
         http2: bool | None = None,
         engine: EngineName | None = None,
     ) -> None:
-        # For __del__, should the rest fail.
-        self._connector: BaseConnector | None = None
         _refuse(
             proxy=proxy,
             proxy_auth=proxy_auth,
@@ -233,7 +270,9 @@ class ClientSession:
 
     # -- requests -----------------------------------------------------------------
 
-    def request(self, method: str, url: StrOrURL, **kwargs: Any) -> RequestContextManager:
+    def request(
+        self, method: str, url: StrOrURL, **kwargs: Unpack[_RequestOptions]
+    ) -> RequestContextManager:
         """Make a request; await it or use it with ``async with``.
 
         Keywords, as for aiohttp: params, data, json, cookies, headers, skip_auto_headers,
@@ -241,48 +280,37 @@ class ClientSession:
         raise_for_status, read_until_eof=True, timeout, ssl=True, server_hostname,
         read_bufsize, auto_decompress, max_line_size, max_field_size, max_headers.
 
-        Raises ClientError and its subclasses, TimeoutError, and ValueError for arguments
-        that contradict each other.
+        Raises ClientError and its subclasses, TimeoutError, TypeError for an unknown keyword
+        or a header that is not text, and ValueError for arguments that contradict each other.
         """
         return RequestContextManager(self._request(method, url, **kwargs))
 
-    def get(
-        self, url: StrOrURL, *, allow_redirects: bool = True, **kwargs: Any
-    ) -> RequestContextManager:
+    def get(self, url: StrOrURL, **kwargs: Unpack[_RequestOptions]) -> RequestContextManager:
         """Make a GET request."""
-        return RequestContextManager(
-            self._request("GET", url, allow_redirects=allow_redirects, **kwargs)
-        )
+        return RequestContextManager(self._request("GET", url, **kwargs))
 
-    def options(
-        self, url: StrOrURL, *, allow_redirects: bool = True, **kwargs: Any
-    ) -> RequestContextManager:
+    def options(self, url: StrOrURL, **kwargs: Unpack[_RequestOptions]) -> RequestContextManager:
         """Make an OPTIONS request."""
-        return RequestContextManager(
-            self._request("OPTIONS", url, allow_redirects=allow_redirects, **kwargs)
-        )
+        return RequestContextManager(self._request("OPTIONS", url, **kwargs))
 
-    def head(
-        self, url: StrOrURL, *, allow_redirects: bool = False, **kwargs: Any
-    ) -> RequestContextManager:
-        """Make a HEAD request."""
-        return RequestContextManager(
-            self._request("HEAD", url, allow_redirects=allow_redirects, **kwargs)
-        )
+    def head(self, url: StrOrURL, **kwargs: Unpack[_RequestOptions]) -> RequestContextManager:
+        """Make a HEAD request; redirects are not followed by default."""
+        kwargs.setdefault("allow_redirects", False)
+        return RequestContextManager(self._request("HEAD", url, **kwargs))
 
-    def post(self, url: StrOrURL, *, data: Any = None, **kwargs: Any) -> RequestContextManager:
+    def post(self, url: StrOrURL, **kwargs: Unpack[_RequestOptions]) -> RequestContextManager:
         """Make a POST request."""
-        return RequestContextManager(self._request("POST", url, data=data, **kwargs))
+        return RequestContextManager(self._request("POST", url, **kwargs))
 
-    def put(self, url: StrOrURL, *, data: Any = None, **kwargs: Any) -> RequestContextManager:
+    def put(self, url: StrOrURL, **kwargs: Unpack[_RequestOptions]) -> RequestContextManager:
         """Make a PUT request."""
-        return RequestContextManager(self._request("PUT", url, data=data, **kwargs))
+        return RequestContextManager(self._request("PUT", url, **kwargs))
 
-    def patch(self, url: StrOrURL, *, data: Any = None, **kwargs: Any) -> RequestContextManager:
+    def patch(self, url: StrOrURL, **kwargs: Unpack[_RequestOptions]) -> RequestContextManager:
         """Make a PATCH request."""
-        return RequestContextManager(self._request("PATCH", url, data=data, **kwargs))
+        return RequestContextManager(self._request("PATCH", url, **kwargs))
 
-    def delete(self, url: StrOrURL, **kwargs: Any) -> RequestContextManager:
+    def delete(self, url: StrOrURL, **kwargs: Unpack[_RequestOptions]) -> RequestContextManager:
         """Make a DELETE request."""
         return RequestContextManager(self._request("DELETE", url, **kwargs))
 
@@ -569,7 +597,7 @@ def request(
     version: HttpVersion = HttpVersion11,
     connector: BaseConnector | None = None,
     loop: asyncio.AbstractEventLoop | None = None,
-    **kwargs: Any,
+    **kwargs: Unpack[_RequestOptions],
 ) -> SessionRequestContextManager:
     """Make one request with a session of its own; use it with ``async with``.
 
@@ -578,11 +606,12 @@ def request(
     owner = connector is None
     if connector is None:
         connector = TCPConnector(loop=loop, force_close=True)
+    timeout = kwargs.pop("timeout", sentinel)
     session = ClientSession(
         loop=loop,
         cookies=kwargs.pop("cookies", None),
         version=version,
-        timeout=kwargs.pop("timeout", sentinel),
+        timeout=as_timeout(timeout) if isinstance(timeout, int | float) else timeout,
         connector=connector,
         connector_owner=owner,
     )

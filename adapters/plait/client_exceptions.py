@@ -113,10 +113,14 @@ class ClientResponseError(ClientError):
         return f"{self.status}, message={self.message!r}, url={url!r}"
 
     def __repr__(self) -> str:
-        return (
-            f"{type(self).__name__}({self.request_info!r}, {self.history!r},"
-            f" status={self.status!r}, message={self.message!r}, headers={self.headers!r})"
-        )
+        parts = [repr(self.request_info), repr(self.history)]
+        if self.status:
+            parts.append(f"status={self.status!r}")
+        if self.message:
+            parts.append(f"message={self.message!r}")
+        if self.headers is not None:
+            parts.append(f"headers={self.headers!r}")
+        return f"{type(self).__name__}({', '.join(parts)})"
 
 
 class ContentTypeError(ClientResponseError):
@@ -248,6 +252,12 @@ class ServerFingerprintMismatch(ServerConnectionError):
         self.host = host
         self.port = port
         super().__init__(expected, got, host, port)
+
+    def __repr__(self) -> str:
+        return (
+            f"<{type(self).__name__} expected={self.expected!r} got={self.got!r}"
+            f" host={self.host!r} port={self.port!r}>"
+        )
 
     def __str__(self) -> str:
         return (

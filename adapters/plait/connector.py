@@ -120,6 +120,9 @@ class BaseConnector:
     _closed = True
     """Until ``__init__`` is through, should that fail."""
 
+    _ssl_shutdown_timeout: float | None = 0.1
+    """Seconds for which the closure alert of a server is waited for."""
+
     def __init__(
         self,
         *,
@@ -320,9 +323,12 @@ class BaseConnector:
         name = (key.is_ssl, key.limits)
         config = self._configs.get(name)
         if config is None:
+            timeouts = CLIENT_TIMEOUTS
+            if key.is_ssl and self._ssl_shutdown_timeout is not None:
+                timeouts = replace(timeouts, close=self._ssl_shutdown_timeout)
             config = Config(
                 limits=CLIENT_LIMITS,
-                timeouts=CLIENT_TIMEOUTS,
+                timeouts=timeouts,
                 scheme="https" if key.is_ssl else "http",
                 half_close=not key.is_ssl,
                 random=os.urandom,
@@ -413,7 +419,8 @@ class TCPConnector(BaseConnector):
             that does not answer (RFC 8305); ``None``: one after the other.
         interleave: how addresses of both families alternate, see aiohappyeyeballs.
         socket_factory: makes the sockets.
-        ssl_shutdown_timeout: deprecated: TLS is always closed properly.
+        ssl_shutdown_timeout: deprecated: seconds that the closure alert of a server is
+            waited for (RFC 8446 section 6.1), 0.1 by default; ours is always sent.
 
     The other arguments are those of ``BaseConnector``.
     """
@@ -460,10 +467,11 @@ class TCPConnector(BaseConnector):
         )
         if ssl_shutdown_timeout is not sentinel:
             warnings.warn(
-                "The ssl_shutdown_timeout parameter is deprecated and has no effect",
+                "The ssl_shutdown_timeout parameter is deprecated",
                 DeprecationWarning,
                 stacklevel=2,
             )
+            self._ssl_shutdown_timeout = ssl_shutdown_timeout
         self._ssl = merge_ssl_params(ssl, verify_ssl, ssl_context, fingerprint)
         self._resolver = resolver or DefaultResolver(self._loop)
         self._resolver_owner = resolver is None

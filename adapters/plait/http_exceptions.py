@@ -98,6 +98,7 @@ class BadStatusLine(BadHttpMessage):
     """The first line of a message is malformed."""
 
     def __init__(self, line: str = "", error: str | None = None) -> None:
+        line = line if isinstance(line, str) else repr(line)
         super().__init__(error or f"Bad status line {line!r}")
         self.args = (line,)
         self.line = line

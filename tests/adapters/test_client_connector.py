@@ -6,6 +6,8 @@ import asyncio
 import hashlib
 import socket
 import ssl
+import threading
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -329,3 +331,34 @@ async def test_addresses_that_python_cannot_read_are_left_out() -> None:
 
     resolver = plait.ThreadedResolver(Loop())  # type: ignore[arg-type]  # as much as is used
     assert [found["host"] for found in await resolver.resolve("host")] == ["127.0.0.1"]
+
+
+@pytest.mark.parametrize("timeout", [None, 0, 0.3])
+async def test_a_server_that_never_closes_tls_is_not_waited_for(
+    authority: Authority, timeout: float | None
+) -> None:
+    listener = socket.create_server(("127.0.0.1", 0))
+    over = threading.Event()
+
+    def serve() -> None:
+        sock, _ = listener.accept()
+        with authority.server_context().wrap_socket(sock, server_side=True) as secure:
+            secure.recv(65536)
+            secure.sendall(OK)
+            over.wait(10)  # It reads nothing, and so takes no closure alert.
+
+    serving = asyncio.create_task(asyncio.to_thread(serve))
+    options: dict[str, Any] = {} if timeout is None else {"ssl_shutdown_timeout": timeout}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        connector = plait.TCPConnector(ssl=authority.client_context(), **options)
+    session = plait.ClientSession(connector=connector)
+    url = f"https://localhost:{listener.getsockname()[1]}/"
+    assert await (await session.get(url)).read() == b"ok"
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+    await session.close()
+    assert (timeout or 0) <= loop.time() - began < 1.5
+    over.set()
+    await serving
+    listener.close()

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import gc
+import os
 import pickle
 import ssl
+import subprocess
+import sys
 
 import pytest
-from multidict import CIMultiDict
+from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
 import plait
 from plait.client_exceptions import UnixClientConnectorError
 from plait.client_reqrep import ConnectionKey
+from plait.http_exceptions import BadStatusLine
+from plait_engine.engines import EngineName
+from tests.adapters.raw_server import always, raw_server
 
 KEY = ConnectionKey("example.org", 443, is_ssl=True)
 URL_ = URL("https://example.org/")
@@ -70,3 +77,84 @@ def test_code_is_the_old_name_of_status() -> None:
         assert error.code == error.status == 410
     with pytest.raises(ValueError, match="give status only"):
         plait.ClientResponseError(INFO, (), code=404, status=404)
+
+
+# -- what is said ------------------------------------------------------------------------
+
+
+def test_reprs_say_what_is_known() -> None:
+    url = URL("http://example.org/")
+    info = plait.RequestInfo(url, "GET", CIMultiDictProxy(CIMultiDict()))
+    assert repr(plait.ClientResponseError(info, ())) == f"ClientResponseError({info!r}, ())"
+    error = plait.ClientResponseError(info, (), status=404, message="no", headers=CIMultiDict())
+    assert repr(error) == (
+        f"ClientResponseError({info!r}, (), status=404, message='no', headers=<CIMultiDict()>)"
+    )
+    mismatch = plait.ServerFingerprintMismatch(b"a", b"b", "host", 443)
+    assert repr(mismatch) == (
+        "<ServerFingerprintMismatch expected=b'a' got=b'b' host='host' port=443>"
+    )
+    assert BadStatusLine(b"abc").line == "b'abc'"  # type: ignore[arg-type]  # programs do
+
+
+@pytest.mark.anyio
+async def test_an_unknown_keyword_is_named() -> None:
+    async with plait.ClientSession() as session:
+        for call in (session.get, session.post, session.head, session.delete):
+            with pytest.raises(TypeError, match="'paramz'"):
+                call("http://localhost/", paramz=1)  # type: ignore[call-arg]
+        with pytest.raises(ValueError, match="please use 'timeout=ClientTimeout"):
+            await session.get("http://localhost/", timeout="x")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="please use 'timeout=ClientTimeout"):
+        plait.ClientSession(timeout=5)  # type: ignore[arg-type]
+
+
+@pytest.mark.anyio
+async def test_a_session_that_was_never_made_is_forgotten_silently() -> None:
+    """An exception in ``__del__`` would fail the test."""
+    with pytest.raises(TypeError, match="bogus"):
+        plait.ClientSession(bogus=1)  # type: ignore[call-arg]
+    gc.collect()
+
+
+OUTLIVES = """
+import asyncio, plait
+
+async def serve(reader, writer):
+    await reader.readuntil(b"\\r\\n\\r\\n")
+    writer.write(b"HTTP/1.1 200 OK\\r\\nContent-Length: 2\\r\\n\\r\\nok")
+
+async def leave_open():
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    session = plait.ClientSession()
+    port = server.sockets[0].getsockname()[1]
+    assert await (await session.get(f"http://127.0.0.1:{port}/")).read() == b"ok"
+    return session
+
+session = asyncio.run(leave_open())
+del session
+"""
+
+
+def test_a_session_may_outlive_its_loop() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", OUTLIVES],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "Exception ignored" not in done.stderr, done.stderr
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("engine", ["native", "reference"])
+async def test_reading_after_the_end_of_the_session(engine: EngineName) -> None:
+    answer = b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nbeginning"
+    async with raw_server(always(answer)) as server:
+        session = plait.ClientSession(engine=engine)
+        response = await session.get(server.url)
+        await session.close()
+        with pytest.raises(plait.ClientConnectionError, match="Connection closed") as caught:
+            await response.read()
+        assert isinstance(caught.value, RuntimeError), "as programs of aiohttp expect"

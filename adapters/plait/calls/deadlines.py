@@ -73,7 +73,7 @@ def timeout_of_session(
             result = replace(result, connect=connect)
         return result
     if not isinstance(timeout, ClientTimeout):
-        raise ValueError(f"timeout parameter cannot be of {type(timeout)} type")
+        raise ValueError(_wrong_type(timeout))
     if total is not sentinel or connect is not None:
         raise ValueError("read_timeout and conn_timeout are parts of timeout: give timeout only")
     return timeout
@@ -88,7 +88,14 @@ def as_timeout(timeout: ClientTimeout | _SENTINEL | float | None) -> ClientTimeo
         return timeout
     if timeout is None or isinstance(timeout, int | float):
         return ClientTimeout(total=timeout)
-    raise ValueError(f"timeout parameter cannot be of {type(timeout)} type")
+    raise ValueError(_wrong_type(timeout))
+
+
+def _wrong_type(timeout: object) -> str:
+    return (
+        f"timeout parameter cannot be of {type(timeout)} type,"
+        " please use 'timeout=ClientTimeout(...)'"
+    )
 
 
 def deadline(now: float, timeout: float | None, ceil_threshold: float = 5) -> float:

@@ -8,7 +8,7 @@ the transport failed            ClientOSError                ClientPayloadError
 the server broke the protocol   ClientResponseError (400)    ClientPayloadError
 the server reset the stream     ClientConnectionResetError   ClientPayloadError
 the engine's timers             SocketTimeoutError           SocketTimeoutError
-this side closed                ClientConnectionResetError   ClientConnectionResetError
+this side closed                ConnectionClosedError        ConnectionClosedError
 ==============================  ===========================  ==========================
 """
 
@@ -31,6 +31,10 @@ from plait_engine import ErrorCode, Initiator, StreamReset
 
 if TYPE_CHECKING:
     from plait.client_reqrep import RequestInfo
+
+
+class ConnectionClosedError(ClientConnectionResetError, RuntimeError):
+    """This side closed the connection, with its session for example."""
 
 
 class PlaceLostError(ClientConnectionResetError):
@@ -68,7 +72,7 @@ def error_of_reset(
         message = f"malformed response: {event.error.message}"
         error = ClientResponseError(request_info(), (), status=400, message=message)
     elif event.initiator is Initiator.LOCAL:
-        error = ClientConnectionResetError("the connection was closed by this side")
+        error = ConnectionClosedError("Connection closed")
     elif event.error is not None:
         error = ServerDisconnectedError(f"Server disconnected: {event.error.message}")
     elif disconnected:

@@ -214,7 +214,9 @@ class Places:
                     client.driver.abort()
 
     def abort(self) -> None:
-        """Drop all connections."""
+        """Drop all connections, unless the loop has ended and the sockets with it."""
+        if self._loop.is_closed():
+            return
         for client in self.alive:
             client.driver.abort()
 

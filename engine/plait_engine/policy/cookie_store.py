@@ -101,7 +101,8 @@ class CookieStore:
     ) -> None:
         self.allow_ip = allow_ip
         self.is_public_suffix = is_public_suffix
-        self._domains: dict[str, dict[tuple[str, str], Cookie]] = {}
+        # Name, domain, path and host-only-flag identify a cookie (section 5.7, step 23).
+        self._domains: dict[str, dict[tuple[str, str, bool], Cookie]] = {}
         self._count = 0
         self._turn = 0
 
@@ -132,7 +133,7 @@ class CookieStore:
         if not secure and host and self._would_shadow_secure(cookie.name, domain, own_path):
             return None
         expires = expiry(cookie, now)
-        key = (own_path, cookie.name)
+        key = (own_path, cookie.name, host_only)
         before = self._domains.get(domain, {}).get(key)
         if expires is not None and expires <= now:
             if before is not None:
@@ -158,7 +159,7 @@ class CookieStore:
     def add(self, cookie: Cookie, now: float) -> None:
         """Put a cookie that was stored before, in the place of one like it."""
         cookies = self._domains.setdefault(cookie.domain, {})
-        key = (cookie.path, cookie.name)
+        key = (cookie.path, cookie.name, cookie.host_only)
         self._count += key not in cookies
         cookies[key] = cookie
         self._turn = max(self._turn, cookie.created, cookie.used)
@@ -207,7 +208,7 @@ class CookieStore:
     def remove(self, cookie: Cookie) -> None:
         """Remove one cookie."""
         cookies = self._domains.get(cookie.domain, {})
-        if cookies.pop((cookie.path, cookie.name), None) is not None:
+        if cookies.pop((cookie.path, cookie.name, cookie.host_only), None) is not None:
             self._count -= 1
             if not cookies:
                 del self._domains[cookie.domain]

@@ -218,6 +218,19 @@ def test_with_domain_a_cookie_is_of_all_below() -> None:
     assert jar.get("notexample.org") == ""
 
 
+def test_a_cookie_of_a_host_and_one_of_its_domain_are_two() -> None:
+    """RFC 6265bis section 5.7, step 23: the host-only-flag is part of the identity."""
+    jar = Jar()
+    jar.set("a=host", host="example.org")
+    jar.set("a=domain; domain=example.org", host="example.org")
+    assert len(jar.store) == 2
+    assert jar.get("sub.example.org") == "a=domain"
+    assert jar.get("example.org") == "a=host; a=domain"
+    jar.set("a=; domain=example.org; max-age=0", host="example.org")
+    assert jar.get("example.org") == "a=host"
+    assert jar.get("sub.example.org") == ""
+
+
 @pytest.mark.parametrize(
     "domain",
     ["org", ".org", "example.com", "sub.www.example.org", "ww.example.org", "example.org."],
