@@ -23,9 +23,8 @@ from typing import Final, NamedTuple
 from plait_engine.errors import LocalProtocolError
 from plait_engine.headers import FORBIDDEN_TRAILERS, Headers, encode, tokens
 from plait_engine.semantics.cache import CREDENTIALS, FieldCache
+from plait_engine.semantics.content import is_content_length
 from plait_engine.semantics.fields import asks_for_continue, check_field, check_fields
-
-from . import grammar
 
 # The bits of names that mean something here.
 HOST, LENGTH, CODINGS, CONNECTION, EXPECT, UPGRADE = (1 << bit for bit in range(6))
@@ -168,6 +167,6 @@ def encode_trailers(trailers: Headers) -> bytes:
 
 
 def _parse_content_length(value: str) -> int:
-    if grammar.match_content_length(value) is None:
+    if is_content_length(value) is None:
         raise LocalProtocolError(f"invalid Content-Length: {value!r}")
     return int(value)

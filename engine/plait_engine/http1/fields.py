@@ -27,6 +27,7 @@ from plait_engine.errors import RemoteProtocolError
 from plait_engine.headers import FORBIDDEN_TRAILERS, Headers, decode, is_token, tokens
 from plait_engine.semantics.authority import is_authority
 from plait_engine.semantics.cache import CREDENTIALS, FieldCache
+from plait_engine.semantics.content import is_content_length
 
 from . import grammar
 
@@ -287,7 +288,7 @@ def _normalise(section: bytes) -> bytes:
 
 def _parse_content_length(value: str, *, strict: bool) -> int:
     """Return a Content-Length (RFC 9110 section 8.6); ``strict``: without leading zeros."""
-    match = grammar.match_strict_content_length if strict else grammar.match_content_length
+    match = grammar.match_strict_content_length if strict else is_content_length
     if match(value) is None:
         raise RemoteProtocolError("invalid Content-Length")
     return int(value)

@@ -48,9 +48,8 @@ STATUS_LINE_START: Final = len(_STATUS_LINE)
 # would cost the square of its length.
 replace_obs_fold: Final = re.compile(rb"(?<![ \t])[ \t]*+(?:\r\n[ \t]++)++").sub
 
-# RFC 9110 section 8.6: Content-Length = 1*DIGIT.  More than 18 digits are no size.
-match_content_length: Final = re.compile(r"[0-9]{1,18}").fullmatch
-# The same without leading zeros: what some recipients read as octal.
+# RFC 9110 section 8.6: Content-Length = 1*DIGIT, here without leading zeros, which some
+# recipients read as octal.  More than 18 digits are no size.
 match_strict_content_length: Final = re.compile(r"0|[1-9][0-9]{0,17}").fullmatch
 
 # RFC 9112 section 3.2.2: absolute-form = absolute-URI, with the two schemes of HTTP.

@@ -19,7 +19,7 @@ Transfer-Encoding never goes to an HTTP/1.0 client.
 from __future__ import annotations
 
 from plait_engine.events import Accept, InformationalResponse, Response
-from plait_engine.semantics.content import ENDED_BY_HEAD, WITHOUT_CONTENT
+from plait_engine.semantics.content import RESET_CONTENT, WITHOUT_CONTENT
 from plait_engine.semantics.message import check_final, check_informational
 
 from .encoding import (
@@ -62,7 +62,7 @@ def write_response(
     if status in WITHOUT_CONTENT:
         fields = without_fields(fields, FRAMING)
         draft.begin_body(Framing.NONE)
-        if status not in ENDED_BY_HEAD:
+        if status == RESET_CONTENT:
             extra = b"Content-Length: 0\r\n"
     elif draft.bodiless:
         draft.begin_body(Framing.NONE)

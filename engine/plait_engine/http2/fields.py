@@ -25,6 +25,7 @@ from typing import Final, NoReturn, TypeAlias
 
 from plait_engine.errors import RemoteProtocolError, Scope
 from plait_engine.headers import Headers, find_bad_value_char
+from plait_engine.semantics.content import is_content_length
 from plait_engine.semantics.fields import asks_for_continue
 from plait_engine.semantics.message import NO_LENGTH
 
@@ -35,8 +36,6 @@ Fields: TypeAlias = Sequence[tuple[str, str]]
 
 # RFC 9113 section 8.2.1, which leaves the upper case of a token out.
 _is_name = re.compile(r"[!#$%&'*+\-.^_`|~0-9a-z]+").fullmatch
-is_content_length = re.compile(r"[0-9]{1,18}", re.ASCII).fullmatch
-"""RFC 9110 section 8.6; the bound keeps ``int`` cheap and is an exabyte."""
 
 # What a name means for validity.
 _ORDINARY, FORBIDDEN, TE, LENGTH, HOST, _COOKIE, _EXPECT, _PRIORITY = range(8)

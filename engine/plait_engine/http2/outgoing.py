@@ -27,6 +27,7 @@ from plait_engine.errors import LocalProtocolError
 from plait_engine.events import Request
 from plait_engine.headers import FORBIDDEN_TRAILERS, Headers, is_token
 from plait_engine.semantics.authority import is_authority
+from plait_engine.semantics.content import NO_CONTENT, RESET_CONTENT, is_content_length
 from plait_engine.semantics.fields import check_fields
 from plait_engine.semantics.message import NO_LENGTH
 from plait_engine.semantics.targets import is_origin_form
@@ -38,7 +39,6 @@ from .fields import (
     NAMES,
     TE,
     UNKNOWN,
-    is_content_length,
 )
 
 Fields: TypeAlias = tuple[tuple[str, str], ...]
@@ -144,10 +144,10 @@ def _write_response(status: int, headers: Headers) -> tuple[Fields, int]:
     if not 100 <= status <= 999 or status == 101:  # section 8.6
         raise LocalProtocolError(f"HTTP/2 has no status {status}")
     fields, content_length, _ = _write_section(headers)
-    if status < 200 or status in (204, 205):
+    if status < 200 or status in (NO_CONTENT, RESET_CONTENT):
         fields = tuple(field for field in fields if field[0] != "content-length")
         content_length = NO_LENGTH
-    if status == 205:
+    if status == RESET_CONTENT:
         fields += (("content-length", "0"),)
     return ((":status", str(status)), *fields), content_length
 

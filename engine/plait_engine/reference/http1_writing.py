@@ -13,7 +13,7 @@ LocalProtocolError (or h11's) and the copies are thrown away.
 from __future__ import annotations
 
 import http
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import h11
@@ -35,16 +35,18 @@ from plait_engine.semantics.content import (
     ENDED_BY_HEAD,
     METHODS_WITH_CONTENT,
     METHODS_WITHOUT_CONTENT,
+    RESET_CONTENT,
     WITHOUT_CONTENT,
 )
 from plait_engine.semantics.fields import check_fields
+from plait_engine.semantics.message import check_final, check_informational, complete_length
 
 from .fields import to_raw
 
 FRAMING_FIELDS = frozenset({"content-length", "transfer-encoding"})
 
 Fields = list[tuple[str, str]]
-Rest = Sequence[Sendable]
+Rest = tuple[Sendable, ...]
 
 
 @dataclass(slots=True)
@@ -115,8 +117,7 @@ def write_informational(
     machine: h11.Connection, exchange: Exchange, event: InformationalResponse, rest: Rest
 ) -> bytes:
     check_fields(event.headers)
-    if event.status == 101:
-        raise LocalProtocolError("101 is sent by Accept")
+    check_informational(event.status)
     asked = machine.they_are_waiting_for_100_continue
     data = write(
         machine,
@@ -134,8 +135,7 @@ def write_informational(
 def write_response(
     machine: h11.Connection, exchange: Exchange, event: Response, rest: Rest
 ) -> bytes:
-    if exchange.method == "CONNECT" and 200 <= event.status < 300:
-        raise LocalProtocolError("2xx to CONNECT is sent by Accept")
+    check_final(event.status, opens_tunnel=exchange.method == "CONNECT")
     if event.reason and find_bad_value_char(event.reason):
         raise LocalProtocolError("the reason phrase has a control character")
     reason = phrase(event.status) if event.reason is None else encode(event.reason)
@@ -144,7 +144,7 @@ def write_response(
     exchange.bodiless = event.status in WITHOUT_CONTENT
     if exchange.bodiless:
         headers = [pair for pair in headers if pair[0].lower() not in FRAMING_FIELDS]
-        if event.status not in ENDED_BY_HEAD:
+        if event.status == RESET_CONTENT:
             headers.append(("Content-Length", "0"))
     headers += response_framing(exchange.method, event.status, headers, rest)
     if machine.they_are_waiting_for_100_continue:
@@ -267,18 +267,11 @@ def is_framed(headers: Headers) -> bool:
     return bool(sized or coded)
 
 
-def complete_size(rest: Rest) -> int | None:
-    """Return the size of the content that ``rest`` completes, ``None`` if it does not."""
-    if not rest or not isinstance(rest[-1], EndOfMessage) or rest[-1].trailers:
-        return None
-    return sum(len(event.data) for event in rest if isinstance(event, Data))
-
-
 def request_framing(method: str, headers: Headers, rest: Rest) -> Fields:
     """Return the framing fields that a request still needs."""
     if is_framed(headers):
         return []
-    size = complete_size(rest)
+    size = complete_length(rest)
     if size is None:
         chunked = method not in METHODS_WITHOUT_CONTENT
         return [("Transfer-Encoding", "chunked")] if chunked else []
@@ -291,7 +284,7 @@ def response_framing(method: str, status: int, headers: Headers, rest: Rest) -> 
     """Return the framing fields that a response still needs; h11 adds chunked itself."""
     if status in ENDED_BY_HEAD or is_framed(headers):
         return []
-    size = complete_size(rest)
+    size = complete_length(rest)
     if not size and method == "HEAD":  # RFC 9110 section 8.6: no content tells no length
         return []
     return [] if size is None else [("Content-Length", str(size))]

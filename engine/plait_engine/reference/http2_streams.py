@@ -24,7 +24,8 @@ from plait_engine.events import (
     StreamReset,
 )
 from plait_engine.headers import has_token
-from plait_engine.semantics.content import WITHOUT_CONTENT
+from plait_engine.semantics.content import NO_CONTENT, RESET_CONTENT, WITHOUT_CONTENT
+from plait_engine.semantics.message import check_final, check_informational
 
 from .fields import RawHeaders
 from .http2_messages import field_block, promised_length, request_block, response_block
@@ -101,22 +102,19 @@ def write_request(stream: Stream, event: Request) -> None:
 def write_informational(stream: Stream, event: InformationalResponse) -> None:
     if stream.sent_head:
         raise LocalProtocolError("an informational response after the final one")
-    if not 100 <= event.status < 200 or event.status == 101:  # RFC 9113 section 8.6
-        raise LocalProtocolError(f"{event.status} is not an informational status of HTTP/2")
+    check_informational(event.status)
     stream.blocks.append(response_block(event.status, event.headers))
 
 
 def write_response(stream: Stream, event: Response) -> None:
     if stream.sent_head:
         raise LocalProtocolError("the response was sent already")
-    if event.status < 200:
-        raise LocalProtocolError(f"{event.status} is not a final status")
-    if stream.method == "CONNECT" and stream.tunnel_offered and event.status < 300:
-        raise LocalProtocolError("2xx to CONNECT is sent by Accept")
+    is_connect = stream.method == "CONNECT"
+    check_final(event.status, opens_tunnel=is_connect and stream.tunnel_offered)
     block = response_block(event.status, event.headers)
-    if event.status in (204, 205):  # RFC 9110 sections 8.6 and 15.3.6
+    if event.status in (NO_CONTENT, RESET_CONTENT):
         block = [pair for pair in block if pair[0] != b"content-length"]
-    if event.status == 205:
+    if event.status == RESET_CONTENT:
         block.append((b"content-length", b"0"))
     stream.blocks.append(block)
     stream.sent_head = True

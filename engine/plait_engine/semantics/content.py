@@ -11,16 +11,26 @@ Two questions that have different answers for 205 (Reset Content):
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
-ENDED_BY_HEAD: Final = frozenset({204, 304})
+NO_CONTENT: Final = 204
+"""It says no Content-Length (RFC 9110 section 8.6), as 1xx."""
+RESET_CONTENT: Final = 205
+"""It says Content-Length: 0 (RFC 9110 section 15.3.6), since nothing else ends it with its head."""
+
+ENDED_BY_HEAD: Final = frozenset({NO_CONTENT, 304})
 """Final statuses that end with the head (RFC 9110 sections 15.3.5 and 15.4.5)."""
 
-WITHOUT_CONTENT: Final = ENDED_BY_HEAD | {205}
-"""Final statuses with which no content is sent (RFC 9110 section 15.3.6 too)."""
+WITHOUT_CONTENT: Final = ENDED_BY_HEAD | {RESET_CONTENT}
+"""Final statuses with which no content is sent."""
 
 METHODS_WITH_CONTENT: Final = frozenset({"POST", "PUT", "PATCH"})
 """Methods of requests that say so when they have no content (RFC 9110 section 8.6)."""
 
 METHODS_WITHOUT_CONTENT: Final = frozenset({"GET", "HEAD", "DELETE", "OPTIONS", "TRACE"})
 """Methods that define no content: a request has it only if the application frames it."""
+
+# RFC 9110 section 8.6: Content-Length = 1*DIGIT.
+is_content_length: Final = re.compile(r"[0-9]{1,18}").fullmatch
+"""Match a Content-Length.  The bound keeps ``int`` cheap, and is an exabyte."""
