@@ -40,7 +40,8 @@ lint: .venv/.installed-test
 # The same examples each time, so that a figure that changes means something.
 coverage: .venv/.installed-test
 	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile \
-	  --hypothesis-profile=ci --cov --cov-report=term-missing tests/engine $(ARGS)
+	  --hypothesis-profile=ci --cov --cov-report=term-missing \
+	  tests/engine tests/attacks/http2 tests/attacks/test_http1.py $(ARGS)
 
 bench: .venv/.installed-bench peers
 	$(BIN)/python -m benchmarks $(ARGS)
