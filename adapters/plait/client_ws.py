@@ -20,10 +20,9 @@ from typing import TYPE_CHECKING, Any, Final, Self, TypedDict
 from multidict import CIMultiDict
 
 from plait_engine import EndOfMessage, RemoteProtocolError, Request, Role
-from plait_engine.engines import websocket_class
 from plait_engine.websocket import (
-    Agreement,
     Deflate,
+    Negotiated,
     check_response,
     client_request,
 )
@@ -36,7 +35,7 @@ from .helpers import _SENTINEL, BasicAuth, sentinel
 from .http_websocket import WS_CLOSED_MESSAGE, WSCloseCode, WSMessage
 from .typedefs import LooseHeaders, Query, StrOrURL
 from .websocket.base import DEFLATE_LEVEL, DecodeText, WebSocketBase
-from .websocket.exchange import WebSocketExchange
+from .websocket.exchange import Options, WebSocketExchange, open_websocket
 
 if TYPE_CHECKING:
     import ssl as ssl_module
@@ -92,7 +91,6 @@ class ClientWebSocketResponse(WebSocketBase[DecodeText]):
         self._protocol = protocol
         self._timeout = timeout
         self._receive_timeout = timeout.ws_receive
-        self._autoclose = autoclose
         self._autoping = autoping
         self._compress = compress
         self._client_notakeover = client_notakeover
@@ -191,7 +189,7 @@ class _Handshake:
         self._head = head if http2 else replace(head, method=self._method)
         return self._head
 
-    def check(self, response: ClientResponse) -> Agreement:
+    def check(self, response: ClientResponse) -> Negotiated:
         """Return what was agreed.  Raises WSServerHandshakeError."""
         exchange = response._exchange
         accepted = None if exchange is None else exchange.accepted
@@ -311,28 +309,23 @@ async def ws_connect(
         make_head=handshake.make_head,
     )
     try:
-        agreement = handshake.check(response)
+        negotiated = handshake.check(response)
         ws_timeout = _as_ws_timeout(timeout, receive_timeout)
         exchange = response._exchange
         assert exchange is not None
         driver = exchange.driver
-        machine = websocket_class(driver.engine_name)(
-            Role.CLIENT,
-            driver.config,
-            now=driver.loop.time(),
-            deflate=agreement.deflate,
-            subprotocol=agreement.subprotocol,
-            ping_interval=heartbeat,
+        options = Options(
+            heartbeat=heartbeat,
             close_timeout=math.inf if ws_timeout.ws_close is None else ws_timeout.ws_close,
-            auto_pong=autoping,
-            auto_close=autoclose,
+            autoping=autoping,
+            autoclose=autoclose,
             decode_text=decode_text,
-            max_message_size=max_msg_size,
+            max_msg_size=max_msg_size,
         )
-        stream = WebSocketExchange(driver, exchange.stream_id, machine)
+        stream = open_websocket(driver, exchange.stream_id, Role.CLIENT, negotiated, options)
         stream.on_finished = exchange.abandon
         for piece in exchange.hand_over(stream):
-            machine.receive_data(piece, driver.loop.time())
+            stream.connection.receive_data(piece, driver.clock())
         if isinstance(exchange.exception, Exception):
             stream.lose(exchange.exception)
         elif exchange.ended:
@@ -343,16 +336,16 @@ async def ws_connect(
     return session._ws_response_class(
         stream,
         stream,
-        agreement.subprotocol,
+        negotiated.subprotocol,
         response,
         ws_timeout,
         autoclose,
         autoping,
         driver.loop,
         heartbeat=heartbeat,
-        compress=0 if agreement.deflate is None else agreement.deflate.client_max_window_bits,
+        compress=0 if negotiated.deflate is None else negotiated.deflate.client_max_window_bits,
         client_notakeover=(
-            agreement.deflate is not None and agreement.deflate.client_no_context_takeover
+            negotiated.deflate is not None and negotiated.deflate.client_no_context_takeover
         ),
     )
 

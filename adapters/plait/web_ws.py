@@ -13,11 +13,10 @@ from typing import Any, Final, Literal, overload
 from multidict import CIMultiDict
 
 from plait_engine import Accept, Role
-from plait_engine.engines import websocket_class
 from plait_engine.websocket import (
-    Agreement,
     Deflate,
     HandshakeRefused,
+    Negotiated,
     accept_request,
 )
 
@@ -43,7 +42,7 @@ from .web_exceptions import (
 from .web_request import BaseRequest
 from .web_response import StreamResponse
 from .websocket.base import DEFLATE_LEVEL, DecodeText, WebSocketBase
-from .websocket.exchange import WebSocketExchange
+from .websocket.exchange import Options, open_websocket
 
 __all__ = ("WSMsgType", "WebSocketReady", "WebSocketResponse")
 
@@ -128,14 +127,17 @@ class WebSocketResponse(WebSocketBase[DecodeText], StreamResponse):
     ) -> None:
         StreamResponse.__init__(self, status=101)
         self._receive_timeout = receive_timeout
-        self._autoclose = autoclose
         self._autoping = autoping
-        self._timeout = timeout
-        self._heartbeat = heartbeat
         self._protocols = tuple(protocols)
         self._compress: int | bool = compress
-        self._max_msg_size = max_msg_size
-        self._decode_text = decode_text
+        self._options = Options(
+            heartbeat=heartbeat,
+            close_timeout=timeout,
+            autoping=autoping,
+            autoclose=autoclose,
+            decode_text=decode_text,
+            max_msg_size=max_msg_size,
+        )
         self._ws_protocol: str | None = None
 
     # -- the handshake -------------------------------------------------------------------
@@ -145,10 +147,10 @@ class WebSocketResponse(WebSocketBase[DecodeText], StreamResponse):
         if self._stream is not None:
             raise RuntimeError("Already started")
         try:
-            _, agreement = self._handshake(request)
+            _, negotiated = self._handshake(request)
         except HTTPException:
             return WebSocketReady(False, None)
-        return WebSocketReady(True, agreement.subprotocol)
+        return WebSocketReady(True, negotiated.subprotocol)
 
     async def prepare(self, request: BaseRequest) -> None:
         """Accept the handshake of ``request``.  Later calls do nothing.
@@ -158,8 +160,8 @@ class WebSocketResponse(WebSocketBase[DecodeText], StreamResponse):
         """
         if self._stream is not None:
             return
-        accept, agreement = self._handshake(request)
-        self._warn_without_subprotocol(request, agreement)
+        accept, negotiated = self._handshake(request)
+        self._warn_without_subprotocol(request, negotiated)
         headers = self.headers
         headers.update(accept.headers)
         for cookie in self._cookie_fields():
@@ -172,29 +174,16 @@ class WebSocketResponse(WebSocketBase[DecodeText], StreamResponse):
         driver = exchange.driver
         if driver.transport is None:
             raise ClientConnectionResetError("Cannot write to closing transport")
-        machine = websocket_class(driver.engine_name)(
-            Role.SERVER,
-            driver.config,
-            now=driver.loop.time(),
-            deflate=agreement.deflate,
-            subprotocol=agreement.subprotocol,
-            ping_interval=self._heartbeat,
-            close_timeout=self._timeout,
-            auto_pong=self._autoping,
-            auto_close=self._autoclose,
-            decode_text=self._decode_text,
-            max_message_size=self._max_msg_size,
-        )
-        stream = WebSocketExchange(driver, exchange.stream_id, machine)
+        stream = open_websocket(driver, exchange.stream_id, Role.SERVER, negotiated, self._options)
         stream.on_lost = exchange.client_left
         exchange.hand_over(stream)
         exchange.send(Accept(exchange.stream_id, tuple(headers.items())))
-        self._ws_protocol = agreement.subprotocol
-        deflate = agreement.deflate
+        self._ws_protocol = negotiated.subprotocol
+        deflate = negotiated.deflate
         self._compress = 0 if deflate is None else deflate.server_max_window_bits
         self._open_stream(stream)
 
-    def _handshake(self, request: BaseRequest) -> tuple[Accept, Agreement]:
+    def _handshake(self, request: BaseRequest) -> tuple[Accept, Negotiated]:
         """Check the handshake.  Raises an HTTPException with what to answer."""
         try:
             return accept_request(
@@ -205,9 +194,9 @@ class WebSocketResponse(WebSocketBase[DecodeText], StreamResponse):
         except HandshakeRefused as refused:
             raise _refusal(refused, request) from None
 
-    def _warn_without_subprotocol(self, request: BaseRequest, agreement: Agreement) -> None:
+    def _warn_without_subprotocol(self, request: BaseRequest, negotiated: Negotiated) -> None:
         offered = request.headers.get(hdrs.SEC_WEBSOCKET_PROTOCOL)
-        if offered is not None and agreement.subprotocol is None:
+        if offered is not None and negotiated.subprotocol is None:
             ws_logger.warning(
                 "%s: none of the client's subprotocols %r is among %r",
                 request.remote,

@@ -1,7 +1,7 @@
 """A WebSocket on a trio exchange, either role, over HTTP/1.1 or HTTP/2.
 
-The machine is ``plait_engine.websocket``.  There is no task behind it: whoever waits in
-``receive`` also answers pings and keeps the machine's time.
+The protocol is ``plait_engine.websocket``.  There is no task behind it: whoever waits in
+``receive`` also answers pings and keeps the time.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ import trio
 from plait_engine import Accept, Data, EndOfMessage, Request, Response, Role
 from plait_engine.engines import websocket_class
 from plait_engine.websocket import (
-    Agreement,
     BytesMessage,
     Deflate,
+    Negotiated,
     Pong,
     TextMessage,
     WebSocketClose,
@@ -41,22 +41,22 @@ class WebSocketClosed(Exception):
 class WebSocket:
     """An open WebSocket.  Leaving ``async with`` closes it with code 1000."""
 
-    def __init__(self, exchange: Exchange, role: Role, agreement: Agreement) -> None:
+    def __init__(self, exchange: Exchange, role: Role, negotiated: Negotiated) -> None:
         self._exchange = exchange
         driver = exchange.driver
-        self._machine = websocket_class(driver.engine_name)(
+        self._connection = websocket_class(driver.engine_name)(
             role,
             driver.config,
             now=trio.current_time(),
-            deflate=agreement.deflate,
-            subprotocol=agreement.subprotocol,
+            deflate=negotiated.deflate,
+            subprotocol=negotiated.subprotocol,
         )
         self._closed: WebSocketClose | None = None
 
     @property
     def subprotocol(self) -> str | None:
         """What the handshake agreed on."""
-        return self._machine.subprotocol
+        return self._connection.subprotocol
 
     async def send(self, message: str | bytes) -> None:
         """Send a text (str) or binary (bytes) message.
@@ -90,7 +90,7 @@ class WebSocket:
     async def aclose(self, code: int = 1000, reason: str = "") -> None:
         """Close, and wait for the peer's Close frame for as long as ``Timeouts.close``."""
         try:
-            if self._machine.can_send:
+            if self._connection.can_send:
                 await self._send(WebSocketClose(code, reason))
             while self._closed is None:
                 await self._next_event()
@@ -111,9 +111,9 @@ class WebSocket:
         await self.aclose(1000 if exc is None else 1011)
 
     async def _next_event(self) -> WebSocketEvent:
-        machine = self._machine
+        connection = self._connection
         while True:
-            event = machine.next_event()
+            event = connection.next_event()
             if isinstance(event, WebSocketClose):
                 self._closed = event
             await self._flush()
@@ -123,36 +123,36 @@ class WebSocket:
                 await self._wait()
 
     async def _wait(self) -> None:
-        """Give the machine the next bytes of the tunnel, or the time."""
-        machine = self._machine
+        """Give the connection the next bytes of the tunnel, or the time."""
+        connection = self._connection
         if self._closed is not None:
             raise WebSocketClosed(self._closed)
-        deadline = machine.next_timeout()
+        deadline = connection.next_timeout()
         received = None
         with trio.move_on_at(math.inf if deadline is None else deadline):
             try:
                 received = await self._exchange.next_event()
             except StreamError as error:
-                machine.connection_lost(error, trio.current_time())
+                connection.connection_lost(error, trio.current_time())
                 return
         now = trio.current_time()
         if isinstance(received, Data):
-            machine.receive_data(received.data, now)
+            connection.receive_data(received.data, now)
             self._exchange.driver.acknowledge(self._exchange.stream_id, received.credit)
         elif isinstance(received, EndOfMessage):
-            machine.receive_eof(now)
+            connection.receive_eof(now)
         elif received is None:
-            machine.handle_timeout(now)
+            connection.handle_timeout(now)
 
     async def _send(self, event: WebSocketEvent) -> None:
-        self._machine.send(event, now=trio.current_time())
+        self._connection.send(event, now=trio.current_time())
         await self._flush()
 
     async def _flush(self) -> None:
         stream_id = self._exchange.stream_id
-        while data := self._machine.data_to_send():
+        while data := self._connection.data_to_send():
             await self._exchange.send(Data(stream_id, data))
-        if self._machine.wants_close and not self._exchange.sent_end:
+        if self._connection.wants_close and not self._exchange.sent_end:
             await self._exchange.send(EndOfMessage(stream_id))
 
 
@@ -160,9 +160,9 @@ async def accept_websocket(
     exchange: Exchange, request: Request, subprotocols: Sequence[str] = ()
 ) -> WebSocket:
     """Accept a client's handshake.  Raises HandshakeRefused when it is not valid."""
-    accept, agreement = accept_request(request, subprotocols=subprotocols, deflate=Deflate())
+    accept, negotiated = accept_request(request, subprotocols=subprotocols, deflate=Deflate())
     await exchange.send(accept)
-    return WebSocket(exchange, Role.SERVER, agreement)
+    return WebSocket(exchange, Role.SERVER, negotiated)
 
 
 async def connect_websocket(

@@ -20,8 +20,8 @@ from plait_engine.connection import Role
 from plait_engine.errors import LocalProtocolError
 from plait_engine.events import Accept
 from plait_engine.websocket import (
-    Agreement,
     BytesMessage,
+    Negotiated,
     Ping,
     TextMessage,
     WebSocketClose,
@@ -52,8 +52,8 @@ Message = tuple[type, str | bytes]
 class Side:
     """One end of the WebSocket, with what it has sent and received."""
 
-    def __init__(self, role: Role, agreement: Agreement) -> None:
-        self.connection = WebSocketConnection(role, config(), deflate=agreement.deflate)
+    def __init__(self, role: Role, negotiated: Negotiated) -> None:
+        self.connection = WebSocketConnection(role, config(), deflate=negotiated.deflate)
         self.sent: list[Message] = []
         self.received: list[Message] = []
         self.close: WebSocketClose | None = None

@@ -20,10 +20,10 @@ from plait_engine.connection import Role
 from plait_engine.errors import RemoteProtocolError
 from plait_engine.events import Accept, Request
 from plait_engine.websocket import (
-    Agreement,
     BytesMessage,
     Deflate,
     HandshakeRefused,
+    Negotiated,
     WebSocketConnection,
     accept_key,
     accept_request,
@@ -58,16 +58,16 @@ def run(data: bytes) -> None:
     http2 = bool(options & HTTP2)
     try:
         if options & CLIENT:
-            role, agreement = Role.CLIENT, _check_response(fields, deflate, http2)
+            role, negotiated = Role.CLIENT, _check_response(fields, deflate, http2)
         else:
-            role, agreement = Role.SERVER, _accept_request(fields, deflate, http2)
+            role, negotiated = Role.SERVER, _accept_request(fields, deflate, http2)
     except HandshakeRefused as error:
         check(error.status_hint in (400, 403, 405, 426), "a refusal has a status", error)
         return
     except RemoteProtocolError:
         check(bool(options & CLIENT), "a server refuses with HandshakeRefused")
         return
-    _check_agreement(role, agreement, deflate)
+    _check_negotiated(role, negotiated, deflate)
 
 
 def read_deflate(choices: Choices) -> Deflate:
@@ -94,7 +94,7 @@ def _read_fields(choices: Choices) -> list[tuple[str, str]]:
 
 def _accept_request(
     fields: list[tuple[str, str]], deflate: Deflate | None, http2: bool
-) -> Agreement:
+) -> Negotiated:
     required = [("Sec-WebSocket-Version", "13"), ("Sec-WebSocket-Key", KEY)]
     given = {name for name, _ in fields}
     fields = [field for field in required if field[0] not in given] + fields
@@ -108,7 +108,7 @@ def _accept_request(
 
 def _check_response(
     fields: list[tuple[str, str]], deflate: Deflate | None, http2: bool
-) -> Agreement:
+) -> Negotiated:
     request = client_request(
         1,
         scheme="http",
@@ -130,9 +130,9 @@ def _check_response(
     return check_response(request, Accept(1, fields), deflate=deflate)
 
 
-def _check_agreement(role: Role, agreement: Agreement, willing: Deflate | None) -> None:
-    check(agreement.subprotocol in (None, *SUBPROTOCOLS), "the subprotocol is ours", agreement)
-    agreed = agreement.deflate
+def _check_negotiated(role: Role, negotiated: Negotiated, willing: Deflate | None) -> None:
+    check(negotiated.subprotocol in (None, *SUBPROTOCOLS), "the subprotocol is ours", negotiated)
+    agreed = negotiated.deflate
     if agreed is not None:
         check(willing is not None, "no compression unless we are willing", agreed)
         assert willing is not None

@@ -288,7 +288,7 @@ def test_websocket(run) -> None:
             await connection.open_websocket("/websocket", ["echo"]) as websocket,
         ):
             assert websocket.subprotocol == "echo"
-            assert type(websocket._machine) is websocket_class(setup.engine)
+            assert type(websocket._connection) is websocket_class(setup.engine)
             for message in ("text \N{SNOWMAN}", b"\0\xff", "x" * 200_000, ""):
                 await websocket.send(message)
                 assert await websocket.receive() == message

@@ -5,8 +5,8 @@ the handshake of their side and the few differences.  Below is ``websocket.excha
 
 Rules
 -----
-* Whether and why the WebSocket is closed, the engine's machine knows alone
-  (``WebSocketConnection.closed``, ``close_code``).
+* The engine alone knows whether and why the WebSocket is closed
+  (``WebSocketConnection.closed`` and ``close_code``).
 * One task receives at a time; any task may send or close meanwhile.  ``close()`` makes a
   ``receive()`` that waits return CLOSING.
 * ``receive()`` returns messages in order, then CLOSE once if the peer closed, ERROR if it
@@ -87,7 +87,6 @@ class WebSocketBase(Generic[DecodeText]):
     """Set when the ``close()`` that waits for the peer is through."""
 
     _receive_timeout: float | None
-    _autoclose: bool
     _autoping: bool
 
     def _open_stream(self, stream: WebSocketExchange) -> None:
@@ -106,12 +105,12 @@ class WebSocketBase(Generic[DecodeText]):
     @property
     def closed(self) -> bool:
         """True when this side is done: it closed, answered a close, or lost the peer."""
-        return self._stream is not None and self._stream.machine.closed
+        return self._stream is not None and self._stream.connection.closed
 
     @property
     def close_code(self) -> int | None:
         """Why the WebSocket ended (RFC 6455 section 7.1.5); ``None`` while it has not."""
-        code = None if self._stream is None else self._stream.machine.close_code
+        code = None if self._stream is None else self._stream.connection.close_code
         if code is None:
             return self._early_code
         return 0 if code == CloseCode.NO_STATUS else code
@@ -119,7 +118,7 @@ class WebSocketBase(Generic[DecodeText]):
     def exception(self) -> BaseException | None:
         """Return what went wrong, or ``None``."""
         if self._exception is None and self._stream is not None:
-            lost = self._stream.machine.lost
+            lost = self._stream.connection.lost
             if isinstance(lost, PongTimeout):
                 self._exception = self._timeout_error(lost)
         return self._exception
@@ -204,8 +203,8 @@ class WebSocketBase(Generic[DecodeText]):
         await self.send_frame(_encoded(message), WSMsgType.PONG)
 
     def _raise_refusal(self, error: LocalProtocolError) -> NoReturn:
-        """Tell the application why the machine refused to send."""
-        if self._opened().machine.can_send:
+        """Tell the application why the engine refused to send."""
+        if self._opened().connection.can_send:
             raise error
         raise ClientConnectionResetError("Cannot write to closing transport") from error
 
@@ -274,13 +273,13 @@ class WebSocketBase(Generic[DecodeText]):
         if self._waiting:
             raise RuntimeError("Concurrent call to receive() is not allowed")
         timeout = timeout or self._receive_timeout
-        machine = stream.machine
-        if machine.closed or machine.close_code is not None:
+        connection = stream.connection
+        if connection.closed or connection.close_code is not None:
             return _end(await self._receive_after_end(), iterating)
         while True:
-            event = machine.next_event()
+            event = connection.next_event()
             if event is None:
-                if machine.closed:  # by another task, after this one was woken
+                if connection.closed:  # by another task, after this one was woken
                     return _end(await self._receive_after_end(), iterating)
                 if stream.credit >= ACKNOWLEDGE_AT:
                     stream.acknowledge_all()
@@ -375,10 +374,10 @@ class WebSocketBase(Generic[DecodeText]):
     async def _close(self, code: int, message: bytes | str, drain: bool) -> bool:
         """Close, and wait for the peer's Close frame; false when it was closed before."""
         stream = self._opened()
-        machine = stream.machine
-        if machine.closed:
+        connection = stream.connection
+        if connection.closed:
             return False
-        if machine.state is WebSocketState.CLOSED:  # lost, and nobody has looked yet
+        if connection.state is WebSocketState.CLOSED:  # lost, and nobody has looked yet
             self._take_rest(stream)
             return True
         reason = message if isinstance(message, str) else message.decode("utf-8", "replace")
@@ -403,10 +402,10 @@ class WebSocketBase(Generic[DecodeText]):
 
     def _take_rest(self, stream: WebSocketExchange) -> bool:
         """Drop messages up to the last event; tell whether that has come."""
-        machine = stream.machine
-        if machine.close_code is not None:
+        connection = stream.connection
+        if connection.close_code is not None:
             return True  # ``receive`` has had it
-        while (event := machine.next_event()) is not None:
+        while (event := connection.next_event()) is not None:
             if isinstance(event, WebSocketClose):
                 stream.answer_close()
                 if event.error is not None:

@@ -1,20 +1,19 @@
-"""A WebSocket on a stream of a driver: where bytes and awaits meet the engine's machine.
+"""A WebSocket on a stream of a driver: where bytes and awaits meet the engine's part of it.
 
 Strategy
 --------
-``WebSocketExchange`` takes the place of whatever exchange made the handshake.  It gives
-the machine (``plait_engine.websocket``) the bytes of the tunnel and the time, writes what
-the machine has to send, and lets one task at a time wait for the next event.  Events stay
-in the machine until the application takes them, since the machine answers a Close frame
-only then.
+``WebSocketExchange`` takes the place of the exchange that made the handshake.  It gives its
+``connection`` (``plait_engine.websocket``) the bytes of the tunnel and the time, writes what
+that has to send, and lets one task at a time wait for the next event.  Events stay in the
+connection until the application takes them, since a Close frame is answered only then.
 
 Short path
 ----------
 An HTTP/1.1 connection carries nothing else once it is a tunnel, so its engine has nothing to
 say about the bytes.  While a task waits for them, ``TunnelProtocol`` gives them to the
-machine and runs the task in the same call; while the transport takes bytes, frames are
-written to it at once (``Driver.write_tunnel``).  At any other time they go through the
-engine, as on HTTP/2, which stops the reading and times the writing.
+``WebSocketConnection`` and runs the task in the same call.  While the transport takes bytes,
+frames are written to it at once (``Driver.write_tunnel``).  At any other time the bytes go
+through the engine, as on HTTP/2: it stops the reading and times the writing.
 
 Several messages of one read are answered in one write: what the task sends is collected
 while more of them wait.
@@ -22,7 +21,7 @@ while more of them wait.
 Backpressure
 ------------
 *Inbound:* bytes are acknowledged when no event waits to be taken, or while few bytes do.
-*Outbound:* the machine is asked for bytes only while the transport or the stream takes
+*Outbound:* the connection is asked for bytes only while the transport or the stream takes
 them; ``drain`` waits for that.
 """
 
@@ -30,15 +29,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import Any
 
 from plait.transport.driver import Driver
 from plait.transport.exchange import Exchange
 from plait.transport.stream import StreamProtocol
 from plait.transport.waiter import Waiter
-from plait_engine import Data, EndOfMessage, ErrorCode, StreamReset
+from plait_engine import Data, EndOfMessage, ErrorCode, Role, StreamReset
 from plait_engine.driver import LazyTimer
-from plait_engine.websocket import WebSocketConnection, WebSocketEvent
+from plait_engine.engines import websocket_class
+from plait_engine.websocket import Negotiated, WebSocketConnection, WebSocketEvent
 
 ACKNOWLEDGE_AT = 32768
 """Bytes that are acknowledged together; far below the smallest useful window."""
@@ -47,10 +48,47 @@ _COLLECT = 65536
 """Bytes of messages that are collected for one write."""
 
 
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What the application asks of its WebSocket, by aiohttp's names.
+
+    ``heartbeat``: seconds of silence after which the peer is pinged, ``None`` for never.
+    ``close_timeout``: seconds that the peer may take to answer our Close frame.
+    ``max_msg_size``: bytes of a message, inflated; 0 for no limit.
+    """
+
+    heartbeat: float | None
+    close_timeout: float
+    autoping: bool
+    autoclose: bool
+    decode_text: bool
+    max_msg_size: int
+
+
+def open_websocket(
+    driver: Driver, stream_id: int, role: Role, negotiated: Negotiated, options: Options
+) -> WebSocketExchange:
+    """Return the exchange of a WebSocket whose handshake is done."""
+    connection = websocket_class(driver.engine_name)(
+        role,
+        driver.config,
+        now=driver.clock(),
+        deflate=negotiated.deflate,
+        subprotocol=negotiated.subprotocol,
+        ping_interval=options.heartbeat,
+        close_timeout=options.close_timeout,
+        auto_pong=options.autoping,
+        auto_close=options.autoclose,
+        decode_text=options.decode_text,
+        max_message_size=options.max_msg_size,
+    )
+    return WebSocketExchange(driver, stream_id, connection)
+
+
 class WebSocketExchange(Exchange):
     """A WebSocket's stream.  Hand the tunnel's stream over to it; then ``start`` it.
 
-    Take events from ``machine``, and call ``answer_close`` after the last one.  When there
+    Take events from ``connection``, and call ``answer_close`` after the last one.  When there
     is none, call ``acknowledge_all`` if the ``credit`` is worth it, and await ``waiter``.  It
     gives a message that came at once (``str`` for a text), ``True`` when there is an event,
     ``False`` when ``interrupt`` came first.
@@ -68,20 +106,20 @@ class WebSocketExchange(Exchange):
         "_is_tunnel",
         "_linger_timer",
         "_timer",
+        "connection",
         "credit",
         "loop",
-        "machine",
         "on_finished",
         "on_go_away",
         "on_lost",
         "waiter",
     )
 
-    def __init__(self, driver: Driver, stream_id: int, machine: WebSocketConnection) -> None:
+    def __init__(self, driver: Driver, stream_id: int, connection: WebSocketConnection) -> None:
         super().__init__(driver, stream_id)
         self.loop = driver.loop
         self._clock = driver.clock
-        self.machine = machine
+        self.connection = connection
         self.on_lost: Callable[[], None] | None = None
         self.on_finished: Callable[[], None] | None = None
         self.on_go_away: Callable[[], Awaitable[object]] | None = None
@@ -98,7 +136,7 @@ class WebSocketExchange(Exchange):
         self._linger_timer: asyncio.TimerHandle | None = None
 
     def start(self) -> None:
-        """Begin to keep the machine's time; where there is a short path, take it."""
+        """Begin to keep the connection's time; where there is a short path, take it."""
         transport = self.driver.transport
         if self._is_tunnel and transport is not None:
             protocol = transport.get_protocol()
@@ -114,7 +152,7 @@ class WebSocketExchange(Exchange):
         self.acknowledge(credit)
 
     def answer_close(self) -> None:
-        """Write what the machine answered, when its last event was taken."""
+        """Write the answer to the last event, once that was taken."""
         self.flush()
         self._arm()
 
@@ -128,19 +166,19 @@ class WebSocketExchange(Exchange):
         Returns false when the transport or the stream is full: ``drain`` then.  Raises
         LocalProtocolError (see ``WebSocketConnection.send``).
         """
-        machine = self.machine
+        connection = self.connection
         driver = self.driver
-        collects = self._collecting and machine.waiting_events and self._collected < _COLLECT
+        collects = self._collecting and connection.waiting_events and self._collected < _COLLECT
         if self._is_tunnel and driver.can_write and compress is None and not collects:
-            frame = machine.whole_frame(data)
+            frame = connection.whole_frame(data)
             if frame is not None:
                 if not driver.write_tunnel(frame):
                     self.send(Data(self.stream_id, frame))
                 return driver.can_write
         if isinstance(data, str):
-            machine.send_text(data, True, compress)
+            connection.send_text(data, True, compress)
         else:
-            machine.send_bytes(data, True, compress)
+            connection.send_bytes(data, True, compress)
         if collects:
             self._collected += len(data)
             return True
@@ -151,7 +189,7 @@ class WebSocketExchange(Exchange):
 
         Raises LocalProtocolError (see ``WebSocketConnection.send``).
         """
-        self.machine.send(event, now=self._clock())
+        self.connection.send(event, now=self._clock())
         self.flush()
         self._arm()
 
@@ -177,7 +215,7 @@ class WebSocketExchange(Exchange):
         error = ConnectionResetError("the WebSocket was given up")
         if self.exception is None:
             self.exception = error
-        self.machine.connection_lost(error, self._clock())
+        self.connection.connection_lost(error, self._clock())
         super().reset()
         self._finish()
         self._tell()
@@ -186,22 +224,22 @@ class WebSocketExchange(Exchange):
     def lose(self, error: Exception) -> None:
         """The stream is gone; messages that came can still be received."""
         self.exception = ConnectionResetError(str(error))
-        self.machine.connection_lost(error, self._clock())
+        self.connection.connection_lost(error, self._clock())
         self._finish()
         self._tell()
         if self.on_lost is not None:
             self.on_lost()
 
-    # -- between stream and machine --------------------------------------------------
+    # -- between stream and connection ------------------------------------------------
 
     def receive(self, data: bytes | memoryview, credit: int) -> bool:
         """Bytes came; tell whether there is an event now."""
-        machine = self.machine
-        machine.receive_data(data, self._clock())
+        connection = self.connection
+        connection.receive_data(data, self._clock())
         self.credit += credit
-        if machine.waiting_output:
+        if connection.waiting_output:
             self.flush()
-        if machine.waiting_events:
+        if connection.waiting_events:
             return True
         if self.credit >= ACKNOWLEDGE_AT:
             self.acknowledge_all()
@@ -217,15 +255,15 @@ class WebSocketExchange(Exchange):
             self.flush()
 
     def flush(self) -> bool:
-        """Write what the machine has, and end the stream when it says so.
+        """Write what the connection has, and end the stream when it says so.
 
         Returns false when the transport or the stream is full: ``drain`` then.
         """
-        machine = self.machine
+        connection = self.connection
         can_send = self.can_send()
-        while can_send and machine.waiting_output:
-            can_send = self._write(machine.data_to_send())
-        if machine.wants_close and not machine.waiting_output:
+        while can_send and connection.waiting_output:
+            can_send = self._write(connection.data_to_send())
+        if connection.wants_close and not connection.waiting_output:
             self._end()
         return can_send
 
@@ -270,7 +308,7 @@ class WebSocketExchange(Exchange):
 
     def on_end(self, event: EndOfMessage) -> None:
         self._end_received = True
-        self.machine.receive_eof(self._clock())
+        self.connection.receive_eof(self._clock())
         if self._end_sent:
             self._finish()
         self._tell()
@@ -285,21 +323,21 @@ class WebSocketExchange(Exchange):
     def _tell(self) -> None:
         """Something else than bytes happened."""
         self.flush()
-        if self.machine.waiting_events:
+        if self.connection.waiting_events:
             self.waiter.wake(True)
 
     # -- time ---------------------------------------------------------------------------
 
     def _arm(self) -> None:
-        deadline = self.machine.next_timeout()
+        deadline = self.connection.next_timeout()
         if deadline is not None:
             self._timer.arm(deadline, self._handle_timeout)
 
     def _handle_timeout(self) -> None:
-        machine = self.machine
-        machine.handle_timeout(self._clock())
+        connection = self.connection
+        connection.handle_timeout(self._clock())
         self._tell()
-        if machine.lost is None:
+        if connection.lost is None:
             self._arm()
         else:
             self.abort()
@@ -317,7 +355,7 @@ class TunnelProtocol(StreamProtocol[Any]):
     While no task waits, bytes go the general way, through the driver and its engine.
     """
 
-    __slots__ = ("_clock", "_exchange", "_machine", "_waiter")
+    __slots__ = ("_clock", "_connection", "_exchange", "_waiter")
 
     def __init__(self, protocol: StreamProtocol[Any], exchange: WebSocketExchange) -> None:
         self.owner = protocol.owner
@@ -325,7 +363,7 @@ class TunnelProtocol(StreamProtocol[Any]):
         self._buffer = protocol.get_buffer(-1)
         self._clock = protocol.driver.clock
         self._exchange = exchange
-        self._machine = exchange.machine
+        self._connection = exchange.connection
         self._waiter = exchange.waiter
 
     def buffer_updated(self, nbytes: int) -> None:
@@ -334,7 +372,7 @@ class TunnelProtocol(StreamProtocol[Any]):
             super().buffer_updated(nbytes)
             return
         data = self._buffer[:nbytes]
-        message = self._machine.receive_whole(data, self._clock())
+        message = self._connection.receive_whole(data, self._clock())
         if message is not None:
             waiter.wake_now(message)
         else:

@@ -1,7 +1,7 @@
 """WebSocket (RFC 6455) with permessage-deflate (RFC 7692), over any stream.
 
 ``handshake`` makes and checks the request and the answer, for HTTP/1.1 and HTTP/2;
-``connection`` is the machine for what follows; ``events`` is its vocabulary.
+``connection`` is the state machine for what follows; ``events`` is its vocabulary.
 """
 
 from .connection import PongTimeout, WebSocketConnection, WebSocketState
@@ -9,8 +9,8 @@ from .deflate import Deflate
 from .events import BytesMessage, Ping, Pong, TextMessage, WebSocketClose, WebSocketEvent
 from .frames import CloseCode
 from .handshake import (
-    Agreement,
     HandshakeRefused,
+    Negotiated,
     accept_key,
     accept_request,
     check_response,
@@ -18,11 +18,11 @@ from .handshake import (
 )
 
 __all__ = [
-    "Agreement",
     "BytesMessage",
     "CloseCode",
     "Deflate",
     "HandshakeRefused",
+    "Negotiated",
     "Ping",
     "Pong",
     "PongTimeout",

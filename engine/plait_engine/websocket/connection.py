@@ -2,17 +2,22 @@
 
 Strategy
 --------
-The machine sits on the tunnel of one exchange, after ``Accept``: give it the bytes of
-``Data`` and send what it returns as ``Data``.  HTTP/1.1 and HTTP/2 make no difference to
-it (RFC 8441 section 5).  The contract is that of ``plait_engine.connection``: inputs never
-raise, commands raise LocalProtocolError, and after each of them drain the outputs.
+``WebSocketConnection`` is a state machine on the tunnel of one exchange, after ``Accept``:
+give it the bytes of ``Data`` and send what it returns as ``Data``.  It does not know whether
+HTTP/1.1 or HTTP/2 carries it (RFC 8441 section 5).  The contract is that of
+``plait_engine.connection``: inputs never raise, commands raise LocalProtocolError, and after
+each of them drain the outputs.
 
-*Events are answered when they are taken.*  A Close frame of the peer, or a fault, is
-answered when ``next_event`` returns it, and not when the bytes came.  So what the
-application sends for the messages before it still goes out before the Close frame, also
-where the application is slower than the network.  An application that reads late may
-leave the events here, and acknowledge their bytes when it takes them: that is all the
-backpressure there is.  Pings do not wait: they are answered at once.
+*A Close frame is answered when its event is taken.*  The peer's Close frame, or a fault, is
+answered when ``next_event`` returns it, not when the bytes came.  So what the application
+sends for the messages before it still goes out before our Close frame, even if the
+application is slower than the network.  An application that reads late may leave the events
+here, and acknowledge their bytes when it takes them: that is all the backpressure there is.
+Pings do not wait: they are answered at once.
+
+*Short paths.*  Most reads bring one whole message, and most messages leave alone.
+``receive_whole`` takes such a read without an event, and ``whole_frame`` makes such a frame
+without a queue.  Both return ``None`` for all else, which goes the general way.
 
 ::
 
@@ -24,18 +29,18 @@ Rules
 -----
 * Closing handshake: sections 5.5.1 and 7.1.  The server ends the stream first; the client
   gives it ``close_timeout`` seconds for that (7.1.1).
-* After the peer's Close frame everything that arrives is dropped (1.4), but messages can
-  still be sent, until our Close frame is: nothing is sent behind that (5.5.1), though the
-  peer's messages still arrive.
-* A ping is answered, with the same payload.  When more than ``max_pending_pongs`` wait to
-  be sent, only the latest of the rest is (5.5.3), so a flood costs nothing.
+* What arrives after the peer's Close frame is dropped (1.4).  Messages can still be sent,
+  until our own Close frame is sent: nothing is sent after that (5.5.1), though the peer's
+  messages still arrive.
+* A ping is answered with the same payload.  When ``max_pending_pongs`` answers wait to be
+  sent, only the latest of the further ones is kept (5.5.3), so a flood costs nothing.
 
 Heartbeat
 ---------
-After ``ping_interval`` seconds without a byte from the peer a Ping is sent.  If then
-nothing comes for ``pong_timeout`` seconds the peer is gone.  Any bytes count as life, not
-only the Pong.  While events wait to be taken the silence may be our own (the adapter may
-have stopped reading), so nobody is declared dead then.
+After ``ping_interval`` seconds without a byte from the peer a Ping is sent.  If nothing comes
+within ``pong_timeout`` seconds after that, the peer is gone.  Any byte is a sign of life, not
+only the Pong.  While events wait to be taken the adapter may have stopped reading, so the
+peer is not declared dead then.
 """
 
 from __future__ import annotations

@@ -3,8 +3,8 @@
 Strategy
 --------
 ``Deflate`` is used three times: what a client offers, what a server is willing to do,
-and what both agreed on (``handshake`` turns the first two into the third).  From the
-agreement a connection makes one ``Deflater`` for what it sends and one ``Inflater`` for
+and what both negotiated (``handshake`` turns the first two into the third).  From that a
+connection makes one ``Deflater`` for what it sends and one ``Inflater`` for
 what it receives.
 
 Rules (RFC 7692 section 7)

@@ -78,7 +78,7 @@ def offer(deflate: Deflate) -> str:
 def answer(offers: Sequence[Extension], willing: Deflate) -> tuple[Deflate, str] | None:
     """Choose among a client's offers what a server of the kind ``willing`` can do.
 
-    Returns the agreement and the field value that says so; ``None`` when no offer of
+    Returns the negotiated parameters and the field value that says so; ``None`` when no offer of
     permessage-deflate is acceptable.
     """
     for name, parameters in offers:

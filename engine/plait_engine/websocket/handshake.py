@@ -4,7 +4,7 @@ Strategy
 --------
 A client makes a ``Request`` with ``client_request``, sends it on a connection, and gives
 what comes back to ``check_response``.  A server gives the request to ``accept_request``
-and sends the ``Accept`` that it returns.  Both then know the ``Agreement``, and make a
+and sends the ``Accept`` that it returns.  Both then know the ``Negotiated``, and make a
 ``WebSocketConnection`` of it.
 
 Rules
@@ -49,8 +49,12 @@ _EXTENSIONS = "Sec-WebSocket-Extensions"
 
 
 @dataclass(frozen=True, slots=True)
-class Agreement:
-    """What a handshake settled: arguments for ``WebSocketConnection``."""
+class Negotiated:
+    """The negotiated parameters: arguments for ``WebSocketConnection``.
+
+    ``subprotocol`` is ``None`` where none was chosen, ``deflate`` where messages are not
+    compressed.
+    """
 
     subprotocol: str | None = None
     deflate: Deflate | None = None
@@ -121,7 +125,7 @@ def client_request(
 
 def check_response(
     request: Request, response: Accept | Response, *, deflate: Deflate | None = None
-) -> Agreement:
+) -> Negotiated:
     """Check a server's answer to ``request``, and return what was agreed.
 
     ``deflate`` is what the request offered.  Raises RemoteProtocolError when the server
@@ -142,7 +146,7 @@ def check_response(
             proofs[0].encode("utf-8", "surrogateescape"), proof.encode()
         ):
             raise _bad_answer(f"the answer has no {_ACCEPT} that fits the key")
-    return Agreement(
+    return Negotiated(
         _check_subprotocol(request.headers, headers), _check_extensions(headers, deflate)
     )
 
@@ -177,7 +181,7 @@ def accept_request(
     deflate: Deflate | None = None,
     origins: Collection[str] | None = None,
     headers: Headers = (),
-) -> tuple[Accept, Agreement]:
+) -> tuple[Accept, Negotiated]:
     """Check a client's handshake; return the ``Accept`` to send, and what is agreed.
 
     ``subprotocols``: those that the application speaks.  ``deflate``: what this side is
@@ -208,7 +212,7 @@ def accept_request(
             fields.append((_EXTENSIONS, value))
     return (
         Accept(request.stream_id, _lower(fields) if http2 else fields),
-        Agreement(subprotocol, agreed),
+        Negotiated(subprotocol, agreed),
     )
 
 

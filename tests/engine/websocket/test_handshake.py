@@ -11,9 +11,9 @@ import pytest
 from plait_engine import Accept, LocalProtocolError, RemoteProtocolError, Request, Response
 from plait_engine.headers import Headers, get, get_all
 from plait_engine.websocket import (
-    Agreement,
     Deflate,
     HandshakeRefused,
+    Negotiated,
     accept_key,
     accept_request,
     check_response,
@@ -41,10 +41,10 @@ def request(*fields: tuple[str, str], without: str = "", http2: bool = False) ->
 
 def offered(value: str, willing: Deflate | None = DEFAULTS) -> tuple[str | None, Deflate | None]:
     """What a server answers to the extensions ``value``, and what it agrees to."""
-    accept, agreement = accept_request(
+    accept, negotiated = accept_request(
         request(("Sec-WebSocket-Extensions", value)), deflate=willing
     )
-    return get(accept.headers, "sec-websocket-extensions"), agreement.deflate
+    return get(accept.headers, "sec-websocket-extensions"), negotiated.deflate
 
 
 @pytest.fixture(params=[False, True], ids=["http/1.1", "h2"])
@@ -225,8 +225,8 @@ def test_w17_origins(origins: list[str], allowed: bool, http2: bool) -> None:
 )
 def test_w14_subprotocols(values: list[str], chosen: str | None) -> None:
     asked = request(*[("Sec-WebSocket-Protocol", value) for value in values])
-    accept, agreement = accept_request(asked, subprotocols=("a", "b"))
-    assert agreement.subprotocol == chosen
+    accept, negotiated = accept_request(asked, subprotocols=("a", "b"))
+    assert negotiated.subprotocol == chosen
     assert get_all(accept.headers, "sec-websocket-protocol") == ([chosen] if chosen else [])
 
 
@@ -320,7 +320,7 @@ def test_w14_extensions_that_are_not_well_formed(value: str, http2: bool) -> Non
 
 def answer_to(
     *fields: tuple[str, str], without: str = "", deflate: Deflate | None = None
-) -> Agreement:
+) -> Negotiated:
     asked = request(("Sec-WebSocket-Protocol", "a, b"))
     own = [
         ("Upgrade", "websocket"),
@@ -363,8 +363,8 @@ def test_w16_answers_that_do_not_fit(without: str, field: tuple[str, str] | None
 
 
 def test_the_answer_may_leave_everything_out() -> None:
-    assert answer_to(deflate=Deflate()) == Agreement(None, None)
-    assert answer_to(("Sec-WebSocket-Protocol", "b")) == Agreement("b", None)
+    assert answer_to(deflate=Deflate()) == Negotiated(None, None)
+    assert answer_to(("Sec-WebSocket-Protocol", "b")) == Negotiated("b", None)
 
 
 OFFER = Deflate(server_max_window_bits=12, client_max_window_bits=11)
@@ -405,5 +405,5 @@ def test_what_a_server_may_change() -> None:
         "permessage-deflate; server_max_window_bits=9; client_max_window_bits=8; "
         "server_no_context_takeover; client_no_context_takeover"
     )
-    agreement = answer_to(("Sec-WebSocket-Extensions", value), deflate=OFFER)
-    assert agreement.deflate == Deflate(True, True, 9, 8)
+    negotiated = answer_to(("Sec-WebSocket-Extensions", value), deflate=OFFER)
+    assert negotiated.deflate == Deflate(True, True, 9, 8)
