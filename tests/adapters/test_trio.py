@@ -17,7 +17,17 @@ import pytest
 import trio
 
 import plait_trio
-from plait_engine import LocalProtocolError, RemoteProtocolError
+from plait_engine import (
+    Config,
+    EndOfMessage,
+    Limits,
+    LocalProtocolError,
+    RemoteProtocolError,
+    Request,
+    Role,
+    Timeouts,
+    create_connection,
+)
 from plait_engine.engines import EngineName, websocket_class
 from plait_trio import ServerRequest, ServerResponse
 
@@ -423,3 +433,38 @@ def unused_port() -> int:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         return int(listener.getsockname()[1])
+
+
+@pytest.mark.parametrize("protocol", ["http/1.1", "h2"])
+def test_a_peer_that_stops_reading_is_dropped(protocol: str) -> None:
+    """The time is kept also while the writer cannot go on (``Timeouts.write``)."""
+    wide = Config(limits=Limits(stream_window=2**31 - 1, connection_window=2**31 - 1))
+    client = create_connection(Role.CLIENT, protocol, wide)
+    client.connection_made(0.0)
+    client.send(Request(1, "GET", "http", "a", "/", ()), EndOfMessage(1), now=0.0)
+    ended = trio.Event()
+
+    async def endless(request: ServerRequest) -> ServerResponse:
+        async def body() -> AsyncIterator[bytes]:
+            try:
+                while True:
+                    yield bytes(65536)
+            finally:
+                ended.set()
+
+        return ServerResponse(body=body())
+
+    async def main() -> None:
+        config = Config(timeouts=Timeouts(write=0.1))
+        async with trio.open_nursery() as nursery:
+            serve = partial(plait_trio.serve, endless, config=config)
+            (listener,) = await nursery.start(serve)
+            stream = await trio.open_tcp_stream(*listener.socket.getsockname()[:2])
+            async with stream:
+                while data := client.data_to_send():
+                    await stream.send_all(data)
+                with trio.fail_after(20):
+                    await ended.wait()
+            nursery.cancel_scope.cancel()
+
+    trio.run(main)

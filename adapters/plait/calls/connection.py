@@ -58,6 +58,11 @@ class ClientConnection:
         self._watcher = watcher
 
     @property
+    def transport(self) -> asyncio.Transport | None:
+        """What carries the bytes; ``None`` when it is gone."""
+        return self.driver.transport
+
+    @property
     def shared(self) -> bool:
         """True when many requests go over this connection at once."""
         return self.driver.shared

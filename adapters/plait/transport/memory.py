@@ -1,7 +1,7 @@
 """Connections in memory: two drivers back to back, with no socket and no asyncio protocol.
 
 ``connect`` joins a client's and a server's side of a connection by two ``MemoryTransport``s.
-What one writes the other receives, in order and in later turns of the loop, as if a network
+What one writes the other receives, in order and in later iterations of the loop, as if a network
 lay between them.
 
 Backpressure is that of a socket: bytes that the other end does not read wait, and above
@@ -132,7 +132,7 @@ class MemoryTransport(asyncio.Transport):
         """Return a protocol that nobody calls: the driver stands right on the transport."""
         return asyncio.BaseProtocol()
 
-    # -- what happens in later turns of the loop ----------------------------------------
+    # -- what happens in later iterations of the loop -----------------------------------
 
     def _schedule(self) -> None:
         if not self._deliver_scheduled and self._arrived and self._reading:
