@@ -50,9 +50,9 @@ from . import grammar
 from .body import BodyReader, ChunkedReader, LengthReader, UntilCloseReader
 from .connection import NEVER, Handler, HTTP1Connection, Read, seconds, unasked
 from .encoding import CONNECTION, HOST, UPGRADE, PreparedFields
-from .fields import NO_FIELDS, RESPONSES, FieldFacts
+from .fields import FieldFacts
 from .framing import Framing, frame_response
-from .heads import StatusLine, check_status_line_start, parse_status_line
+from .heads import ResponseHeads, StatusLine, check_status_line_start
 from .outgoing import Outgoing, check_token
 
 # On CPython 3.11 a member of an Enum costs several times a global, and these are looked
@@ -75,8 +75,7 @@ class HTTP1Client(HTTP1Connection):
 
     __slots__ = (
         "_authority",
-        "_head",
-        "_head_bytes",
+        "_heads",
         "_held",
         "_hold",
         "_informational",
@@ -90,10 +89,7 @@ class HTTP1Client(HTTP1Connection):
         self._informational = 0
         self._hold = Hold.NO
         self._held: list[bytes] = []
-        # Servers often send the same head again: keep what the last one meant.
-        self._head_bytes = b""
-        """The last head with its empty line; empty at first."""
-        self._head = (StatusLine(0, "", "1.1"), NO_FIELDS)
+        self._heads = ResponseHeads(config.limits)
         self._authority = ""
 
     def connection_made(self, now: float) -> None:
@@ -284,17 +280,13 @@ class HTTP1Client(HTTP1Connection):
     # -- the response -----------------------------------------------------------------
 
     def _receive_fresh(self, data: bytes, now: float) -> None:
-        if self._head_bytes and data.startswith(self._head_bytes):
-            head = self._head_bytes
-        else:
-            head = data[: data.find(b"\r\n\r\n") + 4]
-            # With a line that ends in LF alone the head may end earlier.
-            if not 4 < len(head) <= self._short_head or head.count(b"\n") != head.count(b"\r\n"):
-                self._receive(data, now)
-                return
-        self._take_head(head, now)
-        if len(data) > len(head):
-            self._receive(data[len(head) :], now)
+        end = self._heads.find_end(data)
+        if not end:
+            self._receive(data, now)
+            return
+        self._take_head(data[:end], now)
+        if end < len(data):
+            self._receive(data[end:], now)
 
     def _receive_head(self, now: float) -> None:
         buffer = self._buffer
@@ -317,15 +309,7 @@ class HTTP1Client(HTTP1Connection):
 
     def _take_head(self, head: bytes, now: float) -> None:
         """Take a response head, given with its empty line."""
-        if head == self._head_bytes:
-            line, fields = self._head
-        else:
-            line_bytes, _, data = head.partition(b"\n")
-            data = data[: -2 if data.endswith(b"\r\n") else -1]
-            line = parse_status_line(line_bytes.removesuffix(b"\r"))
-            fields = RESPONSES.read(data, self._limits)
-            self._head_bytes = head
-            self._head = (line, fields)
+        line, fields = self._heads.read(head)
         if line.status >= 200:
             self._take_response(line, fields, now)
         elif line.status == 101:

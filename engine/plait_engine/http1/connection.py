@@ -114,7 +114,6 @@ class HTTP1Connection(Connection):
         "_reusable",
         "_scanner",
         "_sent",
-        "_short_head",
         "_still_coming",
         "_stream_id",
         "_timer",
@@ -147,11 +146,6 @@ class HTTP1Connection(Connection):
         self._still_coming = NEVER
         """How much of the peer's message is to come when the connection closes."""
         self._peer_eof = False
-        limits = self._limits
-        self._short_head = min(
-            limits.max_line_size, limits.max_field_size, limits.max_header_list_size
-        )
-        """A head up to this size cannot exceed any limit on sizes."""
         # Output
         self._sent: PreparedFields | None = None
         """The last field section sent: applications often send the same one again."""

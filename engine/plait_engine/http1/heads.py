@@ -4,7 +4,7 @@ Strategy
 --------
 ``SectionScanner`` finds the empty line that ends a head, looking at no byte twice.  The
 first line is taken apart here, the field section in ``fields``.  Both depend on nothing but
-their bytes, so that a connection can keep what they said when the peer repeats itself.
+their bytes, so ``RequestHeads`` and ``ResponseHeads`` keep what the last ones said.
 
 The functions raise RemoteProtocolError, which the connection catches.
 """
@@ -20,7 +20,7 @@ from plait_engine.semantics.authority import is_authority
 from plait_engine.semantics.cache import FieldCache
 
 from . import grammar
-from .fields import check_host
+from .fields import NO_FIELDS, REQUESTS, RESPONSES, FieldFacts, check_host
 
 
 class RequestLine(NamedTuple):
@@ -239,3 +239,95 @@ def check_status_line_start(buffer: bytearray) -> None:
 def explain_status_line(data: bytes | bytearray) -> RemoteProtocolError:
     """Say that ``data`` does not begin with a status line."""
     return RemoteProtocolError(f"not a status line of HTTP/1.1: {quote(data)}")
+
+
+class RequestHeads:
+    """Reads the request heads of one connection.
+
+    Clients often send the same head again, or one that differs in its first line: the last
+    line and the last field section are kept, by their bytes.
+    """
+
+    __slots__ = ("_fields", "_limits", "_line", "_line_bytes", "_section", "_small")
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._small = smallest_limit(limits)
+        self._line_bytes = b""
+        self._line = RequestLine("", None, None, "", "", False)
+        self._section = b""
+        """The last field section with its empty line; empty at first."""
+        self._fields = NO_FIELDS
+
+    def find_end(self, data: bytes, line_end: int) -> int:
+        """Return the index behind the head that ``data`` begins with, or 0.
+
+        ``line_end``: the index of the first CRLF.  0 says that the head is not whole, or that
+        it must be looked at line by line: it may exceed a limit, or be the HTTP/2 preface.
+        """
+        section = self._section
+        if section and data.startswith(section, line_end + 2) and 0 < line_end <= self._small:
+            return line_end + 2 + len(section)
+        end = data.find(b"\r\n\r\n", line_end) + 4
+        if 0 < line_end < end <= self._small and not data.startswith(b"PRI "):
+            return end
+        return 0
+
+    def read_line(self, data: bytes) -> RequestLine:
+        """Return the facts of a request line, given without its CRLF."""
+        if data != self._line_bytes or not data:
+            self._line = parse_request_line(data)
+            self._line_bytes = data
+        return self._line
+
+    def read_fields(self, section: bytes) -> FieldFacts:
+        """Return the facts of a field section, given with its empty line."""
+        if section != self._section:
+            self._fields = REQUESTS.read(section[:-2], self._limits)
+            self._section = section
+        return self._fields
+
+
+class ResponseHeads:
+    """Reads the response heads of one connection.
+
+    Servers often send the same head again: the last one is kept, by its bytes.
+    """
+
+    __slots__ = ("_facts", "_head", "_limits", "_small")
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._small = smallest_limit(limits)
+        self._head = b""
+        """The last head with its empty line; empty at first."""
+        self._facts = (StatusLine(0, "", "1.1"), NO_FIELDS)
+
+    def find_end(self, data: bytes) -> int:
+        """Return the index behind the head that ``data`` begins with, or 0.
+
+        0 says that the head is not whole, or that it must be looked at line by line: it may
+        exceed a limit, or end earlier with a line that ends in LF alone.
+        """
+        head = self._head
+        if head and data.startswith(head):
+            return len(head)
+        end = data.find(b"\r\n\r\n") + 4
+        if 4 < end <= self._small and data.count(b"\n", 0, end) == data.count(b"\r\n", 0, end):
+            return end
+        return 0
+
+    def read(self, head: bytes) -> tuple[StatusLine, FieldFacts]:
+        """Return the facts of a response head, given with its empty line."""
+        if head != self._head:
+            line, _, section = head.partition(b"\n")
+            section = section[: -2 if section.endswith(b"\r\n") else -1]
+            status_line = parse_status_line(line.removesuffix(b"\r"))
+            self._facts = (status_line, RESPONSES.read(section, self._limits))
+            self._head = head
+        return self._facts
+
+
+def smallest_limit(limits: Limits) -> int:
+    """Return the size up to which a head cannot exceed any limit on sizes."""
+    return min(limits.max_line_size, limits.max_field_size, limits.max_header_list_size)

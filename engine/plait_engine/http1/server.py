@@ -46,9 +46,9 @@ from plait_engine.timers import Timer
 from . import grammar
 from .body import ChunkedReader, LengthReader
 from .connection import NEVER, Handler, HTTP1Connection, Read, Receiver, seconds
-from .fields import NO_FIELDS, REQUESTS, FieldFacts
+from .fields import FieldFacts
 from .framing import Framing, frame_request
-from .heads import RequestLine, explain_request_line, parse_request_line
+from .heads import RequestHeads, RequestLine, explain_request_line
 from .outgoing import Outgoing
 from .responses import write_accept, write_informational, write_response
 from .status import STATUS_LINES, refusal
@@ -75,10 +75,7 @@ class HTTP1Server(HTTP1Connection):
     __slots__ = (
         "_empty_lines",
         "_expecting",
-        "_fields",
-        "_fields_bytes",
-        "_line",
-        "_line_bytes",
+        "_heads",
         "_plain",
         "_switch",
         "_version",
@@ -95,12 +92,7 @@ class HTTP1Server(HTTP1Connection):
         self._switch: str | None = None
         """The tunnel that the request asks for, until it is decided: "CONNECT" or a protocol."""
         self._version = "1.1"
-        # Clients often send the same head again: keep what the last one meant.
-        self._line_bytes = b""
-        self._line: RequestLine | None = None
-        self._fields_bytes = b""
-        """The last field section with its empty line; empty at first."""
-        self._fields = NO_FIELDS
+        self._heads = RequestHeads(config.limits)
 
     def connection_made(self, now: float) -> None:
         self._set_timer(Timer.HEAD, now + seconds(self.config.timeouts.head))
@@ -108,27 +100,16 @@ class HTTP1Server(HTTP1Connection):
     # -- the request head ---------------------------------------------------------
 
     def _receive_fresh(self, data: bytes, now: float) -> None:
+        heads = self._heads
         line_end = data.find(b"\r\n")
-        known = self._fields_bytes
-        if (
-            known
-            and 0 < line_end <= self._limits.max_line_size
-            and data.startswith(known, line_end + 2)
-        ):
-            # The field section is the same as that of the last request.
-            line = self._read_line(data[:line_end])
-            fields = self._fields
-            end = line_end + 2 + len(known)
-        else:
-            end = data.find(b"\r\n\r\n", line_end) + 4
-            if not 0 < line_end < end <= self._short_head or data.startswith(b"PRI "):
-                self._receive(data, now)
-                return
-            # The line first: if both are wrong, the answer is about the line, as it is when
-            # the head comes in pieces.
-            line = self._read_line(data[:line_end])
-            fields = self._read_fields(data[line_end + 2 : end])
-        self._begin_exchange(line, fields, now)
+        end = heads.find_end(data, line_end)
+        if not end:
+            self._receive(data, now)
+            return
+        # The line first: if both are wrong, the answer is about the line, as it is when the
+        # head comes in pieces.
+        line = self._read_line(data[:line_end])
+        self._begin_exchange(line, heads.read_fields(data[line_end + 2 : end]), now)
         if end < len(data):
             self._receive(data[end:], now)
 
@@ -154,7 +135,7 @@ class HTTP1Server(HTTP1Connection):
         self._scanner.reset()
         line, _, data = bytes(buffer[:end]).partition(b"\r\n")
         del buffer[:end]
-        self._begin_exchange(self._read_line(line), self._read_fields(data), now)
+        self._begin_exchange(self._read_line(line), self._heads.read_fields(data), now)
         if self._read is Read.BODY and buffer:
             rest = bytes(buffer)
             buffer.clear()
@@ -189,21 +170,9 @@ class HTTP1Server(HTTP1Connection):
             self.wants_read = False
         return True
 
-    def _read_fields(self, data: bytes) -> FieldFacts:
-        """Return the facts of a field section, given with the empty line behind it."""
-        if data == self._fields_bytes:
-            return self._fields
-        fields = self._fields = REQUESTS.read(data[:-2], self._limits)
-        self._fields_bytes = data
-        return fields
-
     def _read_line(self, data: bytes) -> RequestLine:
-        """Return the facts of a request line, given without its CRLF."""
-        line = self._line
-        if line is None or data != self._line_bytes:
-            line = self._line = parse_request_line(data)
-            self._line_bytes = data
-        self._method = line.method
+        line = self._heads.read_line(data)
+        self._method = line.method  # Also for the refusal of a field section.
         return line
 
     def _begin_exchange(self, line: RequestLine, fields: FieldFacts, now: float) -> None:
