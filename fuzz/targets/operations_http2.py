@@ -13,7 +13,7 @@ from fuzz.operations import Machine
 from plait_engine.config import Limits, Timeouts
 from plait_engine.connection import Role
 from plait_engine.http2 import HTTP2Connection, frames
-from plait_engine.testing.frames import request_block, response_block
+from plait_engine.testing.frames import priority_update, request_block, response_block
 
 CLIENT = 0x01
 STARTED = 0x02
@@ -55,7 +55,7 @@ PIECES = (
     frames.encode_goaway(0, 0),
     frames.encode_goaway(2**31 - 1, 0),
     frames.encode_goaway(1, 2, b"debug"),
-    frames.encode_priority_update(1, b"u=0"),
+    priority_update(1, b"u=0"),
 )
 
 

@@ -18,6 +18,11 @@ What we would have to queue (acknowledgements, resets) is bounded by its length 
 
 from __future__ import annotations
 
+from plait_engine.config import Limits
+from plait_engine.errors import ErrorCode
+
+from .errors import connection_error
+
 
 class TokenBucket:
     """Allows ``burst`` events at once and ``rate`` a second in the long run."""
@@ -39,3 +44,23 @@ class TokenBucket:
             return False
         self._tokens -= 1
         return True
+
+
+class Budgets:
+    """The two classes of what a peer may do (see the module)."""
+
+    __slots__ = ("_glitches", "_resets")
+
+    def __init__(self, limits: Limits) -> None:
+        self._resets = TokenBucket(limits.reset_burst, limits.reset_rate)
+        self._glitches = TokenBucket(limits.glitch_burst, limits.glitch_rate)
+
+    def charge_glitch(self, now: float) -> None:
+        """Count something useless or odd.  Raises a connection error when it is too much."""
+        if not self._glitches.take(now):
+            connection_error("too many useless or odd frames", ErrorCode.ENHANCE_YOUR_CALM)
+
+    def charge_reset(self, now: float) -> None:
+        """Count a reset that the peer made necessary.  Raises as ``charge_glitch``."""
+        if not self._resets.take(now):
+            connection_error("too many reset streams", ErrorCode.ENHANCE_YOUR_CALM)

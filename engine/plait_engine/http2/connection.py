@@ -1,6 +1,6 @@
 """The life of an HTTP/2 connection: its start, its outputs, its timers and its end.
 
-This is the top of the layers that ``core`` explains.
+``core`` says what a connection is made of.
 
 Timers (see ``timers.Timer``; times are ``config.Timeouts``)
 ------------------------------------------------------------
@@ -31,15 +31,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final, TypeAlias
 
-from plait_engine.connection import CloseAction, ConnectionState
+from plait_engine.config import Config
+from plait_engine.connection import CloseAction, ConnectionState, Role
 from plait_engine.errors import ErrorCode, RemoteProtocolError
-from plait_engine.events import CloseReason
+from plait_engine.events import CloseReason, Sendable
 from plait_engine.semantics.message import BODY, DONE
 from plait_engine.timers import Timer
 
-from . import frames, settings
-from .core import GOAWAY_PING, KEEP_ALIVE_PING
-from .sending import Sender
+from . import frames, receiving, sending, settings
+from .core import GOAWAY_PING, KEEP_ALIVE_PING, HTTP2Core
 from .settings import INITIAL_WINDOW
 from .streams import HALF_CLOSED_REMOTE, Stream
 
@@ -52,10 +52,37 @@ _IDLE_PATIENCE: Final = 1.0
 reads nothing while it is idle, as many pools do, must not hold up a shutdown for longer."""
 
 
-class HTTP2Connection(Sender):
+class HTTP2Connection(HTTP2Core):
     """One HTTP/2 connection, either role (see ``plait_engine.connection.Connection``)."""
 
     __slots__ = ()
+
+    def __init__(self, role: Role, config: Config) -> None:
+        super().__init__(role, config)
+        self._handlers = receiving.FIRST
+
+    # -- inputs, outputs and commands that other modules carry out -------------------------
+
+    def receive_data(self, data: bytes, now: float) -> None:
+        receiving.receive_data(self, data, now)
+
+    def receive_eof(self, now: float) -> None:
+        receiving.receive_eof(self, now)
+
+    def connection_lost(self, error: Exception | None, now: float) -> None:
+        receiving.connection_lost(self, error, now)
+
+    def send(self, *events: Sendable, now: float) -> None:
+        sending.send(self, events, now)
+
+    def acknowledge(self, stream_id: int, credit: int, now: float) -> None:
+        sending.acknowledge(self, stream_id, credit, now)
+
+    def ping(self, payload: bytes, now: float) -> None:
+        sending.ping(self, payload, now)
+
+    def next_stream_id(self) -> int:
+        return sending.next_stream_id(self)
 
     # -- start and end -------------------------------------------------------------------
 
@@ -66,7 +93,7 @@ class HTTP2Connection(Sender):
         if not self._is_server:
             self._out.append(frames.PREFACE)
         self._out.append(frames.encode_settings(settings.announced(self.role, self.config)))
-        self._announce(0, self._window.size - INITIAL_WINDOW)
+        self._out.announce(0, self._inflow.window.size - INITIAL_WINDOW)
         timeouts = self.config.timeouts
         self._timers.set(Timer.SETTINGS, now + timeouts.settings)
         if timeouts.head is not None:
@@ -79,19 +106,19 @@ class HTTP2Connection(Sender):
         self._tick(now)
         if code is not None:
             self._terminate(code, CloseReason.LOCAL)
-        elif self._leaving is None:
+        elif self._departure.reason is None:
             self._leave(CloseReason.LOCAL, now)
 
     def _leave(self, reason: CloseReason, now: float) -> None:
         """Take no more streams, and close when those that are open have ended."""
-        self._leaving = reason
+        self._departure.reason = reason
         self.state = ConnectionState.DRAINING
-        if self._is_server and not self._peer_gone:
+        if self._is_server and not self._departure.peer_is_leaving:
             self._out.append(frames.encode_goaway(frames.MAX_STREAM_ID, ErrorCode.NO_ERROR))
             self._out.append(frames.encode_ping(GOAWAY_PING))
             self._timers.set(Timer.CLOSE, now + self._patience(now))
         else:
-            if not self._goaway_final:
+            if not self._departure.is_announced:
                 self._send_last_goaway()
             self._finish_draining()
 
@@ -107,21 +134,18 @@ class HTTP2Connection(Sender):
 
     def data_to_send(self) -> bytes:
         """Return the next bytes for the transport; ``b""`` when there are none."""
-        if self._scheduler.ready:
-            self._frame_queued()
+        if self._outflow.scheduler.ready:
+            sending.frame_queued(self)
             if not self._is_server:
                 self._report_availability()
         out = self._out
         if not out:
             return b""
-        data = b"".join(out)
-        out.clear()
-        self._control_frames = 0
-        self._first_unsent = frames.MAX_STREAM_ID
-        if self._is_paused:
-            self._is_paused = False
+        self._streams.first_unsent = frames.MAX_STREAM_ID
+        if out.is_paused:
+            out.is_paused = False
             self.wants_read = self.state is not ConnectionState.CLOSED
-        return data
+        return out.take()
 
     def next_timeout(self) -> float | None:
         """Return when ``handle_timeout`` is wanted next, or ``None``."""
@@ -180,7 +204,7 @@ class HTTP2Connection(Sender):
         keep_alive = timeouts.keep_alive
         if self._streams or keep_alive is None or self.state is not ConnectionState.OPEN:
             return None
-        if self._is_server and self._highest < 0:
+        if self._is_server and self._streams.highest < 0:
             # However short it is, the first request gets the time that a head has.
             keep_alive = max(keep_alive, timeouts.head or 0.0)
         return self._idle_since + keep_alive
@@ -196,7 +220,7 @@ class HTTP2Connection(Sender):
         timeout = self.config.timeouts.write
         if timeout is None or not self._out:
             return None
-        return self._stalled_since + timeout
+        return self._out.empty_at + timeout
 
     def _time_out(
         self,
@@ -217,7 +241,7 @@ class HTTP2Connection(Sender):
         self._time_out("PING was not answered")
 
     def _on_close_timer(self, now: float) -> None:
-        if not self._goaway_final:
+        if not self._departure.is_announced:
             self._send_last_goaway()
         if not self._streams:
             self._close_drained()
@@ -280,7 +304,7 @@ class HTTP2Connection(Sender):
             if stream.expects > now:
                 earliest = stream.expects if earliest is None else min(earliest, stream.expects)
                 continue
-            self._let_go(stream, now)
+            self._outflow.let_go(stream, now)
         if earliest is not None:
             self._timers.set(Timer.CONTINUE, earliest)
 

@@ -2,17 +2,31 @@
 
 Strategy
 --------
-The connection is one object with plain attributes, written down in five layers, each a
-file and a class that extends the one before it:
+``HTTP2Core`` puts the parts of a connection together.  Each has its own state and knows
+nothing of the core:
 
-=================  ========================================================================
-``core``           the state; how streams and the connection end, whoever ends them
-``messages``       what the peer's header blocks and DATA say
-``receiving``      what the frames of the peer do to the state (``receive_data``)
-``sending``        what the commands of the application do to it (``send``, ``acknowledge``);
-                   ``drafts`` works them out
-``connection``     the life of the connection: its start, outputs, timers and end
-=================  ========================================================================
+==============  ===========================================================================
+``Streams``     the streams that are open, and the memory of those that are not
+``Inflow``      receive windows, and what the application has not acknowledged
+``Outflow``     send windows, queues, priorities
+``Output``      frames that are ready to go
+``Budgets``     what a peer may do at no cost to itself
+``Departure``   how far the connection is on its way to its end
+==============  ===========================================================================
+
+beside ``FrameReader``, ``Decoder`` and ``HeadReader`` for what comes, ``HeadWriter`` and
+``Encoder`` for what goes, ``PeerSettings`` and ``Timers``.  What happens is in functions that
+take the core:
+
+==============  ===========================================================================
+``receiving``   what the frames of the peer do (``receive_data``)
+``messages``    what the peer's header blocks and DATA say
+``sending``     what the commands of the application do (``send``, ``acknowledge``);
+                ``drafts`` works them out
+==============  ===========================================================================
+
+The methods of the core say how streams and the connection end, whoever ends them.
+``HTTP2Connection`` has the contract's calls, the outputs and the timers.
 
 Errors of the peer are raised inside as ``RemoteProtocolError`` and caught at one place, the
 loop over the frames: one of stream scope resets its stream, one of connection scope ends
@@ -28,20 +42,20 @@ Rules
 * Section 6.8: a server goes away in two phases.  GOAWAY(2**31 - 1) asks the client to stop;
   a PING measures when it has heard; then GOAWAY says which stream was the last.  Streams
   in between are served.  A client that goes away says GOAWAY once.
-* Who goes away and has no stream any more sends a PING, and closes when that is answered.
-  Then the peer has read all that was said before, and what it sent meanwhile was read here.
-  Who closes at once meets the latter, be it only a WINDOW_UPDATE, with a reset of the
-  connection, which may undo the last answer (RFC 9112 section 9.6 tells of the same on
-  HTTP/1.1).  A client that has said GOAWAY itself is let to close first.
+* A side that drains and has no stream left sends a PING, and closes when it is answered.
+  By then the peer has read everything, and everything that the peer sent has been read here.
+  If a side closed at once, the operating system would answer bytes that are still on their
+  way, a WINDOW_UPDATE for example, with a reset of the connection.  The peer could then lose
+  the last response (RFC 9112 section 9.6 describes the same for HTTP/1.1).  If both sides
+  drain, the client closes first.
 
-Memory: ``_out`` holds what is ready to go.  DATA gets there only when the transport asks
-for it, or when the windows are open for a small message; acknowledgements and resets are
-counted, and a server whose peer does not read its answers stops to read requests.
+A server whose peer does not read its answers stops reading requests.
 """
 
 from __future__ import annotations
 
-from typing import Final, NoReturn
+from collections.abc import Callable
+from typing import Final, TypeAlias
 
 from plait_engine.config import Config
 from plait_engine.connection import CloseAction, Connection, ConnectionState, Role
@@ -52,26 +66,33 @@ from plait_engine.events import (
     Initiator,
     StreamReset,
     StreamsAvailable,
-    Writable,
 )
 from plait_engine.semantics.message import DONE
 from plait_engine.timers import Timer, Timers
 
 from . import frames
-from .abuse import TokenBucket
-from .flow import ReceiveWindow, WindowTuner
+from .abuse import Budgets
+from .departure import Departure
 from .hpack import Decoder, Encoder
+from .inflow import Inflow
+from .outflow import Outflow
 from .outgoing import HeadWriter
-from .scheduler import DEFAULT_PRIORITY, Outbound, Scheduler
-from .settings import ASSUMED_STREAMS, INITIAL_WINDOW, PeerSettings
-from .streams import CLOSED, HALF_CLOSED_LOCAL, HALF_CLOSED_REMOTE, ClosedStreams, Stream
+from .output import Output
+from .settings import ASSUMED_STREAMS, PeerSettings
+from .streams import (
+    CLOSED,
+    HALF_CLOSED_LOCAL,
+    HALF_CLOSED_REMOTE,
+    Stream,
+    Streams,
+)
 from .validity import HeadReader
 
 GOAWAY_PING: Final = b"plaitbye"
 """The payload of the PING between the two phases of GOAWAY."""
-FAREWELL_PING: Final = b"plaitend"
+DRAINED_PING: Final = b"plaitend"
 """The payload of the PING behind the last stream."""
-_FAREWELL: Final = 0.1
+_DRAINED_PATIENCE: Final = 0.1
 """Seconds that a client waits for the answer to that PING."""
 
 KEEP_ALIVE_PING: Final = b"plaitliv"
@@ -81,59 +102,34 @@ _MAX_DEBUG: Final = 128
 _PSEUDO_FIELDS: Final = 5  # they do not count: HTTP/1.1 has them in its first line
 
 
-def connection_error(message: str, code: ErrorCode = ErrorCode.PROTOCOL_ERROR) -> NoReturn:
-    """The peer has broken the connection (section 5.4.1)."""
-    raise RemoteProtocolError(message, code=code)
-
-
-def stream_error(message: str, code: ErrorCode = ErrorCode.PROTOCOL_ERROR) -> NoReturn:
-    """The peer has broken the stream (section 5.4.2)."""
-    raise RemoteProtocolError(message, code=code, scope=Scope.STREAM)
+FrameHandler: TypeAlias = "Callable[[HTTP2Core, int, int, bytes, float], None]"
+"""What a frame does, by its flags, stream and payload, at a time (see ``receiving``)."""
 
 
 class HTTP2Core(Connection):
-    """State shared by the layers above; see the module."""
+    """The parts of a connection, and how it ends; see the module."""
 
     __slots__ = (
         "_block",
-        "_closed",
-        "_control_frames",
+        "_budgets",
         "_decoder",
+        "_departure",
         "_encoder",
-        "_first_unsent",
-        "_first_window",
-        "_glitches",
-        "_goaway_final",
         "_had_streams",
+        "_handlers",
         "_heads",
-        "_highest",
         "_idle_since",
-        "_input_ended",
-        "_is_parting",
-        "_is_paused",
+        "_inflow",
         "_is_server",
-        "_is_settled",
-        "_last_accepted",
-        "_leaving",
-        "_max_streams",
         "_now",
         "_out",
+        "_outflow",
         "_peer",
-        "_peer_gone",
         "_pings",
-        "_priorities",
         "_reader",
         "_received_at",
-        "_resets",
-        "_scheduler",
-        "_send_window",
-        "_stalled_since",
         "_streams",
         "_timers",
-        "_tuner",
-        "_unread",
-        "_widest_window",
-        "_window",
         "_writer",
     )
 
@@ -143,128 +139,40 @@ class HTTP2Core(Connection):
         super().__init__(role, config)
         limits = config.limits
         self._is_server = role is Role.SERVER
-        # streams
-        self._streams: dict[int, Stream] = {}
-        self._closed = ClosedStreams()
-        self._highest = -1  # the highest id that the client has used
-        self._max_streams = min(limits.max_concurrent_streams, ASSUMED_STREAMS)
-        self._last_accepted = frames.MAX_STREAM_ID  # what the server's GOAWAY said
-        self._first_unsent = frames.MAX_STREAM_ID  # from here on, no request has left
+        self._peer = PeerSettings(role)
+        self._budgets = Budgets(limits)
+        self._departure = Departure()
+        self._streams = Streams(min(limits.max_concurrent_streams, ASSUMED_STREAMS))
         self._had_streams = role is Role.CLIENT  # available, after the last call
-        self._goaway_final = False
-        self._is_parting = False  # nothing is left but to wait until the peer has read it all
-        self._leaving: CloseReason | None = None  # why this side drains, if it does
-        self._peer_gone = False  # GOAWAY or end of input: nothing new comes from the peer
-        self._input_ended = False
         # receiving
         self._reader = frames.FrameReader(
             limits.max_frame_size, frames.PREFACE if self._is_server else b""
         )
+        self._handlers: tuple[FrameHandler, ...]  # of what may come now, by type
+        self._block: tuple[int, int, list[bytes]] | None = None  # stream, flags, fragments
         self._decoder = Decoder(  # with the default table until our SETTINGS are acknowledged
             max_header_list_size=limits.max_header_list_size,
             max_fields=limits.max_fields + _PSEUDO_FIELDS,
         )
         self._heads = HeadReader(config)
-        self._block: tuple[int, int, list[bytes]] | None = None  # stream, flags, fragments
-        self._window = ReceiveWindow(
-            max(limits.connection_window, INITIAL_WINDOW), limits.max_connection_window
-        )
-        self._unread: dict[int, int] = {}  # of streams without window: not acknowledged yet
-        self._first_window = limits.stream_window
-        self._tuner = WindowTuner(self._window)
-        self._resets = TokenBucket(limits.reset_burst, limits.reset_rate)
-        self._glitches = TokenBucket(limits.glitch_burst, limits.glitch_rate)
         # sending
-        self._peer = PeerSettings(role)
-        self._is_settled = False  # the peer has acknowledged our SETTINGS
+        self._out = Output(limits.max_control_frames)
         self._encoder = Encoder(max_table_size=limits.header_table_size)
         self._writer = HeadWriter()
-        self._scheduler = Scheduler()
-        self._send_window = self._widest_window = INITIAL_WINDOW
-        self._priorities: dict[int, tuple[int, bool]] = {}  # of streams that are still idle
-        self._out: list[bytes | memoryview] = []
-        self._control_frames = 0  # acknowledgements and resets in _out
-        self._is_paused = False  # reads no more until _out is taken
+        self._inflow = Inflow(limits, self._out)
+        self._outflow = Outflow(self._peer)
         # time
         self._timers = Timers()
         self._now = 0.0
         self._idle_since = 0.0
         self._received_at = 0.0
-        self._stalled_since = 0.0  # when _out was empty for the last time
-        self._pings: dict[bytes, float] = {}  # sent by the application, not answered
+        self._pings: dict[bytes, float] = {}  # sent, not answered
 
     def _tick(self, now: float) -> None:
         """An input or a command comes at ``now``."""
         self._now = now
         if not self._out:
-            self._stalled_since = now
-
-    # -- budgets ----------------------------------------------------------------
-
-    def _charge_glitch(self, now: float) -> None:
-        if not self._glitches.take(now):
-            connection_error("too many useless or odd frames", ErrorCode.ENHANCE_YOUR_CALM)
-
-    def _charge_reset(self, now: float) -> None:
-        if not self._resets.take(now):
-            connection_error("too many reset streams", ErrorCode.ENHANCE_YOUR_CALM)
-
-    def _answer(self, frame: bytes) -> None:
-        """Queue an answer that the peer can ask for as often as it likes."""
-        self._out.append(frame)
-        self._control_frames += 1
-        if self._control_frames > self.config.limits.max_control_frames:
-            connection_error("the peer does not read what it asks for", ErrorCode.ENHANCE_YOUR_CALM)
-
-    # -- windows ----------------------------------------------------------------
-
-    def _inbound(self, stream: Stream) -> ReceiveWindow:
-        """Return the receive window of a stream."""
-        inbound = stream.inbound
-        if inbound is None:
-            limits = self.config.limits
-            size = self._first_window
-            # Section 6.9.2: before the acknowledgement the peer may not know our size yet.
-            available = size if self._is_settled else max(size, INITIAL_WINDOW)
-            inbound = ReceiveWindow(size, max(size, limits.max_stream_window), available)
-            stream.inbound = inbound
-        return inbound
-
-    def _outbound(self, stream: Stream) -> Outbound:
-        """Return the send queue of a stream."""
-        outbound = stream.outbound
-        if outbound is None:
-            priority = stream.priority or DEFAULT_PRIORITY
-            outbound = Outbound(stream.stream_id, self._peer.initial_window_size, priority)
-            stream.outbound = outbound
-        return outbound
-
-    def _let_go(self, stream: Stream, now: float) -> None:
-        """Send content that was held back for 100 Continue (RFC 9110 section 10.1.1)."""
-        stream.expects = None
-        outbound = self._outbound(stream)
-        outbound.is_held = False
-        outbound.progress_at = now
-        self._scheduler.update(outbound)
-
-    def _drop_content(self, stream: Stream) -> None:
-        """A final response came instead of 100 Continue: the content is not sent (10.1.1)."""
-        stream.expects = None
-        stream.drops_content = True
-        outbound = self._outbound(stream)
-        outbound.clear()
-        self._scheduler.update(outbound)
-        if outbound.is_full and stream.sending != DONE:
-            outbound.is_full = False
-            self._events.append(Writable(stream.stream_id))
-
-    def _release(self, data: int) -> None:
-        """Give bytes that no application will take back to the connection's window."""
-        self._announce(0, self._window.release(data))
-
-    def _announce(self, stream_id: int, increment: int) -> None:
-        if increment:
-            self._out.append(frames.encode_window_update(stream_id, increment))
+            self._out.empty_at = now
 
     # -- streams ----------------------------------------------------------------
 
@@ -273,7 +181,7 @@ class HTTP2Core(Connection):
         """How many more requests this client may send now (section 5.1.2)."""
         if self._is_server or self.state is not ConnectionState.OPEN:
             return 0
-        ids_left = (frames.MAX_STREAM_ID - self._highest) // 2
+        ids_left = (frames.MAX_STREAM_ID - self._streams.highest) // 2
         # The peer may lower its limit below what is open; then it waits for that to end.
         return min(ids_left, max(0, self._peer.max_concurrent_streams - len(self._streams)))
 
@@ -328,32 +236,16 @@ class HTTP2Core(Connection):
 
     def _drop(self, stream: Stream, now: float) -> None:
         """Free a stream that was reset, by either side."""
-        self._give_back(stream)
+        self._inflow.give_back(stream)
         self._forget(stream, now)
-
-    def _give_back(self, stream: Stream) -> None:
-        """Nobody takes what came on ``stream``: return it to the connection (section 6.9)."""
-        stream.held = []
-        inbound = stream.inbound
-        if inbound is None:
-            self._give_back_ended(stream.stream_id)
-        else:
-            self._release(inbound.unacknowledged)
-            inbound.unacknowledged = 0  # and its own window stays closed
-
-    def _give_back_ended(self, stream_id: int) -> None:
-        """The same for a message that has ended."""
-        self._release(self._unread.pop(stream_id, 0))
 
     def _forget(self, stream: Stream, now: float) -> None:
         """Free a stream that is closed."""
         del self._streams[stream.stream_id]
-        inbound = stream.inbound
-        if inbound is not None and inbound.unacknowledged:
-            self._unread[stream.stream_id] = inbound.unacknowledged
+        if stream.inbound is not None:
+            self._inflow.close(stream)
         if stream.outbound is not None:
-            self._scheduler.remove(stream.outbound)
-            stream.outbound.clear()
+            self._outflow.drop(stream)
         if not self._streams:
             self._idle_since = now
             if self.state is ConnectionState.DRAINING:
@@ -361,7 +253,7 @@ class HTTP2Core(Connection):
 
     def _reset(self, stream: Stream, code: int, now: float) -> None:
         """Reset a stream because this side wants it so."""
-        self._closed.add_reset(stream.stream_id)
+        self._streams.closed.add_reset(stream.stream_id)
         self._out.append(frames.encode_rst_stream(stream.stream_id, code))
         self._drop(stream, now)
 
@@ -373,7 +265,7 @@ class HTTP2Core(Connection):
             if not stream.is_over:
                 self._report_reset(stream_id, message, code)
             self._drop(stream, now)
-        elif stream_id > self._highest or not stream_id & 1:
+        elif stream_id > self._streams.highest or not stream_id & 1:
             raise RemoteProtocolError(message, code=code)
         else:
             self._answer_reset(stream_id, code, now)  # closed: the application is done with it
@@ -384,9 +276,9 @@ class HTTP2Core(Connection):
         self._report_reset(stream_id, message, code)
 
     def _answer_reset(self, stream_id: int, code: int, now: float) -> None:
-        self._charge_reset(now)
-        self._closed.add_reset(stream_id)
-        self._answer(frames.encode_rst_stream(stream_id, code))
+        self._budgets.charge_reset(now)
+        self._streams.closed.add_reset(stream_id)
+        self._out.answer(frames.encode_rst_stream(stream_id, code))
 
     def _report_reset(
         self, stream_id: int, message: str, code: int, status_hint: int = 400
@@ -398,7 +290,7 @@ class HTTP2Core(Connection):
         """A tunnel was declined: its request ends, and what follows it is not wanted."""
         stream.receiving = DONE
         self._events.append(EndOfMessage(stream.stream_id))
-        self._give_back(stream)
+        self._inflow.give_back(stream)
 
     # -- the end of the connection -------------------------------------------------
 
@@ -422,17 +314,21 @@ class HTTP2Core(Connection):
 
     def _last_processed(self) -> int:
         """The last stream of the peer's that we may have acted on (section 6.8)."""
-        return max(0, min(self._highest, self._last_accepted)) if self._is_server else 0
+        return (
+            max(0, min(self._streams.highest, self._streams.last_accepted))
+            if self._is_server
+            else 0
+        )
 
     def _close_streams(
         self, code: int, initiator: Initiator, error: RemoteProtocolError | None
     ) -> None:
         for stream_id, stream in self._streams.items():
             if not stream.is_over:
-                retryable = stream_id >= self._first_unsent
+                retryable = stream_id >= self._streams.first_unsent
                 self._events.append(StreamReset(stream_id, code, initiator, retryable, error))
         self._streams.clear()
-        self._scheduler = Scheduler()
+        self._outflow.clear()
 
     def _close(self, reason: CloseReason, error: Exception | None, action: CloseAction) -> None:
         self._timers.clear()
@@ -443,30 +339,34 @@ class HTTP2Core(Connection):
         """Part from the peer, when the last stream of a connection that drains has ended."""
         if self._streams or self.state is not ConnectionState.DRAINING:
             return
-        if not self._goaway_final and (self._peer_gone or not self._is_server):
+        if not self._departure.is_announced and (
+            self._departure.peer_is_leaving or not self._is_server
+        ):
             self._send_last_goaway()
-        if self._input_ended or (self._peer_gone and not self._is_server):
+        if self._departure.input_has_ended or (
+            self._departure.peer_is_leaving and not self._is_server
+        ):
             self._close_drained()
-        elif self._goaway_final and not self._is_parting:
+        elif self._departure.is_announced and not self._departure.is_waiting:
             self._part()
 
     def _part(self) -> None:
-        self._is_parting = True
+        self._departure.is_waiting = True
         patience = self.config.timeouts.close
         if not self._is_server:
-            patience = min(_FAREWELL, patience)
-        if not self._peer_gone:
-            self._out.append(frames.encode_ping(FAREWELL_PING))
+            patience = min(_DRAINED_PATIENCE, patience)
+        if not self._departure.peer_is_leaving:
+            self._out.append(frames.encode_ping(DRAINED_PING))
         self._timers.set(Timer.CLOSE, self._now + patience)
 
     def _close_drained(self) -> None:
-        self._close(self._leaving or CloseReason.PEER, None, CloseAction.CLOSE)
+        self._close(self._departure.reason or CloseReason.PEER, None, CloseAction.CLOSE)
 
     def _send_last_goaway(self) -> None:
         """The second phase of GOAWAY, and the only one of a client (section 6.8)."""
-        self._goaway_final = True
+        self._departure.is_announced = True
         last = self._last_processed()
         if self._is_server:
-            self._last_accepted = last
+            self._streams.last_accepted = last
         self._out.append(frames.encode_goaway(last, ErrorCode.NO_ERROR))
         self._timers.stop(Timer.CLOSE)

@@ -235,7 +235,7 @@ def _check_size(name: str, payload: bytes, size: int, scope: Scope = Scope.CONNE
 
 
 def remove_padding(flags: int, payload: bytes) -> bytes:
-    """Return the payload of DATA, HEADERS or PUSH_PROMISE without its padding."""
+    """Return the payload of DATA or HEADERS without its padding."""
     if not flags & PADDED:
         return payload
     if not payload:
@@ -284,15 +284,6 @@ def parse_settings(flags: int, payload: bytes) -> list[tuple[int, int]]:
             ErrorCode.FRAME_SIZE_ERROR,
         )
     return list(_SETTING.iter_unpack(payload))
-
-
-def parse_push_promise(flags: int, payload: bytes) -> tuple[int, bytes]:
-    """Return the promised stream id and the fragment of the header block (section 6.6)."""
-    payload = remove_padding(flags, payload)
-    if len(payload) < _WORD.size:
-        raise FrameError("PUSH_PROMISE is too short", ErrorCode.FRAME_SIZE_ERROR)
-    stream_id: int = _WORD.unpack_from(payload)[0]
-    return stream_id & ~_RESERVED, payload[_WORD.size :]
 
 
 def parse_ping(payload: bytes) -> bytes:
@@ -367,14 +358,6 @@ def encode_headers(
     return b"".join(parts)
 
 
-def encode_priority(
-    stream_id: int, dependency: int, *, weight: int = 16, exclusive: bool = False
-) -> bytes:
-    """Return PRIORITY (deprecated, RFC 9113 section 6.3); ``weight`` is 1 to 256."""
-    word = dependency | (_RESERVED if exclusive else 0)
-    return encode_frame(PRIORITY, 0, stream_id, _PRIORITY_FIELDS.pack(word, weight - 1))
-
-
 def encode_rst_stream(stream_id: int, code: int) -> bytes:
     """Return RST_STREAM."""
     return encode_frame(RST_STREAM, 0, stream_id, _WORD.pack(code))
@@ -387,12 +370,6 @@ def encode_settings(settings: Iterable[tuple[int, int]]) -> bytes:
 
 SETTINGS_ACK: Final = encode_frame(SETTINGS, ACK, 0)
 """The acknowledgement of SETTINGS, which is always the same."""
-
-
-def encode_push_promise(stream_id: int, promised_stream_id: int, block: bytes) -> bytes:
-    """Return PUSH_PROMISE; plait pushes nothing, but the tests of a client do."""
-    payload = _WORD.pack(promised_stream_id) + block
-    return encode_frame(PUSH_PROMISE, END_HEADERS, stream_id, payload)
 
 
 def encode_ping(payload: bytes, *, ack: bool = False) -> bytes:
@@ -408,8 +385,3 @@ def encode_goaway(last_stream_id: int, code: int, debug_data: bytes = b"") -> by
 def encode_window_update(stream_id: int, increment: int) -> bytes:
     """Return WINDOW_UPDATE; stream 0 is the connection."""
     return encode_frame(WINDOW_UPDATE, 0, stream_id, _WORD.pack(increment))
-
-
-def encode_priority_update(stream_id: int, value: bytes) -> bytes:
-    """Return PRIORITY_UPDATE for ``stream_id`` (RFC 9218 section 7.1)."""
-    return encode_frame(PRIORITY_UPDATE, 0, 0, _WORD.pack(stream_id) + value)

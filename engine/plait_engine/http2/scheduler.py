@@ -90,8 +90,8 @@ def parse_priority(value: str) -> tuple[int, bool]:
 class Outbound:
     """The sending half of a stream that has, or had, something to wait for.
 
-    ``window``: what the peer allows, may be negative; ``widest_window``: its maximum so far.  ``queued``: bytes in ``pieces``, of
-    which the first begins at ``offset``.  ``ended``: the message is complete, ``trailers``
+    ``window``: what the peer allows, may be negative; ``widest_window``: its maximum so far.
+    ``queued``: bytes in ``pieces``, of which the first begins at ``offset``.  ``ended``: the message is complete, ``trailers``
     included.  ``is_full``: the application was told to wait.  ``is_held``: nothing goes for
     now (100-continue).  ``progress_at``: when the stream last made progress, and
     ``progress``: what went since then, less than ``MIN_PROGRESS``.
@@ -185,7 +185,7 @@ class Scheduler:
 
     def __init__(self) -> None:
         self.ready: dict[int, Outbound] = {}
-        self._levels = [_Level() for _ in range(8)]
+        self._levels: list[_Level | None] = [None] * 8  # by urgency, made when needed
 
     def update(self, outbound: Outbound) -> None:
         """Put a stream in or take it out, by whether it can send."""
@@ -210,6 +210,8 @@ class Scheduler:
         self.ready[outbound.stream_id] = outbound
         urgency, incremental = outbound.priority
         level = self._levels[urgency]
+        if level is None:
+            level = self._levels[urgency] = _Level()
         if incremental:
             level.incremental.append(outbound.stream_id)
         else:
@@ -221,6 +223,7 @@ class Scheduler:
             return
         urgency, incremental = outbound.priority
         level = self._levels[urgency]
+        assert level is not None
         if incremental:
             level.incremental.remove(outbound.stream_id)
         else:
@@ -229,6 +232,8 @@ class Scheduler:
     def next(self) -> Outbound | None:
         """Return the stream whose turn it is, and end its turn."""
         for level in self._levels:
+            if level is None:
+                continue
             sequential, incremental = level.sequential, level.incremental
             if incremental and not (sequential and level.was_incremental):
                 level.was_incremental = True

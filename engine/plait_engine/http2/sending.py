@@ -42,338 +42,325 @@ from plait_engine.semantics.message import BODY, DONE, HEAD, NO_LENGTH, TUNNEL, 
 from plait_engine.timers import Timer
 
 from . import frames
+from .core import HTTP2Core
 from .drafts import Draft
-from .flow import PROBE
 from .outgoing import Fields
-from .receiving import Receiver
 from .scheduler import Outbound, parse_priority
 from .streams import HALF_CLOSED_LOCAL, HALF_CLOSED_REMOTE, OPEN, Stream
 
 _HAVE_MORE_TO_SAY: Final = METHODS_WITH_CONTENT | {"CONNECT"}
 
 
-class Sender(Receiver):
-    """The sending layer; see the module."""
+def send(core: HTTP2Core, events: tuple[Sendable, ...], now: float) -> None:
+    """Do what ``events`` say: one or more of one stream, in order, as one command.
 
-    __slots__ = ()
+    Raises LocalProtocolError when any of them is not allowed; then none is done.
+    After this call, drain the outputs.
+    """
+    core._tick(now)
+    if len(events) == 3 and _send_whole(core, *events, now):
+        return
+    if not events:
+        return
+    first = events[0]
+    stream_id = first.stream_id
+    stream = core._streams.get(stream_id)
+    for event in events:
+        if event.stream_id != stream_id:
+            raise LocalProtocolError("one command is for one stream")
+    last = events[-1]
+    reset = last if type(last) is StreamReset else None
+    if reset is not None:
+        events = events[:-1]
+        if not events and stream is None and 0 < stream_id <= core._streams.highest:
+            core._inflow.give_back_ended(stream_id)
+            return  # it has ended meanwhile, which is as good
+    if stream is None and type(first) is Request:
+        _send_request(core, first, events[1:], now)
+    elif stream is None:
+        raise LocalProtocolError(f"stream {stream_id} is not open")
+    elif events:
+        _send_on(core, stream, events, now)
+    if reset is not None:
+        _send_reset(core, stream_id, reset.code, now)
+    if not core._is_server:
+        core._report_availability()
 
-    def send(self, *events: Sendable, now: float) -> None:
-        """Do what ``events`` say: one or more of one stream, in order, as one command.
 
-        Raises LocalProtocolError when any of them is not allowed; then none is done.
-        After this call, drain the outputs.
-        """
-        self._tick(now)
-        if len(events) == 3 and self._send_whole(*events, now):
-            return
-        if not events:
-            return
-        first = events[0]
-        stream_id = first.stream_id
-        stream = self._streams.get(stream_id)
-        for event in events:
-            if event.stream_id != stream_id:
-                raise LocalProtocolError("one command is for one stream")
-        last = events[-1]
-        reset = last if type(last) is StreamReset else None
-        if reset is not None:
-            events = events[:-1]
-            if not events and stream is None and 0 < stream_id <= self._highest:
-                self._give_back_ended(stream_id)
-                return  # it has ended meanwhile, which is as good
-        if stream is None and type(first) is Request:
-            self._send_request(first, events[1:], now)
-        elif stream is None:
-            raise LocalProtocolError(f"stream {stream_id} is not open")
-        elif events:
-            self._send_on(stream, events, now)
-        if reset is not None:
-            self._send_reset(stream_id, reset.code, now)
-        if not self._is_server:
-            self._report_availability()
+def _send_whole(core: HTTP2Core, head: Sendable, data: Sendable, end: Sendable, now: float) -> bool:
+    """Send a whole small response that nothing stands in the way of.
 
-    def _send_whole(self, head: Sendable, data: Sendable, end: Sendable, now: float) -> bool:
-        """Send a whole small response that nothing stands in the way of.
-
-        Returns false when it is not as simple as that; then nothing was done.
-        """
-        if type(head) is not Response or type(data) is not Data or type(end) is not EndOfMessage:
+    Returns false when it is not as simple as that; then nothing was done.
+    """
+    if type(head) is not Response or type(data) is not Data or type(end) is not EndOfMessage:
+        return False
+    stream_id = head.stream_id
+    stream = core._streams.get(stream_id)
+    size = len(data.data)
+    if (
+        stream is None
+        or stream.sending != HEAD
+        or stream.receiving == WAIT
+        or stream.outbound is not None
+        or stream.bodiless
+        or end.trailers
+        or not data.stream_id == end.stream_id == stream_id
+        or not 0 < size <= frames.MIN_MAX_FRAME_SIZE
+        or size > core._outflow.window
+        or size > core._peer.initial_window_size
+        or head.status in WITHOUT_CONTENT
+        or head.status < 200
+        or core._outflow.scheduler.ready
+    ):
+        return False
+    fields, content_length = core._writer.response(head.status, head.headers)
+    if content_length != size:
+        if content_length != NO_LENGTH:
             return False
-        stream_id = head.stream_id
-        stream = self._streams.get(stream_id)
-        size = len(data.data)
-        if (
-            stream is None
-            or stream.sending != HEAD
-            or stream.receiving == WAIT
-            or stream.outbound is not None
-            or stream.bodiless
-            or end.trailers
-            or not data.stream_id == end.stream_id == stream_id
-            or not 0 < size <= frames.MIN_MAX_FRAME_SIZE
-            or size > self._send_window
-            or size > self._peer.initial_window_size
-            or head.status in WITHOUT_CONTENT
-            or head.status < 200
-            or self._scheduler.ready
-        ):
-            return False
-        fields, content_length = self._writer.response(head.status, head.headers)
-        if content_length != size:
-            if content_length != NO_LENGTH:
-                return False
-            fields += (("content-length", str(size)),)
-        block = self._encoder.encode(fields)
-        block_size = len(block)
-        if block_size > frames.MIN_MAX_FRAME_SIZE:
-            self._out.append(frames.encode_headers(stream_id, block))
-        else:
-            header = frames.frame_header(frames.HEADERS, frames.END_HEADERS, stream_id, block_size)
-            self._out += (header, block)
-        header = frames.frame_header(frames.DATA, frames.END_STREAM, stream_id, size)
-        self._out += (header, data.data)
-        self._send_window -= size
-        if stream.state == HALF_CLOSED_REMOTE:
-            self._forget(stream, now)
-        else:
-            self._end_local(stream, now)
-        return True
+        fields += (("content-length", str(size)),)
+    block = core._encoder.encode(fields)
+    block_size = len(block)
+    if block_size > frames.MIN_MAX_FRAME_SIZE:
+        core._out.append(frames.encode_headers(stream_id, block))
+    else:
+        header = frames.frame_header(frames.HEADERS, frames.END_HEADERS, stream_id, block_size)
+        core._out += (header, block)
+    header = frames.frame_header(frames.DATA, frames.END_STREAM, stream_id, size)
+    core._out += (header, data.data)
+    core._outflow.window -= size
+    if stream.state == HALF_CLOSED_REMOTE:
+        core._forget(stream, now)
+    else:
+        core._end_local(stream, now)
+    return True
 
-    def _send_on(self, stream: Stream, events: tuple[Sendable, ...], now: float) -> None:
-        """Go on with a stream that is there."""
-        drops = stream.bodiless if self._is_server else stream.drops_content
-        draft = Draft(stream, self._writer, drops)
+
+def _send_on(core: HTTP2Core, stream: Stream, events: tuple[Sendable, ...], now: float) -> None:
+    """Go on with a stream that is there."""
+    drops = stream.bodiless if core._is_server else stream.drops_content
+    draft = Draft(stream, core._writer, drops)
+    for event in events:
+        draft.add(event)
+    if draft.accepts:
+        _accept_tunnel(core, stream, draft, now)
+    elif draft.is_tunnel and draft.phase == BODY:
+        core._end_of_request(stream)
+    _carry_out(core, stream, draft, now)
+
+
+def _accept_tunnel(core: HTTP2Core, stream: Stream, draft: Draft, now: float) -> None:
+    """From here on, DATA is for the tunnel; what came too early comes now."""
+    stream.receiving = TUNNEL
+    for data, credit in stream.held:
+        core._events.append(Data(stream.stream_id, data, credit))
+    stream.held = []
+    if stream.state & HALF_CLOSED_REMOTE:
+        core._events.append(EndOfMessage(stream.stream_id))
+        stream.receiving = DONE
+
+
+def _send_request(
+    core: HTTP2Core, request: Request, events: tuple[Sendable, ...], now: float
+) -> None:
+    """Open a stream (section 5.1.1)."""
+    stream_id = next_stream_id(core)
+    if request.stream_id != stream_id:
+        raise LocalProtocolError(f"the next stream is {stream_id}")
+    if request.protocol is not None and not core._peer.enable_connect_protocol:
+        raise LocalProtocolError("the server has not offered extended CONNECT (RFC 8441)")
+    fields, content_length = core._writer.request(request)
+    sending = WAIT if request.method == "CONNECT" else BODY
+    stream = Stream(stream_id, OPEN, HEAD, sending, request.method, now)
+    end = events[0] if len(events) == 1 else None
+    if (
+        type(end) is EndOfMessage
+        and not end.trailers
+        and content_length == NO_LENGTH
+        and request.method not in _HAVE_MORE_TO_SAY
+    ):
+        # The short cut for a request without content.
+        core._streams[stream_id] = stream
+        _send_head(core, stream, fields, True)
+        core._end_local(stream, now)
+    else:
+        stream.to_send = content_length
+        draft = Draft(stream, core._writer, False)
+        draft.heads.append(fields)
         for event in events:
             draft.add(event)
-        if draft.accepts:
-            self._accept_tunnel(stream, draft, now)
-        elif draft.is_tunnel and draft.phase == BODY:
-            self._end_of_request(stream)
-        self._carry_out(stream, draft, now)
+        core._streams[stream_id] = stream
+        if not draft.ended or draft.pieces:
+            _read_request_fields(core, stream, fields, now)
+        _carry_out(core, stream, draft, now)
+    core._streams.highest = stream_id
+    core._streams.first_unsent = min(core._streams.first_unsent, stream_id)
+    if stream_id + 2 > frames.MAX_STREAM_ID and core.state is ConnectionState.OPEN:
+        core._departure.reason = CloseReason.LOCAL
+        core.state = ConnectionState.DRAINING
+        core._events.append(Draining(stream_id))
 
-    def _accept_tunnel(self, stream: Stream, draft: Draft, now: float) -> None:
-        """From here on, DATA is for the tunnel; what came too early comes now."""
-        stream.receiving = TUNNEL
-        for data, credit in stream.held:
-            self._events.append(Data(stream.stream_id, data, credit))
-        stream.held = []
-        if stream.state & HALF_CLOSED_REMOTE:
-            self._events.append(EndOfMessage(stream.stream_id))
-            stream.receiving = DONE
 
-    def _send_request(self, request: Request, events: tuple[Sendable, ...], now: float) -> None:
-        """Open a stream (section 5.1.1)."""
-        stream_id = self.next_stream_id()
-        if request.stream_id != stream_id:
-            raise LocalProtocolError(f"the next stream is {stream_id}")
-        if request.protocol is not None and not self._peer.enable_connect_protocol:
-            raise LocalProtocolError("the server has not offered extended CONNECT (RFC 8441)")
-        fields, content_length = self._writer.request(request)
-        sending = WAIT if request.method == "CONNECT" else BODY
-        stream = Stream(stream_id, OPEN, HEAD, sending, request.method, now)
-        end = events[0] if len(events) == 1 else None
-        if (
-            type(end) is EndOfMessage
-            and not end.trailers
-            and content_length == NO_LENGTH
-            and request.method not in _HAVE_MORE_TO_SAY
-        ):
-            # The short cut for a request without content.
-            self._streams[stream_id] = stream
-            self._send_head(stream, fields, True)
-            self._end_local(stream, now)
-        else:
-            stream.to_send = content_length
-            draft = Draft(stream, self._writer, False)
-            draft.heads.append(fields)
-            for event in events:
-                draft.add(event)
-            self._streams[stream_id] = stream
-            if not draft.ended or draft.pieces:
-                self._read_request_fields(stream, fields, now)
-            self._carry_out(stream, draft, now)
-        self._highest = stream_id
-        self._first_unsent = min(self._first_unsent, stream_id)
-        if stream_id + 2 > frames.MAX_STREAM_ID and self.state is ConnectionState.OPEN:
-            self._leaving = CloseReason.LOCAL
-            self.state = ConnectionState.DRAINING
-            self._events.append(Draining(stream_id))
+def _read_request_fields(core: HTTP2Core, stream: Stream, fields: Fields, now: float) -> None:
+    """Obey what the application asks of its own content."""
+    priority = [value for name, value in fields if name == "priority"]
+    if priority:
+        stream.priority = parse_priority(",".join(priority))
+    for name, value in fields:
+        if name == "expect" and "100-continue" in tokens(value):
+            deadline = now + core.config.timeouts.expect_continue
+            stream.expects = deadline
+            core._outflow.queue_of(stream).is_held = True
+            if core._timers.deadline(Timer.CONTINUE) is None:
+                core._timers.set(Timer.CONTINUE, deadline)
 
-    def _read_request_fields(self, stream: Stream, fields: Fields, now: float) -> None:
-        """Obey what the application asks of its own content."""
-        priority = [value for name, value in fields if name == "priority"]
-        if priority:
-            stream.priority = parse_priority(",".join(priority))
-        for name, value in fields:
-            if name == "expect" and "100-continue" in tokens(value):
-                deadline = now + self.config.timeouts.expect_continue
-                stream.expects = deadline
-                self._outbound(stream).is_held = True
-                if self._timers.deadline(Timer.CONTINUE) is None:
-                    self._timers.set(Timer.CONTINUE, deadline)
 
-    # -- carrying out -----------------------------------------------------------------
+# -- carrying out -----------------------------------------------------------------
 
-    def _carry_out(self, stream: Stream, draft: Draft, now: float) -> None:
-        """Do what the draft says.  Nothing here can fail."""
-        stream.to_send = draft.to_send
-        stream.sending = DONE if draft.ended else draft.phase
-        if stream.drops_content:
-            return
-        stream.bodiless = stream.bodiless or draft.bodiless
-        outbound = stream.outbound
-        is_empty = not draft.pieces and (outbound is None or not outbound.queued)
-        ends_now = draft.ended and is_empty
-        for index, fields in enumerate(draft.heads):
-            is_last = index == len(draft.heads) - 1
-            self._send_head(stream, fields, ends_now and is_last and not draft.trailers)
-        if ends_now:
-            if draft.trailers:
-                self._send_head(stream, draft.trailers, True)
-            elif not draft.heads:
-                self._out.append(frames.encode_data(stream.stream_id, b"", end_stream=True))
-            self._end_local(stream, now)
-        elif draft.pieces or draft.ended:
-            self._queue(stream, draft, now)
 
-    def _queue(self, stream: Stream, draft: Draft, now: float) -> None:
-        outbound = self._outbound(stream)
-        for piece in draft.pieces:
-            outbound.append(piece, now)
-        outbound.ended = draft.ended
-        outbound.trailers = draft.trailers
-        if outbound.queued >= self.config.limits.write_high_water:
-            outbound.is_full = True
-        self._scheduler.update(outbound)
-        timeout = self.config.timeouts.write
-        if self._is_server and timeout is not None and self._timers.deadline(Timer.WRITE) is None:
-            self._timers.set(Timer.WRITE, now + timeout)
+def _carry_out(core: HTTP2Core, stream: Stream, draft: Draft, now: float) -> None:
+    """Do what the draft says.  Nothing here can fail."""
+    stream.to_send = draft.to_send
+    stream.sending = DONE if draft.ended else draft.phase
+    if stream.drops_content:
+        return
+    stream.bodiless = stream.bodiless or draft.bodiless
+    outbound = stream.outbound
+    is_empty = not draft.pieces and (outbound is None or not outbound.queued)
+    ends_now = draft.ended and is_empty
+    for index, fields in enumerate(draft.heads):
+        is_last = index == len(draft.heads) - 1
+        _send_head(core, stream, fields, ends_now and is_last and not draft.trailers)
+    if ends_now:
+        if draft.trailers:
+            _send_head(core, stream, draft.trailers, True)
+        elif not draft.heads:
+            core._out.append(frames.encode_data(stream.stream_id, b"", end_stream=True))
+        core._end_local(stream, now)
+    elif draft.pieces or draft.ended:
+        _queue(core, stream, draft, now)
 
-    def _send_head(self, stream: Stream, fields: Headers, end_stream: bool) -> None:
-        block = self._encoder.encode(fields)
-        self._out.append(
-            frames.encode_headers(
-                stream.stream_id,
-                block,
-                end_stream=end_stream,
-                max_frame_size=self._peer.max_frame_size,
-            )
+
+def _queue(core: HTTP2Core, stream: Stream, draft: Draft, now: float) -> None:
+    outbound = core._outflow.queue_of(stream)
+    for piece in draft.pieces:
+        outbound.append(piece, now)
+    outbound.ended = draft.ended
+    outbound.trailers = draft.trailers
+    if outbound.queued >= core.config.limits.write_high_water:
+        outbound.is_full = True
+    core._outflow.scheduler.update(outbound)
+    timeout = core.config.timeouts.write
+    if core._is_server and timeout is not None and core._timers.deadline(Timer.WRITE) is None:
+        core._timers.set(Timer.WRITE, now + timeout)
+
+
+def _send_head(core: HTTP2Core, stream: Stream, fields: Headers, end_stream: bool) -> None:
+    block = core._encoder.encode(fields)
+    core._out.append(
+        frames.encode_headers(
+            stream.stream_id,
+            block,
+            end_stream=end_stream,
+            max_frame_size=core._peer.max_frame_size,
         )
+    )
 
-    def _send_reset(self, stream_id: int, code: int, now: float) -> None:
-        stream = self._streams.get(stream_id)
-        if stream is None:
+
+def _send_reset(core: HTTP2Core, stream_id: int, code: int, now: float) -> None:
+    stream = core._streams.get(stream_id)
+    if stream is None:
+        return
+    if code == ErrorCode.NO_ERROR and stream.sending == DONE and core._is_server:
+        # Section 8.1: the answer goes out first; ``_end_local`` sees to the rest.
+        stream.receiving = DONE
+        core._inflow.give_back(stream)
+        if stream.state & HALF_CLOSED_LOCAL:
+            stream.touched = now
+            core._stop_request(stream, now)
+    else:
+        core._reset(stream, code, now)
+
+
+# -- framing what is queued -----------------------------------------------------------
+
+
+def frame_queued(core: HTTP2Core) -> None:
+    """Frame about ``Limits.write_quantum`` bytes of what may go (see ``scheduler``)."""
+    limits = core.config.limits
+    room = limits.write_quantum
+    max_size = min(core._peer.max_frame_size, room)
+    scheduler = core._outflow.scheduler
+    while room > 0 and core._outflow.window > 0:
+        outbound = scheduler.next()
+        if outbound is None:
             return
-        if code == ErrorCode.NO_ERROR and stream.sending == DONE and self._is_server:
-            # Section 8.1: the answer goes out first; ``_end_local`` sees to the rest.
-            stream.receiving = DONE
-            self._give_back(stream)
-            if stream.state & HALF_CLOSED_LOCAL:
-                stream.touched = now
-                self._stop_request(stream, now)
-        else:
-            self._reset(stream, code, now)
+        size = min(outbound.queued, outbound.window, core._outflow.window, max_size)
+        core._outflow.window -= size
+        room -= size
+        _frame(core, outbound, size)
+        # A message that is complete has nobody who waits.
+        if outbound.is_full and not outbound.ended and outbound.queued <= limits.write_low_water:
+            outbound.is_full = False
+            core._events.append(Writable(outbound.stream_id))
 
-    # -- framing what is queued -----------------------------------------------------------
 
-    def _frame_queued(self) -> None:
-        """Frame about ``Limits.write_quantum`` bytes of what may go (see ``scheduler``)."""
-        limits = self.config.limits
-        room = limits.write_quantum
-        max_size = min(self._peer.max_frame_size, room)
-        scheduler = self._scheduler
-        while room > 0 and self._send_window > 0:
-            outbound = scheduler.next()
-            if outbound is None:
-                return
-            size = min(outbound.queued, outbound.window, self._send_window, max_size)
-            self._send_window -= size
-            room -= size
-            self._frame(outbound, size)
-            # A message that is complete has nobody who waits.
-            if (
-                outbound.is_full
-                and not outbound.ended
-                and outbound.queued <= limits.write_low_water
-            ):
-                outbound.is_full = False
-                self._events.append(Writable(outbound.stream_id))
+def _frame(core: HTTP2Core, outbound: Outbound, size: int) -> None:
+    """Move ``size`` bytes of a stream to the output, and its end if that is reached."""
+    stream_id = outbound.stream_id
+    is_last = outbound.ended and size == outbound.queued
+    end_stream = is_last and not outbound.trailers
+    flags = frames.END_STREAM if end_stream else 0
+    core._out.append(frames.frame_header(frames.DATA, flags, stream_id, size))
+    outbound.take(size, core._out, core._now)
+    core._outflow.scheduler.update(outbound)
+    if is_last:
+        stream = core._streams[stream_id]
+        if outbound.trailers:
+            _send_head(core, stream, outbound.trailers, True)
+        core._end_local(stream, core._now)
 
-    def _frame(self, outbound: Outbound, size: int) -> None:
-        """Move ``size`` bytes of a stream to the output, and its end if that is reached."""
-        stream_id = outbound.stream_id
-        is_last = outbound.ended and size == outbound.queued
-        end_stream = is_last and not outbound.trailers
-        flags = frames.END_STREAM if end_stream else 0
-        self._out.append(frames.frame_header(frames.DATA, flags, stream_id, size))
-        outbound.take(size, self._out, self._now)
-        self._scheduler.update(outbound)
-        if is_last:
-            stream = self._streams[stream_id]
-            if outbound.trailers:
-                self._send_head(stream, outbound.trailers, True)
-            self._end_local(stream, self._now)
 
-    # -- the other commands ------------------------------------------------------------------
+# -- the other commands ------------------------------------------------------------------
 
-    def acknowledge(self, stream_id: int, credit: int, now: float) -> None:
-        """The application took ``credit`` bytes of ``Data`` (see ``flow``).
 
-        Raises LocalProtocolError for more than was received and not acknowledged yet.
-        """
-        if self.state is ConnectionState.CLOSED:
-            return
-        self._tick(now)
-        if credit < 0:
-            raise LocalProtocolError(f"{credit} bytes acknowledged")
-        stream = self._streams.get(stream_id)
-        inbound = None if stream is None else stream.inbound
-        if stream is None or inbound is None:
-            self._acknowledge_ended(stream_id, credit)
-            return
-        if stream.is_unwanted:
-            return  # given back already
-        if credit > inbound.unacknowledged:
-            raise LocalProtocolError(f"{credit} bytes acknowledged, which were not received")
-        self._announce(0, self._window.release(credit))
+def acknowledge(core: HTTP2Core, stream_id: int, credit: int, now: float) -> None:
+    """The application took ``credit`` bytes of ``Data`` (see ``flow``).
+
+    Raises LocalProtocolError for more than was received and not acknowledged yet.
+    """
+    if core.state is ConnectionState.CLOSED:
+        return
+    core._tick(now)
+    if credit < 0:
+        raise LocalProtocolError(f"{credit} bytes acknowledged")
+    stream = core._streams.get(stream_id)
+    inbound = None if stream is None else stream.inbound
+    if stream is None or inbound is None:
+        core._inflow.acknowledge_ended(stream_id, credit)
+    elif not stream.is_unwanted:  # else it was given back already
         stream.touched = now
-        increment = inbound.release(credit)
-        if increment and not stream.state & HALF_CLOSED_REMOTE:
-            self._announce(stream_id, increment)
-            if self._tuner.wants_probe(inbound):
-                self._out.append(frames.encode_ping(PROBE))
+        core._inflow.acknowledge(stream, inbound, credit)
 
-    def _acknowledge_ended(self, stream_id: int, credit: int) -> None:
-        """The application took bytes of a message that has ended."""
-        unread = self._unread.get(stream_id)
-        if unread is None:
-            return  # the stream was reset, and all was given back then
-        if credit > unread:
-            raise LocalProtocolError(f"{credit} bytes acknowledged, which were not received")
-        if credit < unread:
-            self._unread[stream_id] = unread - credit
-        else:
-            del self._unread[stream_id]
-        self._announce(0, self._window.release(credit))
 
-    def ping(self, payload: bytes, now: float) -> None:
-        """Send a PING of 8 bytes; the answer comes as ``PingAcknowledged`` (section 6.7)."""
-        if self.state is ConnectionState.CLOSED:
-            raise LocalProtocolError("the connection is closed")
-        if len(payload) != 8 or payload in self._pings:
-            raise LocalProtocolError("a PING has 8 bytes that no unanswered PING has")
-        self._tick(now)
-        self._pings[payload] = now
-        self._out.append(frames.encode_ping(payload))
-        if self._timers.deadline(Timer.PONG) is None:
-            self._timers.set(Timer.PONG, now + self.config.timeouts.pong)
+def ping(core: HTTP2Core, payload: bytes, now: float) -> None:
+    """Send a PING of 8 bytes; the answer comes as ``PingAcknowledged`` (section 6.7)."""
+    if core.state is ConnectionState.CLOSED:
+        raise LocalProtocolError("the connection is closed")
+    if len(payload) != 8 or payload in core._pings:
+        raise LocalProtocolError("a PING has 8 bytes that no unanswered PING has")
+    core._tick(now)
+    core._pings[payload] = now
+    core._out.append(frames.encode_ping(payload))
+    if core._timers.deadline(Timer.PONG) is None:
+        core._timers.set(Timer.PONG, now + core.config.timeouts.pong)
 
-    def next_stream_id(self) -> int:
-        """Return the id for the next request (section 5.1.1)."""
-        if (
-            self._is_server
-            or self.state is not ConnectionState.OPEN
-            or len(self._streams) >= self._peer.max_concurrent_streams
-        ):
-            raise LocalProtocolError("no stream can be opened now")
-        return self._highest + 2
+
+def next_stream_id(core: HTTP2Core) -> int:
+    """Return the id for the next request (section 5.1.1)."""
+    if (
+        core._is_server
+        or core.state is not ConnectionState.OPEN
+        or len(core._streams) >= core._peer.max_concurrent_streams
+    ):
+        raise LocalProtocolError("no stream can be opened now")
+    return core._streams.highest + 2

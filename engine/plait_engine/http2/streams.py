@@ -177,3 +177,21 @@ class ClosedStreams:
         if index and stream_id <= self._skipped[index - 1][1]:
             return Absent.SKIPPED
         return Absent.RESET if stream_id <= self._forgotten else Absent.CLOSED
+
+
+class Streams(dict[int, Stream]):
+    """The streams that are open or half-closed, by id, and what is known of all others.
+
+    ``highest``: the highest id that the client has used, -1 at first.  ``max_open``: how many
+    the client may have open (server).  ``last_accepted``: the last id that the server's GOAWAY
+    allows.  ``first_unsent``: from this id on, no request has left (client).
+    """
+
+    __slots__ = ("closed", "first_unsent", "highest", "last_accepted", "max_open")
+
+    def __init__(self, max_open: int) -> None:
+        super().__init__()
+        self.closed = ClosedStreams()
+        self.highest = -1
+        self.max_open = max_open
+        self.last_accepted = self.first_unsent = frames.MAX_STREAM_ID

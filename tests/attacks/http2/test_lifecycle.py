@@ -131,7 +131,7 @@ def test_t13_priority_updates_for_idle_streams_are_bounded() -> None:
     for stream in range(1, 2001, 2):
         peer.say(wire.priority_update(stream, b"u=1"))
     assert_alive(peer)
-    assert len(peer.connection._priorities) == 10
+    assert len(peer.connection._outflow.priorities) == 10
 
 
 @pytest.mark.parametrize("value", [b"", b"u", b"u=8", b"u=-1", b"i=?2", b"\xff\xfe", b"," * 9000])
@@ -227,14 +227,14 @@ def test_t20_nothing_is_left_of_streams_that_were_reset() -> None:
     for segment in range(100):
         peer.say(open_and_reset(1 + 100 * segment, 50))
     assert peer.connection.open_streams == 0
-    assert not peer.connection._scheduler.ready
+    assert not peer.connection._outflow.scheduler.ready
     for segment in range(100, 150):  # the same, reset by this side
         start = 1 + 100 * segment
         for stream in range(start, start + 100, 2):
             peer.say(wire.headers(stream, GET, end_stream=True))
             peer.endpoint.send(StreamReset(stream))
     assert peer.connection.open_streams == 0
-    assert len(peer.connection._closed._reset) <= 1000
+    assert len(peer.connection._streams.closed._reset) <= 1000
 
 
 def test_t20_what_was_forgotten_is_still_ignored() -> None:

@@ -22,7 +22,7 @@ from plait_engine import (
     StreamReset,
     Timeouts,
 )
-from plait_engine.http2.core import FAREWELL_PING
+from plait_engine.http2.core import DRAINED_PING
 from plait_engine.testing import Fragmenter
 from plait_engine.testing import frames as wire
 from plait_engine.testing.frames import Flag, Frame, FrameType
@@ -209,7 +209,7 @@ def test_t45_the_last_id(server: Peer) -> None:
 
 def test_t45_a_client_runs_out_of_ids() -> None:
     peer = Peer(Role.CLIENT)
-    peer.connection._highest = 2**31 - 5
+    peer.connection._streams.highest = 2**31 - 5
     assert peer.request() == 2**31 - 3
     assert peer.connection.available_streams == 1
     assert peer.request() == 2**31 - 1
@@ -221,7 +221,7 @@ def test_t45_a_client_runs_out_of_ids() -> None:
     for stream in (2**31 - 3, 2**31 - 1):  # what is open goes on
         peer.say(wire.headers(stream, OK, end_stream=True))
     assert kinds(peer.events()) == [Response, EndOfMessage] * 2
-    peer.say(wire.ping(FAREWELL_PING, ack=True))
+    peer.say(wire.ping(DRAINED_PING, ack=True))
     assert kinds(peer.events()) == [ConnectionClosed]
 
 

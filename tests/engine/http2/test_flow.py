@@ -185,7 +185,7 @@ def test_windows_grow_to_what_the_link_carries() -> None:
     _, fixed = transfer(0.05, max_stream_window=262144, max_connection_window=1048576)
     pair, grown = transfer(0.05)
     assert grown < fixed / 4
-    window = pair.client.connection._window
+    window = pair.client.connection._inflow.window
     assert 1048576 < window.size <= 15728640
 
 
@@ -201,7 +201,7 @@ def test_windows_stay_where_the_application_is_the_limit() -> None:
         for _ in pings:  # the round trip takes no time: little is taken in it
             peer.say(wire.ping(PROBE, ack=True))
     assert probes < 10
-    assert peer.connection._window.size == 1048576
+    assert peer.connection._inflow.window.size == 1048576
     assert peer.connection._streams[1].inbound.size == 262144
 
 
@@ -209,7 +209,7 @@ def test_an_unasked_acknowledgement_of_the_probe_grows_nothing(server: Peer) -> 
     server.say(wire.headers(1, POST))
     for _ in range(30):
         server.say(wire.ping(PROBE, ack=True))
-    assert server.connection._window.size == 1048576
+    assert server.connection._inflow.window.size == 1048576
 
 
 def test_the_tuner_stops_at_the_limits() -> None:

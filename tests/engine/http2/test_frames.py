@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from plait_engine.errors import ErrorCode, Scope
 from plait_engine.http2 import frames
 from plait_engine.http2.frames import FrameError, FrameReader
+from plait_engine.testing import frames as wire
 from tests.engine.chops import CHOPS, cut_at
 
 EVERY_FRAME = b"".join(
@@ -147,9 +148,7 @@ def test_padding_is_removed(flags, payload, data):
         (b"\xff" + bytes(254), ErrorCode.PROTOCOL_ERROR),
     ],
 )
-@pytest.mark.parametrize(
-    "parse", [frames.remove_padding, frames.parse_headers, frames.parse_push_promise]
-)
+@pytest.mark.parametrize("parse", [frames.remove_padding, frames.parse_headers])
 def test_padding_as_long_as_the_frame_is_refused(parse, payload, code):
     with pytest.raises(FrameError) as caught:
         parse(frames.PADDED, payload)
@@ -192,7 +191,6 @@ def test_a_payload_of_a_fixed_size_has_that_size(parse, size, scope):
     [
         (frames.parse_goaway, (bytes(7),)),
         (frames.parse_priority_update, (bytes(3),)),
-        (frames.parse_push_promise, (0, bytes(3))),
         (frames.parse_headers, (frames.HAS_PRIORITY, bytes(4))),
         (frames.parse_settings, (0, bytes(5))),
         (frames.parse_settings, (0, bytes(13))),
@@ -210,7 +208,6 @@ def test_reserved_bits_of_payloads_are_ignored():
     assert frames.parse_goaway(b"\x80\x00\x00\x01\xff\xff\xff\xff") == (1, 2**32 - 1, b"")
     assert frames.parse_priority(b"\x80\x00\x00\x01\x00") == 1
     assert frames.parse_priority_update(b"\x80\x00\x00\x01u=1") == (1, b"u=1")
-    assert frames.parse_push_promise(0, b"\x80\x00\x00\x02x") == (2, b"x")
 
 
 # -- making -------------------------------------------------------------------
@@ -280,18 +277,13 @@ def test_an_acknowledgement_of_settings_has_no_entries():
     assert frames.parse_settings(flags, payload) == []
 
 
-def test_priority_frames_survive():
-    kind, _, stream_id, payload = one(frames.encode_priority_update(5, b"u=3, i"))
+def test_priority_frames_are_read():
+    kind, _, stream_id, payload = one(wire.priority_update(5, b"u=3, i"))
     assert (kind, stream_id) == (frames.PRIORITY_UPDATE, 0)
     assert frames.parse_priority_update(payload) == (5, b"u=3, i")
-    kind, _, stream_id, payload = one(frames.encode_priority(3, 1, weight=256, exclusive=True))
+    kind, _, stream_id, payload = one(wire.priority(3, 1 | 1 << 31, 255))
     assert (kind, stream_id, payload) == (frames.PRIORITY, 3, b"\x80\x00\x00\x01\xff")
     assert frames.parse_priority(payload) == 1
-
-
-def test_push_promise_survives():
-    _, flags, stream_id, payload = one(frames.encode_push_promise(1, 2, b"block"))
-    assert (stream_id, *frames.parse_push_promise(flags, payload)) == (1, 2, b"block")
 
 
 @pytest.mark.parametrize(
@@ -299,10 +291,8 @@ def test_push_promise_survives():
     [
         (frames.encode_data(1, b"body", end_stream=True, padding=3), "DataFrame"),
         (frames.encode_headers(1, b"block"), "HeadersFrame"),
-        (frames.encode_priority(3, 1, weight=7), "PriorityFrame"),
         (frames.encode_rst_stream(1, ErrorCode.CANCEL), "RstStreamFrame"),
         (frames.encode_settings([(1, 4096), (4, 65535)]), "SettingsFrame"),
-        (frames.encode_push_promise(1, 2, b"block"), "PushPromiseFrame"),
         (frames.encode_ping(b"12345678"), "PingFrame"),
         (frames.encode_goaway(3, ErrorCode.NO_ERROR, b"bye"), "GoAwayFrame"),
         (frames.encode_window_update(1, 7), "WindowUpdateFrame"),
@@ -330,10 +320,10 @@ def plain_frames(draw: st.DrawFn) -> bytes:
 
 
 @given(plain_frames(), st.integers(0, 40000), st.lists(st.integers(1, 70000), max_size=6))
-def test_data_that_is_joined_is_the_same_data(wire: bytes, room: int, cuts: list[int]) -> None:
+def test_data_that_is_joined_is_the_same_data(data: bytes, room: int, cuts: list[int]) -> None:
     """The short path for long bodies beside the general one."""
-    bounds = [0, *sorted(cut % len(wire) for cut in cuts), len(wire)]
-    pieces = [wire[start:stop] for start, stop in itertools.pairwise(bounds)]
+    bounds = [0, *sorted(cut % len(data) for cut in cuts), len(data)]
+    pieces = [data[start:stop] for start, stop in itertools.pairwise(bounds)]
     rooms: list[int] = []
 
     def room_for(stream_id: int) -> int:
@@ -345,10 +335,10 @@ def test_data_that_is_joined_is_the_same_data(wire: bytes, room: int, cuts: list
     joined = [frame for piece in pieces for frame in short.receive(piece, room_for)]
     for kind, flags, stream_id, payload in joined:
         following = one_by_one.pop(0)
-        data = following[3]
-        while data != payload and payload.startswith(data) and following[:2] == (frames.DATA, 0):
+        part = following[3]
+        while part != payload and payload.startswith(part) and following[:2] == (frames.DATA, 0):
             assert len(payload) <= room
             assert one_by_one[0][:3] == (frames.DATA, 0, stream_id)
-            data += one_by_one.pop(0)[3]
-        assert (*following[:3], data) == (kind, flags, stream_id, payload)
+            part += one_by_one.pop(0)[3]
+        assert (*following[:3], part) == (kind, flags, stream_id, payload)
     assert one_by_one == []

@@ -20,7 +20,7 @@ from plait_engine import (
     Role,
     StreamReset,
 )
-from plait_engine.http2.core import FAREWELL_PING, GOAWAY_PING
+from plait_engine.http2.core import DRAINED_PING, GOAWAY_PING
 from plait_engine.testing import frames as wire
 from plait_engine.testing.frames import FrameType
 from tests.engine.http2.peers import (
@@ -88,10 +88,10 @@ def test_a_server_goes_away_in_two_phases(server: Peer) -> None:
     assert pings(server) == []
     respond(server, 3)
     # The client may still have much to read, and say things that a closed socket resets.
-    assert pings(server) == [FAREWELL_PING]
+    assert pings(server) == [DRAINED_PING]
     server.say(wire.window_update(0, 1000))
     assert not server.connection.wants_close
-    server.say(wire.ping(FAREWELL_PING, ack=True))
+    server.say(wire.ping(DRAINED_PING, ack=True))
     assert server.endpoint.events[-1] == ConnectionClosed(CloseReason.LOCAL)
     assert server.connection.wants_close is CloseAction.CLOSE
     requests = server.endpoint.recorder.of_type(Request)
@@ -106,7 +106,7 @@ def test_an_idle_server_waits_for_what_is_under_way(server: Peer) -> None:
     heard = server.hear()
     assert [frame.type for frame in heard] == [FrameType.GOAWAY, FrameType.PING]
     assert not server.endpoint.is_closed
-    server.say(wire.ping(FAREWELL_PING, ack=True))
+    server.say(wire.ping(DRAINED_PING, ack=True))
     assert server.endpoint.is_closed
 
 
@@ -117,7 +117,7 @@ def test_an_answer_to_the_first_ping_is_none_to_the_last(server: Peer) -> None:
     respond(server, 1)
     server.say(wire.ping(GOAWAY_PING, ack=True))
     assert not server.endpoint.is_closed
-    server.say(wire.ping(FAREWELL_PING, ack=True))
+    server.say(wire.ping(DRAINED_PING, ack=True))
     assert server.endpoint.is_closed
 
 
@@ -170,11 +170,11 @@ def test_a_client_finishes_and_goes(client: Peer) -> None:
     client.say(wire.headers(1, OK, end_stream=True))
     assert kinds(client.events()) == [Response, EndOfMessage]
     # What the server says before it answers this PING is read, and answered.
-    assert pings(client) == [FAREWELL_PING]
+    assert pings(client) == [DRAINED_PING]
     client.say(wire.ping(b"not dead"))
     assert [frame.payload for frame in client.hear()] == [b"not dead"]
     assert not client.connection.wants_close
-    client.say(wire.ping(FAREWELL_PING, ack=True))
+    client.say(wire.ping(DRAINED_PING, ack=True))
     assert client.events() == [ConnectionClosed(CloseReason.LOCAL)]
     assert client.connection.wants_close is CloseAction.CLOSE
 

@@ -110,9 +110,9 @@ def test_no_input_raises_and_nothing_leaks(
     assert peer.endpoint.is_closed
     assert connection.open_streams == 0
     assert connection.next_timeout() is None
-    assert not connection._scheduler.ready
+    assert not connection._outflow.scheduler.ready
     # ``Endpoint`` acknowledges all Data, so the whole window is back.
-    window = connection._window
+    window = connection._inflow.window
     if not was_closed:
         assert window.unacknowledged == 0
         assert window.available + window.released == window.size
@@ -221,14 +221,14 @@ def test_messages_arrive_as_they_were(
         assert isinstance(connection, HTTP2Connection)
         assert connection.open_streams == 0
         assert connection.data_to_send() == b""
-        assert not connection._scheduler.ready
-        own = connection._window
+        assert not connection._outflow.scheduler.ready
+        own = connection._inflow.window
         assert (own.unacknowledged, own.available + own.released) == (0, own.size)
         # What one side may send is what the other has handed out.
         other = pair.server if endpoint is pair.client else pair.client
         peer = other.connection
         assert isinstance(peer, HTTP2Connection)
-        assert connection._send_window == peer._window.available
+        assert connection._outflow.window == peer._inflow.window.available
     pair.client.close()
     pair.run()
     for endpoint in (pair.client, pair.server):

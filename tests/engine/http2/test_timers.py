@@ -57,7 +57,7 @@ def assert_timed_out(peer: Peer, reason: CloseReason = CloseReason.TIMEOUT) -> N
 def assert_idle_end(peer: Peer) -> None:
     """A server says GOAWAY and waits for what is on its way in both directions."""
     if peer.connection.role is Role.SERVER:
-        for last_said in (2**31 - 1, peer.connection._highest):
+        for last_said in (2**31 - 1, peer.connection._streams.highest):
             assert not peer.connection.wants_close
             (goaway, ping) = peer.hear()
             assert int.from_bytes(goaway.payload[:4], "big") == max(last_said, 0)

@@ -129,14 +129,14 @@ def test_a_tunnel_that_is_declined(server: Peer) -> None:
     server.say(wire.data(1, b"late", end_stream=True))
     assert server.events() == []
     assert server.connection.open_streams == 0
-    window = server.connection._window
+    window = server.connection._inflow.window
     assert window.available + window.released == window.size
 
 
 def test_a_client_that_gives_up_before_the_answer(server: Peer) -> None:
     server.say(wire.headers(1, WEBSOCKET), wire.data(1, b"early"), wire.rst_stream(1, 8))
     assert kinds(server.events()) == [Request, StreamReset]
-    window = server.connection._window
+    window = server.connection._inflow.window
     assert window.available + window.released == window.size
 
 
