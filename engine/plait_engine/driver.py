@@ -257,13 +257,7 @@ class Driver:
         Returns false, with nothing done, when it is not as simple as most: ``send`` it then.
         """
         transport = self.transport
-        if (
-            not self.can_write
-            or self._coalesce
-            or self._dispatching
-            or transport is None
-            or transport.is_closing()
-        ):
+        if not self.can_write or self._coalesce or transport is None or transport.is_closing():
             return False
         data = self.engine.send_response(stream_id, status, headers, body, self.clock())
         if data is None:

@@ -319,3 +319,71 @@ def test_a_listener_may_make_the_next_engine_itself(engine: EngineName) -> None:
     rig = Rig(replace(TEST_CONFIG, detect_http2=True), engine=engine)
     rig.driver.receive_data(frames.PREFACE)
     assert rig.listener.told[0] == PriorKnowledge(frames.PREFACE)
+
+
+# -- short paths -------------------------------------------------------------------------
+
+
+class QuickListener(Listener):
+    """Answers requests by the short path while events are told, as an eager task does."""
+
+    def on_event(self, event: Event) -> None:
+        self.told.append(event)
+        if isinstance(event, Request):
+            assert self.driver.send_response(event.stream_id, 200, (), b"ok")
+
+
+@pytest.mark.parametrize("requests", [1, 2, 5])
+def test_a_response_by_the_short_path_is_the_same(requests: int) -> None:
+    general = Rig()
+    general.listener.answers = True
+    general.driver.receive_data(GET * requests)
+    quick = Rig()
+    quick.driver.listener = listener = QuickListener()
+    listener.driver = quick.driver
+    quick.driver.receive_data(GET * requests)
+    assert b"".join(quick.transport.written) == b"".join(general.transport.written)
+    assert [e for e in listener.told if e != "end"] == [
+        e for e in general.listener.told if e != "end"
+    ]
+    assert quick.driver.engine.next_timeout() == general.driver.engine.next_timeout()
+
+
+def test_a_response_takes_no_short_path_past_what_waits() -> None:
+    def send_response(rig: Rig) -> bool:
+        return rig.driver.send_response(1, 200, (), b"ok")
+
+    rig = Rig()
+    rig.driver.receive_data(GET)
+    rig.driver.pause_writing()
+    assert not send_response(rig), "the transport is full"
+    rig.driver.resume_writing()
+    rig.transport.closing = True
+    assert not send_response(rig), "the transport has failed"
+    rig.transport.closing = False
+    assert not rig.transport.written
+    assert send_response(rig)
+    assert len(rig.transport.written) == 1
+    http2 = Rig(protocol="h2")
+    assert not send_response(http2), "HTTP/2 writes the answers of a batch together"
+    reference = Rig(engine="reference")
+    reference.driver.receive_data(GET)
+    assert not send_response(reference)
+
+
+def test_bytes_of_a_tunnel_take_no_short_path_past_what_waits() -> None:
+    rig = Rig()
+    rig.driver.receive_data(b"CONNECT a:1 HTTP/1.1\r\nHost: a:1\r\n\r\n")
+    rig.driver.send(Accept(1))
+    assert rig.driver.write_tunnel(b"direct")
+    assert rig.transport.written[-1] == b"direct"
+    rig.driver.pause_writing()
+    assert not rig.driver.write_tunnel(b"full")
+    rig.driver.send(Data(1, b"first"))
+    rig.driver.resume_writing()
+    assert not rig.driver.write_tunnel(b"second"), "it would overtake what the engine holds"
+    rig.scheduler.turn()
+    assert rig.driver.write_tunnel(b"second")
+    assert rig.transport.written[-2:] == [b"first", b"second"]
+    rig.transport.closing = True
+    assert not rig.driver.write_tunnel(b"failed")
