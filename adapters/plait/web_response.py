@@ -12,8 +12,8 @@ and what goes onto the wire is one of a few tuples that are made once a second
 (``_usual_headers``).
 
 Short path: a ``Response`` that needs nothing of ``_start`` but its header fields is sent by
-``_send_whole`` without a writer.  Signals, compression, trailers, HEAD and a body that is sent
-in pieces take the general path.  ``tests/adapters/test_short_paths.py`` holds the two together.
+``_send_whole`` without a writer.  Signals, compression, trailers and a body that is sent in
+pieces take the general path.  ``tests/adapters/test_short_paths.py`` holds the two together.
 
 Rules
 -----
@@ -40,7 +40,9 @@ from typing import TYPE_CHECKING, Any, Final
 from multidict import CIMultiDict
 
 from plait_engine import Headers
+from plait_engine import Request as RequestEvent
 from plait_engine.content.negotiation import choose_coding
+from plait_engine.http1.responses import frame_response
 from plait_engine.semantics.content import WITHOUT_CONTENT
 from plait_engine.semantics.reasons import REASONS
 
@@ -60,7 +62,7 @@ from .helpers import (
     validate_etag_value,
 )
 from .http import SERVER_SOFTWARE
-from .http_writer import LARGE_BODY, HttpVersion10, HttpVersion11, HttpVersion20, StreamWriter
+from .http_writer import LARGE_BODY, HttpVersion11, StreamWriter
 from .serving.cookies import CookieMixin
 from .serving.keyed_state import KeyedState
 from .typedefs import JSONBytesEncoder, JSONEncoder, LooseHeaders
@@ -450,13 +452,19 @@ class StreamResponse(KeyedState, CookieMixin):
         if self._compression:
             await self._start_compression(request, writer)
         self._complete_headers()
-        self._show_framing(request)
+        self._show_framing(request._event)
+        headers = self.headers
+        closes = not self._keep_alive and request._event.http_version != "2"
+        says_close = closes and hdrs.CONNECTION not in headers
+        if says_close:
+            headers[hdrs.CONNECTION] = "close"
         await request._prepare_hook(self)
+        fields = tuple(headers.items())
+        if says_close:  # The engine says it: it has more reasons than this one.
+            fields = tuple(field for field in fields if field != ("Connection", "close"))
         self._req = request
         self._payload_writer = writer
-        writer.set_head(
-            self._status, tuple(self.headers.items()), self._reason, close=not self._keep_alive
-        )
+        writer.set_head(self._status, fields, self._reason, close=closes)
         return writer
 
     async def _start_compression(self, request: BaseRequest, writer: StreamWriter) -> None:
@@ -488,31 +496,35 @@ class StreamResponse(KeyedState, CookieMixin):
         headers.setdefault(hdrs.DATE, rfc822_formatted_time())
         headers.setdefault(hdrs.SERVER, SERVER_SOFTWARE)
 
-    def _show_framing(self, request: BaseRequest) -> None:
-        """Put the fields into ``headers`` with which the engine is going to frame the body.
-
-        Whoever listens to ``on_response_prepare`` looks for them.
+    def _show_framing(self, event: RequestEvent) -> None:
+        """Put the field into ``headers`` with which the engine is going to frame the body: whoever
+        listens to ``on_response_prepare`` looks for it.  Raises RuntimeError for chunks on HTTP/1.0.
         """
         headers = self.headers
-        version = request.version
-        has_body = self._status not in WITHOUT_CONTENT
-        if self._chunked:
-            if version == HttpVersion10:
-                raise RuntimeError("Using chunked encoding is forbidden for HTTP/1.0")
+        version = event.http_version
+        if self._chunked and version == "1.0":
+            raise RuntimeError("Using chunked encoding is forbidden for HTTP/1.0")
+        length = self._whole_length()
+        if self._chunked or (self._trailers and version == "1.1"):
+            length = None
             headers.pop(hdrs.CONTENT_LENGTH, None)
-        elif has_body and self._trailers and version == HttpVersion11:
-            headers.pop(hdrs.CONTENT_LENGTH, None)
-        if not has_body:
+        if self._status in WITHOUT_CONTENT:
             headers.pop(hdrs.CONTENT_LENGTH, None)
             headers.pop(hdrs.TRANSFER_ENCODING, None)
-        elif (
-            version == HttpVersion11
-            and hdrs.CONTENT_LENGTH not in headers
-            and request.method != hdrs.METH_HEAD
-        ):
-            headers[hdrs.TRANSFER_ENCODING] = "chunked"
-        if not self._keep_alive and version != HttpVersion20:
-            headers.setdefault(hdrs.CONNECTION, "close")
+        field = frame_response(
+            self._status,
+            length=length,
+            content_length=0 if hdrs.CONTENT_LENGTH in headers else None,
+            chunked=hdrs.TRANSFER_ENCODING in headers,
+            method=event.method,
+            version=version,
+        ).field
+        if field is not None and (version != "2" or field[0] == "Content-Length"):
+            headers[field[0]] = field[1]
+
+    def _whole_length(self) -> int | None:
+        """Return the bytes of the body, if all of it is there."""
+        return None
 
     def _wants_type(self) -> bool:
         return True
@@ -693,7 +705,6 @@ class Response(StreamResponse):
             or self._payload_writer is not None
             or (self._eof_sent and self._multidict is not None)  # It has another's fields.
             or request._prepare_apps
-            or exchange.event.method == hdrs.METH_HEAD
             or len(body) > LARGE_BODY
         ):
             return False
@@ -729,13 +740,8 @@ class Response(StreamResponse):
             self._body = compressor.compress(body) + compressor.flush()
         self.headers.pop(hdrs.CONTENT_LENGTH, None)
 
-    def _show_framing(self, request: BaseRequest) -> None:
-        # RFC 9110 section 8.6: a response to HEAD without a body does not say how long it is.
-        unknown = self._body is None and request.method == hdrs.METH_HEAD
-        chunked = self._chunked or hdrs.TRANSFER_ENCODING in self.headers
-        if not (chunked or unknown or hdrs.CONTENT_LENGTH in self.headers):
-            self.headers[hdrs.CONTENT_LENGTH] = str(len(self._body or b""))
-        super()._show_framing(request)
+    def _whole_length(self) -> int:
+        return len(self._body or b"")
 
     def _wants_type(self) -> bool:
         return bool(self._body)

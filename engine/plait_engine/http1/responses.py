@@ -18,7 +18,10 @@ Transfer-Encoding never goes to an HTTP/1.0 client.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from plait_engine.events import Accept, InformationalResponse, Response
+from plait_engine.headers import encode
 from plait_engine.semantics.content import RESET_CONTENT, WITHOUT_CONTENT
 from plait_engine.semantics.message import check_final, check_informational
 
@@ -34,6 +37,51 @@ from .encoding import (
 from .framing import Framing
 from .outgoing import Outgoing
 from .status import status_line
+
+
+class ResponseFraming(NamedTuple):
+    """How the body of a final response is framed."""
+
+    framing: Framing
+    length: int
+    """Bytes of the body, with ``Framing.LENGTH``."""
+    field: tuple[str, str] | None
+    """The field that the engine adds to the head to say so."""
+
+
+def frame_response(
+    status: int,
+    *,
+    length: int | None,
+    content_length: int | None,
+    chunked: bool,
+    method: str,
+    version: str,
+) -> ResponseFraming:
+    """Decide how a final response is framed over HTTP/1: the table of the module.
+
+    Args:
+        length: bytes of the body, if all of it is there.
+        content_length, chunked: what the fields of the application say.
+        method, version: of the request.
+    """
+    if status in WITHOUT_CONTENT:
+        field = ("Content-Length", "0") if status == RESET_CONTENT else None
+        return ResponseFraming(Framing.NONE, 0, field)
+    chunked = chunked and version != "1.0"
+    field = None
+    if length is not None and content_length is None and not chunked:
+        field = "Content-Length", str(length)
+    if method == "HEAD":
+        return ResponseFraming(Framing.NONE, 0, field if length else None)
+    if content_length is not None:
+        return ResponseFraming(Framing.LENGTH, content_length, None)
+    if length is not None and field is not None:
+        return ResponseFraming(Framing.LENGTH, length, field)
+    if version == "1.0":
+        return ResponseFraming(Framing.UNTIL_CLOSE, 0, None)
+    field = None if chunked else ("Transfer-Encoding", "chunked")
+    return ResponseFraming(Framing.CHUNKED, 0, field)
 
 
 def write_response(
@@ -54,31 +102,22 @@ def write_response(
     """
     status = event.status
     check_final(status, opens_tunnel=method == "CONNECT")
-    if fields.chunked and version == "1.0":
-        fields = without_fields(fields, CODINGS)
-    extra = b""
-    draft.drops_trailers = method == "HEAD"
-    draft.bodiless = method == "HEAD" or status in WITHOUT_CONTENT
     if status in WITHOUT_CONTENT:
         fields = without_fields(fields, FRAMING)
-        draft.begin_body(Framing.NONE)
-        if status == RESET_CONTENT:
-            extra = b"Content-Length: 0\r\n"
-    elif draft.bodiless:
-        draft.begin_body(Framing.NONE)
-        if length and fields.content_length is None and not fields.chunked:
-            extra = b"Content-Length: %d\r\n" % length
-    elif fields.content_length is not None:
-        draft.begin_body(Framing.LENGTH, fields.content_length)
-    elif length is not None and not fields.chunked:
-        draft.begin_body(Framing.LENGTH, length)
-        extra = b"Content-Length: %d\r\n" % length
-    elif version == "1.0":
-        draft.begin_body(Framing.UNTIL_CLOSE)
-    else:
-        draft.begin_body(Framing.CHUNKED)
-        if not fields.chunked:
-            extra = b"Transfer-Encoding: chunked\r\n"
+    elif fields.chunked and version == "1.0":
+        fields = without_fields(fields, CODINGS)
+    decision = frame_response(
+        status,
+        length=length,
+        content_length=fields.content_length,
+        chunked=fields.chunked,
+        method=method,
+        version=version,
+    )
+    draft.drops_trailers = method == "HEAD"
+    draft.bodiless = method == "HEAD" or status in WITHOUT_CONTENT
+    draft.begin_body(decision.framing, decision.length)
+    extra = b"" if decision.field is None else b"%b: %b\r\n" % tuple(map(encode, decision.field))
     draft.close = closing or fields.close or draft.framing is Framing.UNTIL_CLOSE
     if draft.close and not fields.close:
         extra += b"Connection: close\r\n"
