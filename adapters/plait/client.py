@@ -145,6 +145,14 @@ class ClientSession:
     _connector: BaseConnector | None = None
     """``None`` after the end, and should ``__init__`` fail."""
 
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        warnings.warn(
+            f"Inheritance class {cls.__name__} from ClientSession is discouraged",
+            DeprecationWarning,
+            stacklevel=2,
+        )
+
     def __init__(
         self,
         base_url: StrOrURL | None = None,

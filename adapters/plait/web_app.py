@@ -310,7 +310,11 @@ class Application(KeyedState):
         return Request(event, exchange, self._client_max_size, self._client_max_fields)
 
     def _handle(self, request: Request) -> Awaitable[StreamResponse]:
-        """Return what runs the handler of ``request``, inside the middlewares."""
+        """Return what runs the handler of ``request``, inside the middlewares.
+
+        Short path of ``_resolve_and_handle``: where this class's own router finds a route, and
+        nothing is expected, the middlewares were put around the handler once for all requests.
+        """
         router = self._router
         event = request._event
         if type(router) is not UrlDispatcher or event.expect is not None:
@@ -342,7 +346,7 @@ class Application(KeyedState):
         return chain
 
     async def _resolve_and_handle(self, request: Request) -> StreamResponse:
-        """Do the same where the router must be asked, or something is not as usual."""
+        """Ask the router, and run what it says: a handler or an error."""
         match_info = await self._router.resolve(request)
         match_info.add_app(self)
         match_info.freeze()

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import re
+import warnings
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeAlias
 
 import pytest
 from hypothesis import assume, example, given
@@ -18,6 +19,9 @@ from plait.web_protocol import ServerExchange
 from plait_engine import Data, EndOfMessage, Request
 from plait_engine.testing import TEST_CONFIG
 from tests.adapters.web_peer import Setup
+
+Routes: TypeAlias = list[tuple[str, str]]
+"""Paths and methods."""
 
 
 @dataclass
@@ -228,3 +232,93 @@ def test_content_that_is_there(pieces: list[tuple[bytes, int]], ends: bool, limi
     unread, its_credits = receive()
     unread.finish()
     assert its_credits.given == credit
+
+
+class OtherRouter(web.UrlDispatcher):
+    """The router of an application, but not its own class: ``resolve`` is asked then."""
+
+
+LABEL = web.AppKey("label", str)
+TEMPLATES = ["/", "/a", "/a/{x}", "/{y}", "/a/{z:\\d+}", "/sub/b", "/{x}/{y:.*}"]
+ROUTES = st.lists(
+    st.tuples(st.sampled_from(TEMPLATES), st.sampled_from(["GET", "POST", "*"])),
+    max_size=5,
+    unique_by=lambda route: route[0],
+)
+
+
+def application(
+    own: Routes, inner: Routes, *, listens: bool, router: web.UrlDispatcher | None
+) -> web.Application:
+    """An application with a sub-application, which tell in each answer what they saw."""
+
+    def make(label: str, routes: Routes, **options: Any) -> web.Application:
+        @web.middleware
+        async def note(request: web.Request, handler: Any) -> web.StreamResponse:
+            seen = request.app[LABEL]
+            try:
+                response: web.StreamResponse = await handler(request)
+            except web.HTTPException as error:
+                response = web.Response(text=repr(error), status=error.status)
+                response.headers.update(error.headers)
+            assert request.app[LABEL] == seen == label
+            response.headers.add("X-Seen", f"{label} {handler.__name__}")
+            return response
+
+        async def say(request: web.Request) -> web.Response:
+            match_info = request.match_info
+            apps = [app[LABEL] for app in match_info.apps]
+            assert request.app is match_info.current_app is match_info.apps[-1]
+            return web.json_response([apps, dict(match_info), match_info.get_info()], dumps=repr)
+
+        async def listen(request: web.Request, response: web.StreamResponse) -> None:
+            response.headers.add("X-Listened", label)
+
+        app = web.Application(middlewares=[note], **options)
+        app[LABEL] = label
+        for template, method in routes:
+            app.router.add_route(method, template, say)
+        if listens:
+            app.on_response_prepare.append(listen)
+        return app
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # of the argument ``router``
+        app = make("outer", own, router=router)
+    app.add_subapp("/sub", make("inner", inner))
+    return app
+
+
+@given(
+    own=ROUTES,
+    inner=ROUTES,
+    listens=st.booleans(),
+    requests=st.lists(
+        st.tuples(
+            st.sampled_from(["GET", "POST", "PUT"]),
+            st.sampled_from(
+                ["/", "/a", "/a/7?q", "/a/x%2Fy", "/b%41", "/sub", "/sub/a/1", "/sub/b", "/%00"]
+            ),
+        ),
+        min_size=1,
+        max_size=6,
+    ),
+)
+def test_a_route_that_is_found(
+    own: Routes, inner: Routes, listens: bool, requests: list[tuple[str, str]]
+) -> None:
+    async def answers(router: web.UrlDispatcher | None) -> list[Any]:
+        app = application(own, inner, listens=listens, router=router)
+        async with Setup("http/1.1", "native").serve(app) as site:
+            client = await site.connect()
+            answers = [await client.fetch(method, target) for method, target in requests]
+        return [
+            (
+                answer.status,
+                answer.body,
+                [field for field in answer.headers if field[0].lower() != "date"],
+            )
+            for answer in answers
+        ]
+
+    assert asyncio.run(answers(None)) == asyncio.run(answers(OtherRouter()))

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+import plait
 from plait import web
 from tests.adapters.web_peer import Setup, app_of
 
@@ -123,3 +124,9 @@ async def test_output_length(setup: Setup) -> None:
     async with setup.serve(app_of(handler)) as site:
         client = await site.connect()
         assert (await client.fetch()).body == b"abc"
+
+
+@pytest.mark.parametrize("kind", [web.Application, plait.ClientSession])
+def test_inheritance_is_discouraged(kind: type) -> None:
+    with pytest.warns(DeprecationWarning, match="Inheritance class Mine from .* is discouraged"):
+        type("Mine", (kind,), {})
