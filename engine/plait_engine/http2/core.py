@@ -146,7 +146,9 @@ class HTTP2Core(Connection):
         self._had_streams = role is Role.CLIENT  # available, after the last call
         # receiving
         self._reader = frames.FrameReader(
-            limits.max_frame_size, frames.PREFACE if self._is_server else b""
+            limits.max_frame_size,
+            frames.PREFACE if self._is_server else b"",
+            from_server=not self._is_server,
         )
         self._handlers: tuple[FrameHandler, ...]  # of what may come now, by type
         self._block: tuple[int, int, list[bytes]] | None = None  # stream, flags, fragments

@@ -22,6 +22,7 @@ from struct import Struct
 from typing import Final, TypeAlias
 
 from plait_engine.errors import ErrorCode, Scope
+from plait_engine.headers import quote
 from plait_engine.preface import PREFACE as PREFACE
 
 # Frame types (RFC 9113 section 6; RFC 9218 section 7.1)
@@ -112,18 +113,42 @@ class FrameError(Exception):
         self.scope = scope
 
 
+def may_begin_settings(start: bytes, max_frame_size: int) -> bool:
+    """Tell whether ``start`` may become SETTINGS, the first frame of a server.
+
+    RFC 9113 section 3.4; section 6.5: it is no acknowledgement, and of no stream.
+    """
+    size = int.from_bytes(start[:3].ljust(3, b"\0"), "big")
+    kind, flags, stream_id = start[3:4], start[4:5], start[5:FRAME_HEADER_SIZE]
+    return (
+        size <= max_frame_size
+        and (not kind or kind[0] == SETTINGS)
+        and (not flags or not flags[0] & ACK)
+        and not int.from_bytes(stream_id, "big") & ~_RESERVED
+    )
+
+
 class FrameReader:
     """Cuts the bytes of one direction into frames, however they were chopped.
 
     ``max_frame_size``: the largest payload accepted; may be set at any time.
     ``preface``: bytes that must come before the first frame: ``PREFACE`` on a server.
+    ``from_server``: the first frame must be SETTINGS, the preface of a server (RFC 9113 section
+    3.4); what cannot become it is refused at its first byte that shows it.
     """
 
-    __slots__ = ("_partial", "_preface", "max_frame_size")
+    __slots__ = ("_checks_start", "_partial", "_preface", "max_frame_size")
 
-    def __init__(self, max_frame_size: int = MIN_MAX_FRAME_SIZE, preface: bytes = b"") -> None:
+    def __init__(
+        self,
+        max_frame_size: int = MIN_MAX_FRAME_SIZE,
+        preface: bytes = b"",
+        *,
+        from_server: bool = False,
+    ) -> None:
         self.max_frame_size = max_frame_size
         self._preface = preface
+        self._checks_start = from_server
         self._partial = bytearray()  # a frame that has begun
 
     def receive(self, data: bytes, room_for: Callable[[int], int] = no_room) -> Iterator[Frame]:
@@ -138,6 +163,11 @@ class FrameReader:
         """
         pos = self._read_preface(data) if self._preface else 0
         partial = self._partial
+        if self._checks_start:
+            first = bytes(partial) + data
+            self._checks_start = len(first) < FRAME_HEADER_SIZE
+            if not may_begin_settings(first, self.max_frame_size):
+                raise FrameError(f"not HTTP/2: {quote(first)}", ErrorCode.PROTOCOL_ERROR)
         if partial:
             if len(partial) < FRAME_HEADER_SIZE:
                 missing = FRAME_HEADER_SIZE - len(partial)

@@ -72,6 +72,34 @@ def test_a_server_that_speaks_another_protocol_fails_the_request_at_once(
     assert message.isprintable()
 
 
+HTTP2_GREETINGS = {
+    "ssh": b"SSH-2.0-OpenSSH_9.6\r\n",
+    "redis": b"-ERR\r\n",
+    "http1": b"HTTP/1.1 400 Bad Request\r\n\r\n",
+    "html": b"<html>",
+    "tls-alert": b"\x15\3\1\0\2\2\x46",
+    "ping": b"\0\0\x08\6\0\0\0\0\0",
+    "settings-ack": b"\0\0\0\4\1\0\0\0\0",
+    "settings-of-a-stream": b"\0\0\0\4\0\0\0\0\1",
+}
+
+
+@pytest.mark.parametrize("greeting", HTTP2_GREETINGS.values(), ids=HTTP2_GREETINGS)
+def test_a_server_that_does_not_begin_with_settings_fails_the_request_at_once(
+    engine: str, fragment: Fragmenter, greeting: bytes
+) -> None:
+    # RFC 9113 section 3.4: SETTINGS are the preface of a server.
+    endpoint = Endpoint(create_connection(Role.CLIENT, "h2", TEST_CONFIG, engine=engine))
+    endpoint.fragment = fragment
+    endpoint.start()
+    endpoint.send(Request(1, "GET", "http", "a", "/", ()), EndOfMessage(1))
+    endpoint.receive(greeting)
+    reset, closed = endpoint.take()
+    assert isinstance(reset, StreamReset)
+    assert isinstance(closed, ConnectionClosed)
+    assert str(reset.error).startswith("not HTTP/2: b")
+
+
 def test_the_quotation_is_bounded(engine: str) -> None:
     endpoint = Endpoint(create_connection(Role.CLIENT, "http/1.1", TEST_CONFIG, engine=engine))
     endpoint.start()
