@@ -585,6 +585,8 @@ class ClientSession:
     def _prepare_headers(self, headers: LooseHeaders | None) -> CIMultiDict[str]:
         """Return the session's fields with those of a request, which win by name."""
         result = self._default_headers
+        if headers and not result:
+            return CIMultiDict(field_pairs(headers))
         if headers:
             result = CIMultiDict(result)
             replaced: set[str] = set()

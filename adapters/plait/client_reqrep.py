@@ -144,17 +144,23 @@ class ClientRequest:
         self._target = find_target(url)
         self.url = self._target.url
         self.original_url = url if self._target.authorization is None else url.with_user(None)
-        if headers or skip_auto_headers or type(self) is not ClientRequest:
+        # A class that extends this one may have replaced steps that do nothing here.
+        extended = type(self) is not ClientRequest
+        if headers or skip_auto_headers or extended:
             self.update_headers(headers)
             self.update_auto_headers(skip_auto_headers)
         else:
             self.headers = CIMultiDict(_plain_headers(self._target.authority))
         if cookies:
             self.update_cookies(cookies)
-        self.update_content_encoding(data, compress)
-        self.update_auth(auth)
-        self.update_body_from_data(data)
-        self.update_transfer_encoding()
+        if compress or extended:
+            self.update_content_encoding(data, compress)
+        if auth is not None or self._target.authorization is not None or extended:
+            self.update_auth(auth)
+        if data is not None or self.method not in self.GET_METHODS or extended:
+            self.update_body_from_data(data)
+        if headers or self.chunked or extended:
+            self.update_transfer_encoding()
         if expect100:
             self.update_expect_continue(True)
 
@@ -235,12 +241,11 @@ class ClientRequest:
 
     def update_headers(self, headers: LooseHeaders | None) -> None:
         """Set the fields that the caller gave; Host comes first."""
-        self.headers = CIMultiDict({"Host": self._target.authority})
-        for key, value in field_pairs(headers):
-            if key.lower() == "host":
-                self.headers[key] = value
-            else:
-                self.headers.add(key, value)
+        fields = self.headers = CIMultiDict({"Host": self._target.authority})
+        fields.extend(field_pairs(headers))
+        hosts = fields.getall("Host")
+        if len(hosts) > 1:
+            fields["Host"] = hosts[-1]
 
     def update_auto_headers(self, skip_auto_headers: Iterable[str] | None) -> None:
         """Add the fields that every request has, unless they are there or to be skipped."""
@@ -440,12 +445,8 @@ class ClientRequest:
 @functools.lru_cache(maxsize=256)
 def _plain_headers(authority: str) -> CIMultiDictProxy[str]:
     """Return the fields of a request for which the caller gave none."""
-    headers = {
-        "Host": authority,
-        **ClientRequest.DEFAULT_HEADERS,
-        "User-Agent": SERVER_SOFTWARE,
-    }
-    return CIMultiDictProxy(CIMultiDict(headers))
+    own = {"Host": authority, **ClientRequest.DEFAULT_HEADERS, "User-Agent": SERVER_SOFTWARE}
+    return CIMultiDictProxy(CIMultiDict(own))
 
 
 class _Noop:

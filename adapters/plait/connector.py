@@ -212,9 +212,10 @@ class BaseConnector:
         ConnectionTimeoutError when it takes too long.
         """
         key = req.connection_key
-        if key in self._http1_keys:
+        if self._http1_keys and key in self._http1_keys:
             key = key._replace(http1_only=True)
-        return await self._lease(Ticket(key, req.clock, req.is_sent_again), timeout)
+        ticket = Ticket(key, req.clock, req.is_sent_again)
+        return self._lease(ticket) or await self._places.wait(ticket, timeout.connect)
 
     async def connect_websocket(
         self, req: ClientRequest, traces: list[Any], timeout: ClientTimeout
@@ -227,7 +228,7 @@ class BaseConnector:
         """
         ticket = Ticket(req.connection_key, req.clock, req.is_sent_again)
         if self._http2 is True or self._places.pool.has_place(ticket.connection_key):
-            connection = await self._lease(ticket, timeout)
+            connection = self._lease(ticket) or await self._places.wait(ticket, timeout.connect)
             try:
                 if await self._takes_websocket(connection.client, ticket, timeout):
                     return connection
@@ -240,7 +241,8 @@ class BaseConnector:
                     "the server does not accept WebSockets over HTTP/2 (RFC 8441)"
                 )
         key = ticket.connection_key._replace(http1_only=True)
-        return await self._lease(Ticket(key, req.clock, req.is_sent_again), timeout)
+        ticket = Ticket(key, req.clock, req.is_sent_again)
+        return self._lease(ticket) or await self._places.wait(ticket, timeout.connect)
 
     async def _takes_websocket(
         self, client: ClientConnection, ticket: Ticket, timeout: ClientTimeout
@@ -252,11 +254,10 @@ class BaseConnector:
             await in_time(waiter, ticket, timeout.connect)
         return client.extended_connect or not client.shared
 
-    async def _lease(self, ticket: Ticket, timeout: ClientTimeout) -> Connection:
+    def _lease(self, ticket: Ticket) -> Connection | None:
         if self._closed:
             raise ClientConnectionError("Connector is closed.")
-        may_share = self._may_share(ticket.connection_key)
-        return await self._places.lease(ticket, timeout.connect, may_share=may_share)
+        return self._places.lease(ticket, may_share=self._may_share(ticket.connection_key))
 
     def _may_share(self, key: ConnectionKey) -> bool:
         if key.http1_only or self._http2 is False:

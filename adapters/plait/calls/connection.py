@@ -21,8 +21,15 @@ ENABLE_CONNECT_PROTOCOL: Final = 0x8
 """SETTINGS_ENABLE_CONNECT_PROTOCOL (RFC 8441 section 3)."""
 
 
+_OF_CONNECTION: Final = frozenset({SettingsChanged, StreamsAvailable, Draining, ConnectionClosed})
+"""Events that concern the connection; all others are of one stream."""
+
+
 class Watcher(Protocol):
     """Who hears of a connection: ``places.Places``."""
+
+    def on_streams_available(self, client: ClientConnection) -> None:
+        """The engine takes another request, and took none before."""
 
     def on_changed(self, client: ClientConnection) -> None:
         """The engine takes another number of requests now."""
@@ -69,18 +76,19 @@ class ClientConnection:
 
     def on_event(self, event: Event) -> None:
         """Take an event (see ``Listener``)."""
-        if isinstance(event, SettingsChanged):
-            if ENABLE_CONNECT_PROTOCOL in event.settings:
-                self.extended_connect = event.settings[ENABLE_CONNECT_PROTOCOL] == 1
-            self._settle()
-            self._watcher.on_changed(self)
-        elif isinstance(event, StreamsAvailable | Draining):
-            self._watcher.on_changed(self)
+        if type(event) not in _OF_CONNECTION:
+            self.driver.dispatch(event)
+        elif isinstance(event, StreamsAvailable):
+            self._watcher.on_streams_available(self)
         elif isinstance(event, ConnectionClosed):
             self._settle()
             self._watcher.on_closed(self)
         else:
-            self.driver.dispatch(event)
+            if isinstance(event, SettingsChanged):
+                if ENABLE_CONNECT_PROTOCOL in event.settings:
+                    self.extended_connect = event.settings[ENABLE_CONNECT_PROTOCOL] == 1
+                self._settle()
+            self._watcher.on_changed(self)
 
     def on_batch_end(self) -> None:
         """All events of a batch were told (see ``Listener``)."""

@@ -85,6 +85,7 @@ class ClientExchange(Exchange):
 
     __slots__ = (
         "_head_waiter",
+        "_is_timed",
         "accepted",
         "asks_tunnel",
         "clock",
@@ -147,7 +148,9 @@ class ClientExchange(Exchange):
         self.started = False
         """Something of a response came, informational ones included."""
         self.last_activity = 0.0
-        self.clock = request.clock
+        clock = self.clock = request.clock
+        self._is_timed = clock is not None and bool(clock.timeout.sock_read)
+        """Silence of the server has a limit."""
         self._head_waiter: asyncio.Future[None] | None = None
 
     def begin(self, *events: Sendable) -> None:
@@ -163,8 +166,8 @@ class ClientExchange(Exchange):
             self._finish()
             raise
         if self.clock is not None and not self.done:
-            if self.clock.timeout.sock_read:
-                self.last_activity = self.driver.loop.time()
+            if self._is_timed:
+                self._note_activity()
             self.clock.begin_exchange(self)
 
     @property
@@ -240,7 +243,7 @@ class ClientExchange(Exchange):
     def acknowledge(self, credit: int) -> None:
         credit = min(credit, self.unacknowledged)
         if credit:
-            if self.unacknowledged >= UNREAD_LIMIT:
+            if self._is_timed and self.unacknowledged >= UNREAD_LIMIT:
                 self._note_activity()
             self.unacknowledged -= credit
             self.driver.acknowledge(self.stream_id, credit)
@@ -266,7 +269,8 @@ class ClientExchange(Exchange):
         if not self.done:
             (self.successor or self).reset(ErrorCode.CANCEL)
             self._finish()
-        self.give_back()
+        if self.unacknowledged:
+            self.give_back()
 
     def hand_over(self, successor: Exchange) -> list[bytes]:
         """Give the stream of an accepted tunnel to ``successor``; return what came of it.
@@ -294,7 +298,8 @@ class ClientExchange(Exchange):
     def finish_upload(self) -> None:
         """The request is complete."""
         self.upload = None
-        self._note_activity()
+        if self._is_timed:
+            self._note_activity()
         if self.ended:
             self._finish()
 
@@ -329,23 +334,27 @@ class ClientExchange(Exchange):
 
     def on_informational(self, event: InformationalResponse) -> None:
         self.started = True
-        self._note_activity()
+        if self._is_timed:
+            self._note_activity()
 
     def on_response(self, event: Response) -> None:
-        self._note_activity()
+        if self._is_timed:
+            self._note_activity()
         self.started = True
         self._move(ExchangeState.ANSWERED)
         self.head = event
         _wake(self._head_waiter)
 
     def on_accept(self, event: Accept) -> None:
-        self._note_activity()
+        if self._is_timed:
+            self._note_activity()
         self._move(ExchangeState.ANSWERED)
         self.accepted = event
         _wake(self._head_waiter)
 
     def on_data(self, event: Data) -> None:
-        self._note_activity()
+        if self._is_timed:
+            self._note_activity()
         self.received += len(event.data)
         self.unacknowledged += event.credit
         if self.sink is not None:
@@ -353,7 +362,8 @@ class ClientExchange(Exchange):
             return
         self.pieces.append(event.data)
         self.credit += event.credit
-        _wake(self.waiter)
+        if self.waiter is not None:
+            _wake(self.waiter)
 
     def on_end(self, event: EndOfMessage) -> None:
         self.ended = True
@@ -366,7 +376,8 @@ class ClientExchange(Exchange):
         sink, self.sink = self.sink, None
         if sink is not None:
             sink.feed_eof()
-        _wake(self.waiter)
+        if self.waiter is not None:
+            _wake(self.waiter)
 
     def on_reset(self, event: StreamReset) -> None:
         if self.done:
@@ -387,8 +398,7 @@ class ClientExchange(Exchange):
         self._tell()
 
     def _note_activity(self) -> None:
-        if self.clock is not None and self.clock.timeout.sock_read:
-            self.last_activity = self.driver.loop.time()
+        self.last_activity = self.driver.loop.time()
 
 
 def _wake(waiter: asyncio.Future[None] | None) -> None:

@@ -31,7 +31,15 @@ def field_pairs(headers: LooseHeaders | None) -> list[tuple[str, str]]:
         )
     else:
         pairs = headers
-    return [_checked(pair) for pair in pairs]
+    found = list(pairs)
+    for pair in found:
+        if type(pair) is not tuple or len(pair) != 2 or type(pair[1]) is not str:
+            break
+        if type(pair[0]) is not str and not isinstance(pair[0], str):
+            break
+    else:
+        return cast("list[tuple[str, str]]", found)  # As nearly all are.
+    return [_checked(pair) for pair in found]
 
 
 def _checked(pair: object) -> tuple[str, str]:

@@ -49,11 +49,10 @@ class Places:
         self._timer = LazyTimer(loop)
         self._closed = False
 
-    async def lease(self, ticket: Ticket, timeout: float | None, *, may_share: bool) -> Lease:
-        """Return a place for a request.
+    def lease(self, ticket: Ticket, *, may_share: bool) -> Lease | None:
+        """Return a place for a request, or ``None``: then ``wait`` for it.
 
-        ``timeout``: seconds at most; ``may_share``: the connection may speak HTTP/2.  Raises
-        what opening a connection raises, and ConnectionTimeoutError.
+        ``may_share``: the connection may speak HTTP/2.
         """
         self.pool.acquire(
             ticket,
@@ -63,9 +62,7 @@ class Places:
             again=ticket.again,
         )
         assigned = self._follow_pool(ticket)
-        if assigned is None:
-            return await self._wait(ticket, timeout)
-        return self._make_lease(assigned)
+        return None if assigned is None else self._make_lease(assigned)
 
     def begin(self, client: ClientConnection) -> None:
         """A request begins on ``client``."""
@@ -80,7 +77,12 @@ class Places:
             self.pool.returned(client.number, now)
         self._follow_pool()
 
-    async def _wait(self, ticket: Ticket, timeout: float | None) -> Lease:
+    async def wait(self, ticket: Ticket, timeout: float | None) -> Lease:
+        """Return a place when it is free, after ``timeout`` seconds at most.
+
+        Call it at once after ``lease``.  Raises what opening a connection raises, and
+        ConnectionTimeoutError.
+        """
         waiter: asyncio.Future[Lease] = self._loop.create_future()
         self._waiters[ticket] = waiter
         try:
@@ -97,6 +99,11 @@ class Places:
             self._waiters.pop(ticket, None)
 
     # -- what connections report -------------------------------------------------------
+
+    def on_streams_available(self, client: ClientConnection) -> None:
+        """The engine takes another request: for whoever waits."""
+        if self.pool.waiting:
+            self.on_changed(client)
 
     def on_changed(self, client: ClientConnection) -> None:
         """The engine takes another number of requests now."""

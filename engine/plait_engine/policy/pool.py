@@ -318,7 +318,7 @@ class Pool(Generic[Key, Ticket]):
         host = self._hosts.get(key)
         if host is None:
             host = self._hosts[key] = _Host(key, self._recall(key, may_share))
-        if not host.waiting:
+        if not self._tickets or not host.waiting:
             slot = self._find_free(host, now)
             if slot is not None:
                 self._assign(ticket, slot)
@@ -465,7 +465,7 @@ class Pool(Generic[Key, Ticket]):
 
     def _find_free(self, host: _Host[Key, Ticket], now: float) -> _Slot[Key, Ticket] | None:
         """Return a connection that takes a request now."""
-        for slot in tuple(host.shared.values()):
+        for slot in tuple(host.shared.values()) if host.shared else ():
             if not slot.taken and self._has_expired(slot, now):
                 self._discard(slot, now)
             elif slot.free > 0:
@@ -509,12 +509,11 @@ class Pool(Generic[Key, Ticket]):
                 self._discard(slot, now)
                 return
         else:
-            waiting = host.waiting
-            if waiting:
+            if self._tickets and host.waiting:
                 if not slot.taken and self._others_are_first(host):
                     self._discard(slot, now)
                     return
-                served = waiting.first(slot.free)
+                served = host.waiting.first(slot.free)
                 for ticket in served:
                     self._dequeue(ticket, host)
                     self._assign(ticket, slot)
@@ -522,7 +521,8 @@ class Pool(Generic[Key, Ticket]):
                     self._note_service(host, now)
             if not slot.taken and slot.number not in self._idle:
                 self._rest(slot, now)
-        self._open_more(host, now)
+        if self._tickets:
+            self._open_more(host, now)
 
     def _others_are_first(self, host: _Host[Key, Ticket]) -> bool:
         """Tell whether a ticket that ``limit`` holds back is older than those of ``host``."""
