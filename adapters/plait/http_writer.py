@@ -129,17 +129,17 @@ class StreamWriter(AbstractStreamWriter):
             raise RuntimeError("Cannot call write() after write_eof()")
         if self._bodiless:
             return
-        data = chunk if isinstance(chunk, bytes) else bytes(chunk)
+        data = chunk if type(chunk) is bytes else bytes(chunk)
         if self._compressor is not None:
             data = self._compressor.compress(data)
         if not data:
             return
-        self.send_headers()
-        exchange = self._exchange
-        exchange.send(Data(exchange.stream_id, data))
+        if self._head is not None:
+            self.send_headers()
+        takes_more = self._exchange.send_data(data)
         self._count(len(data))
-        if drain and not exchange.can_send():
-            await exchange.drain()
+        if drain and not takes_more:
+            await self._exchange.drain()
 
     async def write_eof(self, chunk: bytes = b"", *, trailers: Headers = ()) -> None:
         """Send a last piece, ``trailers`` and the end.  Later calls do nothing."""

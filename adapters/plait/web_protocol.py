@@ -204,6 +204,16 @@ class ServerExchange(Exchange):
             EndOfMessage(stream_id),
         )
 
+    def send_data(self, data: bytes) -> bool:
+        """Send a piece of content; return whether the stream takes more.
+
+        Raises what ``send`` raises.
+        """
+        if self.exception is None and self.driver.send_data(self.stream_id, data):
+            return True
+        self.send(Data(self.stream_id, data))
+        return self.can_send()
+
     def _opens_tunnel(self, head: Sendable) -> bool:
         """Tell whether ``head`` would open a tunnel that the handler did not take.
 

@@ -415,7 +415,7 @@ class StreamResponse(KeyedState, CookieMixin):
 
         Raises ClientConnectionResetError when the client is gone.
         """
-        if not isinstance(data, bytes | bytearray | memoryview):
+        if type(data) is not bytes and not isinstance(data, bytes | bytearray | memoryview):
             raise TypeError(f"data argument must be byte-ish ({type(data)!r})")
         if self._eof_sent:
             raise RuntimeError("Cannot call write() after write_eof()")

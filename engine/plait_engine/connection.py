@@ -10,7 +10,8 @@ kinds of calls:
 inputs      ``receive_data receive_eof connection_lost handle_timeout``
             They never raise for what the peer did.  The engine answers the peer
             itself and reports an event.  An exception from an input is our bug.
-commands    ``send send_response acknowledge reserve ping close next_stream_id``
+commands    ``send send_response send_data acknowledge reserve ping close``
+            ``next_stream_id``
             They raise ``LocalProtocolError`` when the call is not allowed; then
             nothing changed and nothing was queued.
 outputs     ``data_to_send next_event next_timeout``
@@ -153,6 +154,22 @@ class Connection(ABC):
         responses (it has none, a body is large, other bytes are queued), and may always say so.
 
         Raises LocalProtocolError where ``send`` does.  After this call, drain the outputs.
+        """
+        return None
+
+    def send_data(self, stream_id: int, data: bytes) -> bytes | None:
+        """Short path of ``send`` and ``data_to_send``: send a piece of content.
+
+        It is what these two do::
+
+            send(Data(stream_id, data), now=now)
+            return data_to_send()
+
+        but for ``Writable``, which is not emitted: the queue was empty and still is.  The bytes
+        are not queued: write them at once, before any other output.  ``None``: nothing was done,
+        and ``send`` is the way.  An engine says so for what is not as simple as most content (it
+        breaks its Content-Length, a chunk is large, other bytes are queued), and may always say
+        so.
         """
         return None
 

@@ -266,6 +266,27 @@ class Driver:
         self.drain()
         return True
 
+    def send_data(self, stream_id: int, data: bytes) -> bool:
+        """Short path of ``send`` for a piece of content (see ``Connection.send_data``).
+
+        Returns false, with nothing done, when it is not as simple as most: ``send`` it then.
+        """
+        transport = self.transport
+        if (
+            not self.can_write
+            or self._coalesce
+            or self._dispatching
+            or transport is None
+            or transport.is_closing()
+        ):
+            return False
+        written = self.engine.send_data(stream_id, data)
+        if written is None:
+            return False
+        # No drain: nothing else can come of it.
+        transport.write(written)
+        return True
+
     def write_tunnel(self, data: bytes) -> bool:
         """Short path of ``send`` for the ``Data`` of a tunnel that has the whole connection.
 

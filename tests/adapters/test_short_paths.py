@@ -7,6 +7,7 @@ import re
 import warnings
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
+from unittest import mock
 
 import pytest
 from hypothesis import assume, example, given
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 
 from plait import web
 from plait.streams import EMPTY_PAYLOAD
+from plait.transport.driver import Driver
 from plait.typedefs import Middleware
 from plait.web_protocol import ServerExchange
 from plait_engine import Data, EndOfMessage, Request
@@ -67,9 +69,10 @@ SPECS = st.builds(
     st.none() | st.sampled_from(["text/html", "image/png"]),
     FIELDS | st.just([("Connection", "close")]) | st.just([("Content-Length", "7")]),
 )
+GET = b"GET %s HTTP/1.1\r\nHost: a\r\n\r\n"
 HEADS = st.sampled_from(
     [
-        b"GET %s HTTP/1.1\r\nHost: a\r\n\r\n",
+        GET,
         b"HEAD %s HTTP/1.1\r\nHost: a\r\n\r\n",
         b"GET %s HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n",
         b"GET %s HTTP/1.0\r\n\r\n",
@@ -147,6 +150,34 @@ def test_a_whole_response_over_http_2(engine: str, spec: Spec, method: str) -> N
                 )
                 seen.append((answer.status, fields, answer.body, answer.reset_event))
             assert seen[0] == seen[1]
+
+    asyncio.run(compare())
+
+
+@given(
+    head=HEADS,
+    length=st.sampled_from([None, 0, 3, 100, 140_000]),
+    pieces=st.lists(st.sampled_from([b"", b"abc", b"x" * 97, b"y" * 65_536, b"z" * 70_000])),
+)
+@example(GET, None, [b"abc", b"y" * 65_536, b"z" * 70_000])
+@example(GET, 140_000, [b"z" * 70_000, b"z" * 70_000])
+def test_content_in_pieces(head: bytes, length: int | None, pieces: list[bytes]) -> None:
+    async def handler(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse()
+        response.content_length = length
+        await response.prepare(request)
+        for piece in pieces:
+            await response.write(piece)
+        return response
+
+    async def compare() -> None:
+        app = web.Application()
+        app.router.add_route("*", "/", handler)
+        async with Setup("http/1.1", "native").serve(app) as site:
+            short = await bytes_of(site.port, head, b"/")
+            with mock.patch.object(Driver, "send_data", return_value=False):
+                assert await bytes_of(site.port, head, b"/") == short
+            assert short.startswith(b"HTTP/1.1 ")
 
     asyncio.run(compare())
 

@@ -387,3 +387,25 @@ def test_bytes_of_a_tunnel_take_no_short_path_past_what_waits() -> None:
     assert rig.transport.written[-2:] == [b"first", b"second"]
     rig.transport.closing = True
     assert not rig.driver.write_tunnel(b"failed")
+
+
+def test_content_goes_straight_to_a_transport_that_takes_it() -> None:
+    rig = Rig()
+    driver, transport = rig.driver, rig.transport
+    driver.receive_data(GET)
+    assert not driver.send_data(1, b"early"), "the head is due"
+    driver.send(Response(1, 200, (("Content-Length", "6"),)))
+    assert driver.send_data(1, b"ab")
+    assert transport.written[-1] == b"ab"
+    driver.pause_writing()
+    assert not driver.send_data(1, b"cd")
+    driver.send(Data(1, b"cd"))
+    driver.resume_writing()
+    assert not driver.send_data(1, b"ef"), "it would overtake what waits"
+    driver.send(Data(1, b"ef"))
+    rig.scheduler.turn()
+    assert b"".join(transport.written).endswith(b"abcdef")
+    transport.close()
+    assert not driver.send_data(1, b"g")
+    driver.connection_lost(None)
+    assert not driver.send_data(1, b"g")

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeVar
 
+import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -22,6 +23,7 @@ from plait_engine import (
     Request,
     Response,
     Role,
+    Writable,
 )
 from plait_engine.events import Sendable
 from plait_engine.headers import decode
@@ -144,6 +146,65 @@ def test_a_response_that_is_returned_is_the_one_that_is_sent(
     for connection in (short, general):
         connection.receive_data(NEXT, 2.0)
     assert look(short) == look(general)
+
+
+FRAMINGS = st.sampled_from(
+    [(), *[(("Content-Length", length),) for length in ("0", "3", "103", "70000", "140100")]]
+)
+
+
+@given(REQUESTS, FRAMINGS, st.lists(st.tuples(BODIES, st.booleans()), max_size=4), st.booleans())
+@example(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n", (), [(b"abc", True)], True)
+@example(b"GET / HTTP/1.0\r\n\r\n", (), [(b"abc", True)], True)
+def test_content_that_is_returned_is_the_content_that_is_sent(
+    data: bytes, headers: Headers, pieces: list[tuple[bytes, bool]], begun: bool
+) -> None:
+    short, general = twins(server, data)
+    if begun:
+        for connection in (short, general):
+            outcome(lambda connection=connection: connection.send(Response(1, 200, headers), now=1))
+    for piece, drained in pieces:
+        if drained:
+            assert look(short) == look(general)
+        capacity = short.send_capacity(1)
+        assert capacity == general.send_capacity(1)
+        returned = short.send_data(1, piece)
+        if returned is None:
+            # Nothing was done, and the general path does the rest.
+            assert short.send_capacity(1) == capacity
+            error = outcome(lambda piece=piece: short.send(Data(1, piece), now=2.0))
+            assert error == outcome(lambda piece=piece: general.send(Data(1, piece), now=2.0))
+            continue
+        general.send(Data(1, piece), now=2.0)
+        assert returned == b"".join(iter(general.data_to_send, b""))
+        # That the queue is full for a moment is told only where there is a queue.
+        events = list(iter(general.next_event, None))
+        assert events in ([], [Writable(1)])
+    for connection in (short, general):
+        outcome(lambda connection=connection: connection.send(EndOfMessage(1), now=3.0))
+        connection.receive_data(NEXT, 4.0)
+    assert look(short) == look(general)
+
+
+@pytest.mark.parametrize(
+    ("request_line", "headers", "piece", "written"),
+    [
+        ("GET / HTTP/1.1", (("Content-Length", "70000"),), b"y" * 70000, b"y" * 70000),
+        ("GET / HTTP/1.1", (), b"x" * 65536, b"10000\r\n" + b"x" * 65536 + b"\r\n"),
+        ("GET / HTTP/1.1", (), b"x" * 65537, None),
+        ("GET / HTTP/1.1", (("Content-Length", "2"),), b"abc", None),
+        ("GET / HTTP/1.1", (), b"", None),
+        ("HEAD / HTTP/1.1", (("Content-Length", "3"),), b"abc", None),
+    ],
+)
+def test_the_short_path_of_content_is_taken(
+    request_line: str, headers: Headers, piece: bytes, written: bytes | None
+) -> None:
+    endpoint = server()
+    endpoint.receive(f"{request_line}\r\nHost: a\r\n\r\n".encode())
+    endpoint.send(Response(1, 200, headers))
+    assert endpoint.connection.send_data(1, piece) == written
+    assert endpoint.connection.send_data(3, piece) is None
 
 
 @given(REQUESTS, STATUSES, FIELDS, st.lists(BODIES, max_size=1), st.booleans(), st.booleans())
