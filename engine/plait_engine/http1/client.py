@@ -145,8 +145,9 @@ class HTTP1Client(HTTP1Connection):
             self._authority = authority
         if not fields.plain or end.trailers:
             return False
-        host = "" if fields.seen & HOST else f"Host: {authority}\r\n"
-        line = f"{request.method} {request.target} HTTP/1.1\r\n{host}"
+        line = request_line(request)
+        if not fields.seen & HOST:
+            line += "Host: " + authority + "\r\n"
         outgoing = self._outgoing
         outgoing.phase = DONE
         outgoing.framing = _NO_BODY
@@ -176,19 +177,19 @@ class HTTP1Client(HTTP1Connection):
         if grammar.match_target(event.target) is None:
             raise LocalProtocolError(f"invalid request target: {event.target!r}")
         fields = self._prepare(event.headers)
-        line = f"{event.method} {event.target} HTTP/1.1\r\n"
+        line = request_line(event)
         if not fields.seen & HOST:
             authority = event.authority
             # RFC 9110 section 7.2: empty, or a host and a port, without user information.
             if authority and not is_authority(authority):
                 raise LocalProtocolError(f"invalid authority: {authority!r}")
-            line += f"Host: {authority}\r\n"  # RFC 9112 section 3.2: it comes first.
+            line += "Host: " + authority + "\r\n"  # RFC 9112 section 3.2: it comes first.
         if event.protocol is not None or event.method == "CONNECT":
             self._frame_tunnel(event, fields, draft)
             if event.protocol is not None:
                 check_token(event.protocol, "protocol")
                 if not fields.seen & UPGRADE:
-                    line += f"Upgrade: {event.protocol}\r\n"
+                    line += "Upgrade: " + event.protocol + "\r\n"
                 if not fields.seen & CONNECTION:
                     line += "Connection: Upgrade\r\n"
         else:
@@ -476,3 +477,9 @@ class HTTP1Client(HTTP1Connection):
         Timer.BODY: _on_body_timeout,
         Timer.CONTINUE: _on_continue_timeout,
     }
+
+
+def request_line(request: Request) -> str:
+    """Return the request line with its CRLF (RFC 9112 section 3)."""
+    # "+" takes the characters that were checked; a subclass of str may format itself otherwise.
+    return request.method + " " + request.target + " HTTP/1.1\r\n"

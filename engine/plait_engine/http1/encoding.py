@@ -103,7 +103,8 @@ def _encode_field(field: tuple[str, str]) -> tuple[bytes, int]:
         known = (key, _BITS.get(key, 0))
         _names.add(name, known, len(name))
     key, bit = known
-    line = encode(f"{name}: {value}\r\n")
+    # "+" takes the characters that were checked; a subclass of str may format itself otherwise.
+    line = encode(name + ": " + value + "\r\n")
     entry = (line, bit)
     if key not in CREDENTIALS:
         _fields.add(field, entry, len(line))

@@ -38,6 +38,6 @@ def status_line(status: int, reason: str | None) -> bytes:
     if find_bad_value_char(reason):
         raise LocalProtocolError(f"control character in the reason phrase: {reason!r}")
     try:
-        return encode(f"HTTP/1.1 {status} {reason}\r\n")
+        return encode(f"HTTP/1.1 {status} " + reason + "\r\n")
     except UnicodeEncodeError as error:
         raise LocalProtocolError(f"UTF-8 cannot encode the reason phrase: {reason!r}") from error

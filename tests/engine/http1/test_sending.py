@@ -223,6 +223,30 @@ def test_trailers_behind_a_length() -> None:
     refused_by_server(response(status=204), EndOfMessage(1, [("X", "y")]))
 
 
+class Disguised(str):
+    """A str that formats itself as something else."""
+
+    __slots__ = ()
+
+    def __format__(self, spec: str) -> str:
+        return "another\r\nX-Line: of its own"
+
+
+def test_a_subclass_of_str_is_sent_as_the_characters_that_it_has() -> None:
+    endpoint = server()
+    endpoint.receive(GET)
+    endpoint.send(response((Disguised("X-A"), Disguised("a"))), EndOfMessage(1))
+    assert b"\r\nX-A: a\r\n" in endpoint.take_sent()
+    endpoint = client()
+    endpoint.send(
+        Request(1, Disguised("GET"), "http", Disguised("a"), Disguised("/"), ()), EndOfMessage(1)
+    )
+    assert endpoint.take_sent() == b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
+    endpoint = client()
+    endpoint.send(Request(1, Disguised("POST"), "http", Disguised("a"), Disguised("/"), ()))
+    assert endpoint.take_sent().startswith(b"POST / HTTP/1.1\r\nHost: a\r\n")
+
+
 def test_two_hosts() -> None:
     refused_by_client(request(("Host", "a"), ("host", "b"), method="GET"), EndOfMessage(1))
 
