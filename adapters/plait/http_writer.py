@@ -59,7 +59,6 @@ class StreamWriter(AbstractStreamWriter):
         """The head that waits."""
         self._compressor: zlib._Compress | None = None
         self._bodiless = False
-        self._ended = False
         self.length = None
 
     def set_head(self, status: int, headers: Headers, reason: str | None, *, close: bool) -> None:
@@ -125,7 +124,7 @@ class StreamWriter(AbstractStreamWriter):
 
         Raises RuntimeError after ``write_eof``.  ``LIMIT`` is for compatibility.
         """
-        if self._ended:
+        if self._exchange.complete:
             raise RuntimeError("Cannot call write() after write_eof()")
         if self._bodiless:
             return
@@ -143,7 +142,7 @@ class StreamWriter(AbstractStreamWriter):
 
     async def write_eof(self, chunk: bytes = b"", *, trailers: Headers = ()) -> None:
         """Send a last piece, ``trailers`` and the end.  Later calls do nothing."""
-        if self._ended:
+        if self._exchange.complete:
             return
         data = chunk
         if self._bodiless:
@@ -161,11 +160,10 @@ class StreamWriter(AbstractStreamWriter):
             await exchange.drain()
         exchange.send(*events, EndOfMessage(exchange.stream_id, trailers))
         self._count(len(data))
-        self._ended = True
 
     async def drain(self) -> None:
         """Wait until the client takes more."""
-        if not self._ended:
+        if not self._exchange.complete:
             await self._exchange.drain()
 
     def _count(self, size: int) -> None:

@@ -85,14 +85,15 @@ class ServerExchange(Exchange):
     """A request and its response.
 
     ``event``: the engine's request.  ``task``: what runs the handler.  ``content``: the
-    content as a stream.  ``trailers``: the trailer fields that came behind it.
+    content as a stream.  ``trailers``: the trailer fields that came behind it.  ``head_sent`` and
+    ``complete``: how far the response is.
     """
 
     __slots__ = (
-        "_complete",
         "_held",
         "_reader",
         "_received",
+        "complete",
         "event",
         "handler",
         "head_sent",
@@ -107,8 +108,7 @@ class ServerExchange(Exchange):
         self.task: asyncio.Task[None] | None = None
         self.trailers: Headers = ()
         self.head_sent = False
-        self._complete = False
-        """The end of the response was sent."""
+        self.complete = False
         self._reader: BodyReader | None = None
         self._held: list[Data] | None = None
         """What came of the content while there is no reader; ``None``: nothing."""
@@ -137,7 +137,7 @@ class ServerExchange(Exchange):
         self._held = None
         if self._received:
             reader.feed_eof()
-        if self.exception is not None:
+        elif self.exception is not None:
             reader.set_exception(self.exception)
         return reader
 
@@ -147,7 +147,7 @@ class ServerExchange(Exchange):
         ``None``, with nothing taken: it is not, or it has more than ``limit`` bytes (0: no
         limit), or somebody reads it as a stream.
         """
-        if self._reader is not None or self.exception is not None or not self._received:
+        if self._reader is not None or not self._received:
             return None
         if self._held is None:
             return b""
@@ -190,13 +190,13 @@ class ServerExchange(Exchange):
                 raise HTTPNotImplemented(text="501: this resource does not open a tunnel") from None
             raise
         self.head_sent = True
-        self._complete = type(events[-1]) is EndOfMessage
+        self.complete = type(events[-1]) is EndOfMessage
 
     def respond(self, status: int, headers: Headers, body: bytes) -> None:
         """Send a whole response.  Raises what ``send`` raises."""
         stream_id = self.stream_id
         if self.exception is None and self.driver.send_response(stream_id, status, headers, body):
-            self.head_sent = self._complete = True
+            self.head_sent = self.complete = True
             return
         self.send(
             ResponseEvent(stream_id, status, headers),
@@ -242,7 +242,7 @@ class ServerExchange(Exchange):
         if self._reader is not None:
             self._reader.detach()
         current = driver.exchanges.get(self.stream_id)
-        if current is self and self._complete:
+        if current is self and self.complete:
             del driver.exchanges[self.stream_id]
             if not self._received:
                 driver.send(StreamReset(self.stream_id, ErrorCode.NO_ERROR))

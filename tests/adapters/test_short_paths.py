@@ -6,7 +6,8 @@ import asyncio
 import re
 import warnings
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from types import SimpleNamespace
+from typing import Any, TypeAlias, cast
 from unittest import mock
 
 import pytest
@@ -18,7 +19,7 @@ from plait.streams import EMPTY_PAYLOAD
 from plait.transport.driver import Driver
 from plait.typedefs import Middleware
 from plait.web_protocol import ServerExchange
-from plait_engine import Data, EndOfMessage, Request
+from plait_engine import Data, EndOfMessage, Request, StreamReset
 from plait_engine.testing import TEST_CONFIG
 from tests.adapters.web_peer import Setup
 
@@ -213,6 +214,7 @@ class Credits:
         self.loop: Any = object()
         self.config = TEST_CONFIG
         self.exchanges: dict[int, Any] = {}
+        self.manager = SimpleNamespace(handler_cancellation=False)
         self.given = 0
 
     def acknowledge(self, stream_id: int, credit: int) -> None:
@@ -225,10 +227,14 @@ class Credits:
 @given(
     pieces=st.lists(st.tuples(st.binary(min_size=1, max_size=20), st.integers(0, 5)), max_size=4),
     ends=st.booleans(),
+    breaks=st.booleans(),
     limit=st.integers(0, 30),
 )
-@example([(b"abc", 0), (b"def", 2)], True, 5)
-def test_content_that_is_there(pieces: list[tuple[bytes, int]], ends: bool, limit: int) -> None:
+@example([(b"abc", 0), (b"def", 2)], True, False, 5)
+@example([(b"abc", 0)], True, True, 0)
+def test_content_that_is_there(
+    pieces: list[tuple[bytes, int]], ends: bool, breaks: bool, limit: int
+) -> None:
     def receive() -> tuple[ServerExchange, Credits]:
         connection: Any = Credits()
         exchange = ServerExchange(connection, Request(1, "POST", "http", "a", "/", ()))
@@ -236,6 +242,9 @@ def test_content_that_is_there(pieces: list[tuple[bytes, int]], ends: bool, limi
             exchange.on_data(Data(1, data, len(data) + padding))
         if ends:
             exchange.on_end(EndOfMessage(1))
+            exchange.task = cast("Any", "running")
+            if breaks:  # The client goes, and all of the content was there before.
+                exchange.on_reset(StreamReset(1))
         return exchange, connection
 
     whole = b"".join(data for data, _ in pieces)
