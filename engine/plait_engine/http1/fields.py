@@ -110,7 +110,7 @@ something: Content-Length as a number, Connection as flags, other lists as their
 
 
 class FieldReader:
-    """Reads sections of one kind; for all connections, since it keeps nothing of them.
+    """Reads sections of one kind, for all connections: what it keeps belongs to none of them.
 
     ``strict``: see the rules of the module.  ``is_request``: Host is checked.
     """

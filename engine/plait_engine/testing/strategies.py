@@ -15,6 +15,8 @@ from typing import TypeAlias
 import hypothesis.strategies as st
 from hypothesis.strategies import SearchStrategy
 
+from plait_engine.semantics.content import ENDED_BY_HEAD
+
 from . import frames, messages
 from .fragmenters import Fragmenter, at, bytewise, random_cuts, whole
 
@@ -130,12 +132,12 @@ def http1_responses(draw: st.DrawFn) -> bytes:
     if draw(st.booleans()):
         fields.append(("Connection", draw(st.sampled_from(["close", "keep-alive"]))))
     framing = draw(st.sampled_from(["close", "length", "chunked"]))
-    body = b"" if status in (204, 304) else draw(bodies())
+    body = b"" if status in ENDED_BY_HEAD else draw(bodies())
     if framing == "length":
         fields.append(("Content-Length", str(len(body))))
     elif framing == "chunked" and version == "HTTP/1.1":
         fields.append(("Transfer-Encoding", "chunked"))
-        body = b"" if status in (204, 304) else draw(chunked_bodies())
+        body = b"" if status in ENDED_BY_HEAD else draw(chunked_bodies())
     reason = draw(st.sampled_from(["OK", "", "Not Quite", "caf\xe9"]))
     informational = draw(st.sampled_from([b"", b"", messages.response(103, [("Link", "</a>")])]))
     return informational + messages.response(
@@ -192,7 +194,7 @@ def _is_origin(target: str) -> bool:
 def http2_responses(draw: st.DrawFn, stream_id: int) -> list[bytes]:
     """The frames of one valid response."""
     status = draw(st.sampled_from([200, 201, 204, 304, 404, 500]))
-    content = [] if status in (204, 304) else draw(st.lists(st.binary(max_size=20), max_size=3))
+    content = [] if status in ENDED_BY_HEAD else draw(st.lists(st.binary(max_size=20), max_size=3))
     fields = _bytes(_lower(draw(header_sections())))
     sent = []
     if draw(st.booleans()):
