@@ -10,7 +10,7 @@ import pytest
 import plait
 from plait import WSMsgType, web
 from plait.http_websocket import WS_CLOSED_MESSAGE, WS_CLOSING_MESSAGE, WSMessage
-from plait_engine import LocalProtocolError
+from plait_engine import Limits, LocalProtocolError
 from plait_engine.engines import EngineName
 from tests.adapters.ws_pair import ENGINES, WAYS, Setup, echo
 from tests.conftest import Authority
@@ -572,3 +572,27 @@ async def test_a_handler_that_answers_with_200(
             await ws.send_str("on")
             assert await ws.receive_str() == "on"
     assert [record for record in caplog.records if record.levelname == "ERROR"] == []
+
+
+async def test_websockets_that_wait_keep_nothing_of_a_shared_window(setup: Setup) -> None:
+    """Together they received more than the window of an HTTP/2 connection (1 MiB)."""
+    message = bytes(30_000)
+    async with asyncio.timeout(30), setup.serve(echo, compress=False) as site:
+        sockets = [await site.connect() for _ in range(45)]
+        for ws in sockets:
+            await ws.send_bytes(message)
+            assert await ws.receive_bytes() == message
+        for ws in sockets:
+            await ws.close()
+
+
+async def test_windows_smaller_than_a_message(setup: Setup) -> None:
+    limits = Limits(read_high_water=2000, stream_window=2000, connection_window=65_535)
+    async with (
+        asyncio.timeout(30),
+        setup.serve(echo, limits=limits) as site,
+        site.connect() as ws,
+    ):
+        for size in (10, 1999, 2000, 2001, 50_000):
+            await ws.send_bytes(bytes(size))
+            assert await ws.receive_bytes() == bytes(size)

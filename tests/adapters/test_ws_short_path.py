@@ -247,6 +247,17 @@ class TestShortPath:
             await settle()
             assert transport.writes[1] == websocket_frame(Opcode.BINARY, b"second")
 
+    async def test_what_was_collected_is_sent_though_the_handler_fails(self) -> None:
+        async def handler(ws: web.WebSocketResponse) -> None:
+            await ws.receive()
+            await ws.send_bytes(b"last words")
+            raise ConnectionResetError
+
+        frame = websocket_frame(Opcode.BINARY, b"x", mask=MASK)
+        async with Site(handler) as transport:
+            await give_in_a_callback(transport, frame * 3)
+            assert transport.writes == [websocket_frame(Opcode.BINARY, b"last words")]
+
     @pytest.mark.parametrize("in_callback", [True, False])
     async def test_a_cancelled_receive_loses_no_message(self, in_callback: bool) -> None:
         received: list[Any] = []

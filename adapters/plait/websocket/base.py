@@ -47,7 +47,7 @@ from plait_engine.websocket import (
     WebSocketState,
 )
 
-from .exchange import ACKNOWLEDGE_AT, WebSocketExchange
+from .exchange import WebSocketExchange
 
 if TYPE_CHECKING:
     # typing's own takes a default from Python 3.13 on.
@@ -281,7 +281,7 @@ class WebSocketBase(Generic[DecodeText]):
             if event is None:
                 if connection.closed:  # by another task, after this one was woken
                     return _end(await self._receive_after_end(), iterating)
-                if stream.credit >= ACKNOWLEDGE_AT:
+                if stream.credit:
                     stream.acknowledge_all()
                 self._waiting = True
                 try:
@@ -388,7 +388,8 @@ class WebSocketBase(Generic[DecodeText]):
             if drain:
                 await self._drain()
             while not self._take_rest(stream):
-                stream.acknowledge_all()
+                if stream.credit:
+                    stream.acknowledge_all()
                 await stream.waiter
         except ConnectionResetError:
             self._take_rest(stream)

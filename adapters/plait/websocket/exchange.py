@@ -20,7 +20,7 @@ while more of them wait.
 
 Backpressure
 ------------
-*Inbound:* bytes are acknowledged when no event waits to be taken, or while few bytes do.
+*Inbound:* bytes are acknowledged when no event waits to be taken any more.
 *Outbound:* the connection is asked for bytes only while the transport or the stream takes
 them; ``drain`` waits for that.
 """
@@ -40,9 +40,6 @@ from plait_engine import Data, EndOfMessage, ErrorCode, Role, StreamReset
 from plait_engine.driver import LazyTimer
 from plait_engine.engines import websocket_class
 from plait_engine.websocket import Negotiated, WebSocketConnection, WebSocketEvent
-
-ACKNOWLEDGE_AT = 32768
-"""Bytes that are acknowledged together; far below the smallest useful window."""
 
 _COLLECT = 65536
 """Bytes of messages that are collected for one write."""
@@ -89,9 +86,9 @@ class WebSocketExchange(Exchange):
     """A WebSocket's stream.  Hand the tunnel's stream over to it; then ``start`` it.
 
     Take events from ``connection``, and call ``answer_close`` after the last one.  When there
-    is none, call ``acknowledge_all`` if the ``credit`` is worth it, and await ``waiter``.  It
-    gives a message that came at once (``str`` for a text), ``True`` when there is an event,
-    ``False`` when ``interrupt`` came first.
+    is none, call ``acknowledge_all`` if there is ``credit``, and await ``waiter``.  It gives a
+    message that came at once (``str`` for a text), ``True`` when there is an event, ``False``
+    when ``interrupt`` came first.
 
     ``on_lost`` is called when the stream or the connection was cut short, ``on_finished``
     once, when nothing more happens on the stream.
@@ -147,7 +144,12 @@ class WebSocketExchange(Exchange):
     # -- for one task at a time ---------------------------------------------------
 
     def acknowledge_all(self) -> None:
-        """Acknowledge all bytes that came: their events were taken, or are dropped."""
+        """Acknowledge all bytes that came: their events were taken, or are dropped.
+
+        Nothing is kept back to be acknowledged together with more: the windows may be small,
+        and that of an HTTP/2 connection is shared by many streams.  The engine decides when
+        it is worth a WINDOW_UPDATE.
+        """
         credit, self.credit = self.credit, 0
         self.acknowledge(credit)
 
@@ -207,6 +209,7 @@ class WebSocketExchange(Exchange):
 
     def reset(self, code: int = ErrorCode.CANCEL) -> None:
         """Give up the stream, unless it is ending by itself."""
+        self.flush()  # what was collected
         if not self._end_sent:
             self.abort()
 
@@ -241,7 +244,7 @@ class WebSocketExchange(Exchange):
             self.flush()
         if connection.waiting_events:
             return True
-        if self.credit >= ACKNOWLEDGE_AT:
+        if self.credit:
             self.acknowledge_all()
         return False
 
