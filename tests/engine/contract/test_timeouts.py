@@ -15,9 +15,12 @@ from plait_engine import (
     Limits,
     RemoteProtocolError,
     Response,
+    Role,
     StreamReset,
     Timeouts,
+    create_connection,
 )
+from plait_engine.engines import EngineName
 from plait_engine.testing import Endpoint, Pair, counting_random
 from tests.engine.contract.conftest import MakePair
 from tests.engine.contract.messages import body, get, kinds, post, respond, taken
@@ -77,11 +80,10 @@ def test_keep_alive_does_not_run_during_an_exchange(make_pair: MakePair) -> None
     assert body(taken(pair.client)) == b"slow"
 
 
-def test_a_client_that_says_nothing(make_pair: MakePair) -> None:
+def test_a_client_that_says_nothing(protocol: str, engines: tuple[EngineName, EngineName]) -> None:
     """Drives the server alone: no byte ever comes."""
-    pair = make_pair()
-    connection = type(pair.server.connection)(pair.server.connection.role, config(head=5.0))
-    server = Endpoint(connection)
+    settings = config(head=5.0)
+    server = Endpoint(create_connection(Role.SERVER, protocol, settings, engine=engines[1]))
     server.start()
     server.clock.now += 4.9
     server.handle_timeout()
