@@ -294,6 +294,16 @@ class BytesPayload(Payload):
         await writer.write(self._value)
 
 
+def _text_type(encoding: str | None, content_type: str | None) -> tuple[str, str]:
+    """Return the encoding and the media type of text; each follows from the other."""
+    if content_type is None:
+        encoding = "utf-8" if encoding is None else encoding
+        return encoding, f"text/plain; charset={encoding}"
+    if encoding is None:
+        encoding = parse_mimetype(content_type).parameters.get("charset", "utf-8")
+    return encoding, content_type
+
+
 class StringPayload(BytesPayload):
     """Text."""
 
@@ -305,12 +315,7 @@ class StringPayload(BytesPayload):
         content_type: str | None = None,
         **kwargs: Any,
     ) -> None:
-        if encoding is None and content_type is None:
-            encoding, content_type = "utf-8", "text/plain; charset=utf-8"
-        elif encoding is None:
-            encoding = parse_mimetype(content_type or "").parameters.get("charset", "utf-8")
-        elif content_type is None:
-            content_type = f"text/plain; charset={encoding}"
+        encoding, content_type = _text_type(encoding, content_type)
         super().__init__(
             value.encode(encoding), *args, encoding=encoding, content_type=content_type, **kwargs
         )
@@ -453,12 +458,7 @@ class TextIOPayload(IOBasePayload):
         content_type: str | None = None,
         **kwargs: Any,
     ) -> None:
-        if encoding is None and content_type is None:
-            encoding, content_type = "utf-8", "text/plain; charset=utf-8"
-        elif encoding is None:
-            encoding = parse_mimetype(content_type or "").parameters.get("charset", "utf-8")
-        elif content_type is None:
-            content_type = f"text/plain; charset={encoding}"
+        encoding, content_type = _text_type(encoding, content_type)
         super().__init__(value, *args, content_type=content_type, encoding=encoding, **kwargs)
 
     @property
