@@ -2,10 +2,11 @@
 
 Strategy
 --------
-``RequestHandler`` is the server's side of a connection, whatever the HTTP version and what
-carries the bytes: it owns the ``Driver`` and hears its events.  A request becomes a ``ServerExchange``; when all events of a batch were seen, a
-task is started for each exchange that is still alive, and the task runs handler, response
-and access log (``_serve``).  On Python 3.12 the task's first step runs at once.
+``RequestHandler`` is the server's side of a connection, for either HTTP version and any
+transport: it owns the ``Driver`` and hears its events.  A request becomes a
+``ServerExchange``.  After all events of a batch, a task is started for each exchange that is
+still alive; it runs handler, response and access log (``_serve``).  On Python 3.12 and newer
+the first step of the task runs at once.
 
 Rules
 -----
@@ -15,9 +16,8 @@ Rules
   that waits for a handler to end, for ``_PATIENCE`` at most; then it is refused, so that the
   client may send it again (RFC 9113 section 8.7).
 * A client that goes away, or resets a stream, does not cancel the handler unless
-  ``handler_cancellation`` says so; then the end of its input does, too.  Reading the
-  content and writing the response then raise; what the handler raises because of that is
-  nobody's error.
+  ``handler_cancellation`` is set; then the end of its input does, too.  Otherwise reading
+  the content and writing the response raise, and such an error is logged at level DEBUG only.
 * A request that the engine refuses is answered by the engine and seen by no handler.
 * When the response is complete and the content is not, the rest is not wanted (RFC 9113
   section 8.1, RFC 9112 section 9.6).
@@ -369,8 +369,8 @@ class RequestHandler:
     def on_eof(self) -> None:
         """The client sends nothing more.
 
-        A client that goes away looks like one that has only said all it had to say.  Who
-        asked for cancellation wants the first to be noticed at once.
+        A client that has left looks like one that has only sent its last request.  With
+        ``handler_cancellation`` both cancel the handlers.
         """
         for exchange in self._running:
             exchange.client_left()
@@ -491,7 +491,8 @@ class RequestHandler:
             self._refusal = self.loop.call_later(_PATIENCE, self._refuse_waiting)
 
     def _refuse_waiting(self) -> None:
-        """Tell the client that the requests without handler were not processed (8.7)."""
+        """Tell the client that the requests without handler were not processed (RFC 9113 section
+        8.7)."""
         if self._refusal is not None:
             self._refusal.cancel()
             self._refusal = None

@@ -1,8 +1,7 @@
-"""What applications, requests and responses carry for the application: a mapping made on first
-use.
+"""State of the application on applications, requests and responses: a mapping made on first use.
 
 Keys are ``AppKey``, ``RequestKey`` and ``ResponseKey``, which know the type of their value, or
-strings, which ``NotAppKeyWarning`` advises against: once for each.
+strings.  A string warns with ``NotAppKeyWarning``, once for each.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ class NotAppKeyWarning(UserWarning):
 
 
 class KeyedState(MutableMapping[str | BaseKey[Any], Any]):
-    """The mapping; whoever has it equals only itself, empty or not, and is true."""
+    """The mapping.  Its owner equals only itself and is always true, even when it is empty."""
 
     _key_type: ClassVar[type[BaseKey[Any]]]
     _warned: set[str]
@@ -77,7 +76,6 @@ class KeyedState(MutableMapping[str | BaseKey[Any], Any]):
             stacklevel=3,
         )
 
-    # Whoever has state equals only itself, empty or not, and is true.
     def __hash__(self) -> int:
         return id(self)
 
