@@ -477,6 +477,7 @@ class ClientResponse(HeadersMixin):
     _history: tuple[ClientResponse, ...] = ()
     _cookies: SimpleCookie | None = None
     _closed = False
+    _released = False
     _in_context = False
     _read_bufsize = 2**18
     _auto_decompress = True
@@ -764,13 +765,12 @@ class ClientResponse(HeadersMixin):
     def _end(self) -> None:
         if self._closed:
             return
-        self._closed = True
+        self._closed = self._released = True
         exchange = self._exchange
         if exchange is None:
             return
         exchange.abandon()
         exchange.take()
-        exchange.give_back()
         content = self._content
         if content is not None and content.exception() is None:
             content.set_exception(ClientConnectionError("Connection closed"))

@@ -182,6 +182,11 @@ class BaseConnector:
         return self._force_close
 
     @property
+    def _conns(self) -> dict[ConnectionKey, list[ClientConnection]]:
+        """The idle connections by what they are good for: programs of others count them."""
+        return self._places.idle()
+
+    @property
     def limit(self) -> int:
         """Connections at most, 0 for no limit."""
         return self._places.pool.limit

@@ -25,7 +25,8 @@ from plait_engine.engines import EngineName
 from plait_engine.policy.retry import RetryPolicy
 from plait_engine.testing import frames as wire
 from tests.adapters.h2_server import H2Peer, h2
-from tests.adapters.raw_server import OK, RawServer, Script, always, raw_server
+from tests.adapters.raw_server import OK, RawConnection, RawServer, Script, always, raw_server
+from tests.conftest import Authority
 
 pytestmark = pytest.mark.anyio
 
@@ -160,6 +161,41 @@ async def test_a_full_connection_does_not_block_its_origin(engine: EngineName, k
                 each.close()
             else:
                 each._response.close()
+
+
+async def test_a_websocket_takes_a_connection_of_its_own_beside_a_full_one(
+    engine: EngineName, authority: Authority
+) -> None:
+    """Over HTTP/1.1, as browsers do: the streams of the other belong to requests."""
+    spoken: list[str] = []
+
+    async def events(peer: H2Peer) -> None:
+        request = await peer.next_request()
+        peer.send(Response(request.stream_id, 200), Data(request.stream_id, b"event"))
+        await peer.run_to_end()
+
+    async def script(connection: RawConnection) -> None:
+        protocol = connection.writer.get_extra_info("ssl_object").selected_alpn_protocol()
+        spoken.append(protocol)
+        if protocol == "h2":
+            await h2(events, max_concurrent_streams=1)(connection)
+        else:
+            head = await connection.read_head()
+            assert b"upgrade: websocket" in head.lower()
+            connection.send(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n")
+
+    context = authority.server_context("h2", "http/1.1")
+    connector = plait.TCPConnector(ssl=authority.client_context(), engine=engine)
+    async with (
+        raw_server(script, context) as server,
+        plait.ClientSession(connector=connector) as session,
+    ):
+        stream = await session.get(server.url)
+        assert await stream.content.readany() == b"event"
+        with pytest.raises(plait.WSServerHandshakeError, match="403"):
+            await session.ws_connect(server.url)
+        assert spoken == ["h2", "http/1.1"]
+        stream.close()
 
 
 async def test_the_limits_of_the_connector_hold_for_other_connections(engine: EngineName) -> None:

@@ -56,6 +56,19 @@ async def test_a_body_that_is_complete_frees_its_connection_by_itself(engine: En
         assert counts(session) == (0, 1, 0)
 
 
+async def test_private_names_that_programs_look_at(engine: EngineName) -> None:
+    async with raw_server(always(OK)) as server, plait.ClientSession(engine=engine) as session:
+        connector = session.connector
+        assert connector is not None
+        assert connector._conns == {}
+        async with session.get(server.url) as response:
+            assert await response.read() == response._body == b"ok"
+            assert not response._released
+        assert response._released
+        ((key, clients),) = connector._conns.items()
+        assert (key.host, key.port, len(clients)) == ("localhost", server.port, 1)
+
+
 @pytest.mark.parametrize("end", ["release", "close", "del"])
 async def test_an_unread_body_costs_the_connection(engine: EngineName, end: str) -> None:
     answer = b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nbeginning"

@@ -207,6 +207,13 @@ class Places:
             self.pool.connected(number, client.driver.engine, now, shared=client.shared)
         self._follow_pool()
 
+    def idle(self) -> dict[ConnectionKey, list[ClientConnection]]:
+        """Return the connections without a request, by what they are good for."""
+        found: dict[ConnectionKey, list[ClientConnection]] = {}
+        for key, number in self.pool.idle_connections():
+            found.setdefault(key, []).append(self._clients[number])
+        return found
+
     # -- the end --------------------------------------------------------------------------
 
     def close(self, *, abort_tls: bool = False) -> None:

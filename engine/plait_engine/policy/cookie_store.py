@@ -91,7 +91,7 @@ class CookieStore:
         is_public_suffix: whether a domain is one under which everybody can register.
     """
 
-    __slots__ = ("_count", "_domains", "_turn", "allow_ip", "is_public_suffix")
+    __slots__ = ("_count", "_domains", "_uses", "allow_ip", "is_public_suffix")
 
     def __init__(
         self,
@@ -104,7 +104,7 @@ class CookieStore:
         # Name, domain, path and host-only-flag identify a cookie (section 5.7, step 23).
         self._domains: dict[str, dict[tuple[str, str, bool], Cookie]] = {}
         self._count = 0
-        self._turn = 0
+        self._uses = 0
 
     def __len__(self) -> int:
         return self._count
@@ -139,7 +139,7 @@ class CookieStore:
             if before is not None:
                 self.remove(before)
             return None
-        self._turn += 1
+        self._uses += 1
         stored = Cookie(
             cookie.name,
             cookie.value,
@@ -150,8 +150,8 @@ class CookieStore:
             cookie.http_only,
             cookie.same_site,
             expires,
-            self._turn if before is None else before.created,
-            self._turn,
+            self._uses if before is None else before.created,
+            self._uses,
         )
         self.add(stored, now)
         return stored
@@ -162,7 +162,7 @@ class CookieStore:
         key = (cookie.path, cookie.name, cookie.host_only)
         self._count += key not in cookies
         cookies[key] = cookie
-        self._turn = max(self._turn, cookie.created, cookie.used)
+        self._uses = max(self._uses, cookie.created, cookie.used)
         if len(cookies) > MAX_PER_DOMAIN:
             self.expire(now)
             if len(cookies) > MAX_PER_DOMAIN:
@@ -195,8 +195,8 @@ class CookieStore:
         chosen = self._within_limits(chosen)
         chosen.sort(key=lambda cookie: (-len(cookie.path), cookie.created))
         for cookie in chosen:
-            self._turn += 1
-            cookie.used = self._turn
+            self._uses += 1
+            cookie.used = self._uses
         return chosen
 
     def expire(self, now: float) -> None:
