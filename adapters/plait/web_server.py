@@ -198,9 +198,10 @@ class Server:
         shown = "; ".join(busy[:_SHOWN]) + ("; ..." if len(busy) > _SHOWN else "")
         bound = "as long as it takes" if timeout is None else f"at most {timeout:g} s"
         self.logger.warning(
-            "Shutting down: waiting, %s, for requests on %d connections: %s",
+            "Shutting down: waiting, %s, for the handlers of %d connection%s: %s",
             bound,
             len(busy),
+            "" if len(busy) == 1 else "s",
             shown,
         )
 

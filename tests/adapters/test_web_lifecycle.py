@@ -320,7 +320,7 @@ async def test_it_is_told_what_a_shutdown_waits_for(
             logger.removeHandler(release)
     (message,) = caplog.messages
     assert message.startswith(
-        "Shutting down: waiting, at most 20 s, for requests on 1 connections: GET /?a"
+        "Shutting down: waiting, at most 20 s, for the handlers of 1 connection: GET /?a"
     )
 
 
