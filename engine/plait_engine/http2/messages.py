@@ -159,38 +159,7 @@ def on_header_block(core: HTTP2Core, flags: int, stream_id: int, block: bytes, n
         fields = core._decoder.decode(block)
     except HeaderListTooLarge as error:
         too_large = str(error)
-    head = core._heads.known_requests.get(id(fields))
-    if (
-        head is not None
-        and head.is_simple
-        and flags == _WHOLE
-        and stream_id == core._streams.highest + 2
-        and stream_id <= core._streams.last_accepted
-        and len(core._streams) < core._streams.max_open
-        and not core._outflow.priorities
-    ):
-        # The short cut for the next stream, when its head repeats and has no content.
-        core._streams.highest = stream_id
-        core._streams[stream_id] = Stream(
-            stream_id, HALF_CLOSED_REMOTE, DONE, HEAD, head.method, now
-        )
-        core._events.append(
-            Request(
-                stream_id,
-                head.method,
-                head.scheme,
-                head.authority,
-                head.target,
-                head.headers,
-                None,
-                "2",
-                False,
-                head.expect,
-                True,
-                True,
-            )
-        )
-        core._events.append(EndOfMessage(stream_id))
+    if flags == _WHOLE and _on_known_request(core, stream_id, fields, now):
         return
     stream = core._streams.get(stream_id)
     if stream is not None:
@@ -214,6 +183,46 @@ def on_header_block(core: HTTP2Core, flags: int, stream_id: int, block: bytes, n
             if error.scope is Scope.CONNECTION:
                 raise
             core._refuse(stream_id, error.message, error.code, now)
+
+
+def _on_known_request(
+    core: HTTP2Core, stream_id: int, fields: list[tuple[str, str]], now: float
+) -> bool:
+    """Open the next stream for a request without content, whose head is known.
+
+    This is the short path beside ``_open`` and ``_on_request``.  Returns false when it is not
+    that case; then nothing was done.
+    """
+    head = core._heads.known_requests.get(id(fields))
+    if (
+        head is None
+        or not head.is_simple
+        or stream_id != core._streams.highest + 2
+        or stream_id > core._streams.last_accepted
+        or len(core._streams) >= core._streams.max_open
+        or core._outflow.priorities
+    ):
+        return False
+    core._streams.highest = stream_id
+    core._streams[stream_id] = Stream(stream_id, HALF_CLOSED_REMOTE, DONE, HEAD, head.method, now)
+    core._events.append(
+        Request(
+            stream_id,
+            head.method,
+            head.scheme,
+            head.authority,
+            head.target,
+            head.headers,
+            None,
+            "2",
+            False,
+            head.expect,
+            True,
+            True,
+        )
+    )
+    core._events.append(EndOfMessage(stream_id))
+    return True
 
 
 def _on_fields(

@@ -8,8 +8,8 @@ and nothing in that can fail.
 
 Heads are encoded at once and leave in the order of the commands, since HPACK demands it.
 Bodies are queued in the stream's ``Outbound`` and framed when the transport asks for them.
-There are two short cuts: a message that ends with nothing queued is ended at once, and a
-complete small message leaves whole when the windows are open for it and nobody waits.
+There are two short paths: for a request without content, and for a whole small response for
+which the windows are open while no other stream waits for its turn.
 
 Rules (those for the order of a message are in ``drafts``)
 -----------------------------------------------------------
@@ -90,7 +90,8 @@ def send(core: HTTP2Core, events: tuple[Sendable, ...], now: float) -> None:
 def _send_whole(core: HTTP2Core, head: Sendable, data: Sendable, end: Sendable, now: float) -> bool:
     """Send a whole small response that nothing stands in the way of.
 
-    Returns false when it is not as simple as that; then nothing was done.
+    This is the short path beside ``_send_on``.  Returns false when it is not that case; then
+    nothing was done.
     """
     if type(head) is not Response or type(data) is not Data or type(end) is not EndOfMessage:
         return False
@@ -120,8 +121,9 @@ def _send_whole(core: HTTP2Core, head: Sendable, data: Sendable, end: Sendable, 
         fields += (("content-length", str(size)),)
     block = core._encoder.encode(fields)
     block_size = len(block)
-    if block_size > frames.MIN_MAX_FRAME_SIZE:
-        core._out.append(frames.encode_headers(stream_id, block))
+    max_frame_size = core._peer.max_frame_size
+    if block_size > max_frame_size:
+        core._out.append(frames.encode_headers(stream_id, block, max_frame_size=max_frame_size))
     else:
         header = frames.frame_header(frames.HEADERS, frames.END_HEADERS, stream_id, block_size)
         core._out += (header, block)
@@ -178,7 +180,7 @@ def _send_request(
         and content_length == NO_LENGTH
         and request.method not in _HAVE_MORE_TO_SAY
     ):
-        # The short cut for a request without content.
+        # The short path for a request without content needs no draft.
         core._streams[stream_id] = stream
         _send_head(core, stream, fields, True)
         core._end_local(stream, now)

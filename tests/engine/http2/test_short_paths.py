@@ -1,0 +1,197 @@
+"""Each short path beside the general one: the same input, the same bytes, events and state.
+
+That long DATA is joined without a difference is held by ``test_frames``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from plait_engine import Data, EndOfMessage, LocalProtocolError, Request, Response, Role
+from plait_engine.events import Sendable
+from plait_engine.http2 import messages, sending
+from plait_engine.testing import frames as wire
+from tests.engine.http2.peers import Peer
+
+FIELDS = st.lists(
+    st.tuples(
+        st.sampled_from(["x-a", "X-A", "content-type", "server", "date"]),
+        st.sampled_from(["", "a", " b ", "gr\u00fc\u00dfe", "a" * 300, "text/plain"]),
+    )
+    | st.sampled_from(
+        [
+            ("content-length", "0"),
+            ("content-length", "5"),
+            ("content-length", "x"),
+            ("transfer-encoding", "chunked"),
+            ("te", "trailers"),
+            ("expect", "100-continue"),
+            ("priority", "u=1, i"),
+            ("set-cookie", "a=b"),
+            ("bad name", "a"),
+            ("x-a", "a\nb"),
+        ]
+    ),
+    max_size=4,
+)
+
+
+@contextmanager
+def without(name: str) -> Iterator[None]:
+    """Take the general path in the place of the short one."""
+    with pytest.MonkeyPatch.context() as patch:
+        if name == "_send_whole":
+            patch.setattr(sending, name, lambda *args: False)
+        elif name == "_on_known_request":
+            patch.setattr(messages, name, lambda *args: False)
+        else:
+            patch.setattr(sending, name, Everything())
+        yield
+
+
+class Everything(frozenset[str]):
+    """A set that has whatever it is asked for."""
+
+    def __contains__(self, item: object) -> bool:
+        return True
+
+
+def state(peer: Peer) -> tuple[object, ...]:
+    """Return what a peer sees, and what later decisions depend on."""
+    connection = peer.connection
+    return (
+        repr(peer.events()),
+        bytes(peer.endpoint.take_sent()),
+        connection.state,
+        connection._streams.highest,
+        connection._outflow.window,
+        {
+            key: (s.state, s.receiving, s.sending, s.method)
+            for key, s in connection._streams.items()
+        },
+        [connection.send_capacity(stream_id) for stream_id in range(1, 20, 2)],
+    )
+
+
+def attempt(peer: Peer, *events: Sendable) -> str:
+    """Send, and return how that was refused."""
+    try:
+        peer.endpoint.send(*events)
+    except LocalProtocolError as error:
+        return error.message
+    return ""
+
+
+responses = st.tuples(
+    st.sampled_from([200, 200, 200, 103, 204, 205, 304, 404]),
+    FIELDS,
+    st.sampled_from([b"", b"hello", b"x" * 16384, b"x" * 16385, b"y" * 40000]),
+    st.sampled_from([(), (), (), (("x-t", "v"),)]),
+)
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from(["GET", "HEAD", "POST"]), responses), max_size=6),
+    st.sampled_from([0, 10, 65535, 10**6]),
+    st.booleans(),
+)
+def test_a_whole_response_is_sent_as_any_other(
+    plan: list[tuple[str, tuple[int, list[tuple[str, str]], bytes, tuple[tuple[str, str], ...]]]],
+    window: int,
+    can_write: bool,
+) -> None:
+    seen = []
+    for path in ("short", "general"):
+        peer = Peer(Role.SERVER, settings=[(4, window)])
+        told: list[object] = []
+        for number, (method, (status, headers, body, trailers)) in enumerate(plan):
+            stream_id = 2 * number + 1
+            block = wire.request_block(method)
+            peer.say(wire.headers(stream_id, block, end_stream=method != "POST"))
+            peer.endpoint.can_write = can_write or number % 2 == 0
+            events = (
+                Response(stream_id, status, headers),
+                Data(stream_id, body),
+                EndOfMessage(stream_id, trailers),
+            )
+            if path == "short":
+                told.append(attempt(peer, *events))
+            else:
+                with without("_send_whole"):
+                    told.append(attempt(peer, *events))
+        peer.endpoint.can_write = True
+        peer.endpoint.drain()
+        peer.say(wire.window_update(0, 10**6))
+        seen.append((told, state(peer)))
+    assert seen[0] == seen[1]
+
+
+@given(st.lists(st.tuples(st.sampled_from(["GET", "HEAD", "DELETE", "POST"]), FIELDS), max_size=5))
+def test_a_request_without_content_is_sent_as_any_other(
+    plan: list[tuple[str, list[tuple[str, str]]]],
+) -> None:
+    seen = []
+    for path in ("short", "general"):
+        peer = Peer(Role.CLIENT)
+        told: list[object] = []
+        for method, headers in plan:
+            stream_id = peer.connection.next_stream_id()
+            head = Request(stream_id, method, "http", "example.org", "/", headers)
+            if path == "short" or method == "POST":
+                told.append(attempt(peer, head, EndOfMessage(stream_id)))
+            else:
+                with without("_HAVE_MORE_TO_SAY"):
+                    told.append(attempt(peer, head, EndOfMessage(stream_id)))
+        seen.append((told, state(peer)))
+    assert seen[0] == seen[1]
+
+
+BLOCKS = [
+    wire.request_block("GET"),
+    wire.request_block("HEAD"),
+    wire.request_block("GET", fields=[("expect", "100-continue"), ("cookie", "a=b")]),
+    wire.request_block("GET", fields=[("content-length", "0")]),
+    wire.request_block("GET", fields=[("content-length", "5")]),
+    wire.request_block("GET", fields=[("priority", "u=1")]),
+    wire.request_block("GET", "no-path"),
+    wire.header_block([(":method", "CONNECT"), (":authority", "a:1")]),
+]
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from([0, 0, 0, 1, 2, 3, 4, 5, 6, 7]),
+            st.sampled_from([2, 2, 2, 2, 0, 4, 1]),
+            st.sampled_from([True, True, True, False]),
+            st.sampled_from(["", "", "", "", "answer", "close", "priority"]),
+        ),
+        max_size=10,
+    )
+)
+def test_a_known_request_is_read_as_any_other(plan: list[tuple[int, int, bool, str]]) -> None:
+    seen = []
+    for path in ("short", "general"):
+        peer = Peer(Role.SERVER)
+        stream_id = -1
+        for block, step, ends, then in plan:
+            stream_id = max(1, stream_id + step)
+            frame = wire.headers(stream_id, BLOCKS[block], end_stream=ends)
+            if path == "short":
+                peer.say(frame)
+            else:
+                with without("_on_known_request"):
+                    peer.say(frame)
+            if then == "answer":
+                attempt(peer, Response(stream_id, 200), EndOfMessage(stream_id))
+            elif then == "close":
+                peer.endpoint.close()
+            elif then == "priority":
+                peer.say(wire.priority_update(stream_id + 2, b"u=0"))
+        seen.append(state(peer))
+    assert seen[0] == seen[1]
