@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
@@ -40,6 +41,8 @@ from plait_engine.policy.pool import PATIENCE, Assign, Close, Connect, Fail, Poo
 from plait_engine.testing import counting_random
 from plait_engine.testing import frames as wire
 from plait_engine.testing.frames import FrameType
+
+pytestmark = pytest.mark.timeout(3600)  # The thorough profile takes minutes.
 
 LIMIT = 3
 LIMIT_PER_HOST = 2
@@ -517,8 +520,12 @@ class ReferencePoolModel(PoolModel):
     engine_name: EngineName = "reference"
 
 
+def examples(share: int) -> settings:
+    """Return settings for a part of the examples that the profile asks for."""
+    return settings(max_examples=max(20, settings().max_examples // share), stateful_step_count=40)
+
+
 TestPoolModel = PoolModel.TestCase
+TestPoolModel.settings = examples(1)
 TestReferencePoolModel = ReferencePoolModel.TestCase
-for case, share in ((TestPoolModel, 1), (TestReferencePoolModel, 4)):
-    examples = max(20, settings().max_examples // share)
-    case.settings = settings(max_examples=examples, stateful_step_count=40)
+TestReferencePoolModel.settings = examples(4)
