@@ -157,6 +157,7 @@ class Driver:
         "_coalesce",
         "_dispatching",
         "_flush_scheduled",
+        "_has_failed",
         "_http2",
         "_reading",
         "_scheduler",
@@ -187,6 +188,7 @@ class Driver:
         """The transport takes bytes."""
         self.listener: Listener = listener
         self._scheduler = scheduler
+        self._has_failed: Callable[[], bool] = transport.is_closing
         self._http2 = http2
         self._coalesce = engine.protocol == "h2"
         self._flush_scheduled = False
@@ -217,6 +219,7 @@ class Driver:
         """The transport is gone; ``error`` says why, if it failed."""
         self.can_write = False
         self.transport = None
+        self._has_failed = _is_gone
         self._timer.cancel()
         if self._close_timer is not None:
             self._close_timer.cancel()
@@ -300,7 +303,7 @@ class Driver:
             or self._dispatching
             or self._flush_scheduled
             or transport is None
-            or transport.is_closing()
+            or self._has_failed()
         ):
             return False
         transport.write(data)
@@ -388,7 +391,7 @@ class Driver:
     def _write(self, data: bytes) -> None:
         """Give the transport ``data``, and what follows while it takes it."""
         while data and self.transport is not None:
-            if self.transport.is_closing():
+            if self._has_failed():
                 self.can_write = False
                 return
             self.transport.write(data)
@@ -449,3 +452,7 @@ class Driver:
                 transport.write_eof()
             except OSError:  # The peer reset the connection; nobody has noticed yet.
                 transport.abort()
+
+
+def _is_gone() -> bool:
+    return True

@@ -14,6 +14,7 @@ from plait import web
 from plait_engine import EndOfMessage, Limits, Request, Role, create_connection
 from plait_engine.config import Config
 from plait_engine.testing import counting_random
+from tests.conftest import Authority
 
 from .web_peer import Setup, app_of
 
@@ -43,16 +44,22 @@ def first_bytes(protocol: str) -> bytes:
 
 
 DOWNLOAD = """
-import socket, struct, sys
+import socket, ssl, struct, sys
 
 port, request, clients = int(sys.argv[1]), bytes.fromhex(sys.argv[2]), int(sys.argv[3])
+context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+context.set_alpn_protocols(sys.argv[4:])
 for number in range(clients):
     with socket.create_connection(("127.0.0.1", port)) as sock:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        if sys.argv[4:]:
+            sock = context.wrap_socket(sock)
         sock.sendall(request)
         left = 1 + number * 50_000
         while left > 0:
             left -= len(sock.recv(65536))
+        sock.close()
 """
 """Read some of each response, then reset the connection.  A program of its own, since what
 it does must happen in the middle of what the server does."""
@@ -60,8 +67,14 @@ it does must happen in the middle of what the server does."""
 
 @pytest.mark.parametrize("protocol", ["http/1.1", "h2"])
 @pytest.mark.parametrize("piece", [16_384, 1_000_000])
+@pytest.mark.parametrize("tls", [False, True], ids=["cleartext", "tls"])
 async def test_handlers_of_downloads_that_are_cut_off_end(
-    protocol: str, piece: int, engine: Any, caplog: pytest.LogCaptureFixture
+    protocol: str,
+    piece: int,
+    tls: bool,
+    engine: Any,
+    authority: Authority,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     loop = asyncio.get_running_loop()
     errors: list[dict[str, Any]] = []
@@ -87,8 +100,16 @@ async def test_handlers_of_downloads_that_are_cut_off_end(
     request = first_bytes(protocol)
     with caplog.at_level(logging.WARNING):
         async with Setup(protocol, engine).serve(app_of(handler)) as site:
+            port = site.port
+            if tls:
+                context = authority.server_context()
+                secure = web.TCPSite(site.runner, "127.0.0.1", 0, ssl_context=context)
+                await secure.start()
+                port = secure.port
+            alpn = [protocol] if tls else []
+            arguments = [str(port), request.hex(), str(CLIENTS), *alpn]
             clients = await asyncio.create_subprocess_exec(
-                sys.executable, "-c", DOWNLOAD, str(site.port), request.hex(), str(CLIENTS)
+                sys.executable, "-c", DOWNLOAD, *arguments
             )
             assert await clients.wait() == 0
             async with asyncio.timeout(30):

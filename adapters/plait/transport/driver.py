@@ -104,6 +104,10 @@ class Driver(plait_engine.driver.Driver):
         connection = create_connection(role, protocol, config, engine=engine)
         super().__init__(connection, transport, owner, loop, http2=engine)
         self.clock = _clock(loop)
+        below = getattr(getattr(transport, "_ssl_protocol", None), "_transport", None)
+        if below is not None:
+            # asyncio's transport of TLS does not tell that the one below it has failed.
+            self._has_failed = lambda: transport.is_closing() or below.is_closing()
         self.loop = loop
         self.engine_name: EngineName = engine
         self.exchanges: dict[int, Exchange] = {}
