@@ -2,8 +2,9 @@
 
 ``core`` tells how the connection is built.  The parts that stand alone: ``frames`` and
 ``hpack`` (the wire), ``fields``, ``validity`` and ``outgoing`` (what a message may look
-like), ``streams`` (states), ``flow`` (receive windows), ``scheduler`` (send queues and
-priorities), ``settings``, ``abuse`` (budgets).
+like), ``streams`` (states), ``flow`` and ``inflow`` (receive windows), ``scheduler`` and
+``outflow`` (send queues and priorities), ``output``, ``departure`` (GOAWAY), ``settings``,
+``abuse`` (budgets).
 
 For adapters
 ------------
@@ -19,7 +20,7 @@ For adapters
   ``StreamReset(stream_id, ErrorCode.NO_ERROR)`` behind it.  The engine lets a short rest in
   and stops a long one; until then the stream counts as open.
 * ``acknowledge`` the credit of all ``Data``, also of streams that have ended: it counts for
-  the connection's window.
+  the connection's window.  What a stream that was reset has brought is given back without.
 """
 
 from .connection import HTTP2Connection

@@ -1,0 +1,78 @@
+"""What a connection holds when it is idle, and after many different requests."""
+
+from __future__ import annotations
+
+import tracemalloc
+from collections.abc import Callable
+
+from plait_engine import (
+    Connection,
+    EndOfMessage,
+    Request,
+    Response,
+    Role,
+    create_connection,
+)
+from plait_engine.testing import frames as wire
+from tests.engine.http2.peers import make_config
+
+IDLE = 6000
+"""Bytes of the engine for a connection without streams (3.9 KB on CPython 3.11)."""
+FLOODED = 1_000_000
+"""Bytes of all that is remembered of heads, at most: 64 of each kind, of 1 KiB on the wire."""
+
+
+def held(make: Callable[[], object]) -> int:
+    """Return the bytes that what ``make`` returns holds."""
+    make()  # what is shared is there now
+    tracemalloc.start()
+    try:
+        before = tracemalloc.get_traced_memory()[0]
+        kept = make()
+        assert kept
+        return tracemalloc.get_traced_memory()[0] - before
+    finally:
+        tracemalloc.stop()
+
+
+def connection() -> Connection:
+    """Return a server after the handshake."""
+    server = create_connection(Role.SERVER, "h2", make_config())
+    server.connection_made(0.0)
+    server.receive_data(wire.PREFACE + wire.settings() + wire.settings_ack(), 0.0)
+    drain(server)
+    return server
+
+
+def drain(server: Connection) -> None:
+    """Take the outputs, and answer."""
+    while server.data_to_send():
+        pass
+    while (event := server.next_event()) is not None:
+        if isinstance(event, Request):
+            fields = [("x-answer", f"{event.stream_id:0500}")]
+            server.send(
+                Response(event.stream_id, 200, fields), EndOfMessage(event.stream_id), now=0.0
+            )
+    while server.data_to_send():
+        pass
+
+
+def flooded() -> Connection:
+    """Return a server to which 1,500 requests came that differ in every field."""
+    server = connection()
+    for number in range(1500):
+        fields = [(f"x-{number}-{index}", f"{number:090}") for index in range(8)]
+        block = wire.request_block("GET", f"/{number}", fields)
+        frame = wire.headers(2 * number + 1, block, end_stream=True)
+        server.receive_data(frame, 0.0)
+        drain(server)
+    return server
+
+
+def test_an_idle_connection_is_small() -> None:
+    assert held(lambda: [connection() for _ in range(20)]) < 20 * IDLE
+
+
+def test_heads_that_differ_are_not_remembered_for_good() -> None:
+    assert held(flooded) < FLOODED
