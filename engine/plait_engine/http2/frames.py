@@ -22,7 +22,6 @@ from struct import Struct
 from typing import Final, TypeAlias
 
 from plait_engine.errors import ErrorCode, Scope
-from plait_engine.headers import quote
 from plait_engine.preface import PREFACE as PREFACE
 
 # Frame types (RFC 9113 section 6; RFC 9218 section 7.1)
@@ -167,7 +166,10 @@ class FrameReader:
             first = bytes(partial) + data
             self._checks_start = len(first) < FRAME_HEADER_SIZE
             if not may_begin_settings(first, self.max_frame_size):
-                raise FrameError(f"not HTTP/2: {quote(first)}", ErrorCode.PROTOCOL_ERROR)
+                # Without a quotation: GOAWAY repeats the message, which must not depend on the cuts.
+                raise FrameError(
+                    "the server does not begin with SETTINGS", ErrorCode.PROTOCOL_ERROR
+                )
         if partial:
             if len(partial) < FRAME_HEADER_SIZE:
                 missing = FRAME_HEADER_SIZE - len(partial)

@@ -28,7 +28,6 @@ import h2.settings
 from plait_engine.config import Config
 from plait_engine.connection import Role
 from plait_engine.errors import ErrorCode, RemoteProtocolError
-from plait_engine.headers import quote
 from plait_engine.http2.frames import may_begin_settings
 from plait_engine.preface import PREFACE
 
@@ -145,7 +144,7 @@ class Machine:
         if self.h2.config.client_side and not self.settings_seen:
             start = bytes(incoming)
             if not may_begin_settings(start, self._max_frame_size):  # section 3.4
-                raise RemoteProtocolError(f"not HTTP/2: {quote(start)}")
+                raise RemoteProtocolError("the server does not begin with SETTINGS")
         if not self._preface_seen or len(incoming) < FRAME_HEADER_SIZE:
             return b""
         length = int.from_bytes(incoming[:3], "big")

@@ -97,7 +97,7 @@ def test_a_server_that_does_not_begin_with_settings_fails_the_request_at_once(
     reset, closed = endpoint.take()
     assert isinstance(reset, StreamReset)
     assert isinstance(closed, ConnectionClosed)
-    assert str(reset.error).startswith("not HTTP/2: b")
+    assert str(reset.error) == "the server does not begin with SETTINGS"
 
 
 def test_the_quotation_is_bounded(engine: str) -> None:
