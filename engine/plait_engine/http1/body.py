@@ -2,8 +2,8 @@
 
 A reader is fed what the peer sent and returns the content in it.  When the body ends
 inside what it was fed, ``done`` is true and ``rest`` is what came behind.  When it breaks
-the rules there, ``error`` says so; the content before it counts all the same.  Content is
-sliced out of what was fed, and never copied into a buffer.
+the rules there, ``error`` says so; the content before it counts all the same.  Content that
+is all of what was fed is not copied; else it is copied once, out of what is around it.
 
 Rules of chunked (RFC 9112 section 7.1), the same for requests and responses: a line ends
 in CRLF and nothing else (erratum 7633: the leniency of section 2.2 is not for chunk
@@ -137,12 +137,15 @@ class ChunkedReader:
         if scanned:
             data = self._carry + data
             self._carry = b""
-        pieces: list[bytes] = []
+        pieces: list[memoryview] = []
         try:
             self._read(data, scanned, pieces)
         except RemoteProtocolError as error:
             self.error = error.without_frames()
-        content = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        if len(pieces) == 1 and len(pieces[0]) == len(data):
+            content = data
+        else:
+            content = b"".join(pieces)
         self._received += len(content)
         return content
 
@@ -152,12 +155,13 @@ class ChunkedReader:
             " chunked body"
         )
 
-    def _read(self, data: bytes, scanned: int, pieces: list[bytes]) -> None:
+    def _read(self, data: bytes, scanned: int, pieces: list[memoryview]) -> None:
         """Add the content in ``data`` to ``pieces``.  Raises RemoteProtocolError."""
+        view = memoryview(data)
         position = 0
         while position < len(data) and not self.done:
             if self._state is _Chunk.DATA:
-                piece = data[position : position + self._remaining]
+                piece = view[position : position + self._remaining]
                 pieces.append(piece)
                 position += len(piece)
                 self._remaining -= len(piece)
