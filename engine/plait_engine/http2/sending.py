@@ -296,22 +296,33 @@ def frame_queued(core: HTTP2Core) -> None:
         outbound = scheduler.next()
         if outbound is None:
             return
-        size = min(outbound.queued, outbound.window, core._outflow.window, max_size)
+        # A stream that is alone has every turn: whole frames, until the quantum is reached.
+        turn = max_size if len(scheduler.ready) > 1 else -(-room // max_size) * max_size
+        size = min(outbound.queued, outbound.window, core._outflow.window, turn)
         core._outflow.window -= size
         room -= size
-        _frame(core, outbound, size)
+        _frame(core, outbound, size, max_size)
         # A message that is complete has nobody who waits.
         if outbound.is_full and not outbound.ended and outbound.queued <= limits.write_low_water:
             outbound.is_full = False
             core._events.append(Writable(outbound.stream_id))
 
 
-def _frame(core: HTTP2Core, outbound: Outbound, size: int) -> None:
-    """Move ``size`` bytes of a stream to the output, and its end if that is reached."""
+def _frame(core: HTTP2Core, outbound: Outbound, size: int, max_size: int) -> None:
+    """Move ``size`` bytes of a stream to the output, and its end if that is reached.
+
+    ``max_size``: of a frame's content.
+    """
     stream_id = outbound.stream_id
     is_last = outbound.ended and size == outbound.queued
     end_stream = is_last and not outbound.trailers
     flags = frames.END_STREAM if end_stream else 0
+    if size > max_size:
+        header = frames.frame_header(frames.DATA, 0, stream_id, max_size)
+        while size > max_size:
+            core._out.append(header)
+            outbound.take(max_size, core._out, core._now)
+            size -= max_size
     core._out.append(frames.frame_header(frames.DATA, flags, stream_id, size))
     outbound.take(size, core._out, core._now)
     core._outflow.scheduler.update(outbound)
