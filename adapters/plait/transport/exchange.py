@@ -78,6 +78,11 @@ class Exchange:
                 return  # Complete: there is nothing left to wait for.
             if self.can_send():
                 return
+            # On HTTP/2 the bytes wait for what else comes in this turn of the loop.  A full
+            # stream waits for nobody.
+            driver.drain()
+            if self.exception is not None or self.can_send():
+                continue
             waiter = driver.loop.create_future()
             if self._waiters is None:
                 self._waiters = []
