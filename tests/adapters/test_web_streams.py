@@ -196,6 +196,26 @@ async def test_a_slow_reader_holds_the_handler_up(setup: Setup) -> None:
         assert len(answer.body) == 20_000_000
 
 
+async def test_what_fills_a_stream_is_written_at_once(setup: Setup) -> None:
+    turns: list[int] = []
+
+    async def handler(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse()
+        await response.prepare(request)
+        loop = asyncio.get_running_loop()
+        turn = loop.call_soon(turns.append, 1)
+        # The high-water mark, and about the window that a client gives at first.
+        await response.write(bytes(65536))
+        assert not turns, "it waited, although the transport takes the bytes"
+        turn.cancel()
+        return response
+
+    async with setup.serve(app_of(handler)) as site:
+        client = await site.connect()
+        answer = await client.fetch()
+        assert (answer.status, len(answer.body)) == (200, 65536)
+
+
 async def test_writing_to_a_client_that_is_gone(setup: Setup) -> None:
     failed: asyncio.Future[Exception] = asyncio.get_running_loop().create_future()
 
