@@ -1,6 +1,7 @@
 """What a URL means for a request: where to connect, what to ask for, and as whom.
 
-It depends on the URL alone, so it is worked out once for each and kept.
+It depends on the URL alone, so it is worked out once for each and kept, but for URLs with
+credentials.
 """
 
 from __future__ import annotations
@@ -96,9 +97,14 @@ class Target(NamedTuple):
     key: ConnectionKey
 
 
-@functools.lru_cache(maxsize=1024)
 def find_target(url: URL) -> Target:
     """Take a URL apart.  Raises InvalidUrlClientError."""
+    if url.raw_user or url.raw_password:
+        return _take_apart(url)  # Credentials are not kept.
+    return _find_known(url)
+
+
+def _take_apart(url: URL) -> Target:
     host = url.raw_host
     if not host:
         raise InvalidUrlClientError(url, "there is no host")
@@ -121,6 +127,9 @@ def find_target(url: URL) -> Target:
         authorization=authorization,
         key=ConnectionKey(host, url.port, is_ssl),
     )
+
+
+_find_known = functools.lru_cache(maxsize=1024)(_take_apart)
 
 
 def _url_credentials(url: URL) -> str | None:

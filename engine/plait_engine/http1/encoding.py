@@ -22,7 +22,7 @@ from typing import Final, NamedTuple
 
 from plait_engine.errors import LocalProtocolError
 from plait_engine.headers import FORBIDDEN_TRAILERS, Headers, encode, tokens
-from plait_engine.semantics.cache import CREDENTIALS, FieldCache
+from plait_engine.semantics.cache import FieldCache, names_credentials
 from plait_engine.semantics.content import is_content_length
 from plait_engine.semantics.fields import asks_for_continue, check_field, check_fields
 
@@ -61,7 +61,7 @@ _new = tuple.__new__
 
 _fields: Final[FieldCache[tuple[str, str], tuple[bytes, int]]] = FieldCache()
 _known = _fields.entries.get
-_names: Final[FieldCache[str, tuple[str, int]]] = FieldCache()
+_names: Final[FieldCache[str, tuple[bool, int]]] = FieldCache()
 """Valid names: in lower case, and the bit."""
 
 
@@ -99,14 +99,13 @@ def _encode_field(field: tuple[str, str]) -> tuple[bytes, int]:
     # Printable ASCII in a name that is known needs no other look.
     if known is None or type(value) is not str or not (value.isascii() and value.isprintable()):
         check_field(name, value)
-        key = name.lower()
-        known = (key, _BITS.get(key, 0))
+        known = (names_credentials(name), _BITS.get(name.lower(), 0))
         _names.add(name, known, len(name))
-    key, bit = known
+    is_secret, bit = known
     # "+" takes the characters that were checked; a subclass of str may format itself otherwise.
     line = encode(name + ": " + value + "\r\n")
     entry = (line, bit)
-    if key not in CREDENTIALS:
+    if not is_secret:
         _fields.add(field, entry, len(line))
     return entry
 

@@ -26,7 +26,7 @@ from plait_engine.config import Limits
 from plait_engine.errors import RemoteProtocolError
 from plait_engine.headers import FORBIDDEN_TRAILERS, Headers, decode, is_token, tokens
 from plait_engine.semantics.authority import is_authority
-from plait_engine.semantics.cache import CREDENTIALS, FieldCache
+from plait_engine.semantics.cache import FieldCache, names_credentials
 from plait_engine.semantics.content import is_content_length
 
 from . import grammar
@@ -121,7 +121,7 @@ class FieldReader:
         self._strict = strict
         self._is_request = is_request
         self._lines: FieldCache[bytes, Line] = FieldCache()
-        self._names: FieldCache[bytes, tuple[str, str, int]] = FieldCache()
+        self._names: FieldCache[bytes, tuple[str, bool, int]] = FieldCache()
 
     def read(self, section: bytes, limits: Limits) -> FieldFacts:
         """Return the facts of a section: lines each with its line end, no empty line."""
@@ -171,16 +171,15 @@ class FieldReader:
             name = decode(raw_name)
             if not is_token(name):
                 raise _explain_line(lines, line)
-            key = name.lower()
-            known = (name, key, _BITS.get(key, 0))
+            known = (name, names_credentials(name), _BITS.get(name.lower(), 0))
             self._names.add(raw_name, known, len(raw_name))
-        name, key, bit = known
+        name, is_secret, bit = known
         if not colon or len(raw_value.translate(None, _CONTROLS)) != len(raw_value):
             raise _explain_line(lines, line)
         value = raw_value.strip(b" \t").decode("utf-8", "surrogateescape")
         fact = self._read_fact(bit, value) if 0 < bit <= _LAST_FACT else None
         entry = ((name, value), bit, fact)
-        if key not in CREDENTIALS:
+        if not is_secret:
             self._lines.add(line, entry, len(line))
         return entry
 

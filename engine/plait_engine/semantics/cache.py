@@ -8,22 +8,35 @@ Rules
 -----
 * Bounded in count and in bytes, since a peer chooses what comes: a full cache is emptied.
   One that is flooded costs a look-up and an insertion a field, and no more memory.
-* Fields that are long are not kept.  Whoever inserts leaves out those of ``CREDENTIALS``.
+* Fields that are long are not kept.  Whoever inserts leaves out those whose name
+  ``names_credentials``: the memory is shared by all connections.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Hashable
 from typing import Final, Generic, TypeVar
 
 CREDENTIALS: Final = frozenset({"cookie", "authorization", "proxy-authorization", "set-cookie"})
-"""Fields that are never kept, in lower case: their values authenticate somebody."""
+"""Fields whose values authenticate somebody, in lower case, as the RFCs name them."""
+
+# What applications call theirs: X-Api-Key, X-Auth-Token, X-Amz-Security-Token, X-CSRF-Token ...
+_find_credential = re.compile(
+    r"auth|cookie|credential|key|passw|secret|session|signature|token", re.IGNORECASE
+).search
 
 MAX_FIELD: Final = 256
 """Bytes of the longest field that is kept."""
 MAX_FIELDS: Final = 2048
 MAX_BYTES: Final = 131072
 """Bytes of all fields that are kept (twice that with what they became)."""
+
+
+def names_credentials(name: str) -> bool:
+    """Tell whether a field of this name may carry what authenticates somebody."""
+    return _find_credential(name) is not None
+
 
 Key = TypeVar("Key", bound=Hashable)
 Meaning = TypeVar("Meaning")

@@ -65,7 +65,10 @@ def test_a_flood_of_status_lines_takes_bounded_memory() -> None:
     assert_bounds()
 
 
-@pytest.mark.parametrize("name", [*sorted(CREDENTIALS), "Cookie", "AUTHORIZATION"])
+APPLICATIONS = ["X-Api-Key", "X-Auth-Token", "X-Amz-Security-Token", "X-Session", "X-Hub-Signature"]
+
+
+@pytest.mark.parametrize("name", [*sorted(CREDENTIALS), "Cookie", "AUTHORIZATION", *APPLICATIONS])
 def test_credentials_are_not_kept(name: str) -> None:
     exchange((name, "a secret of somebody"))
     exchange(("X-Kept", "no secret"))
