@@ -251,11 +251,11 @@ async def test_a_slow_upload_is_not_the_servers_fault(site: Site) -> None:
 
 @pytest.mark.parametrize("path", ["/big", "/packed"])
 async def test_a_slow_reader_is_not_the_servers_fault(site: Site, path: str) -> None:
-    timeout = plait.ClientTimeout(sock_read=0.1)
+    timeout = plait.ClientTimeout(sock_read=0.4)
     async with site.session.get(site.url + path, timeout=timeout, read_bufsize=1000) as response:
-        await asyncio.sleep(0.3)
+        await asyncio.sleep(0.5)
         assert len(await response.content.readexactly(200_000)) == 200_000
-        await asyncio.sleep(0.3)
+        await asyncio.sleep(0.5)
         assert len(await response.read()) == len(BIG) - 200_000
 
 

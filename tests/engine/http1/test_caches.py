@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from plait_engine import EndOfMessage, Request, Response
+from plait_engine.headers import encode
 from plait_engine.http1 import encoding, fields, heads
 from plait_engine.semantics import cache
 from plait_engine.semantics.cache import CREDENTIALS, MAX_BYTES, MAX_FIELD, MAX_FIELDS, FieldCache
@@ -23,7 +24,7 @@ CACHES = {
 
 def length_of(key: object) -> int:
     if isinstance(key, tuple):
-        return len(": \r\n") + sum(len(part.encode()) for part in key)
+        return len(": \r\n") + sum(len(encode(part)) for part in key)
     assert isinstance(key, bytes | str)
     return len(key)
 
