@@ -157,7 +157,7 @@ class Connection(ABC):
         """
         return None
 
-    def send_data(self, stream_id: int, data: bytes) -> bytes | None:
+    def send_data(self, stream_id: int, data: bytes, now: float) -> bytes | None:
         """Short path of ``send`` and ``data_to_send``: send a piece of content.
 
         It is what these two do::
@@ -165,7 +165,8 @@ class Connection(ABC):
             send(Data(stream_id, data), now=now)
             return data_to_send()
 
-        but for ``Writable``, which is not emitted: the queue was empty and still is.  The bytes
+        but for ``Writable``, which is not emitted, and the write timer, which is not set: the
+        queue was empty and still is.  The bytes
         are not queued: write them at once, before any other output.  ``None``: nothing was done,
         and ``send`` is the way.  An engine says so for what is not as simple as most content (it
         breaks its Content-Length, a chunk is large, other bytes are queued), and may always say

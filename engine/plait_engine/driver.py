@@ -40,6 +40,9 @@ from .headers import Headers
 
 NEVER: Final = math.inf
 
+_LARGE: Final = 16384
+"""Bytes of content on HTTP/2 that are worth a write of their own."""
+
 
 class Transport(Protocol):
     """What carries the bytes of a connection: the part of ``asyncio.Transport`` that is needed.
@@ -277,13 +280,14 @@ class Driver:
         transport = self.transport
         if (
             not self.can_write
-            or self._coalesce
+            # What is small waits for what else comes in this turn of the scheduler.
+            or (self._coalesce and len(data) < _LARGE)
             or self._dispatching
             or transport is None
             or transport.is_closing()
         ):
             return False
-        written = self.engine.send_data(stream_id, data)
+        written = self.engine.send_data(stream_id, data, self.clock())
         if written is None:
             return False
         # No drain: nothing else can come of it.

@@ -341,7 +341,7 @@ class HTTP1Server(HTTP1Connection):
             return b"%b%bContent-Length: %d\r\n\r\n%b" % (line, fields.block, size, body)
         return b"%b%b\r\n%b" % (line, fields.block, body)
 
-    def send_data(self, stream_id: int, data: bytes) -> bytes | None:
+    def send_data(self, stream_id: int, data: bytes, now: float) -> bytes | None:
         if stream_id != self._stream_id or not self._open or self._out.size or not data:
             return None
         return self._outgoing.write_data(data, self._limits.write_quantum)

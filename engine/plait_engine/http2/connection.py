@@ -75,6 +75,9 @@ class HTTP2Connection(HTTP2Core):
     def send(self, *events: Sendable, now: float) -> None:
         sending.send(self, events, now)
 
+    def send_data(self, stream_id: int, data: bytes, now: float) -> bytes | None:
+        return self.data_to_send() if sending.frame_data(self, stream_id, data, now) else None
+
     def acknowledge(self, stream_id: int, credit: int, now: float) -> None:
         sending.acknowledge(self, stream_id, credit, now)
 

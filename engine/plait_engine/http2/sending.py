@@ -308,6 +308,38 @@ def frame_queued(core: HTTP2Core) -> None:
             core._events.append(Writable(outbound.stream_id))
 
 
+def frame_data(core: HTTP2Core, stream_id: int, data: bytes, now: float) -> bool:
+    """Short path of ``send`` and ``frame_queued``: frame content that nobody has to wait for.
+
+    Returns false when it is not as simple as that; then nothing was done.
+    """
+    stream = core._streams.get(stream_id)
+    outflow = core._outflow
+    size = len(data)
+    if (
+        stream is None
+        or not core._is_server
+        or stream.sending != BODY
+        or stream.bodiless
+        or core._out
+        or outflow.scheduler.ready
+        or not 0 < size <= core.config.limits.write_quantum
+        or size > outflow.window
+        or (stream.to_send != NO_LENGTH and size > stream.to_send)
+    ):
+        return False
+    outbound = outflow.queue_of(stream)
+    if outbound.queued or outbound.window < size:
+        return False
+    core._tick(now)
+    if stream.to_send != NO_LENGTH:
+        stream.to_send -= size
+    outflow.window -= size
+    outbound.append(data, now)
+    _frame(core, outbound, size, min(core._peer.max_frame_size, size))
+    return True
+
+
 def _frame(core: HTTP2Core, outbound: Outbound, size: int, max_size: int) -> None:
     """Move ``size`` bytes of a stream to the output, and its end if that is reached.
 

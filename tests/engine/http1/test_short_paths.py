@@ -168,7 +168,7 @@ def test_content_that_is_returned_is_the_content_that_is_sent(
             assert look(short) == look(general)
         capacity = short.send_capacity(1)
         assert capacity == general.send_capacity(1)
-        returned = short.send_data(1, piece)
+        returned = short.send_data(1, piece, 2.0)
         if returned is None:
             # Nothing was done, and the general path does the rest.
             assert short.send_capacity(1) == capacity
@@ -203,8 +203,8 @@ def test_the_short_path_of_content_is_taken(
     endpoint = server()
     endpoint.receive(f"{request_line}\r\nHost: a\r\n\r\n".encode())
     endpoint.send(Response(1, 200, headers))
-    assert endpoint.connection.send_data(1, piece) == written
-    assert endpoint.connection.send_data(3, piece) is None
+    assert endpoint.connection.send_data(1, piece, 0.0) == written
+    assert endpoint.connection.send_data(3, piece, 0.0) is None
 
 
 @given(REQUESTS, STATUSES, FIELDS, st.lists(BODIES, max_size=1), st.booleans(), st.booleans())

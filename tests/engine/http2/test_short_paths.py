@@ -9,10 +9,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
-from plait_engine import Data, EndOfMessage, LocalProtocolError, Request, Response, Role
+from plait_engine import Data, EndOfMessage, LocalProtocolError, Request, Response, Role, Writable
 from plait_engine.events import Sendable
 from plait_engine.http2 import messages, sending
 from plait_engine.testing import frames as wire
@@ -129,6 +129,77 @@ def test_a_whole_response_is_sent_as_any_other(
         peer.say(wire.window_update(0, 10**6))
         seen.append((told, state(peer)))
     assert seen[0] == seen[1]
+
+
+writes = st.tuples(
+    st.sampled_from([1, 1, 3]),
+    st.sampled_from([0, 3, 16384, 16385, 65536, 65537]).map(bytes),
+    st.booleans(),
+)
+
+
+@given(
+    st.sampled_from(["GET", "GET", "HEAD"]),
+    st.sampled_from([(), (), (("content-length", "16387"),)]),
+    st.lists(writes, max_size=6),
+    st.sampled_from([0, 10, 65535, 10**6]),
+    st.sampled_from([[], [(5, 20000)]]),
+)
+@example("GET", (), [(1, bytes(65536), True), (1, bytes(3), True)], 10**6, [])
+def test_content_that_is_returned_is_the_content_that_is_sent(
+    method: str,
+    headers: tuple[tuple[str, str], ...],
+    plan: list[tuple[int, bytes, bool]],
+    window: int,
+    settings: list[tuple[int, int]],
+) -> None:
+    seen = []
+    for path in ("short", "general"):
+        peer = Peer(Role.SERVER, settings=[(4, window), *settings])
+        peer.say(wire.window_update(0, 200_000))
+        for stream_id in (1, 3):
+            peer.say(wire.headers(stream_id, wire.request_block(method), end_stream=True))
+            peer.endpoint.send(Response(stream_id, 200, headers))
+        told: list[object] = [state(peer)]
+        for stream_id, data, can_write in plan:
+            peer.endpoint.can_write = can_write
+            if can_write:
+                peer.endpoint.drain()
+            sent = None
+            if path == "short" and can_write:  # The driver asks only then.
+                sent = peer.connection.send_data(stream_id, data, peer.now)
+            if sent is None:
+                told.append(attempt(peer, Data(stream_id, data)))
+            else:
+                peer.endpoint.transport.write(sent)
+                told.append("")
+            told.append(queues(peer))
+        peer.endpoint.can_write = True
+        peer.endpoint.drain()
+        peer.say(wire.window_update(0, 10**6), wire.window_update(1, 70000))
+        told.append(attempt(peer, EndOfMessage(1)))
+        told.append([event for event in peer.events() if type(event) is not Writable])
+        seen.append((told, queues(peer), state(peer)))
+    assert seen[0] == seen[1]
+
+
+def queues(peer: Peer) -> list[object]:
+    """Return what the send queues of the streams hold, and what they know of progress."""
+    streams = peer.connection._streams.values()
+    return [
+        (s.to_send, out and (out.queued, out.window, out.progress, out.progress_at))
+        for s in streams
+        for out in [s.outbound]
+        if out is None or out.queued or out.progress_at
+    ]
+
+
+@pytest.mark.parametrize(("size", "is_taken"), [(16384, True), (65536, True), (65537, False)])
+def test_the_short_path_of_content_is_taken(size: int, is_taken: bool) -> None:
+    peer = Peer(Role.SERVER, settings=[(4, 10**6)])
+    peer.say(wire.window_update(0, 10**6), wire.headers(1, wire.request_block(), end_stream=True))
+    peer.endpoint.send(Response(1, 200))
+    assert (peer.connection.send_data(1, bytes(size), peer.now) is not None) is is_taken
 
 
 @given(st.lists(st.tuples(st.sampled_from(["GET", "HEAD", "DELETE", "POST"]), FIELDS), max_size=5))
