@@ -409,3 +409,40 @@ def test_content_goes_straight_to_a_transport_that_takes_it() -> None:
     assert not driver.send_data(1, b"g")
     driver.connection_lost(None)
     assert not driver.send_data(1, b"g")
+
+
+# -- short paths -------------------------------------------------------------------------
+
+
+def stop(rig: Rig, why: str) -> None:
+    if why == "full":
+        rig.driver.pause_writing()
+    elif why == "closing":
+        rig.transport.closing = True
+    elif why == "lost":
+        rig.driver.connection_lost(None)
+
+
+@pytest.mark.parametrize("why", ["", "full", "closing", "lost"])
+def test_a_whole_response_is_written_at_once_or_not_at_all(why: str) -> None:
+    rig = Rig()
+    rig.driver.receive_data(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+    stop(rig, why)
+    assert rig.driver.send_response(1, 200, (), b"ok") is (not why)
+    written = b"".join(rig.transport.written)
+    assert written.startswith(b"HTTP/1.1 200 OK\r\n") is (not why)
+    assert written.endswith(b"\r\n\r\nok") is (not why)
+
+
+def test_a_response_that_is_not_simple_is_left_to_send() -> None:
+    rig = Rig()
+    assert not rig.driver.send_response(1, 200, (), b"nobody asked")
+    assert rig.transport.written == []
+
+
+@pytest.mark.parametrize("why", ["", "full", "closing", "lost"])
+def test_bytes_of_a_tunnel_are_written_at_once_or_not_at_all(why: str) -> None:
+    rig = Rig()
+    stop(rig, why)
+    assert rig.driver.write_tunnel(b"bytes") is (not why)
+    assert rig.transport.written == ([] if why else [b"bytes"])
