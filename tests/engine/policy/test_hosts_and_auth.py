@@ -67,6 +67,7 @@ def test_hosts(host: str) -> None:
         "stra\xdfe.example",
         "xn--example-.com",
         "xn--.com",
+        "xn--99999999999.example",
         "XN--example-.com",
         "a:b",
         "::1%",
