@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NoReturn
 from plait_engine import __version__ as __version__
 
 from . import hdrs as hdrs
-from .calls.deadlines import ClientTimeout
+from .calls.timeouts import ClientTimeout
 from .calls.tls import Fingerprint
 from .client import ClientSession, request
 from .client_exceptions import (

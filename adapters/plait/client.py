@@ -30,6 +30,7 @@ from yarl import URL
 
 from plait_engine import Request as RequestEvent
 from plait_engine.engines import EngineName
+from plait_engine.policy.deadlines import Deadlines
 from plait_engine.policy.retry import RetryPolicy
 
 from .abc import AbstractCookieJar
@@ -39,8 +40,14 @@ from .calls.context import (
     SessionRequestContextManager,
     WSRequestContextManager,
 )
-from .calls.deadlines import ClientTimeout, Deadlines, RequestClock, as_timeout, timeout_of_session
 from .calls.fields import field_pairs
+from .calls.timeouts import (
+    ClientClock,
+    ClientTimeout,
+    as_timeout,
+    error_of_deadline,
+    timeout_of_session,
+)
 from .calls.tls import Fingerprint, merge_ssl_params
 from .client_exceptions import *  # noqa: F403  # programs look for them here, too
 from .client_exceptions import InvalidUrlClientError
@@ -523,7 +530,7 @@ class ClientSession:
         if max_line_size or max_field_size or max_headers:
             own = limits or _LIMITS
             limits = (max_line_size or own[0], max_field_size or own[1], max_headers or own[2])
-        clock = RequestClock(self._deadlines, real_timeout, self._loop.time())
+        clock = ClientClock(self._deadlines, real_timeout, self._loop.time(), error_of_deadline)
         url = self._build_url(str_or_url)
         call = ClientCall(
             self,

@@ -35,13 +35,13 @@ from plait_engine.semantics.reasons import REASONS
 from .abc import AbstractStreamWriter
 from .calls.body import read_body
 from .calls.cookies import cookie_field
-from .calls.deadlines import RequestClock
 from .calls.exchange import ClientExchange
 from .calls.fields import field_pairs
 from .calls.links import read_links
 from .calls.media import encoding_of, is_expected_type
 from .calls.sending import send_request, send_upgrade
 from .calls.target import ConnectionKey, RequestInfo, find_target
+from .calls.timeouts import ClientClock
 from .calls.tls import Fingerprint
 from .client_exceptions import ClientConnectionError, ClientResponseError, ContentTypeError
 from .compression_utils import ACCEPT_ENCODING, COMPRESSORS
@@ -111,7 +111,7 @@ class ClientRequest:
         traces: list[Any] | None = None,
         trust_env: bool = False,
         server_hostname: str | None = None,
-        clock: RequestClock | None = None,
+        clock: ClientClock | None = None,
         limits: tuple[int, int, int] | None = None,
     ) -> None:
         if not is_token(method):

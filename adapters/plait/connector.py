@@ -34,11 +34,11 @@ from plait_engine.policy.pool import Pool
 
 from .abc import AbstractResolver, ResolveResult
 from .calls.connection import ClientConnection
-from .calls.deadlines import DEFAULT_TIMEOUT, ClientTimeout
 from .calls.lease import Lease as Connection
 from .calls.lease import Ticket
 from .calls.places import Places, TicketPool, in_time
 from .calls.target import ConnectionKey
+from .calls.timeouts import DEFAULT_TIMEOUT, ClientTimeout
 from .calls.tls import HTTP1_ONLY, HTTP2_ONLY, Fingerprint, TLSContexts, merge_ssl_params
 from .client_exceptions import (
     ClientConnectionError,

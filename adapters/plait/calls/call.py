@@ -8,6 +8,7 @@ authentication), for the choice of a proxy, and for the steps that a trace hears
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping
 from http.cookies import Morsel
 from typing import TYPE_CHECKING, Any
@@ -31,9 +32,9 @@ from plait_engine.policy.call import Call, Problem, Step
 from plait_engine.policy.redirect import REDIRECTS
 from plait_engine.policy.retry import Failure
 
-from .deadlines import RequestClock
 from .lease import Lease
 from .target import REQUOTED, VERBATIM, origin
+from .timeouts import ClientClock
 
 if TYPE_CHECKING:
     from plait.client import ClientSession
@@ -65,7 +66,7 @@ class ClientCall:
     def __init__(
         self,
         session: ClientSession,
-        clock: RequestClock,
+        clock: ClientClock,
         method: str,
         url: URL,
         headers: CIMultiDict[str],
@@ -215,7 +216,19 @@ class ClientCall:
                 raise
             request.is_sent_again = True
             if machine.delay:
-                await self.clock.sleep(machine.delay, self.session._loop)
+                await self._pause(machine.delay)
+
+    async def _pause(self, delay: float) -> None:
+        """Wait between two attempts.  Raises TimeoutError when ``total`` passes."""
+        loop = self.session._loop
+        waiter: asyncio.Future[None] = loop.create_future()
+        timer = loop.call_later(delay, _end, waiter)
+        self.clock.begin_waiting(waiter, None, loop.time())
+        try:
+            await waiter
+        finally:
+            timer.cancel()
+            self.clock.end_waiting()
 
     def _after_failure(
         self,
@@ -276,6 +289,11 @@ class ClientCall:
             self.data = None
             self.options = {**self.options, "compress": None, "chunked": None, "expect100": False}
         return step
+
+
+def _end(waiter: asyncio.Future[None]) -> None:
+    if not waiter.done():  # A deadline may have passed in the same turn of the loop.
+        waiter.set_result(None)
 
 
 def _is_replayable(request: ClientRequest) -> bool:

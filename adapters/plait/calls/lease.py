@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from .connection import ClientConnection
-from .deadlines import RequestClock
 from .target import ConnectionKey
+from .timeouts import ClientClock
 
 if TYPE_CHECKING:
     from .exchange import ClientExchange
@@ -25,7 +25,7 @@ class Ticket:
     """What the pool knows a waiting request by: what it needs, and how long it waits."""
 
     connection_key: ConnectionKey
-    clock: RequestClock | None = None
+    clock: ClientClock | None = None
     again: bool = False
     """A connection took the request before, and nothing came of it."""
 

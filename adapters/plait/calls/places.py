@@ -250,7 +250,7 @@ async def in_time(
     clock = ticket.clock
     if clock is None:
         return await waiter
-    clock.begin_waiting(waiter, timeout, str(ticket))
+    clock.begin_waiting(waiter, timeout, waiter.get_loop().time(), str(ticket))
     try:
         return await waiter
     finally:

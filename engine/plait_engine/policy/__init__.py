@@ -1,13 +1,14 @@
 """Decisions of a client that need no I/O.
 
-============  ==================================================================
-``pool``      which request gets which connection, and when to open or close one
-``redirect``  what the next request is, after a redirect
-``retry``     whether a request that failed may be sent again
-``cookies``   which cookies are stored, and which are sent (RFC 6265bis)
-``auth``      Basic authentication (RFC 7617)
-``hosts``     which hosts are IP addresses, and which only look like one
-============  ==================================================================
+=============  ==================================================================
+``pool``       which request gets which connection, and when to open or close one
+``redirect``   what the next request is, after a redirect
+``retry``      whether a request that failed may be sent again
+``cookies``    which cookies are stored, and which are sent (RFC 6265bis)
+``auth``       Basic authentication (RFC 7617)
+``deadlines``  the deadlines of calls: which runs when, and all on one timer
+``hosts``      which hosts are IP addresses, and which only look like one
+=============  ==================================================================
 
 Time is an argument everywhere, so a test turns the clock by hand.
 """

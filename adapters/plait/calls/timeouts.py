@@ -1,0 +1,100 @@
+"""Timeouts of requests: what a program says about them, and what it gets when one passes.
+
+Which deadline runs when is decided by ``plait_engine.policy.deadlines``.
+"""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass, replace
+from typing import Final, TypeAlias
+
+from plait.client_exceptions import ConnectionTimeoutError, SocketTimeoutError
+from plait.helpers import _SENTINEL, sentinel
+from plait_engine.policy.deadlines import CEIL_THRESHOLD, Deadline, RequestClock
+
+
+@dataclass(frozen=True)
+class ClientTimeout:
+    """Timeouts of a request, in seconds.  ``None`` or 0: no limit.
+
+    Args:
+        total: everything from the call to the end of the response's body, redirects
+            included.
+        connect: until a connection is assigned: waiting in the pool and connecting.
+        sock_read: between two pieces of what the server sends, while it can send: the time
+            to send the request, and to read what came already, does not count.
+        sock_connect: to set up a new connection: name, TCP and TLS.
+        ceil_threshold: deadlines longer than this end on a whole second of the loop's
+            clock, so that many of them fire together.
+    """
+
+    total: float | None = None
+    connect: float | None = None
+    sock_read: float | None = None
+    sock_connect: float | None = None
+    ceil_threshold: float = CEIL_THRESHOLD
+
+
+DEFAULT_TIMEOUT: Final = ClientTimeout(total=5 * 60, sock_connect=30)
+
+
+def timeout_of_session(
+    timeout: ClientTimeout | _SENTINEL | None,
+    total: float | _SENTINEL | None,
+    connect: float | None,
+) -> ClientTimeout:
+    """Return the timeouts that a session's arguments mean.
+
+    ``total`` and ``connect`` are the deprecated ``read_timeout`` and ``conn_timeout``.
+    Raises ValueError for one of them beside ``timeout``, and for a ``timeout`` of another
+    type.
+    """
+    if timeout is sentinel or timeout is None:
+        result = DEFAULT_TIMEOUT
+        if total is not sentinel:
+            warnings.warn("read_timeout is deprecated, use timeout", DeprecationWarning, 3)
+            result = replace(result, total=total)
+        if connect is not None:
+            warnings.warn("conn_timeout is deprecated, use timeout", DeprecationWarning, 3)
+            result = replace(result, connect=connect)
+        return result
+    if not isinstance(timeout, ClientTimeout):
+        raise ValueError(_wrong_type(timeout))
+    if total is not sentinel or connect is not None:
+        raise ValueError("read_timeout and conn_timeout are parts of timeout: give timeout only")
+    return timeout
+
+
+def as_timeout(timeout: ClientTimeout | _SENTINEL | float | None) -> ClientTimeout:
+    """Return the timeouts that a request's argument means; a number is for all of it.
+
+    Raises ValueError for another type.
+    """
+    if isinstance(timeout, ClientTimeout):
+        return timeout
+    if timeout is None or isinstance(timeout, int | float):
+        return ClientTimeout(total=timeout)
+    raise ValueError(_wrong_type(timeout))
+
+
+def _wrong_type(timeout: object) -> str:
+    return (
+        f"timeout parameter cannot be of {type(timeout)} type,"
+        " please use 'timeout=ClientTimeout(...)'"
+    )
+
+
+ClientClock: TypeAlias = RequestClock[ClientTimeout]
+"""The deadlines of one call of ``ClientSession.request``."""
+
+
+def error_of_deadline(clock: ClientClock, passed: Deadline) -> Exception:
+    """Return what the caller gets whose deadline ``passed``."""
+    if passed is Deadline.TOTAL:
+        return TimeoutError(f"the request took more than {clock.timeout.total} s")
+    if passed is Deadline.CONNECT:
+        return ConnectionTimeoutError(
+            f"no connection to {clock.host} became available within {clock.waits} s"
+        )
+    return SocketTimeoutError(f"nothing came from the server for {clock.timeout.sock_read} s")
