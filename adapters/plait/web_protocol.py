@@ -10,11 +10,9 @@ the first step of the task runs at once.
 
 Rules
 -----
-* A request that was reset in the batch in which it came never reaches a handler, and no
-  more handlers run than ``Limits.max_concurrent_streams``: what counts is handlers, not
-  open streams, since a reset stream's handler goes on (CVE-2023-44487).  A request beyond
-  that waits for a handler to end, for ``_PATIENCE`` at most; then it is refused, so that the
-  client may send it again (RFC 9113 section 8.7).
+* Which requests get a handler is decided by ``plait_engine.policy.admission``: no more than
+  ``Limits.max_concurrent_streams`` at a time, and none that was reset in the batch in which
+  it came.
 * A client that goes away, or resets a stream, does not cancel the handler unless
   ``handler_cancellation`` is set; then the end of its input does, too.  Otherwise reading
   the content and writing the response raise, and such an error is logged at level DEBUG only.
@@ -50,6 +48,7 @@ from plait_engine import (
 from plait_engine import Request as RequestEvent
 from plait_engine import Response as ResponseEvent
 from plait_engine.events import Event, Sendable
+from plait_engine.policy.admission import Admission
 
 from .client_exceptions import ClientConnectionResetError
 from .helpers import printable
@@ -66,8 +65,6 @@ if TYPE_CHECKING:
 __all__ = ("PayloadAccessError", "RequestHandler", "RequestPayloadError", "ServerExchange")
 
 
-_PATIENCE: Final = 1.0
-"""Seconds that a request may wait for one of too many handlers to end."""
 _LAST_MOMENT: Final = 1.0
 """Seconds of a shutdown that a handler has to answer when its reads are cancelled, and again
 to end when it is cancelled; a quarter of the whole time, if that is less."""
@@ -280,7 +277,7 @@ class ServerExchange(Exchange):
         self.exception = gone
         if self.task is None:
             self._discard_held()
-            self.handler.drop(self)
+            self.handler.admission.withdrawn(self)
             return
         if not self._received:
             reader = self._reader or self._make_reader()
@@ -306,11 +303,9 @@ class RequestHandler:
     __slots__ = (
         "__weakref__",
         "_create_task",
-        "_max_running",
         "_refusal",
-        "_running",
-        "_starting",
         "access_logger",
+        "admission",
         "debug",
         "driver",
         "logger",
@@ -346,12 +341,11 @@ class RequestHandler:
             if loop.get_task_factory() is None
             else loop.create_task
         )
-        self._starting: list[ServerExchange] = []
-        """Requests whose handler is not started yet."""
-        self._running: set[ServerExchange] = set()
+        limits = self.driver.config.limits
+        self.admission: Admission[ServerExchange] = Admission(limits.max_concurrent_streams)
+        """Which requests get a handler, and which of them run."""
         self._refusal: asyncio.TimerHandle | None = None
         """Refuses the requests that wait for a handler to end."""
-        self._max_running = self.driver.config.limits.max_concurrent_streams
 
     # -- the connection -----------------------------------------------------------------------
 
@@ -360,7 +354,7 @@ class RequestHandler:
         if type(event) is RequestEvent:
             exchange = ServerExchange(self, event)
             self.driver.exchanges[event.stream_id] = exchange
-            self._starting.append(exchange)
+            self.admission.arrived(exchange)
         elif type(event) is ConnectionClosed:
             self._on_closed(event)
         else:
@@ -372,7 +366,7 @@ class RequestHandler:
         A client that has left looks like one that has only sent its last request.  With
         ``handler_cancellation`` both cancel the handlers.
         """
-        for exchange in self._running:
+        for exchange in self.admission.running:
             exchange.client_left()
 
     def on_lost(self, error: Exception | None) -> None:
@@ -387,7 +381,7 @@ class RequestHandler:
     @property
     def busy(self) -> bool:
         """True while a handler runs."""
-        return bool(self._running)
+        return bool(self.admission.running)
 
     @property
     def connected(self) -> bool:
@@ -420,7 +414,7 @@ class RequestHandler:
         raise CancelledError, so that they can still answer, then they are cancelled.
         """
         self.close()
-        self._refuse_waiting()
+        self._refuse(self.admission.refused())
         farewells = [
             asyncio.ensure_future(exchange.go_away())
             for exchange in self.driver.exchanges.values()
@@ -450,12 +444,12 @@ class RequestHandler:
 
     async def _end_handlers(self, patience: float) -> None:
         """Make the handlers end: by their reads within ``patience`` seconds, or by force."""
-        alive = [exchange for exchange in self._running if exchange.exception is None]
+        alive = [exchange for exchange in self.admission.running if exchange.exception is None]
         for exchange in alive:
             exchange.content.set_exception(asyncio.CancelledError())
         if alive and await self._wait_for_handlers(patience):
             return
-        for exchange in self._running:
+        for exchange in self.admission.running:
             assert exchange.task is not None
             exchange.task.cancel()
         if not await self._wait_for_handlers(patience):
@@ -463,7 +457,9 @@ class RequestHandler:
 
     async def _wait_for_handlers(self, timeout: float | None) -> bool:
         current = asyncio.current_task()
-        tasks = [e.task for e in self._running if e.task is not None and e.task is not current]
+        tasks = [
+            e.task for e in self.admission.running if e.task is not None and e.task is not current
+        ]
         if not tasks:
             return True
         _, pending = await asyncio.wait(tasks, timeout=timeout)
@@ -473,7 +469,7 @@ class RequestHandler:
         """Return what runs on this connection, for a log."""
         return ", ".join(
             f"{exchange.event.method} {printable(exchange.event.target)} from {self.peername}"
-            for exchange in self._running
+            for exchange in self.admission.running
         )
 
     def __repr__(self) -> str:
@@ -484,31 +480,27 @@ class RequestHandler:
 
     def on_batch_end(self) -> None:
         """Start the handlers of the requests that came (see ``Listener``)."""
-        starting = self._starting
-        while starting and len(self._running) < self._max_running:
-            self._start(starting.pop(0))
-        if starting and self._refusal is None:
-            self._refusal = self.loop.call_later(_PATIENCE, self._refuse_waiting)
+        admission = self.admission
+        while (exchange := admission.start_next()) is not None:
+            self._start(exchange)
+        if admission.waiting:
+            when = admission.next_timeout(self.loop.time())
+            if when is not None and self._refusal is None:
+                self._refusal = self.loop.call_at(when, self._refuse_late)
 
-    def _refuse_waiting(self) -> None:
-        """Tell the client that the requests without handler were not processed (RFC 9113 section
-        8.7)."""
-        if self._refusal is not None:
-            self._refusal.cancel()
-            self._refusal = None
-        starting, self._starting = self._starting, []
-        for exchange in starting:
+    def _refuse_late(self) -> None:
+        self._refusal = None
+        self._refuse(self.admission.refused(self.loop.time()))
+        self.on_batch_end()  # Others may wait, for not as long.
+
+    def _refuse(self, exchanges: list[ServerExchange]) -> None:
+        """Tell the client that its requests were not processed."""
+        for exchange in exchanges:
             exchange.reset(ErrorCode.REFUSED_STREAM)
             exchange.forget()
 
-    def drop(self, exchange: ServerExchange) -> None:
-        """``exchange`` was reset before its handler began: it never does."""
-        if exchange in self._starting:
-            self._starting.remove(exchange)
-
     def _start(self, exchange: ServerExchange) -> None:
         self.manager.requests_count += 1
-        self._running.add(exchange)
         if sys.version_info >= (3, 12):
             # The task may end before it is known here: it sets exchange.task itself.
             asyncio.Task(self._serve(exchange), loop=self.loop, eager_start=True)
@@ -552,9 +544,9 @@ class RequestHandler:
                 self.log_access(request, response, start)
         finally:
             response = None  # It may have been raised; then its traceback holds this frame.
-            self._running.discard(exchange)
+            self.admission.ended(exchange)
             exchange.finish()
-            if self._starting:
+            if self.admission.waiting:
                 self.on_batch_end()
             elif self.driver.transport is None:
                 self.manager.connection_lost(self)
@@ -650,7 +642,11 @@ class RequestHandler:
         if error is None:
             return
         self.log_debug("Connection closed: %s: %s", event.reason.explain(), error)
-        if isinstance(error, RemoteProtocolError) and self.access_logger and not self._running:
+        if (
+            isinstance(error, RemoteProtocolError)
+            and self.access_logger
+            and not self.admission.running
+        ):
             refused = RequestEvent(
                 0, "UNKNOWN", self.driver.config.scheme, "", "/", (), None, "1.0"
             )

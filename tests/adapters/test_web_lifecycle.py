@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 import plait
-from plait import web, web_protocol
+from plait import web
 from plait.client_exceptions import ClientConnectionResetError
 from plait.web_runner import offer_protocols
 from plait_engine import Config, ErrorCode, Limits, Timeouts
@@ -144,11 +144,11 @@ async def test_no_more_handlers_run_than_streams_are_allowed() -> None:
         (handler,) = site.server.connections
         # These wait for a handler to end; those that are reset meanwhile never begin.
         waiting = [client.request() for _ in range(limit)]
-        await until(lambda: len(handler._starting) == limit)
+        await until(lambda: len(handler.admission.waiting) == limit)
         for answer in waiting[:3]:
             answer.reset(ErrorCode.CANCEL)
             answer.forget()
-        await until(lambda: len(handler._starting) == limit - 3)
+        await until(lambda: len(handler.admission.waiting) == limit - 3)
         assert gate.most == gate.running == limit
         gate.go.set()
         for answer in waiting[3:]:
@@ -157,11 +157,8 @@ async def test_no_more_handlers_run_than_streams_are_allowed() -> None:
         assert gate.ended == limit + 2
 
 
-async def test_a_request_that_finds_no_handler_is_refused(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+async def test_a_request_that_finds_no_handler_is_refused() -> None:
     """Attack T1: the client hears so, instead of waiting for handlers that may never end."""
-    monkeypatch.setattr(web_protocol, "_PATIENCE", 0.01)
     gate = Gate()
     limit = 5
     async with H2.serve(app_of(gate), limits=Limits(max_concurrent_streams=limit)) as site:
@@ -172,6 +169,8 @@ async def test_a_request_that_finds_no_handler_is_refused(
             await gate.began.acquire()
             answer.reset(ErrorCode.CANCEL)
             answer.forget()
+        (handler,) = site.server.connections
+        handler.admission.patience = 0.01
         for _ in range(2):
             reset = await client.request().broken()
             assert reset.code == ErrorCode.REFUSED_STREAM

@@ -1,4 +1,4 @@
-"""Decisions of a client that need no I/O.
+"""Decisions that need no I/O: those of a client and, in ``admission``, of a server.
 
 =============  ==================================================================
 ``pool``       which request gets which connection, and when to open or close one
@@ -8,6 +8,7 @@
 ``auth``       Basic authentication (RFC 7617)
 ``deadlines``  the deadlines of calls: which runs when, and all on one timer
 ``hosts``      which hosts are IP addresses, and which only look like one
+``admission``  which requests get a handler now, which wait, which are refused
 =============  ==================================================================
 
 Time is an argument everywhere, so a test turns the clock by hand.
