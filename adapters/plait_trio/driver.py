@@ -32,8 +32,10 @@ from plait_engine import (
     Writable,
     create_connection,
 )
+from plait_engine.driver import LazyTimer
 from plait_engine.engines import EngineName
 from plait_engine.events import Sendable
+from plait_engine.policy.admission import Admission
 
 from .transport import TrioStream, TrioTransport
 
@@ -71,6 +73,8 @@ class Exchange:
     def __init__(self, driver: Driver, stream_id: int) -> None:
         self.driver = driver
         self.stream_id = stream_id
+        self.request: Request | None = None
+        """What the client asks for (server)."""
         self.trailers: Headers = ()
         self.sent_end = False
         self.received_end = False
@@ -141,7 +145,8 @@ class Driver(plait_engine.driver.Driver):
         role: which side this is.
         config: the engine's configuration.
         protocol: ``"http/1.1"`` or ``"h2"``; ``None``: what ALPN chose, else HTTP/1.1.
-        on_request: runs as a task for each request (server).
+        on_request: runs as a task for each request (server), if there are not too many (see
+            ``plait_engine.policy.admission``).
         engine: ``"native"`` or ``"reference"``.
     """
 
@@ -168,10 +173,14 @@ class Driver(plait_engine.driver.Driver):
         """Set when it is known what the peer can do: HTTP/2's SETTINGS came."""
         if protocol != "h2":
             self.ready.set()
+        self.admission: Admission[Exchange] = Admission(config.limits.max_concurrent_streams)
+        """Which requests get a task, and which of them run (server)."""
         self._on_request = on_request
         self._carrier = TrioTransport(stream)
         connection = create_connection(role, protocol, self.config, engine=engine)
         super().__init__(connection, self._carrier, self, self._carrier, http2=engine)
+        self._refusal = LazyTimer(self._carrier)
+        """Refuses the requests that wait for a task to end."""
         self._carrier.driver = self
         self.start()
 
@@ -213,18 +222,40 @@ class Driver(plait_engine.driver.Driver):
         """Give an event to whom it concerns (see ``Listener``)."""
         if isinstance(event, Request):
             exchange = self.exchanges[event.stream_id] = Exchange(self, event.stream_id)
-            if self._on_request is not None:
-                self._nursery.start_soon(self._on_request, exchange, event)
+            exchange.request = event
+            self.admission.arrived(exchange)
         elif isinstance(event, ConnectionClosed):
             self.ready.set()
             for exchange in self.exchanges.values():
                 exchange.deliver(event)
             self.exchanges.clear()
+            self.admission.refused()  # Nobody is left to tell.
         else:
             self._deliver(event, getattr(event, "stream_id", 0))
 
     def on_batch_end(self) -> None:
-        """All events of a batch were told (see ``Listener``)."""
+        """Start the tasks of the requests that came (see ``Listener``)."""
+        admission = self.admission
+        while (exchange := admission.start_next()) is not None:
+            self._nursery.start_soon(self._answer, exchange)
+        when = admission.next_timeout(self.clock())
+        if when is not None:
+            self._refusal.arm(when, self._refuse_late)
+
+    async def _answer(self, exchange: Exchange) -> None:
+        try:
+            if self._on_request is not None and exchange.request is not None:
+                await self._on_request(exchange, exchange.request)
+        finally:
+            self.admission.ended(exchange)
+        self.on_batch_end()
+
+    def _refuse_late(self) -> None:
+        """Tell the client that requests were not processed, for too many tasks run."""
+        for exchange in self.admission.refused(self.clock()):
+            del self.exchanges[exchange.stream_id]
+            self.send(StreamReset(exchange.stream_id, ErrorCode.REFUSED_STREAM))
+        self.on_batch_end()  # Others may wait, for not as long.
 
     def _deliver(self, event: Event, stream_id: int) -> None:
         exchange = self.exchanges.get(stream_id)
@@ -232,6 +263,7 @@ class Driver(plait_engine.driver.Driver):
             exchange.deliver(event)
             if isinstance(event, StreamReset):
                 del self.exchanges[stream_id]
+                self.admission.withdrawn(exchange)
         elif isinstance(event, Data):
             self.acknowledge(stream_id, event.credit)
         elif not stream_id:

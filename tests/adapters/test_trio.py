@@ -15,21 +15,28 @@ from functools import partial
 
 import pytest
 import trio
+import trio.testing
 
 import plait_trio
 from plait_engine import (
     Config,
     EndOfMessage,
+    ErrorCode,
     Limits,
     LocalProtocolError,
     RemoteProtocolError,
     Request,
+    Response,
     Role,
+    StreamReset,
     Timeouts,
     create_connection,
 )
 from plait_engine.engines import EngineName, websocket_class
+from plait_engine.policy.admission import PATIENCE
 from plait_trio import ServerRequest, ServerResponse
+from plait_trio.driver import Driver, Exchange, StreamError
+from plait_trio.server import _handle
 
 BIG = 3_000_000
 
@@ -468,3 +475,121 @@ def test_a_peer_that_stops_reading_is_dropped(protocol: str) -> None:
             nursery.cancel_scope.cancel()
 
     trio.run(main)
+
+
+class Gate:
+    """A handler that waits for ``open``, and counts."""
+
+    def __init__(self) -> None:
+        self.open = trio.Event()
+        self.targets: list[str] = []
+        self.running = 0
+        self.most = 0
+
+    async def __call__(self, request: ServerRequest) -> ServerResponse:
+        self.targets.append(request.head.target)
+        self.running += 1
+        self.most = max(self.most, self.running)
+        try:
+            await self.open.wait()
+        finally:
+            self.running -= 1
+        return ServerResponse()
+
+
+def run_http2(
+    test: Callable[[Driver], Awaitable[None]], handler: Gate, engine: EngineName, limit: int
+) -> None:
+    """Run ``test`` with a client beside a server in memory, in time that is only counted."""
+
+    async def main() -> None:
+        config = Config(limits=Limits(max_concurrent_streams=limit))
+        near, far = trio.testing.memory_stream_pair()
+        on_request = partial(_handle, handler)
+        server = Driver(
+            far, Role.SERVER, config, protocol="h2", on_request=on_request, engine=engine
+        )
+        client = Driver(near, Role.CLIENT, Config(), protocol="h2", engine=engine)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(server.run)
+            nursery.start_soon(client.run)
+            await client.ready.wait()
+            await test(client)
+            nursery.cancel_scope.cancel()
+
+    trio.run(main, clock=trio.testing.MockClock(autojump_threshold=0))
+
+
+async def ask(client: Driver, target: str) -> Exchange:
+    exchange = client.open_exchange()
+    stream_id = exchange.stream_id
+    head = Request(stream_id, "GET", "http", "a", target, ())
+    await exchange.send(head, EndOfMessage(stream_id))
+    return exchange
+
+
+def test_no_more_handlers_run_than_streams_are_allowed(engine: EngineName) -> None:
+    """Attack T1: reset streams make room for new ones, their handlers still run."""
+    gate = Gate()
+
+    async def test(client: Driver) -> None:
+        for number in range(3):
+            exchange = await ask(client, f"/reset/{number}")
+            await trio.testing.wait_all_tasks_blocked()
+            client.finish(exchange)
+            await trio.testing.wait_all_tasks_blocked()
+        assert gate.targets == ["/reset/0", "/reset/1"]
+        waiting = [await ask(client, f"/{number}") for number in range(2)]
+        await trio.testing.wait_all_tasks_blocked()
+        assert gate.running == 2
+        gate.open.set()
+        for exchange in waiting:
+            head = await exchange.next_event()
+            assert isinstance(head, Response)
+            assert head.status == 200
+        # trio starts tasks of one turn in any order.
+        assert sorted(gate.targets[2:]) == ["/0", "/1"]
+        assert gate.most == 2
+
+    run_http2(test, gate, engine, limit=2)
+
+
+def test_a_request_that_finds_no_handler_is_refused(engine: EngineName) -> None:
+    gate = Gate()
+
+    async def test(client: Driver) -> None:
+        exchange = await ask(client, "/reset")
+        await trio.testing.wait_all_tasks_blocked()
+        client.finish(exchange)
+        began = trio.current_time()
+        exchange = await ask(client, "/refused")
+        with pytest.raises(StreamError) as caught:
+            await exchange.next_event()
+        assert trio.current_time() - began == pytest.approx(PATIENCE, abs=0.01)
+        assert isinstance(caught.value.event, StreamReset)
+        assert caught.value.event.code == ErrorCode.REFUSED_STREAM
+        assert caught.value.event.retryable
+        gate.open.set()
+        await trio.testing.wait_all_tasks_blocked()
+        exchange = await ask(client, "/good-as-new")
+        assert isinstance(await exchange.next_event(), Response)
+        assert gate.targets == ["/reset", "/good-as-new"]
+
+    run_http2(test, gate, engine, limit=1)
+
+
+def test_a_request_that_is_reset_at_once_gets_no_handler(engine: EngineName) -> None:
+    """Attack T1 (CVE-2023-44487)."""
+    gate = Gate()
+
+    async def test(client: Driver) -> None:
+        exchange = client.open_exchange()
+        stream_id = exchange.stream_id
+        client.send(Request(stream_id, "GET", "http", "a", "/reset", ()), EndOfMessage(stream_id))
+        client.finish(exchange)
+        gate.open.set()
+        exchange = await ask(client, "/")
+        assert isinstance(await exchange.next_event(), Response)
+        assert gate.targets == ["/"]
+
+    run_http2(test, gate, engine, limit=10)
