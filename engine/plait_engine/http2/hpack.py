@@ -11,6 +11,11 @@ change, and a repeated block costs one dictionary look-up.  There are encoders t
 look into the dynamic table and yet fill it (nginx's): their blocks mean the same whatever
 is in it, so the decoder keeps those for good, with the entries that they insert.
 
+Where only the target differs, what follows ``:path`` is the same indexes each time, so the
+decoder keeps those as it keeps blocks.  And what a Huffman code means is kept for all
+connections, since finding out takes a step for each byte: of values whose field has a name of
+the static table that is no credential's, unless the peer said never-indexed.
+
 Rules
 -----
 * Every block must be decoded, also of a stream that is refused, since it may change the
@@ -32,10 +37,11 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterable
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from plait_engine.headers import decode as decode_text
 from plait_engine.headers import encode as encode_text
+from plait_engine.semantics.cache import FieldCache, names_credentials
 
 from .hpack_primitives import (
     INCREMENTAL,
@@ -44,10 +50,11 @@ from .hpack_primitives import (
     NOT_INDEXED,
     SIZE_UPDATE,
     HPACKError,
+    decode_huffman,
     decode_integer,
-    decode_string,
     encode_integer,
     encode_string,
+    read_string,
 )
 from .hpack_tables import (
     ENTRY_OVERHEAD,
@@ -69,7 +76,16 @@ _CACHED_BLOCKS = 64
 _CACHED_FIELDS = 256
 _CACHED_BLOCK_SIZE = 1024
 
+_PATH_INDEXES: Final = (4, 5)  # of the static table
+
 _MAX_SIZE_UPDATES = 2  # RFC 7541 section 4.2: the smallest in between, and the final one
+
+
+_IS_PUBLIC: Final = [not names_credentials(field[0]) for field, _ in STATIC_TABLE]
+"""Whether ``_values`` may have what a field says, by the index of its name."""
+
+_values: Final[FieldCache[bytes, tuple[str, int]]] = FieldCache()
+"""The text and the size of values, by their Huffman code."""
 
 
 class HeaderListTooLarge(Exception):
@@ -95,6 +111,7 @@ class Decoder:
         "_size",
         "_smallest",
         "_table",
+        "_tails",
     )
 
     def __init__(
@@ -113,7 +130,9 @@ class Decoder:
         self._size = 0
         self._limit = max_table_size  # what the encoder chose
         self._smallest = max_table_size  # the least that it was allowed since it last chose
+        # Until the table changes: fields of blocks; of the ends of blocks, with their size.
         self._cache: dict[bytes, list[Field]] = {}
+        self._tails: dict[bytes, tuple[list[Field], int]] = {}
         self._self_contained: dict[bytes, tuple[list[Field], list[Entry]]] = {}
 
     @property
@@ -129,7 +148,7 @@ class Decoder:
     def max_table_size(self, size: int) -> None:
         self._max_table_size = size
         self._smallest = min(self._smallest, size)
-        self._cache.clear()  # a cached block does not begin with the update
+        self._forget()  # a cached block does not begin with the update
 
     def decode(self, block: bytes) -> list[Field]:
         """Return the fields of ``block``, a complete header block.
@@ -165,6 +184,9 @@ class Decoder:
 
         Return the fields, the entries inserted, and whether they depend on nothing in the
         dynamic table.
+
+        The short path for a target that differs: the indexes behind ``:path`` are looked up at
+        once.
         """
         fields: list[Field] = []
         inserted: list[Entry] = []
@@ -172,7 +194,8 @@ class Decoder:
         room = self._max_header_list_size
         max_fields = self._max_fields
         table = self._table
-        end = len(block)
+        end = tail_start = len(block)
+        before = room_before = 0  # the fields in front of the tail, and the room for it
         while pos < end:
             first = block[pos]
             pos += 1
@@ -196,6 +219,14 @@ class Decoder:
                 entry, pos = self._read_literal(block, pos, first, 0x0F)
                 if first & 0x0F == 0x0F:
                     self_contained = False  # it may be: the index is in the bytes behind
+                tail_start = end
+                if first & 0x0F in _PATH_INDEXES and end - pos <= _CACHED_BLOCK_SIZE:
+                    tail, size = self._tails.get(block[pos:], _NO_TAIL)
+                    if tail and size + entry[1] <= room and len(fields) + len(tail) < max_fields:
+                        fields.append(entry[0])
+                        fields += tail
+                        return fields, inserted, False
+                    tail_start, before, room_before = pos, len(fields) + 1, room - entry[1]
             else:
                 raise HPACKError("a table size update is not at the start of the block")
             field, size = entry
@@ -208,6 +239,8 @@ class Decoder:
             raise HeaderListTooLarge(
                 f"a field list exceeds {max_fields} fields or {self._max_header_list_size} bytes"
             )
+        if tail_start < end and not inserted:
+            _keep(self._tails, block[tail_start:], (fields[before:], room_before - room))
         return fields, inserted, self_contained
 
     def _read_size_updates(self, block: bytes) -> int:
@@ -226,7 +259,7 @@ class Decoder:
                 raise HPACKError("more than two table size updates in a block")
             smallest = min(smallest, size)
             self._limit = size
-            self._cache.clear()
+            self._forget()
             self._evict(size)
         if smallest > self._smallest:
             raise HPACKError("the table size was lowered, but the block has no such update")
@@ -238,21 +271,22 @@ class Decoder:
         index = first & mask
         if index == mask:
             index, pos = decode_integer(block, pos, mask)
+        keeps = False
         if not index:
-            data, pos = decode_string(block, pos)
-            name = decode_text(data)
-            size = len(data)
+            name, size, pos = _read_text(block, pos)
         else:
             if index >= len(self._table):
                 raise HPACKError(f"there is no field of index {index}")
             name = self._table[index][0][0]
             size = len(name) if name.isascii() else len(encode_text(name))
-        data, pos = decode_string(block, pos)
-        return ((name, decode_text(data)), size + len(data) + ENTRY_OVERHEAD), pos
+            is_public = index <= STATIC_LENGTH and _IS_PUBLIC[index]
+            keeps = is_public and first & 0xF0 != NEVER_INDEXED
+        value, value_size, pos = _read_text(block, pos, keeps=keeps)
+        return ((name, value), size + value_size + ENTRY_OVERHEAD), pos
 
     def _insert(self, entry: Entry) -> None:
         """Add the newest entry; one larger than the table leaves it empty (section 4.4)."""
-        self._cache.clear()
+        self._forget()
         size = entry[1]
         self._evict(self._limit - size)
         if size <= self._limit:
@@ -264,6 +298,30 @@ class Decoder:
         while self._size > max(room, 0):
             self._size -= self._table.pop()[1]
 
+    def _forget(self) -> None:
+        """Drop what was remembered of a table that has changed."""
+        self._cache.clear()
+        self._tails.clear()
+
+
+def _read_text(block: bytes, pos: int, *, keeps: bool = False) -> tuple[str, int, int]:
+    """Read a string literal: return its text, its size in bytes, and the position behind it.
+
+    ``keeps``: it may be remembered.
+    """
+    data, is_huffman, pos = read_string(block, pos)
+    if not is_huffman:
+        return decode_text(data), len(data), pos
+    known = _values.entries.get(data)
+    if known is None:
+        decoded = decode_huffman(data)
+        known = decode_text(decoded), len(decoded)
+        if keeps:
+            _values.add(data, known, len(data))
+    return *known, pos
+
+
+_NO_TAIL: Final[tuple[list[Field], int]] = ([], 0)
 
 _Kept = TypeVar("_Kept")
 

@@ -70,6 +70,15 @@ def decode_string(block: bytes, pos: int) -> tuple[bytes, int]:
 
     Raises HPACKError when it is cut short or its Huffman code is wrong.
     """
+    data, is_huffman, pos = read_string(block, pos)
+    return decode_huffman(data) if is_huffman else data, pos
+
+
+def read_string(block: bytes, pos: int) -> tuple[bytes, bool, int]:
+    """Return the bytes of a string literal, whether they are Huffman code, and what is behind.
+
+    Raises HPACKError when it is cut short.
+    """
     if pos >= len(block):
         raise HPACKError("a field is cut short")
     first = block[pos]
@@ -80,10 +89,12 @@ def decode_string(block: bytes, pos: int) -> tuple[bytes, int]:
     end = pos + length
     if end > len(block):
         raise HPACKError("a string is longer than the block")
-    data = block[pos:end]
-    if first < _HUFFMAN:
-        return data, end
+    return block[pos:end], first >= _HUFFMAN, end
+
+
+def decode_huffman(data: bytes) -> bytes:
+    """Return the string whose Huffman code is ``data``.  Raises HPACKError."""
     try:
-        return huffman.decode(data), end
+        return huffman.decode(data)
     except huffman.HuffmanError as error:
         raise HPACKError(str(error)) from error

@@ -3,9 +3,13 @@
 import tracemalloc
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
+from plait_engine.http2 import hpack
 from plait_engine.http2.hpack import Decoder, Encoder, HeaderListTooLarge, HPACKError
 from plait_engine.http2.hpack_primitives import encode_integer, encode_string
+from plait_engine.semantics import cache
 
 GET = (":method", "GET")
 
@@ -474,3 +478,119 @@ def test_decoders_do_not_share_a_table():
     first.decode(Encoder().encode([("a", "1")]))
     with pytest.raises(HPACKError):
         second.decode(indexed(62))
+
+
+# -- what is remembered ---------------------------------------------------------
+
+
+def path(value, kind=0x00):
+    return bytes((kind | 4,)) + encode_string(value.encode())
+
+
+PARTS = st.sampled_from(
+    [
+        *map(indexed, (2, 7, 4, 62, 62, 63, 64)),
+        *(path(value) for value in ("/", "/a", "/b?c=d", "x" * 200)),
+        path("/a", kind=0x10),
+        literal("a", "1"),
+        literal("b", "v" * 60),
+        literal("c", "3", kind=0x00),
+        size_update(0),
+        size_update(100),
+        b"\x80",
+        b"\x04",
+    ]
+)
+
+
+class Forgetful(dict):
+    def __setitem__(self, key, value):
+        pass
+
+
+@given(
+    st.lists(st.lists(PARTS, max_size=6).map(b"".join) | st.integers(0, 4096), max_size=12),
+    st.sampled_from([100, 65536]),
+    st.sampled_from([3, 128]),
+)
+@example([literal("a", "1"), path("/a") + b"\xbe", path("/b") + b"\xbe"], 65536, 128)
+@example([literal("a", "1"), path("/a") + b"\xbe" * 2, path("x" * 99) + b"\xbe" * 2], 200, 128)
+@example([b"\x82" + path("/a") + b"\x87", b"\x82\x82" + path("/a") + b"\x87"], 65536, 3)
+def test_what_follows_a_path_is_decoded_as_any_other(steps, size, count):
+    seen = []
+    for remembers in (True, False):
+        decoder = Decoder(max_header_list_size=size, max_fields=count)
+        if not remembers:
+            decoder._tails = Forgetful()
+            decoder._cache = Forgetful()
+        results = []
+        for step in steps:
+            if isinstance(step, int):
+                decoder.max_table_size = step
+                continue
+            try:
+                results.append(decoder.decode(step))
+            except HeaderListTooLarge as error:
+                results.append(str(error))
+            except HPACKError as error:
+                results.append(str(error))
+                break
+        seen.append((results, decoder._table, decoder._size, decoder._limit))
+    assert seen[0] == seen[1]
+
+
+def test_the_end_of_a_block_is_not_taken_from_a_table_that_was():
+    decoder = Decoder()
+    decoder.decode(literal("a", "1"))
+    assert decoder.decode(path("/") + indexed(62)) == [(":path", "/"), ("a", "1")]
+    decoder.decode(literal("b", "2"))
+    assert decoder.decode(path("/x") + indexed(62)) == [(":path", "/x"), ("b", "2")]
+
+
+@pytest.mark.parametrize("size", [8, 200, 1000])
+def test_a_flood_of_values_takes_bounded_memory(size):
+    decoder = Decoder()
+    for number in range(3 * cache.MAX_FIELDS):
+        target = f"/{number:0{size}}"
+        assert decoder.decode(path(target)) == [(":path", target)]
+        kept = hpack._values
+        assert len(kept.entries) <= cache.MAX_FIELDS
+        assert kept.size <= cache.MAX_BYTES
+    sizes = [len(code) for code in kept.entries]
+    assert sum(sizes) == kept.size
+    assert max(sizes, default=0) <= cache.MAX_FIELD
+    assert len(decoder._tails) <= 64
+
+
+@pytest.mark.parametrize(
+    ("index", "kind", "is_kept"),
+    [
+        (4, 0x00, True),  # :path
+        (4, 0x40, True),
+        (4, 0x10, False),  # never indexed
+        (19, 0x40, True),  # accept
+        (23, 0x40, False),  # authorization
+        (32, 0x40, False),  # cookie
+        (49, 0x40, False),  # proxy-authorization
+        (55, 0x40, False),  # set-cookie
+        (None, 0x40, False),  # a name that is spelt out
+        (62, 0x40, False),  # a name of the dynamic table
+    ],
+)
+def test_values_are_kept_of_public_fields(index, kind, is_kept):
+    hpack._values.entries.clear()
+    hpack._values.size = 0
+    decoder = Decoder()
+    decoder.decode(b"\x40\x01a\x01b")
+    value = f"value-{index}-{kind}"
+    name = b"\x40\x01z" if index is None else encode_integer(index, 4 if kind < 0x40 else 6, kind)
+    for _ in range(2):
+        ((_, decoded),) = decoder.decode(name + encode_string(value.encode()))
+        assert decoded == value
+    assert [text for text, _ in hpack._values.entries.values()] == [value] * is_kept
+
+
+def test_bad_huffman_code_is_refused_again():
+    for _ in range(2):
+        with pytest.raises(HPACKError, match="padding"):
+            Decoder().decode(b"\x04\x81\x00")
