@@ -40,7 +40,7 @@ from .calls.context import (
     SessionRequestContextManager,
     WSRequestContextManager,
 )
-from .calls.fields import field_pairs
+from .calls.fields import FieldPairs, field_pairs
 from .calls.timeouts import (
     ClientClock,
     ClientTimeout,
@@ -589,22 +589,21 @@ class ClientSession:
         except ValueError as exc:
             raise InvalidUrlClientError(str_or_url) from exc
 
-    def _prepare_headers(self, headers: LooseHeaders | None) -> CIMultiDict[str]:
+    def _prepare_headers(self, headers: LooseHeaders | None) -> FieldPairs:
         """Return the session's fields with those of a request, which win by name."""
-        result = self._default_headers
-        if headers and not result:
-            return CIMultiDict(field_pairs(headers))
-        if headers:
-            result = CIMultiDict(result)
-            replaced: set[str] = set()
-            for name, value in field_pairs(headers):
-                key = name.lower()
-                if key in replaced:
-                    result.add(name, value)
-                else:
-                    result[name] = value
-                    replaced.add(key)
-        return result
+        own = self._default_headers
+        if not own or not headers:
+            return field_pairs(headers or own)
+        result = CIMultiDict(own)
+        replaced: set[str] = set()
+        for name, value in field_pairs(headers):
+            key = name.lower()
+            if key in replaced:
+                result.add(name, value)
+            else:
+                result[name] = value
+                replaced.add(key)
+        return field_pairs(result)
 
 
 def request(

@@ -3,8 +3,8 @@
 Strategy
 --------
 ``ClientRequest`` collects what goes out in ``headers`` and ``body``; ``send`` gives it to
-an exchange.  Everything that only depends on the URL is computed once for each URL and
-kept (``calls.target``).  A body that is all there leaves with the head in one write; another one
+an exchange.  What depends on the server alone is worked out once for each and kept
+(``calls.target``).  A body that is all there leaves with the head in one write; another one
 is sent by a task, while the response may already be coming.
 
 The head of a response is kept as the engine gave it; headers, cookies and links are made of
@@ -40,7 +40,7 @@ from .calls.fields import field_pairs
 from .calls.links import read_links
 from .calls.media import encoding_of, is_expected_type
 from .calls.sending import send_request, send_upgrade
-from .calls.target import ConnectionKey, RequestInfo, find_target
+from .calls.target import ConnectionKey, RequestInfo, find_server
 from .calls.timeouts import ClientClock
 from .calls.tls import Fingerprint
 from .client_exceptions import ClientConnectionError, ClientResponseError, ContentTypeError
@@ -141,21 +141,23 @@ class ClientRequest:
         """The content is to be closed when it is sent."""
         self._skip_auto_headers: CIMultiDict[None] | None = None
         self._request_info: RequestInfo | None = None
-        self._target = find_target(url)
-        self.url = self._target.url
-        self.original_url = url if self._target.authorization is None else url.with_user(None)
+        self._server = find_server(url)
+        if self._server.authorization is not None:
+            url = url.with_user(None)
+        self.original_url = url
+        self.url = url.with_fragment(None) if url.raw_fragment else url
         # A class that extends this one may have replaced steps that do nothing here.
         extended = type(self) is not ClientRequest
         if headers or skip_auto_headers or extended:
             self.update_headers(headers)
             self.update_auto_headers(skip_auto_headers)
         else:
-            self.headers = CIMultiDict(_plain_headers(self._target.authority))
+            self.headers = CIMultiDict(_plain_headers(self._server.authority))
         if cookies:
             self.update_cookies(cookies)
         if compress or extended:
             self.update_content_encoding(data, compress)
-        if auth is not None or self._target.authorization is not None or extended:
+        if auth is not None or self._server.authorization is not None or extended:
             self.update_auth(auth)
         if data is not None or self.method not in self.GET_METHODS or extended:
             self.update_body_from_data(data)
@@ -172,16 +174,16 @@ class ClientRequest:
     @property
     def host(self) -> str:
         """The host of the URL."""
-        return self._target.host
+        return self._server.host
 
     @property
     def port(self) -> int | None:
         """The port of the URL."""
-        return self._target.port
+        return self._server.port
 
     def is_ssl(self) -> bool:
         """Tell whether the URL asks for TLS."""
-        return self._target.is_ssl
+        return self._server.is_ssl
 
     @property
     def ssl(self) -> ssl_module.SSLContext | bool | Fingerprint:
@@ -198,7 +200,7 @@ class ClientRequest:
     @property
     def connection_key(self) -> ConnectionKey:
         """What connections are good for this request."""
-        key = self._target.key
+        key = self._server.key
         if self._ssl is True and self.server_hostname is None and self._limits is None:
             return key
         return key._replace(
@@ -241,11 +243,11 @@ class ClientRequest:
 
     def update_headers(self, headers: LooseHeaders | None) -> None:
         """Set the fields that the caller gave; Host comes first."""
-        fields = self.headers = CIMultiDict({"Host": self._target.authority})
-        fields.extend(field_pairs(headers))
+        fields = CIMultiDict([("Host", self._server.authority), *field_pairs(headers)])
         hosts = fields.getall("Host")
         if len(hosts) > 1:
             fields["Host"] = hosts[-1]
+        self.headers = fields
 
     def update_auto_headers(self, skip_auto_headers: Iterable[str] | None) -> None:
         """Add the fields that every request has, unless they are there or to be skipped."""
@@ -292,7 +294,7 @@ class ClientRequest:
 
     def update_auth(self, auth: BasicAuth | None, trust_env: bool = False) -> None:
         """Set Authorization from ``auth`` or the URL's credentials."""
-        authorization = self._target.authorization
+        authorization = self._server.authorization
         if auth is not None:
             if authorization is not None:
                 raise ValueError("Cannot combine AUTH argument with credentials encoded in URL")
@@ -384,15 +386,16 @@ class ClientRequest:
 
     def head_event(self, stream_id: int) -> Request:
         """Return the head of the request, as the engine takes it."""
-        target = self._target
-        authority = target.authority
+        authority = self._server.authority
         fields = list(self.headers.items())
         if fields and fields[0][0] == "Host":
             authority = fields.pop(0)[1]
         if self.chunked and "Transfer-Encoding" not in self.headers:
             fields.append(("Transfer-Encoding", "chunked"))
-        scheme = "https" if target.is_ssl else "http"
-        return Request(stream_id, self.method, scheme, authority, target.path, fields)
+        scheme = "https" if self._server.is_ssl else "http"
+        return Request(
+            stream_id, self.method, scheme, authority, self.url.raw_path_qs or "/", fields
+        )
 
     def _make_response(self, exchange: ClientExchange) -> ClientResponse:
         session = self._session

@@ -13,7 +13,6 @@ from collections.abc import Callable, Mapping
 from http.cookies import Morsel
 from typing import TYPE_CHECKING, Any
 
-from multidict import CIMultiDict
 from yarl import URL
 
 from plait.client_exceptions import (
@@ -32,6 +31,7 @@ from plait_engine.policy.call import Call, Problem, Step
 from plait_engine.policy.redirect import REDIRECTS
 from plait_engine.policy.retry import Failure
 
+from .fields import FieldPairs
 from .lease import Lease
 from .target import REQUOTED, VERBATIM, origin
 from .timeouts import ClientClock
@@ -69,7 +69,7 @@ class ClientCall:
         clock: ClientClock,
         method: str,
         url: URL,
-        headers: CIMultiDict[str],
+        headers: FieldPairs,
         data: Any,
         cookies: LooseCookies | None,
         auth: BasicAuth | None,
@@ -82,7 +82,7 @@ class ClientCall:
         self.machine: Call[URL] = Call(
             method,
             url,
-            headers.items(),
+            headers,
             REQUOTED if session._requote_redirect_url else VERBATIM,
             retry=session._retry_policy,
             max_redirects=max_redirects,

@@ -4,7 +4,7 @@ Strategy
 --------
 An exchange holds what came of the response until somebody asks.  Nobody reads from the
 transport on behalf of a request; the driver's events wake whoever waits.  Where an exchange
-is, ``ExchangeState`` says::
+is, ``state`` says::
 
     READY ----> SENT ----> ANSWERED ----> OVER
       |          |            |            ^
@@ -66,15 +66,6 @@ class ExchangeState(enum.Enum):
     SENT = "the request was sent, or its head"
     ANSWERED = "the head of the final response, or the acceptance of a tunnel, came"
     OVER = "its lease is given back"
-
-
-NEXT: Final = {
-    ExchangeState.READY: frozenset({ExchangeState.SENT, ExchangeState.OVER}),
-    ExchangeState.SENT: frozenset({ExchangeState.ANSWERED, ExchangeState.OVER}),
-    ExchangeState.ANSWERED: frozenset({ExchangeState.OVER}),
-    ExchangeState.OVER: frozenset[ExchangeState](),
-}
-"""Which state may follow which."""
 
 
 class ClientExchange(Exchange):
@@ -158,7 +149,8 @@ class ClientExchange(Exchange):
 
         Raises LocalProtocolError, and others for what is no request; then the exchange is over.
         """
-        self._move(ExchangeState.SENT)
+        assert self.state is ExchangeState.READY
+        self.state = ExchangeState.SENT
         self.driver.exchanges[self.stream_id] = self
         try:
             self.send(*events)
@@ -174,10 +166,6 @@ class ClientExchange(Exchange):
     def done(self) -> bool:
         """True when the exchange is over."""
         return self.state is ExchangeState.OVER
-
-    def _move(self, state: ExchangeState) -> None:
-        assert state in NEXT[self.state], f"{self.state} -> {state}"
-        self.state = state
 
     # -- waiting ------------------------------------------------------------------
 
@@ -305,9 +293,9 @@ class ClientExchange(Exchange):
 
     def _finish(self) -> None:
         """The exchange is over, however it ended."""
-        if self.done:
+        if self.state is ExchangeState.OVER:
             return
-        self._move(ExchangeState.OVER)
+        self.state = ExchangeState.OVER
         upload, self.upload = self.upload, None
         if upload is not None:
             upload.cancel()
@@ -341,14 +329,14 @@ class ClientExchange(Exchange):
         if self._is_timed:
             self._note_activity()
         self.started = True
-        self._move(ExchangeState.ANSWERED)
+        self._answer()
         self.head = event
         _wake(self._head_waiter)
 
     def on_accept(self, event: Accept) -> None:
         if self._is_timed:
             self._note_activity()
-        self._move(ExchangeState.ANSWERED)
+        self._answer()
         self.accepted = event
         _wake(self._head_waiter)
 
@@ -396,6 +384,10 @@ class ClientExchange(Exchange):
             )
         self._finish()
         self._tell()
+
+    def _answer(self) -> None:
+        assert self.state is ExchangeState.SENT
+        self.state = ExchangeState.ANSWERED
 
     def _note_activity(self) -> None:
         self.last_activity = self.driver.loop.time()

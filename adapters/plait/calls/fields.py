@@ -7,22 +7,32 @@ taken already, and the message could not say whose mistake it is.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import cast
+from typing import Final, cast
 
 from multidict import MultiDict, MultiDictProxy
 
 from plait.typedefs import LooseHeaders
 
+_MAPPINGS: Final = (dict, Mapping, MultiDict, MultiDictProxy)
 
-def field_pairs(headers: LooseHeaders | None) -> list[tuple[str, str]]:
+
+class FieldPairs(list[tuple[str, str]]):
+    """Names and values in order, which ``field_pairs`` has checked."""
+
+    __slots__ = ()
+
+
+def field_pairs(headers: LooseHeaders | None) -> FieldPairs:
     """Return names and values in order.
 
     Raises TypeError for what is neither a mapping nor pairs, and for a name or value that is
     not text; the message has the field's name.  A Content-Length may be an int.
     """
+    if type(headers) is FieldPairs:
+        return headers
     if not headers:
-        return []
-    if isinstance(headers, Mapping | MultiDict | MultiDictProxy):
+        return FieldPairs()
+    if isinstance(headers, _MAPPINGS):
         pairs: Iterable[object] = headers.items()
     elif isinstance(headers, str | bytes) or not isinstance(headers, Iterable):
         raise TypeError(
@@ -38,8 +48,8 @@ def field_pairs(headers: LooseHeaders | None) -> list[tuple[str, str]]:
         if type(pair[0]) is not str and not isinstance(pair[0], str):
             break
     else:
-        return cast("list[tuple[str, str]]", found)  # As nearly all are.
-    return [_checked(pair) for pair in found]
+        return FieldPairs(cast("list[tuple[str, str]]", found))  # As nearly all are.
+    return FieldPairs(_checked(pair) for pair in found)
 
 
 def _checked(pair: object) -> tuple[str, str]:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from .exchange import ClientExchange
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class Ticket:
     """What the pool knows a waiting request by: what it needs, and how long it waits."""
 

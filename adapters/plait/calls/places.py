@@ -54,15 +54,19 @@ class Places:
 
         ``may_share``: the connection may speak HTTP/2.
         """
-        self.pool.acquire(
-            ticket,
-            ticket.connection_key,
-            self._loop.time(),
-            may_share=may_share,
-            again=ticket.again,
-        )
-        assigned = self._follow_pool(ticket)
-        return None if assigned is None else self._make_lease(assigned)
+        pool = self.pool
+        key = ticket.connection_key
+        now = self._loop.time()
+        assigned = pool.take(ticket, key, now)
+        if assigned is None:
+            pool.acquire(ticket, key, now, may_share=may_share, again=ticket.again)
+            self._waiters[ticket] = self._loop.create_future()
+            self._follow_pool()
+            return None
+        lease = self._make_lease(assigned)
+        if pool.has_events:
+            self._follow_pool()
+        return lease
 
     def begin(self, client: ClientConnection) -> None:
         """A request begins on ``client``."""
@@ -83,8 +87,7 @@ class Places:
         Call it at once after ``lease``.  Raises what opening a connection raises, and
         ConnectionTimeoutError.
         """
-        waiter: asyncio.Future[Lease] = self._loop.create_future()
-        self._waiters[ticket] = waiter
+        waiter = self._waiters[ticket]
         try:
             return await in_time(waiter, ticket, timeout)
         except BaseException:
@@ -96,7 +99,7 @@ class Places:
                 self._follow_pool()
             raise
         finally:
-            self._waiters.pop(ticket, None)
+            del self._waiters[ticket]
 
     # -- what connections report -------------------------------------------------------
 
@@ -122,29 +125,25 @@ class Places:
 
     # -- doing what the pool says ---------------------------------------------------------
 
-    def _follow_pool(self, ticket: Ticket | None = None) -> Assign[Ticket] | None:
-        """Do everything that the pool wants done; return what it assigned to ``ticket``."""
+    def _follow_pool(self) -> None:
+        """Do everything that the pool wants done."""
         if self._following:
-            return None  # Closing a connection led back here; the loop below goes on.
-        self._following = True
-        assigned: Assign[Ticket] | None = None
+            return  # Closing a connection led back here; the loop below goes on.
         pool = self.pool
-        try:
-            while (event := pool.next_event()) is not None:
-                if type(event) is Assign and event.ticket is ticket:
-                    assigned = event
-                else:
+        if pool.has_events:
+            self._following = True
+            try:
+                while (event := pool.next_event()) is not None:
                     self._follow(event)
-        finally:
-            self._following = False
+            finally:
+                self._following = False
         when = pool.next_timeout()
         if when is not None and not self._closed:
             self._timer.arm(when, self._on_timer)
-        return assigned
 
     def _follow(self, event: PoolEvent[ConnectionKey, Ticket]) -> None:
         if isinstance(event, Assign):
-            waiter = self._waiters.pop(event.ticket, None)
+            waiter = self._waiters.get(event.ticket)
             if waiter is None or waiter.done():
                 self.pool.returned(event.connection, self._loop.time())
             else:
@@ -156,7 +155,7 @@ class Places:
         elif isinstance(event, Close):
             self._close_connection(event.connection)
         else:
-            waiter = self._waiters.pop(event.ticket, None)
+            waiter = self._waiters.get(event.ticket)
             if waiter is not None and not waiter.done():
                 # Each gets its own, for each adds its own traceback.
                 waiter.set_exception(_copy_error(event.error))

@@ -1,12 +1,11 @@
-"""What a URL means for a request: where to connect, what to ask for, and as whom.
+"""What a URL means for a request: where to connect, and as whom.
 
-It depends on the URL alone, so it is worked out once for each and kept, but for URLs with
-credentials.
+That depends on the scheme and the authority alone, so it is worked out once for each server
+and kept, but for URLs with credentials.
 """
 
 from __future__ import annotations
 
-import functools
 import re
 from typing import TYPE_CHECKING, Final, NamedTuple, Self
 
@@ -21,6 +20,7 @@ from plait.client_exceptions import (
 from plait_engine.policy.auth import encode_basic_credentials
 from plait_engine.policy.hosts import is_host, is_legacy_ipv4
 from plait_engine.policy.redirect import Origin
+from plait_engine.semantics.cache import FieldCache
 
 if TYPE_CHECKING:
     import ssl as ssl_module
@@ -80,31 +80,36 @@ class RequestInfo(_RequestInfo):
         return super().__new__(cls, url, method, headers, url if real_url is None else real_url)
 
 
-class Target(NamedTuple):
-    """What a URL means for a request."""
+class Server(NamedTuple):
+    """What the scheme and the authority of a URL mean for a request."""
 
-    url: URL
-    """Without fragment and credentials."""
     host: str
     port: int | None
     is_ssl: bool
     authority: str
     """The value of Host, or ``:authority``."""
-    path: str
-    """The target in origin form."""
     authorization: str | None
     """The Authorization that the credentials in the URL mean."""
     key: ConnectionKey
 
 
-def find_target(url: URL) -> Target:
-    """Take a URL apart.  Raises InvalidUrlClientError."""
-    if url.raw_user or url.raw_password:
-        return _take_apart(url)  # Credentials are not kept.
-    return _find_known(url)
+_known: Final[FieldCache[tuple[str, str], Server]] = FieldCache()
+"""Servers by scheme and authority: redirects may lead to any number of them."""
 
 
-def _take_apart(url: URL) -> Target:
+def find_server(url: URL) -> Server:
+    """Return who answers for ``url``, and as whom to ask.  Raises InvalidUrlClientError."""
+    authority = url.raw_authority
+    key = (url.scheme, authority)
+    server = _known.entries.get(key)
+    if server is None:
+        server = _take_apart(url)
+        if "@" not in authority:  # Credentials are not kept.
+            _known.add(key, server, len(authority))
+    return server
+
+
+def _take_apart(url: URL) -> Server:
     host = url.raw_host
     if not host:
         raise InvalidUrlClientError(url, "there is no host")
@@ -115,21 +120,15 @@ def _take_apart(url: URL) -> Target:
         raise InvalidUrlClientError(url, "the host is neither a name nor an address")
     if ":" in host:
         host = host.replace("%25", "%", 1)
-    authorization = _url_credentials(url)
     is_ssl = url.scheme in _SECURE_SCHEMES
-    return Target(
-        url=url.with_user(None).with_fragment(None) if authorization else url.with_fragment(None),
+    return Server(
         host=host,
         port=url.port,
         is_ssl=is_ssl,
         authority=_ZONE.sub("", url.host_port_subcomponent or host),
-        path=url.raw_path_qs or "/",
-        authorization=authorization,
+        authorization=_url_credentials(url),
         key=ConnectionKey(host, url.port, is_ssl),
     )
-
-
-_find_known = functools.lru_cache(maxsize=1024)(_take_apart)
 
 
 def _url_credentials(url: URL) -> str | None:

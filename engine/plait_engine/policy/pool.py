@@ -8,7 +8,7 @@ give a place on one to a ticket, close one, tell a ticket that there is none.  C
 have ids, which the machine draws itself when it asks for one.
 
 =============  ====================================================================
-inputs         ``acquire cancel connected connect_failed begun returned released
+inputs         ``take acquire cancel connected connect_failed begun returned released
                changed closed handle_timeout close``
 outputs        ``next_event``: ``Connect Assign Close Fail``; ``next_timeout``
 =============  ====================================================================
@@ -274,6 +274,11 @@ class Pool(Generic[Key, Ticket]):
     # -- getters ----------------------------------------------------------------
 
     @property
+    def has_events(self) -> bool:
+        """Tell whether ``next_event`` returns something."""
+        return bool(self._events)
+
+    @property
     def connections(self) -> int:
         """How many connections there are, those being opened included."""
         return self._size
@@ -308,6 +313,14 @@ class Pool(Generic[Key, Ticket]):
 
     # -- inputs of requests -----------------------------------------------------------
 
+    def take(self, ticket: Ticket, key: Key, now: float) -> Assign[Ticket] | None:
+        """Return what ``acquire`` would assign at once; if that is nothing, ``acquire`` it."""
+        host = self._hosts.get(key)
+        if host is None or (self._tickets and host.waiting):
+            return None
+        slot = self._find_free(host, now)
+        return None if slot is None else self._assign(ticket, slot)
+
     def acquire(
         self, ticket: Ticket, key: Key, now: float, *, may_share: bool = False, again: bool = False
     ) -> None:
@@ -319,16 +332,15 @@ class Pool(Generic[Key, Ticket]):
         if self._closed:
             self._events.append(Fail(ticket, PoolClosedError("the pool is closed")))
             return
+        assigned = self.take(ticket, key, now)
+        if assigned is not None:
+            self._events.append(assigned)
+            return
         host = self._hosts.get(key)
         if host is None:
             host = self._hosts[key] = _Host(key, self._recall(key, may_share))
-        if not self._tickets or not host.waiting:
-            slot = self._find_free(host, now)
-            if slot is not None:
-                self._assign(ticket, slot)
-                return
+        if not host.waiting:
             host.served_at = now
-        self._hosts[key] = host
         self._arrivals += 1
         host.waiting.push(ticket, self._arrivals, again=again)
         host.undialed[ticket] = None
@@ -496,12 +508,12 @@ class Pool(Generic[Key, Ticket]):
             self._held_back.pop(host.key, None)
             self._full.pop(host.key, None)
 
-    def _assign(self, ticket: Ticket, slot: _Slot[Key, Ticket]) -> None:
+    def _assign(self, ticket: Ticket, slot: _Slot[Key, Ticket]) -> Assign[Ticket]:
         if not slot.taken:
             self._idle.pop(slot.number, None)
         slot.taken += 1
         slot.unbegun += 1
-        self._events.append(Assign(ticket, slot.number, slot.used))
+        return Assign(ticket, slot.number, slot.used)
 
     def _settle(self, slot: _Slot[Key, Ticket], now: float) -> None:
         """See to a connection after a change: serve who waits, let it be idle, close it."""
@@ -520,7 +532,7 @@ class Pool(Generic[Key, Ticket]):
                 served = host.waiting.first(slot.free)
                 for ticket in served:
                     self._dequeue(ticket, host)
-                    self._assign(ticket, slot)
+                    self._events.append(self._assign(ticket, slot))
                 if served:
                     self._note_service(host, now)
             if not slot.taken and slot.number not in self._idle:

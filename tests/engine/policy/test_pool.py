@@ -478,3 +478,31 @@ def test_close_fails_who_waits_and_closes_what_is_open() -> None:
     Opened(pool, 2)
     assert drain(pool) == []
     assert pool.connections == 0
+
+
+def test_a_free_place_is_taken_without_an_event() -> None:
+    pool: StrPool = Pool()
+    assert pool.take("r1", "host", 0.0) is None
+    assert (pool.waiting, drain(pool)) == (0, [])
+    pool.acquire("r1", "host", 0.0)
+    assert drain(pool) == [Connect(1, "host", "r1")]
+    opened = Opened(pool, 1)
+    assert drain(pool) == [Assign("r1", 1, False)]
+    assert pool.take("r2", "host", 0.0) is None, "its one place is taken"
+    opened.use(1.0)
+    assert pool.take("r2", "host", 2.0) == Assign("r2", 1, True)
+    assert not pool.has_events
+    assert (pool.acquired, pool.idle) == (1, 0)
+
+
+def test_nobody_takes_a_place_before_those_who_wait() -> None:
+    pool: StrPool = Pool()
+    for ticket in ("r1", "r2"):
+        pool.acquire(ticket, "host", 0.0, may_share=True)
+    drain(pool)
+    opened = Opened(pool, 1, limit=1)
+    assert drain(pool) == [Assign("r1", 1, False)]
+    opened.begin()
+    opened.engine.limit = 2  # Nobody has told the pool yet.
+    assert pool.take("r3", "host", 0.0) is None
+    assert not pool.has_events

@@ -118,13 +118,7 @@ class PoolModel(RuleBasedStateMachine):
                 assert self.waiting[event.ticket] == event.key
                 self.connecting[event.connection] = event.key
             elif isinstance(event, Assign):
-                carrier = self.open[event.connection]
-                assert self.waiting.pop(event.ticket) == carrier.key
-                lease = Lease(event.ticket, carrier)
-                carrier.leases.append(lease)
-                self.leases[event.ticket] = lease
-                unbegun = sum(each.stream_id is None for each in carrier.leases)
-                assert unbegun <= carrier.engine.available_streams, "no place is given twice"
+                self.assign(event)
             elif isinstance(event, Close):
                 if self.connecting.pop(event.connection, None) is None:
                     carrier = self.open.pop(event.connection)
@@ -135,10 +129,27 @@ class PoolModel(RuleBasedStateMachine):
                 del self.waiting[event.ticket]
                 self.ended.add(event.ticket)
 
-    def acquire(self, ticket: str, key: str, *, again: bool) -> None:
+    def assign(self, event: Assign[str]) -> None:
+        """Let a ticket have the place that the pool gives it."""
+        carrier = self.open[event.connection]
+        assert self.waiting.pop(event.ticket) == carrier.key
+        lease = Lease(event.ticket, carrier)
+        carrier.leases.append(lease)
+        self.leases[event.ticket] = lease
+        unbegun = sum(each.stream_id is None for each in carrier.leases)
+        assert unbegun <= carrier.engine.available_streams, "no place is given twice"
+
+    def acquire(self, ticket: str, key: str, *, again: bool, take: bool = False) -> None:
+        """Ask for a place; ``take``: for one that is free now, first."""
         self.waiting[ticket] = key
-        self.pool.acquire(ticket, key, self.now, may_share=KEYS[key], again=again)
+        assigned = self.pool.take(ticket, key, self.now) if take else None
+        if assigned is None:
+            self.pool.acquire(ticket, key, self.now, may_share=KEYS[key], again=again)
+        else:
+            self.assign(assigned)
         self.follow()
+        if take and assigned is None:
+            assert ticket in self.waiting, "what is assigned at once could be taken"
 
     def give_back(self, lease: Lease, *, again: bool = False) -> None:
         """End a lease, whatever became of its request."""
@@ -231,10 +242,10 @@ class PoolModel(RuleBasedStateMachine):
 
     # -- requests ------------------------------------------------------------------------------
 
-    @rule(key=st.sampled_from(sorted(KEYS)), again=st.booleans())
-    def arrive(self, key: str, again: bool) -> None:
+    @rule(key=st.sampled_from(sorted(KEYS)), again=st.booleans(), take=st.booleans())
+    def arrive(self, key: str, again: bool, take: bool) -> None:
         self.count += 1
-        self.acquire(f"r{self.count}", key, again=again)
+        self.acquire(f"r{self.count}", key, again=again, take=take)
 
     @precondition(lambda self: self.waiting or self.leases)
     @rule(data=st.data())
@@ -261,7 +272,7 @@ class PoolModel(RuleBasedStateMachine):
     def use_http2(self, count: int, limit: int | None) -> None:
         """Some requests come, and go as far as they can."""
         for _ in range(count):
-            self.arrive("h2", again=False)
+            self.arrive("h2", again=False, take=True)
         for number, key in list(self.connecting.items()):
             if key == "h2":
                 self.open_connection(number, limit)
