@@ -18,7 +18,6 @@ import os
 import socket
 import ssl as ssl_module
 import warnings
-from collections import OrderedDict
 from collections.abc import Awaitable, Generator
 from dataclasses import replace
 from types import TracebackType
@@ -28,9 +27,11 @@ import aiohappyeyeballs
 from aiohappyeyeballs import AddrInfoType, SocketFactoryType
 
 from plait_engine import Config, Limits, Timeouts
-from plait_engine.engines import ALPN_PROTOCOLS, EngineName
+from plait_engine.engines import EngineName
+from plait_engine.policy.addresses import AddressCache
 from plait_engine.policy.hosts import is_ip_literal
 from plait_engine.policy.pool import Pool
+from plait_engine.policy.versions import Versions
 
 from .abc import AbstractResolver, ResolveResult
 from .calls.connection import ClientConnection
@@ -39,7 +40,7 @@ from .calls.lease import Ticket
 from .calls.places import Places, TicketPool, in_time
 from .calls.target import ConnectionKey
 from .calls.timeouts import DEFAULT_TIMEOUT, ClientTimeout
-from .calls.tls import HTTP1_ONLY, HTTP2_ONLY, Fingerprint, TLSContexts, merge_ssl_params
+from .calls.tls import Fingerprint, TLSContexts, merge_ssl_params
 from .client_exceptions import (
     ClientConnectionError,
     ClientConnectorCertificateError,
@@ -51,7 +52,7 @@ from .client_exceptions import (
     UnixClientConnectorError,
 )
 from .helpers import _SENTINEL, sentinel
-from .resolver import DefaultResolver, DNSCache
+from .resolver import DefaultResolver
 from .transport.driver import Driver
 from .transport.stream import StreamProtocol
 
@@ -69,9 +70,6 @@ __all__ = (
 
 KEEP_ALIVE: Final = 15.0
 """Seconds after which an idle connection is closed."""
-
-MAX_HTTP1_KEYS: Final = 1024
-"""Servers that asked for HTTP/1.1 (HTTP_1_1_REQUIRED) that are remembered."""
 
 CLIENT_TIMEOUTS: Final = Timeouts(head=None, body=None, keep_alive=None, write=None, close=2.0)
 """Deadlines of requests are the session's, and those of idle connections the pool's."""
@@ -143,11 +141,10 @@ class BaseConnector:
             keep_alive = 0
         self._loop = loop or asyncio.get_running_loop()
         self._force_close = force_close
-        self._http2 = http2
         self._engine: EngineName = engine
         pool: TicketPool = Pool(limit=limit, limit_per_host=limit_per_host, keep_alive=keep_alive)
         self._places = Places(pool, self._open, self._loop)
-        self._http1_keys: OrderedDict[ConnectionKey, None] = OrderedDict()
+        self._versions: Versions[ConnectionKey] = Versions(http2)
         self._contexts = TLSContexts()
         self._configs: dict[tuple[object, ...], Config] = {}
         self._closed = False
@@ -199,7 +196,7 @@ class BaseConnector:
     @property
     def http2(self) -> bool | None:
         """The ``http2`` argument."""
-        return self._http2
+        return self._versions.http2
 
     @property
     def engine(self) -> EngineName:
@@ -217,7 +214,7 @@ class BaseConnector:
         ConnectionTimeoutError when it takes too long.
         """
         key = req.connection_key
-        if self._http1_keys and key in self._http1_keys:
+        if self._versions.requires_http1(key):
             key = key._replace(http1_only=True)
         ticket = Ticket(key, req.clock, req.is_sent_again)
         return self._lease(ticket) or await self._places.wait(ticket, timeout.connect)
@@ -232,7 +229,7 @@ class BaseConnector:
         its own.
         """
         ticket = Ticket(req.connection_key, req.clock, req.is_sent_again)
-        if self._http2 is True or self._places.pool.has_place(ticket.connection_key):
+        if self.http2 is True or self._places.pool.has_place(ticket.connection_key):
             connection = self._lease(ticket) or await self._places.wait(ticket, timeout.connect)
             try:
                 if await self._takes_websocket(connection.client, ticket, timeout):
@@ -241,7 +238,7 @@ class BaseConnector:
                 connection.release()
                 raise
             connection.release()
-            if self._http2 is True:
+            if self.http2 is True:
                 raise ClientConnectionError(
                     "the server does not accept WebSockets over HTTP/2 (RFC 8441)"
                 )
@@ -262,18 +259,13 @@ class BaseConnector:
     def _lease(self, ticket: Ticket) -> Connection | None:
         if self._closed:
             raise ClientConnectionError("Connector is closed.")
-        return self._places.lease(ticket, may_share=self._may_share(ticket.connection_key))
-
-    def _may_share(self, key: ConnectionKey) -> bool:
-        if key.http1_only or self._http2 is False:
-            return False
-        return key.is_ssl or self._http2 is True
+        key = ticket.connection_key
+        may_share = self._versions.may_share(secure=key.is_ssl, http1_only=key.http1_only)
+        return self._places.lease(ticket, may_share=may_share)
 
     def require_http1(self, key: ConnectionKey) -> None:
         """The server wants HTTP/1.1 (HTTP_1_1_REQUIRED): remember it."""
-        self._http1_keys[key] = None
-        if len(self._http1_keys) > MAX_HTTP1_KEYS:
-            self._http1_keys.popitem(last=False)
+        self._versions.require_http1(key)
 
     # -- opening ----------------------------------------------------------------------------
 
@@ -297,12 +289,12 @@ class BaseConnector:
     def _make_protocol(self, ticket: Ticket) -> StreamProtocol[ClientConnection]:
         """Return the protocol of a connection for ``ticket``, for asyncio to connect."""
         key = ticket.connection_key
-        http2 = self._http2 is True and not key.http1_only
 
         def connect(transport: asyncio.Transport, negotiated: str | None) -> ClientConnection:
-            return self.connection_made(
-                key, transport, negotiated or ("h2" if http2 and not key.is_ssl else "http/1.1")
+            protocol = self._versions.spoken(
+                negotiated, secure=key.is_ssl, http1_only=key.http1_only
             )
+            return self.connection_made(key, transport, protocol)
 
         return StreamProtocol(connect, loop=self._loop)
 
@@ -356,9 +348,7 @@ class BaseConnector:
 
     def _protocols(self, key: ConnectionKey) -> tuple[str, ...]:
         """Return what to offer by ALPN."""
-        if key.http1_only or self._http2 is False:
-            return HTTP1_ONLY
-        return HTTP2_ONLY if self._http2 is True else ALPN_PROTOCOLS
+        return self._versions.offers(http1_only=key.http1_only)
 
     async def _start(
         self,
@@ -481,7 +471,9 @@ class TCPConnector(BaseConnector):
         self._ssl = merge_ssl_params(ssl, verify_ssl, ssl_context, fingerprint)
         self._resolver = resolver or DefaultResolver(self._loop)
         self._resolver_owner = resolver is None
-        self._cache = DNSCache(ttl_dns_cache, dns_cache_max_size) if use_dns_cache else None
+        self._cache: AddressCache[ResolveResult] | None = (
+            AddressCache(ttl_dns_cache, dns_cache_max_size) if use_dns_cache else None
+        )
         self._lookups: dict[tuple[str, int], asyncio.Task[list[ResolveResult]]] = {}
         self._family = family
         self._local_addr_infos = (

@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import importlib.util
 import socket
-from collections import OrderedDict
-from itertools import cycle, islice
 from typing import Any, Final
 
 from .abc import AbstractResolver, ResolveResult
@@ -103,49 +101,3 @@ class AsyncResolver(AbstractResolver):
 DefaultResolver: type[AsyncResolver] | type[ThreadedResolver] = (
     AsyncResolver if importlib.util.find_spec("aiodns") else ThreadedResolver
 )
-
-
-class DNSCache:
-    """Addresses by host and port, for ``ttl`` seconds (``None``: for ever).
-
-    Holds ``max_size`` hosts; the one used least recently goes.  Each look-up begins with
-    another address, so that connections spread over all of them.
-    """
-
-    def __init__(self, ttl: float | None, max_size: int) -> None:
-        if max_size < 1:
-            raise ValueError("max_size must be at least 1")
-        self._ttl = ttl
-        self._max_size = max_size
-        self._entries: OrderedDict[tuple[str, int], tuple[cycle[ResolveResult], int, float]] = (
-            OrderedDict()
-        )
-
-    def add(self, key: tuple[str, int], addresses: list[ResolveResult], now: float) -> None:
-        """Remember ``addresses``."""
-        self._entries.pop(key, None)
-        if len(self._entries) >= self._max_size:
-            self._entries.popitem(last=False)
-        self._entries[key] = (cycle(addresses), len(addresses), now)
-
-    def find(self, key: tuple[str, int], now: float) -> list[ResolveResult] | None:
-        """Return the addresses of ``key``, or ``None`` when they are not known any more."""
-        entry = self._entries.get(key)
-        if entry is None:
-            return None
-        addresses, count, since = entry
-        if self._ttl is not None and now - since > self._ttl:
-            del self._entries[key]
-            return None
-        self._entries.move_to_end(key)
-        found = list(islice(addresses, count))
-        next(addresses)
-        return found
-
-    def remove(self, key: tuple[str, int]) -> None:
-        """Forget ``key``."""
-        self._entries.pop(key, None)
-
-    def clear(self) -> None:
-        """Forget everything."""
-        self._entries.clear()

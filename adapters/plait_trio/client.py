@@ -28,11 +28,12 @@ from plait_engine import (
     Role,
     StreamReset,
 )
-from plait_engine.engines import ALPN_PROTOCOLS, EngineName
+from plait_engine.engines import EngineName
 from plait_engine.headers import get
 from plait_engine.policy.call import Call, Step
 from plait_engine.policy.redirect import Origin
 from plait_engine.policy.retry import Failure, RetryPolicy
+from plait_engine.policy.versions import Versions
 
 from .driver import Driver, Exchange, StreamError, open_nursery
 from .transport import TrioStream
@@ -205,17 +206,23 @@ async def open_connection(
         transport = await trio.open_tcp_stream(host, parsed.port or 80)
         stack.push_async_callback(trio.aclose_forcefully, transport)
         stream: TrioStream = transport
-        protocol = "h2" if http2 else None
+        versions: Versions[None] = Versions(http2)
+        negotiated = None
         if secure:
             context = ssl_context or ssl.create_default_context()
-            offers = {None: list(ALPN_PROTOCOLS), True: ["h2"], False: ["http/1.1"]}
-            context.set_alpn_protocols(offers[http2])
+            offers = versions.offers()
+            context.set_alpn_protocols(list(offers))
             stream = trio.SSLStream(transport, context, server_hostname=host, https_compatible=True)
             try:
                 await stream.do_handshake()
             except trio.BrokenResourceError as error:
                 raise TLSError(f"{host}:{parsed.port}", error.__cause__) from error.__cause__
-            protocol = None
+            negotiated = stream.selected_alpn_protocol()
+            if (negotiated or "http/1.1") not in offers:
+                raise TLSError(
+                    f"{host}:{parsed.port}", ssl.SSLError(f"the server does not speak {offers[0]}")
+                )
+        protocol = versions.spoken(negotiated, secure=secure)
         driver = Driver(stream, Role.CLIENT, config, protocol=protocol, engine=engine)
         nursery = await stack.enter_async_context(open_nursery())
         nursery.start_soon(driver.run)

@@ -16,7 +16,6 @@ from yarl import URL
 
 import plait
 from plait.abc import AbstractResolver, ResolveResult
-from plait.resolver import DNSCache
 from tests.adapters.raw_server import OK, RawConnection, RawServer, always, raw_server
 from tests.conftest import Authority
 
@@ -142,26 +141,6 @@ async def test_only_addresses_of_the_family_are_tried(host: str) -> None:
         with pytest.raises(plait.ClientConnectorDNSError, match="no address of the family"):
             await get(server, connector, f"http://{host}:{server.port}/")
         assert server.connections == 0
-
-
-def test_the_cache_of_addresses() -> None:
-    def address(host: str) -> ResolveResult:
-        return ResolveResult(hostname="h", host=host, port=1, family=2, proto=0, flags=0)
-
-    cache = DNSCache(10.0, 2)
-    cache.add(("h", 1), [address("a"), address("b")], 0.0)
-    first, second = (cache.find(("h", 1), 1.0) for _ in range(2))
-    assert first is not None
-    assert second is not None
-    assert [each["host"] for each in first] == ["a", "b"]
-    assert [each["host"] for each in second] == ["b", "a"]
-    assert cache.find(("h", 1), 10.1) is None
-    for port in (1, 2, 3):
-        cache.add(("h", port), [address("a")], 0.0)
-    assert cache.find(("h", 1), 0.0) is None, "the oldest made room"
-    forever = DNSCache(None, 1)
-    forever.add(("h", 1), [address("a")], 0.0)
-    assert forever.find(("h", 1), 1e9)
 
 
 # -- what fails -------------------------------------------------------------------

@@ -409,6 +409,37 @@ def test_a_server_that_does_not_speak_tls(answer: bytes) -> None:
     trio.run(main)
 
 
+@pytest.mark.parametrize("chosen", [None, "http/1.1"])
+def test_a_server_that_does_not_speak_the_only_version(authority, chosen: str | None) -> None:
+    """``http2=True`` on TLS is no wish: the request is not sent in another version."""
+    received: list[bytes] = []
+
+    async def main() -> None:
+        context = authority.server_context()
+        if chosen is not None:
+            context.set_alpn_protocols([chosen])
+
+        async def serve(transport: trio.SocketStream) -> None:
+            stream = trio.SSLStream(transport, context, server_side=True)
+            # Without a common version OpenSSL goes on as if none had been offered.
+            with contextlib.suppress(trio.BrokenResourceError):
+                received.append(bytes(await stream.receive_some()))
+
+        async with trio.open_nursery() as nursery:
+            listeners = await nursery.start(partial(trio.serve_tcp, serve, 0, host="127.0.0.1"))
+            port = listeners[0].socket.getsockname()[1]
+            with pytest.raises(plait_trio.TLSError, match="the server does not speak h2"):
+                await plait_trio.fetch(
+                    f"https://127.0.0.1:{port}/",
+                    ssl_context=authority.client_context(),
+                    http2=True,
+                )
+            nursery.cancel_scope.cancel()
+
+    trio.run(main)
+    assert not any(received)
+
+
 @pytest.mark.parametrize("url", ["ftp://x/", "x", "//x/", "http:///path", "https://", "mailto:a@b"])
 @pytest.mark.parametrize("function", ["fetch", "open_connection", "open_websocket"])
 def test_a_url_that_names_no_origin(

@@ -18,9 +18,6 @@ from weakref import WeakKeyDictionary
 
 from plait.client_exceptions import ServerFingerprintMismatch
 
-HTTP1_ONLY: Final = ("http/1.1",)
-HTTP2_ONLY: Final = ("h2",)
-
 
 class Fingerprint:
     """The SHA-256 digest of the certificate that the server must have.

@@ -7,6 +7,8 @@
 ``cookies``    which cookies are stored, and which are sent (RFC 6265bis)
 ``auth``       Basic authentication (RFC 7617)
 ``deadlines``  the deadlines of calls: which runs when, and all on one timer
+``addresses``  the cache of addresses by name: how long they are good, which is first
+``versions``   which version of HTTP is offered and spoken
 ``hosts``      which hosts are IP addresses, and which only look like one
 ``admission``  which requests get a handler now, which wait, which are refused
 =============  ==================================================================
