@@ -24,10 +24,8 @@ Rules
 from __future__ import annotations
 
 import asyncio
-import html
 import logging
 import sys
-import traceback
 import warnings
 from collections.abc import Callable, Coroutine
 from functools import partial
@@ -52,6 +50,7 @@ from plait_engine.policy.admission import Admission
 
 from .client_exceptions import ClientConnectionResetError
 from .helpers import printable
+from .serving.error_page import error_page, format_trace
 from .streams import EMPTY_PAYLOAD, BodyReader, StreamReader
 from .transport.driver import Driver
 from .transport.exchange import Exchange
@@ -618,19 +617,8 @@ class RequestHandler:
             self.log_exception("Error handling request from %s", request.remote, exc_info=exc)
         content_type = "text/plain"
         if status == 500:
-            title = f"{status} Internal Server Error"
-            details = "Server got itself in trouble"
-            trace = "".join(traceback.format_exception(exc)) if self.debug and exc else ""
-            if "text/html" in request.headers.get("Accept", ""):
-                content_type = "text/html"
-                if trace:
-                    details = f"<h2>Traceback:</h2>\n<pre>{html.escape(trace)}</pre>"
-                message = (
-                    f"<html><head><title>{title}</title></head><body>\n<h1>{title}</h1>"
-                    f"\n{details}\n</body></html>\n"
-                )
-            else:
-                message = f"{title}\n\n{trace or details}"
+            trace = format_trace(exc) if self.debug and exc else ""
+            message, content_type = error_page(request.headers.get("Accept", ""), trace)
         response = Response(status=status, text=message or "", content_type=content_type)
         response.force_close()
         return response

@@ -1,0 +1,32 @@
+"""The page that tells a client of an error, as plain text or, if it takes that, as HTML."""
+
+from __future__ import annotations
+
+import html
+import traceback
+
+_INTERNAL = "500 Internal Server Error"
+
+
+def error_page(accept: str, trace: str) -> tuple[str, str]:
+    """Return the text of a 500, and its media type.
+
+    Args:
+        accept: the Accept field of the request (RFC 9110 section 12.5.1).
+        trace: the traceback to show, which says much about the server; empty: none.
+    """
+    if "text/html" in accept:
+        details = "Server got itself in trouble"
+        if trace:
+            details = f"<h2>Traceback:</h2>\n<pre>{html.escape(trace)}</pre>"
+        page = (
+            f"<html><head><title>{_INTERNAL}</title></head><body>\n<h1>{_INTERNAL}</h1>"
+            f"\n{details}\n</body></html>\n"
+        )
+        return page, "text/html"
+    return f"{_INTERNAL}\n\n{trace or 'Server got itself in trouble'}", "text/plain"
+
+
+def format_trace(error: BaseException) -> str:
+    """Return the traceback of ``error``."""
+    return "".join(traceback.format_exception(error))
