@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import zlib
-from collections import deque
 from typing import TYPE_CHECKING, Final, Protocol
 
 from multidict import CIMultiDict
@@ -15,6 +14,7 @@ from plait.compression_utils import find_decoder, make_compressor
 from plait.http_exceptions import ContentEncodingError
 from plait.streams import EMPTY_PAYLOAD, BodyReader, StreamReader
 from plait_engine import Data, EndOfMessage
+from plait_engine.content.body import EncodedBody
 from plait_engine.content.codings import CodingError, Decoder
 
 if TYPE_CHECKING:
@@ -59,19 +59,15 @@ def read_body(exchange: ClientExchange, coding: str, limit: int) -> StreamReader
 class DecodedBody:
     """Decodes a response's body into a ``StreamReader``, as far as somebody reads.
 
-    Encoded pieces wait here, unacknowledged, while the reader is full; so however much a
-    few bytes decode to, no more than the reader's high-water mark and one step is held.
+    While the reader is full nothing is decoded (see ``plait_engine.content.body``); so no more
+    than the reader's high-water mark and one step is held.
     """
 
     def __init__(self, exchange: ClientExchange, decoder: Decoder, limit: int) -> None:
         self.reader: StreamReader = StreamReader(self, limit, loop=exchange.driver.loop)
         self.reader.total_compressed_bytes = 0
         self._exchange = exchange
-        self._decoder = decoder
-        self._step = limit
-        self._pieces: deque[tuple[bytes, int]] = deque()
-        self._complete = False
-        self._empty = True
+        self._body = EncodedBody(decoder, limit)
         self._paused = False
         self._running = False
 
@@ -79,17 +75,17 @@ class DecodedBody:
 
     def feed_data(self, data: bytes, size: int) -> None:
         """Take encoded bytes."""
-        self._pieces.append((data, size))
+        self._body.receive_data(data, size)
         self._run()
 
     def feed_eof(self) -> None:
         """The encoded body is complete."""
-        self._complete = True
+        self._body.receive_end()
         self._run()
 
     def set_exception(self, exc: BaseException) -> None:
         """The encoded body is broken."""
-        self._pieces.clear()
+        self._body.clear()
         self.reader.set_exception(exc)
 
     # -- from the reader --------------------------------------------------------------
@@ -110,38 +106,30 @@ class DecodedBody:
             return
         self._running = True
         try:
-            while not self._paused and self._decode_step():
-                pass
+            self._decode()
         except CodingError as error:
             self._fail(error)
         finally:
             self._running = False
 
-    def _decode_step(self) -> bool:
-        """Do one step; tell whether there may be another."""
-        decoder = self._decoder
-        if decoder.pending:
-            decoded = decoder.decode(b"", self._step)
-        elif self._pieces:
-            data, credit = self._pieces.popleft()
-            self._empty = self._empty and not data
-            compressed = self.reader.total_compressed_bytes or 0
-            self.reader.total_compressed_bytes = compressed + len(data)
-            decoded = decoder.decode(data, self._step)
+    def _decode(self) -> None:
+        """Decode until the reader is full or nothing is left."""
+        body = self._body
+        while not self._paused:
+            step = body.step()
+            self.reader.total_compressed_bytes = body.taken
+            if step is None:
+                break
+            decoded, credit = step
             self._exchange.acknowledge(credit)
-        else:
-            if self._complete:
-                if not self._empty:  # An empty body is not encoded, whatever its field says.
-                    decoder.finish()
-                reader, self.reader = self.reader, EMPTY_PAYLOAD  # No cycle is left behind.
-                reader.feed_eof()
-            return False
-        if decoded:
-            self.reader.feed_data(decoded)
-        return True
+            if decoded:
+                self.reader.feed_data(decoded)
+        if body.complete:
+            reader, self.reader = self.reader, EMPTY_PAYLOAD  # No cycle is left behind.
+            reader.feed_eof()
 
     def _fail(self, error: CodingError) -> None:
-        self._pieces.clear()
+        self._body.clear()
         name = self._exchange.coding
         payload_error = ClientPayloadError(f"Can not decode content-encoding: {name}: {error}")
         payload_error.__cause__ = ContentEncodingError(str(error))
