@@ -20,10 +20,10 @@ import functools
 import json
 import warnings
 import weakref
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Iterable
 from http.cookies import SimpleCookie
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 from multidict import CIMultiDict, CIMultiDictProxy, MultiDictProxy
 from yarl import URL
@@ -48,7 +48,7 @@ from .compression_utils import ACCEPT_ENCODING, COMPRESSORS
 from .cookiejar import parse_set_cookies
 from .formdata import FormData
 from .hdrs import CONTENT_TYPE
-from .helpers import BasicAuth, HeadersMixin
+from .helpers import NOOP, BasicAuth, HeadersMixin, noop
 from .http import SERVER_SOFTWARE
 from .http_writer import VERSIONS, HttpVersion, HttpVersion11
 from .payload import PAYLOAD_REGISTRY, Payload
@@ -452,14 +452,6 @@ def _plain_headers(authority: str) -> CIMultiDictProxy[str]:
     return CIMultiDictProxy(CIMultiDict(own))
 
 
-class _Noop:
-    """An awaitable that is done."""
-
-    def __await__(self) -> Generator[None, None, None]:
-        return
-        yield
-
-
 class ClientResponse(HeadersMixin):
     """A response; made by ``ClientRequest.send``.
 
@@ -756,14 +748,14 @@ class ClientResponse(HeadersMixin):
         """Give up the response, and on HTTP/1.1 the connection if something is left of it."""
         self._end()
 
-    def release(self) -> _Noop:
+    def release(self) -> noop:
         """Say that nothing more of the body is wanted.
 
         What has not come costs the connection on HTTP/1.1, and a reset of the stream on
         HTTP/2.
         """
         self._end()
-        return _NOOP
+        return NOOP
 
     def _end(self) -> None:
         if self._closed:
@@ -798,6 +790,3 @@ class ClientResponse(HeadersMixin):
     ) -> None:
         self._in_context = False
         self.release()
-
-
-_NOOP: Final = _Noop()

@@ -8,7 +8,7 @@ import functools
 import re
 import sys
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate
@@ -40,6 +40,19 @@ class _SENTINEL(enum.Enum):
 
 sentinel: Final = _SENTINEL.sentinel
 """The default of arguments for which ``None`` has a meaning of its own."""
+
+
+class noop:  # aiohttp's name
+    """An awaitable that is done."""
+
+    __slots__ = ()
+
+    def __await__(self) -> Generator[None, None, None]:
+        return
+        yield
+
+
+NOOP: Final = noop()
 
 
 # -- authentication ---------------------------------------------------------------
