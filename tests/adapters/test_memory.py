@@ -43,7 +43,7 @@ class MemoryConnector(BaseConnector):
     async def _create_connection(self, req: Any, *_: Any) -> ClientConnection:
         def client(transport: MemoryTransport) -> ClientConnection:
             self.made.append(transport)
-            protocol = "h2" if self._http2 else "http/1.1"
+            protocol = "h2" if self.http2 else "http/1.1"
             return self.connection_made(req.connection_key, transport, protocol)
 
         made, _ = connect(
