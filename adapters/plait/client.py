@@ -30,7 +30,7 @@ from yarl import URL
 
 from plait_engine import Request as RequestEvent
 from plait_engine.engines import EngineName
-from plait_engine.policy.deadlines import Deadlines
+from plait_engine.policy.deadlines import Deadlines, RequestClock
 from plait_engine.policy.retry import RetryPolicy
 
 from .abc import AbstractCookieJar
@@ -42,7 +42,6 @@ from .calls.context import (
 )
 from .calls.fields import FieldPairs, field_pairs
 from .calls.timeouts import (
-    ClientClock,
     ClientTimeout,
     as_timeout,
     error_of_deadline,
@@ -500,7 +499,8 @@ class ClientSession:
         upload_tracker: Any = None,
         make_head: Callable[[RequestEvent, bool], RequestEvent] | None = None,
     ) -> ClientResponse:
-        if self.closed:
+        connector = self._connector
+        if connector is None or connector.closed:
             raise RuntimeError("Session is closed")
         if ssl is not True or verify_ssl is not None or fingerprint or ssl_context:
             ssl = merge_ssl_params(ssl, verify_ssl, ssl_context, fingerprint)
@@ -530,7 +530,7 @@ class ClientSession:
         if max_line_size or max_field_size or max_headers:
             own = limits or _LIMITS
             limits = (max_line_size or own[0], max_field_size or own[1], max_headers or own[2])
-        clock = ClientClock(self._deadlines, real_timeout, self._loop.time(), error_of_deadline)
+        clock = RequestClock(self._deadlines, real_timeout, self._loop.time(), error_of_deadline)
         url = self._build_url(str_or_url)
         call = ClientCall(
             self,
@@ -543,7 +543,11 @@ class ClientSession:
             auth,
             max_redirects if allow_redirects else None,
             {
-                "skip_auto_headers": self._skip(skip_auto_headers),
+                "skip_auto_headers": (
+                    self._skip_auto_headers
+                    if skip_auto_headers is None
+                    else {*self._skip_auto_headers, *map(istr, skip_auto_headers)}
+                ),
                 "compress": compress,
                 "chunked": bool(chunked) or None,
                 "expect100": expect100,
@@ -574,11 +578,6 @@ class ClientSession:
                 response.close()
                 raise
         return response
-
-    def _skip(self, names: Iterable[str] | None) -> Iterable[str] | None:
-        if names is None:
-            return self._skip_auto_headers or None
-        return {*self._skip_auto_headers, *(istr(name) for name in names)}
 
     def _build_url(self, str_or_url: StrOrURL) -> URL:
         try:

@@ -411,7 +411,7 @@ class ClientRequest:
             session=session,
             stream_writer=None,
         )
-        response.attach(exchange)
+        response._exchange = exchange
         self._response = weakref.ref(response)
         return response
 
@@ -499,10 +499,6 @@ class ClientResponse(HeadersMixin):
         self._session = session
         self._request_info = request_info
 
-    def attach(self, exchange: ClientExchange) -> None:
-        """Take the response from ``exchange``."""
-        self._exchange = exchange
-
     def __repr__(self) -> str:
         headers = None if self._head is None else self.headers
         reason = self.reason and self.reason.encode("ascii", "backslashreplace").decode()
@@ -512,11 +508,7 @@ class ClientResponse(HeadersMixin):
         exchange = self._exchange
         if exchange is None or self._loop is None or self._loop.is_closed():
             return
-        if exchange.done:
-            exchange.give_back()
-            return
-        exchange.abandon()
-        if self._loop.get_debug():
+        if exchange.let_go() and self._loop.get_debug():
             _warn(f"Unclosed response {self!r}", ResourceWarning, source=self)
 
     # -- the head -------------------------------------------------------------------
@@ -765,7 +757,8 @@ class ClientResponse(HeadersMixin):
         if exchange is None:
             return
         exchange.abandon()
-        exchange.take()
+        if exchange.pieces:
+            exchange.take()
         content = self._content
         if content is not None and content.exception() is None:
             content.set_exception(ClientConnectionError("Connection closed"))

@@ -217,7 +217,7 @@ class BaseConnector:
         if self._versions.requires_http1(key):
             key = key._replace(http1_only=True)
         ticket = Ticket(key, req.clock, req.is_sent_again)
-        return self._lease(ticket) or await self._places.wait(ticket, timeout.connect)
+        return self._take(ticket) or await self._wait(ticket, timeout)
 
     async def connect_websocket(
         self, req: ClientRequest, traces: list[Any], timeout: ClientTimeout
@@ -230,7 +230,7 @@ class BaseConnector:
         """
         ticket = Ticket(req.connection_key, req.clock, req.is_sent_again)
         if self.http2 is True or self._places.pool.has_place(ticket.connection_key):
-            connection = self._lease(ticket) or await self._places.wait(ticket, timeout.connect)
+            connection = self._take(ticket) or await self._wait(ticket, timeout)
             try:
                 if await self._takes_websocket(connection.client, ticket, timeout):
                     return connection
@@ -244,7 +244,7 @@ class BaseConnector:
                 )
         key = ticket.connection_key._replace(http1_only=True)
         ticket = Ticket(key, req.clock, req.is_sent_again)
-        return self._lease(ticket) or await self._places.wait(ticket, timeout.connect)
+        return self._take(ticket) or await self._wait(ticket, timeout)
 
     async def _takes_websocket(
         self, client: ClientConnection, ticket: Ticket, timeout: ClientTimeout
@@ -256,12 +256,15 @@ class BaseConnector:
             await in_time(waiter, ticket, timeout.connect)
         return client.extended_connect or not client.shared
 
-    def _lease(self, ticket: Ticket) -> Connection | None:
+    def _take(self, ticket: Ticket) -> Connection | None:
         if self._closed:
             raise ClientConnectionError("Connector is closed.")
+        return self._places.take(ticket)
+
+    async def _wait(self, ticket: Ticket, timeout: ClientTimeout) -> Connection:
         key = ticket.connection_key
         may_share = self._versions.may_share(secure=key.is_ssl, http1_only=key.http1_only)
-        return self._places.lease(ticket, may_share=may_share)
+        return await self._places.wait(ticket, timeout.connect, may_share=may_share)
 
     def require_http1(self, key: ConnectionKey) -> None:
         """The server wants HTTP/1.1 (HTTP_1_1_REQUIRED): remember it."""

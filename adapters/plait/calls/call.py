@@ -89,7 +89,9 @@ class ClientCall:
         )
         self.data = data
         self.cookies = cookies
-        self.auth = self._auth_of_session(url) if auth is None else auth
+        if auth is None and session._default_auth is not None:
+            auth = self._auth_of_session(url)
+        self.auth = auth
         self.options = options
         self.make_head = make_head
         """Makes a request for a tunnel of a plain one; see ``ClientRequest.send_upgrade``."""
@@ -122,10 +124,8 @@ class ClientCall:
     def _auth_of_session(self, url: URL) -> BasicAuth | None:
         """Return the session's credentials, if they are for this origin."""
         session = self.session
-        if (
-            session._default_auth is not None
-            and not url.raw_user
-            and (session._base_url is None or origin(session._base_url) == origin(url))
+        if not url.raw_user and (
+            session._base_url is None or origin(session._base_url) == origin(url)
         ):
             return session._default_auth
         return None

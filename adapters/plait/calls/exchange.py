@@ -153,11 +153,11 @@ class ClientExchange(Exchange):
         self.state = ExchangeState.SENT
         self.driver.exchanges[self.stream_id] = self
         try:
-            self.send(*events)
+            self.driver.send(*events)
         except BaseException:
             self._finish()
             raise
-        if self.clock is not None and not self.done:
+        if self.clock is not None and self.state is not ExchangeState.OVER:
             if self._is_timed:
                 self._note_activity()
             self.clock.begin_exchange(self)
@@ -254,11 +254,18 @@ class ClientExchange(Exchange):
 
     def abandon(self) -> None:
         """Nothing more of the exchange is wanted, nor what came of it and was not read."""
-        if not self.done:
+        if self.state is not ExchangeState.OVER:
             (self.successor or self).reset(ErrorCode.CANCEL)
             self._finish()
         if self.unacknowledged:
             self.give_back()
+
+    def let_go(self) -> bool:
+        """Nobody holds the response any more; tell whether that cuts it short."""
+        cuts = self.state is not ExchangeState.OVER
+        if cuts or self.unacknowledged:
+            self.abandon()
+        return cuts
 
     def hand_over(self, successor: Exchange) -> list[bytes]:
         """Give the stream of an accepted tunnel to ``successor``; return what came of it.

@@ -49,21 +49,11 @@ class Places:
         self._timer = LazyTimer(loop)
         self._closed = False
 
-    def lease(self, ticket: Ticket, *, may_share: bool) -> Lease | None:
-        """Return a place for a request, or ``None``: then ``wait`` for it.
-
-        ``may_share``: the connection may speak HTTP/2.
-        """
+    def take(self, ticket: Ticket) -> Lease | None:
+        """Return a place that is free now, or ``None``: then ``wait`` for one."""
         pool = self.pool
-        key = ticket.connection_key
-        now = self._loop.time()
-        assigned = pool.take(ticket, key, now)
-        if assigned is None:
-            pool.acquire(ticket, key, now, may_share=may_share, again=ticket.again)
-            self._waiters[ticket] = self._loop.create_future()
-            self._follow_pool()
-            return None
-        lease = self._make_lease(assigned)
+        assigned = pool.take(ticket, ticket.connection_key, self._loop.time())
+        lease = None if assigned is None else self._make_lease(assigned)
         if pool.has_events:
             self._follow_pool()
         return lease
@@ -81,14 +71,23 @@ class Places:
             self.pool.returned(client.number, now)
         self._follow_pool()
 
-    async def wait(self, ticket: Ticket, timeout: float | None) -> Lease:
+    async def wait(self, ticket: Ticket, timeout: float | None, *, may_share: bool) -> Lease:
         """Return a place when it is free, after ``timeout`` seconds at most.
 
-        Call it at once after ``lease``.  Raises what opening a connection raises, and
-        ConnectionTimeoutError.
+        ``may_share``: the connection may speak HTTP/2.  Raises what opening a connection
+        raises, and ConnectionTimeoutError.
         """
-        waiter = self._waiters[ticket]
+        waiter: asyncio.Future[Lease] = self._loop.create_future()
+        self._waiters[ticket] = waiter
+        self.pool.acquire(
+            ticket,
+            ticket.connection_key,
+            self._loop.time(),
+            may_share=may_share,
+            again=ticket.again,
+        )
         try:
+            self._follow_pool()
             return await in_time(waiter, ticket, timeout)
         except BaseException:
             if waiter.done() and not waiter.cancelled() and waiter.exception() is None:
