@@ -47,6 +47,7 @@ from plait_engine import Request as RequestEvent
 from plait_engine import Response as ResponseEvent
 from plait_engine.events import Event, Sendable
 from plait_engine.policy.admission import Admission
+from plait_engine.streams import dispatch
 
 from .client_exceptions import ClientConnectionResetError
 from .helpers import printable
@@ -357,7 +358,7 @@ class RequestHandler:
         elif type(event) is ConnectionClosed:
             self._on_closed(event)
         else:
-            self.driver.dispatch(event)
+            dispatch(event, self.driver.exchanges, self.driver)
 
     def on_eof(self) -> None:
         """The client sends nothing more.

@@ -31,6 +31,7 @@ from plait_engine import (
     StreamReset,
 )
 from plait_engine.engines import EngineName
+from plait_engine.streams import dispatch
 from plait_engine.testing import TEST_CONFIG
 from tests.serving import serve
 
@@ -113,7 +114,7 @@ class Owner:
         self.driver = Client(Role.CLIENT, config, transport, self, loop=loop, protocol=protocol)
 
     def on_event(self, event: Event) -> None:
-        self.driver.dispatch(event)
+        dispatch(event, self.driver.exchanges, self.driver)
 
     def on_batch_end(self) -> None:
         pass

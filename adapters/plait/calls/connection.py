@@ -16,6 +16,7 @@ from plait_engine import (
     StreamsAvailable,
 )
 from plait_engine.engines import EngineName
+from plait_engine.streams import dispatch
 
 ENABLE_CONNECT_PROTOCOL: Final = 0x8
 """SETTINGS_ENABLE_CONNECT_PROTOCOL (RFC 8441 section 3)."""
@@ -77,7 +78,7 @@ class ClientConnection:
     def on_event(self, event: Event) -> None:
         """Take an event (see ``Listener``)."""
         if type(event) not in _OF_CONNECTION:
-            self.driver.dispatch(event)
+            dispatch(event, self.driver.exchanges, self.driver)
         elif isinstance(event, StreamsAvailable):
             self._watcher.on_streams_available(self)
         elif isinstance(event, ConnectionClosed):

@@ -3,8 +3,8 @@
 ``Driver`` is the engine's driver (``plait_engine.driver``, which has the rules), scheduled by
 an asyncio loop.  It stands over any ``Transport``: asyncio's own (``stream``), one in memory
 (``memory``), a tunnel through another.  To what it belongs, a connection of the server or of
-the client, it tells what concerns the connection; what concerns one stream it tells to the
-``Exchange`` that has the stream.
+the client, it tells all that comes, and keeps the table of the ``Exchange``s that hear what
+concerns one stream (``plait_engine.streams``).
 """
 
 from __future__ import annotations
@@ -15,20 +15,7 @@ from collections.abc import Callable
 from typing import Any, Final, Protocol
 
 import plait_engine.driver
-from plait_engine import (
-    Accept,
-    Config,
-    Data,
-    EndOfMessage,
-    Event,
-    InformationalResponse,
-    PriorityUpdated,
-    Response,
-    Role,
-    StreamReset,
-    Writable,
-    create_connection,
-)
+from plait_engine import Config, Event, Role, create_connection
 from plait_engine.driver import Listener
 from plait_engine.engines import EngineName
 
@@ -38,7 +25,8 @@ from .exchange import Exchange
 class Owner(Listener, Protocol):
     """To what a driver belongs: the server's or the client's side of a connection.
 
-    Its ``on_event`` gives what concerns one stream to ``Driver.dispatch``.
+    Its ``on_event`` gives what concerns one stream, and ``Driver.exchanges``, to
+    ``plait_engine.streams.dispatch``.
     """
 
     driver: Driver
@@ -140,33 +128,6 @@ class Driver(plait_engine.driver.Driver):
         if self.exchanges.get(exchange.stream_id) is exchange:
             del self.exchanges[exchange.stream_id]
 
-    def dispatch(self, event: Event) -> None:
-        """Give an event of a stream to the exchange that has the stream."""
-        # By type and not by isinstance: it is on the path of every request.
-        if type(event) is Data:
-            exchange = self.exchanges.get(event.stream_id)
-            if exchange is not None:
-                exchange.on_data(event)
-            else:
-                self.acknowledge(event.stream_id, event.credit)
-        elif type(event) is EndOfMessage:
-            exchange = self.exchanges.get(event.stream_id)
-            if exchange is not None:
-                exchange.on_end(event)
-        elif type(event) is Response:
-            exchange = self.exchanges.get(event.stream_id)
-            if exchange is not None:
-                exchange.on_response(event)
-        elif type(event) is StreamReset:
-            exchange = self.exchanges.pop(event.stream_id, None)
-            if exchange is not None:
-                exchange.on_reset(event)
-                exchange.wake()
-        elif isinstance(event, Writable | InformationalResponse | Accept | PriorityUpdated):
-            exchange = self.exchanges.get(event.stream_id)
-            if exchange is not None:
-                _tell(exchange, event)
-
     # -- getters ----------------------------------------------------------------
 
     @property
@@ -187,19 +148,6 @@ class Driver(plait_engine.driver.Driver):
     def get_extra_info(self, name: str, default: Any = None) -> Any:
         """Return what the transport knows under ``name`` (``asyncio.BaseTransport``)."""
         return default if self.transport is None else self.transport.get_extra_info(name, default)
-
-
-def _tell(
-    exchange: Exchange, event: Writable | InformationalResponse | Accept | PriorityUpdated
-) -> None:
-    if isinstance(event, Writable):
-        exchange.wake()
-    elif isinstance(event, InformationalResponse):
-        exchange.on_informational(event)
-    elif isinstance(event, Accept):
-        exchange.on_accept(event)
-    else:
-        exchange.on_priority(event)
 
 
 def _clock(loop: asyncio.AbstractEventLoop) -> Callable[[], float]:

@@ -10,23 +10,15 @@ import asyncio
 import copy
 from typing import TYPE_CHECKING
 
-from plait_engine import (
-    Accept,
-    Data,
-    EndOfMessage,
-    ErrorCode,
-    InformationalResponse,
-    PriorityUpdated,
-    Response,
-    StreamReset,
-)
+from plait_engine import Data, ErrorCode, StreamReset
 from plait_engine.events import Sendable
+from plait_engine.streams import StreamListener
 
 if TYPE_CHECKING:
     from .driver import Driver
 
 
-class Exchange:
+class Exchange(StreamListener):
     """One stream of a connection: what the adapters hold instead of sockets and ids.
 
     Subclasses override the ``on_*`` hooks.  ``exception`` is what ``drain`` and later
@@ -104,27 +96,9 @@ class Exchange:
 
     # -- hooks ----------------------------------------------------------------
 
-    def on_informational(self, event: InformationalResponse) -> None:
-        """A 1xx response came (client)."""
-
-    def on_response(self, event: Response) -> None:
-        """The head of the final response came (client)."""
-
-    def on_accept(self, event: Accept) -> None:
-        """The server accepted the tunnel (client)."""
-
     def on_data(self, event: Data) -> None:
         """Bytes came; acknowledge ``event.credit`` when they are taken."""
         self.acknowledge(event.credit)
-
-    def on_end(self, event: EndOfMessage) -> None:
-        """The peer's message, or its direction of the tunnel, is complete."""
-
-    def on_reset(self, event: StreamReset) -> None:
-        """The stream was cut short.  The driver has forgotten it; ``wake`` follows."""
-
-    def on_priority(self, event: PriorityUpdated) -> None:
-        """The client changed the priority (server, HTTP/2)."""
 
 
 def copy_error(error: BaseException) -> BaseException:
