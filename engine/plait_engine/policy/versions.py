@@ -50,7 +50,9 @@ class Versions(Generic[ServerT]):
 
     def may_share(self, *, secure: bool, http1_only: bool = False) -> bool:
         """Tell whether a connection that is still to be opened may speak HTTP/2."""
-        return "h2" in self.offers(http1_only=http1_only) and (secure or self.http2 is True)
+        if http1_only or self.http2 is False:
+            return False
+        return secure or self.http2 is True
 
     def spoken(self, negotiated: str | None, *, secure: bool, http1_only: bool = False) -> str:
         """Return the version of a connection; ``negotiated``: what the server chose by ALPN."""
