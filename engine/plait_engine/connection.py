@@ -149,9 +149,11 @@ class Connection(ABC):
                  EndOfMessage(stream_id), now=now)
             return data_to_send()
 
-        The bytes are not queued: write them at once, before any other output.  ``None``: nothing
-        was done, and ``send`` is the way.  An engine says so for what is not as simple as most
-        responses (it has none, a body is large, other bytes are queued), and may always say so.
+        The bytes are not queued: write them at once, before any other output.  HTTP/2 leaves
+        out the second part, so that ``data_to_send`` can return the answers of many streams
+        together, and returns ``b""``.  ``None``: nothing was done, and ``send`` is the way.  An
+        engine says so for what is not as simple as most responses (it has none, a body is large,
+        other bytes are queued), and may always say so.
 
         Raises LocalProtocolError where ``send`` does.  After this call, drain the outputs.
         """

@@ -262,10 +262,16 @@ class Driver:
 
         Returns false, with nothing done, when it is not as simple as most: ``send`` it then.
         """
+        engine = self.engine
+        if self._coalesce:
+            if engine.send_response(stream_id, status, headers, body, self.clock()) is None:
+                return False
+            self._flush_soon()
+            return True
         transport = self.transport
-        if not self.can_write or self._coalesce or transport is None or transport.is_closing():
+        if not self.can_write or transport is None or transport.is_closing():
             return False
-        data = self.engine.send_response(stream_id, status, headers, body, self.clock())
+        data = engine.send_response(stream_id, status, headers, body, self.clock())
         if data is None:
             return False
         transport.write(data)

@@ -365,7 +365,7 @@ def test_a_response_takes_no_short_path_past_what_waits() -> None:
     assert send_response(rig)
     assert len(rig.transport.written) == 1
     http2 = Rig(protocol="h2")
-    assert not send_response(http2), "HTTP/2 writes the answers of a batch together"
+    assert not send_response(http2), "nobody has asked"
     reference = Rig(engine="reference")
     reference.driver.receive_data(GET)
     assert not send_response(reference)
@@ -446,3 +446,22 @@ def test_bytes_of_a_tunnel_are_written_at_once_or_not_at_all(why: str) -> None:
     stop(rig, why)
     assert rig.driver.write_tunnel(b"bytes") is (not why)
     assert rig.transport.written == ([] if why else [b"bytes"])
+
+
+def test_http2_writes_the_responses_of_a_batch_together() -> None:
+    def ask(rig: Rig) -> None:
+        streams = [frames.headers(n, frames.request_block(), end_stream=True) for n in (1, 3)]
+        rig.driver.receive_data(frames.PREFACE + frames.settings() + b"".join(streams))
+        del rig.transport.written[:]
+
+    general, quick = Rig(protocol="h2"), Rig(protocol="h2")
+    ask(general)
+    ask(quick)
+    for stream_id in (1, 3):
+        answer(general.driver, stream_id)
+        assert quick.driver.send_response(stream_id, 200, (), b"ok")
+    assert not quick.transport.written
+    general.scheduler.turn()
+    quick.scheduler.turn()
+    assert len(quick.transport.written) == 1
+    assert quick.transport.written == general.transport.written

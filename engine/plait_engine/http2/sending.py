@@ -57,9 +57,9 @@ def send(core: HTTP2Core, events: tuple[Sendable, ...], now: float) -> None:
     Raises LocalProtocolError when any of them is not allowed; then none is done.
     After this call, drain the outputs.
     """
-    core._tick(now)
-    if len(events) == 3 and _send_whole(core, *events, now):
+    if len(events) == 3 and _send_three(core, *events, now):
         return
+    core._tick(now)
     if not events:
         return
     first = events[0]
@@ -87,49 +87,60 @@ def send(core: HTTP2Core, events: tuple[Sendable, ...], now: float) -> None:
         core._report_availability()
 
 
-def _send_whole(core: HTTP2Core, head: Sendable, data: Sendable, end: Sendable, now: float) -> bool:
+def _send_three(core: HTTP2Core, head: Sendable, data: Sendable, end: Sendable, now: float) -> bool:
+    """Send the events of a whole small response (see ``send_whole``)."""
+    return (
+        type(head) is Response
+        and type(data) is Data
+        and type(end) is EndOfMessage
+        and not end.trailers
+        and data.stream_id == end.stream_id == head.stream_id
+        and send_whole(core, head.stream_id, head.status, head.headers, data.data, now)
+    )
+
+
+def send_whole(
+    core: HTTP2Core, stream_id: int, status: int, headers: Headers, data: bytes, now: float
+) -> bool:
     """Send a whole small response that nothing stands in the way of.
 
-    This is the short path beside ``_send_on``.  Returns false when it is not that case; then
+    This is the short path beside ``send``.  Returns false when it is not that case; then
     nothing was done.
     """
-    if type(head) is not Response or type(data) is not Data or type(end) is not EndOfMessage:
-        return False
-    stream_id = head.stream_id
     stream = core._streams.get(stream_id)
-    size = len(data.data)
+    outflow = core._outflow
+    size = len(data)
     if (
         stream is None
         or stream.sending != HEAD
         or stream.receiving == WAIT
         or stream.outbound is not None
         or stream.bodiless
-        or end.trailers
-        or not data.stream_id == end.stream_id == stream_id
         or not 0 < size <= frames.MIN_MAX_FRAME_SIZE
-        or size > core._outflow.window
+        or size > outflow.window
         or size > core._peer.initial_window_size
-        or head.status in WITHOUT_CONTENT
-        or head.status < 200
-        or core._outflow.scheduler.ready
+        or status in WITHOUT_CONTENT
+        or status < 200
+        or outflow.scheduler.ready
     ):
         return False
-    fields, content_length = core._writer.response(head.status, head.headers)
+    fields, content_length = core._writer.response(status, headers)
     if content_length != size:
         if content_length != NO_LENGTH:
             return False
         fields += (("content-length", str(size)),)
+    core._tick(now)
     block = core._encoder.encode(fields)
     block_size = len(block)
     max_frame_size = core._peer.max_frame_size
+    end = frames.frame_header(frames.DATA, frames.END_STREAM, stream_id, size)
     if block_size > max_frame_size:
-        core._out.append(frames.encode_headers(stream_id, block, max_frame_size=max_frame_size))
+        head = frames.encode_headers(stream_id, block, max_frame_size=max_frame_size)
+        core._out += (head, end, data)
     else:
         header = frames.frame_header(frames.HEADERS, frames.END_HEADERS, stream_id, block_size)
-        core._out += (header, block)
-    header = frames.frame_header(frames.DATA, frames.END_STREAM, stream_id, size)
-    core._out += (header, data.data)
-    core._outflow.window -= size
+        core._out += (header, block, end, data)
+    outflow.window -= size
     if stream.state == HALF_CLOSED_REMOTE:
         core._forget(stream, now)
     else:

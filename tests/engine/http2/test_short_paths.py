@@ -45,7 +45,7 @@ FIELDS = st.lists(
 def without(name: str) -> Iterator[None]:
     """Take the general path in the place of the short one."""
     with pytest.MonkeyPatch.context() as patch:
-        if name == "_send_whole":
+        if name == "send_whole":
             patch.setattr(sending, name, lambda *args: False)
         elif name == "_on_known_request":
             patch.setattr(messages, name, lambda *args: False)
@@ -106,7 +106,7 @@ def test_a_whole_response_is_sent_as_any_other(
     can_write: bool,
 ) -> None:
     seen = []
-    for path in ("short", "general"):
+    for path in ("returned", "short", "general"):
         peer = Peer(Role.SERVER, settings=[(4, window)])
         told: list[object] = []
         for number, (method, (status, headers, body, trailers)) in enumerate(plan):
@@ -121,16 +121,44 @@ def test_a_whole_response_is_sent_as_any_other(
                 Data(stream_id, body),
                 EndOfMessage(stream_id, trailers),
             )
-            if path == "short":
+            if path == "general":
+                with without("send_whole"):
+                    told.append(attempt(peer, *events))
+            elif path == "short" or trailers:
                 told.append(attempt(peer, *events))
             else:
-                with without("_send_whole"):
-                    told.append(attempt(peer, *events))
+                told.append(respond(peer, stream_id, status, headers, body))
         peer.endpoint.can_write = True
         peer.endpoint.drain()
         peer.say(wire.window_update(0, 10**6))
         seen.append((told, state(peer)))
-    assert seen[0] == seen[1]
+    assert seen[0] == seen[1] == seen[2]
+
+
+def respond(
+    peer: Peer, stream_id: int, status: int, headers: list[tuple[str, str]], body: bytes
+) -> str:
+    """Send a whole response as the driver does, and return how that was refused."""
+    try:
+        sent = peer.connection.send_response(stream_id, status, headers, body, peer.now)
+    except LocalProtocolError as error:
+        return error.message
+    if sent is None:
+        events = Response(stream_id, status, headers), Data(stream_id, body)
+        return attempt(peer, *events, EndOfMessage(stream_id))
+    assert sent == b""
+    peer.endpoint.drain()
+    return ""
+
+
+@pytest.mark.parametrize(
+    ("size", "is_taken"), [(0, False), (1, True), (16384, True), (16385, False)]
+)
+def test_the_short_path_of_a_response_is_taken(size: int, is_taken: bool) -> None:
+    peer = Peer(Role.SERVER)
+    peer.say(wire.headers(1, wire.request_block(), end_stream=True))
+    sent = peer.connection.send_response(1, 200, (), bytes(size), peer.now)
+    assert sent == (b"" if is_taken else None)
 
 
 writes = st.tuples(
