@@ -8,6 +8,7 @@ comes next in it (its *phase*, see ``streams``) and turns what came into events.
 A header block is always decoded, whatever becomes of its stream: it may change the HPACK
 table (section 4.3).  Heads are validated once for each list that the decoder returns; it
 returns the same list for a block that repeats, so a repeated request costs two look-ups.
+Requests that differ in nothing but their target are validated once, but for that.
 
 Rules
 -----
@@ -159,7 +160,7 @@ def on_header_block(core: HTTP2Core, flags: int, stream_id: int, block: bytes, n
         fields = core._decoder.decode(block)
     except HeaderListTooLarge as error:
         too_large = str(error)
-    if flags == _WHOLE and _on_known_request(core, stream_id, fields, now):
+    if flags == _WHOLE and _on_known_request(core, stream_id, fields, len(block), now):
         return
     stream = core._streams.get(stream_id)
     if stream is not None:
@@ -186,32 +187,36 @@ def on_header_block(core: HTTP2Core, flags: int, stream_id: int, block: bytes, n
 
 
 def _on_known_request(
-    core: HTTP2Core, stream_id: int, fields: list[tuple[str, str]], now: float
+    core: HTTP2Core, stream_id: int, fields: list[tuple[str, str]], size: int, now: float
 ) -> bool:
-    """Open the next stream for a request without content, whose head is known.
+    """Open the next stream for a request without content, whose head is known but for its target.
 
     This is the short path beside ``_open`` and ``_on_request``.  Returns false when it is not
     that case; then nothing was done.
     """
-    head = core._heads.known_requests.get(id(fields))
+    streams = core._streams
     if (
-        head is None
-        or not head.is_simple
-        or stream_id != core._streams.highest + 2
-        or stream_id > core._streams.last_accepted
-        or len(core._streams) >= core._streams.max_open
+        stream_id != streams.highest + 2
+        or stream_id > streams.last_accepted
+        or len(streams) >= streams.max_open
         or core._outflow.priorities
     ):
         return False
-    core._streams.highest = stream_id
-    core._streams[stream_id] = Stream(stream_id, HALF_CLOSED_REMOTE, DONE, HEAD, head.method, now)
+    known = core._heads.known_request(fields, size)
+    if known is None:
+        return False
+    _, head, target = known
+    if not head.is_simple:
+        return False
+    streams.highest = stream_id
+    streams[stream_id] = Stream(stream_id, HALF_CLOSED_REMOTE, DONE, HEAD, head.method, now)
     core._events.append(
         Request(
             stream_id,
             head.method,
             head.scheme,
             head.authority,
-            head.target,
+            target,
             head.headers,
             None,
             "2",
@@ -269,7 +274,7 @@ def _on_request(
     now: float,
 ) -> None:
     """A client opens a stream (section 8.3.1)."""
-    head = core._heads.request(fields, size)
+    _, head, target = core._heads.request(fields, size)
     if head.protocol is not None and head.protocol not in core.config.upgrade_protocols:
         reason = f"the protocol {head.protocol!r} is not offered"  # RFC 8441 section 4
         _answer_request(core, stream_id, flags, 501, reason, now)
@@ -291,7 +296,7 @@ def _on_request(
             head.method,
             head.scheme,
             head.authority,
-            head.target,
+            target,
             head.headers,
             head.protocol,
             "2",

@@ -8,8 +8,8 @@ application never sees it.  ``fields`` has the rules for names and values, this 
 for pseudo-header fields; ``outgoing`` holds what we send to the same rules.
 
 What repeats is looked up.  The decoder returns the same list for a header block that
-repeats, so a head is found by the identity of its list.  And where only ``:path`` differs,
-the section behind the pseudo-header fields is found by its content.
+repeats, so a head is found by the identity of its list.  And a request that differs from
+another in nothing but its target has the same head: it is found by the other fields.
 
 Rules
 -----
@@ -30,7 +30,7 @@ Limits: ``_KEPT`` heads and sections a connection, of header blocks of ``_KEPT_S
 from __future__ import annotations
 
 import re
-from typing import Final
+from typing import Final, TypeAlias, TypeVar
 
 from plait_engine.config import Config
 from plait_engine.headers import FORBIDDEN_TRAILERS, Headers, is_token
@@ -51,10 +51,10 @@ _KEPT_SIZE: Final = 1024
 
 
 class RequestHead:
-    """A valid request head.
+    """A valid request head, but for its target.
 
     ``is_simple``: it asks for nothing but an ordinary response; if END_STREAM comes with
-    it, the request needs no further look.  ``fields`` is what the head was made from.
+    it, the request needs no further look.
     """
 
     __slots__ = (
@@ -62,7 +62,6 @@ class RequestHead:
         "content_length",
         "expect",
         "expects_continue",
-        "fields",
         "headers",
         "is_simple",
         "is_tunnel",
@@ -70,15 +69,12 @@ class RequestHead:
         "priority",
         "protocol",
         "scheme",
-        "target",
     )
 
-    def __init__(self, fields: Fields, pseudo: dict[str, str], section: Section) -> None:
-        self.fields = fields
+    def __init__(self, pseudo: dict[str, str], section: Section) -> None:
         self.method = pseudo.get(":method", "")
         self.scheme = pseudo.get(":scheme", "")
         self.authority = pseudo.get(":authority", section.host)
-        self.target = pseudo.get(":path", "")
         self.protocol = pseudo.get(":protocol")
         self.headers = section.headers
         self.expect = section.expect
@@ -94,6 +90,10 @@ class RequestHead:
         )
 
 
+KnownRequest: TypeAlias = tuple[Fields, RequestHead, str]
+"""What a request was read from, its head and its target."""
+
+
 class ResponseHead:
     """A valid response head.  ``fields`` is what it was made from."""
 
@@ -107,40 +107,56 @@ class ResponseHead:
 
 
 class HeadReader:
-    """Reads the heads of one connection.
+    """Reads the heads of one connection."""
 
-    ``known_requests``: the request heads of header blocks that may repeat, by the identity
-    of the decoder's list, which the head keeps alive.
-    """
-
-    __slots__ = ("_config", "_responses", "_sections", "known_requests")
+    __slots__ = ("_config", "_request_heads", "_requests", "_responses", "_sections")
 
     def __init__(self, config: Config) -> None:
         self._config = config
-        self.known_requests: dict[int, RequestHead] = {}
+        # By the identity of the decoder's list, which is kept alive; by the fields but ``:path``.
+        self._requests: dict[int, KnownRequest] = {}
+        self._request_heads: dict[tuple[tuple[str, str], ...], RequestHead] = {}
         self._responses: dict[int, ResponseHead] = {}
         self._sections: dict[tuple[tuple[str, str], ...], Section] = {}
 
-    def request(self, fields: list[tuple[str, str]], size: int) -> RequestHead:
-        """Return the head of a request, whose header block had ``size`` bytes.
+    def known_request(self, fields: Fields, size: int) -> KnownRequest | None:
+        """Return a request like one that was read before, whatever its target is.
+
+        ``None`` for any other; ``request`` reads it.
+        """
+        known = self._requests.get(id(fields))
+        if known is None:
+            others, target = _split_target(fields)
+            head = self._request_heads.get(others)
+            if head is None or not is_origin_form(target):
+                return None
+            known = fields, head, target
+            if size <= _KEPT_SIZE:
+                _keep(self._requests, id(fields), known)
+        return known
+
+    def request(self, fields: Fields, size: int) -> KnownRequest:
+        """Return the head of a request, whose header block had ``size`` bytes, and its target.
 
         Raises RemoteProtocolError when it is malformed.
         """
-        head = self.known_requests.get(id(fields))
-        if head is None:
+        known = self.known_request(fields, size)
+        if known is None:
             pseudo = _read_pseudo(fields, _REQUEST_PSEUDO)
-            section = self._section(fields[len(pseudo) :], size)
-            head = RequestHead(fields, pseudo, section)
+            section = read_section(fields[len(pseudo) :])
+            head = RequestHead(pseudo, section)
             self._check_request(head, pseudo)
             if section.hosts and (section.hosts > 1 or not section.host):
                 malformed("host is empty or comes twice")
             if section.host and not _same_authority(head.authority, section.host, head.scheme):
                 malformed(f"host {section.host!r} is not :authority {head.authority!r}")
+            # RFC 9110 section 7.1: CONNECT asks for an authority.
+            known = fields, head, pseudo.get(":path", head.authority)
             if size <= _KEPT_SIZE:
-                if len(self.known_requests) >= _KEPT:
-                    self.known_requests.clear()
-                self.known_requests[id(fields)] = head
-        return head
+                _keep(self._requests, id(fields), known)
+                if ":path" in pseudo:
+                    _keep(self._request_heads, _split_target(fields)[0], head)
+        return known
 
     def response(self, fields: list[tuple[str, str]], size: int) -> ResponseHead:
         """Return the head of a response, whose header block had ``size`` bytes.
@@ -157,9 +173,7 @@ class HeadReader:
                 malformed("the status is 101, which HTTP/2 does not have")  # section 8.6
             head = ResponseHead(fields, int(status), self._section(fields[1:], size))
             if size <= _KEPT_SIZE:
-                if len(self._responses) >= _KEPT:
-                    self._responses.clear()
-                self._responses[id(fields)] = head
+                _keep(self._responses, id(fields), head)
         return head
 
     def trailers(self, fields: list[tuple[str, str]]) -> Headers:
@@ -175,9 +189,7 @@ class HeadReader:
         section = self._sections.get(key)
         if section is None:
             section = read_section(headers)
-            if len(self._sections) >= _KEPT:
-                self._sections.clear()
-            self._sections[key] = section
+            _keep(self._sections, key, section)
         return section
 
     def _check_request(self, head: RequestHead, pseudo: dict[str, str]) -> None:
@@ -191,7 +203,7 @@ class HeadReader:
         elif head.protocol is not None:
             malformed("a request other than CONNECT has :protocol")
         else:
-            _check_scheme_and_path(head)
+            _check_scheme_and_path(head, pseudo)
         if not is_authority(head.authority, needs_port=head.is_tunnel and head.protocol is None):
             malformed(f"the authority is {head.authority!r}")
 
@@ -201,7 +213,6 @@ class HeadReader:
         if head.protocol is None:
             if ":scheme" in pseudo or ":path" in pseudo:
                 malformed("CONNECT has :scheme or :path")
-            head.target = head.authority
             head.scheme = self._config.scheme
             return
         if not self._config.enable_connect_protocol:
@@ -209,7 +220,27 @@ class HeadReader:
         if not is_token(head.protocol):
             malformed(f"the protocol is {head.protocol!r}")
         head.protocol = head.protocol.lower()
-        _check_scheme_and_path(head)
+        _check_scheme_and_path(head, pseudo)
+
+
+_Key = TypeVar("_Key")
+_Kept = TypeVar("_Kept")
+
+
+def _keep(cache: dict[_Key, _Kept], key: _Key, value: _Kept) -> None:
+    if len(cache) >= _KEPT:
+        cache.clear()
+    cache[key] = value
+
+
+def _split_target(fields: Fields) -> tuple[tuple[tuple[str, str], ...], str]:
+    """Return all fields but ``:path``, and its value; nothing, if it is not where it should be."""
+    for index, (name, value) in enumerate(fields):
+        if name == ":path":
+            return (*fields[:index], *fields[index + 1 :]), value
+        if name[:1] != ":":
+            break
+    return (), ""
 
 
 def _read_pseudo(fields: Fields, allowed: frozenset[str]) -> dict[str, str]:
@@ -226,14 +257,15 @@ def _read_pseudo(fields: Fields, allowed: frozenset[str]) -> dict[str, str]:
     return pseudo
 
 
-def _check_scheme_and_path(head: RequestHead) -> None:
+def _check_scheme_and_path(head: RequestHead, pseudo: dict[str, str]) -> None:
     """RFC 9113 section 8.3.1."""
     if head.scheme not in _DEFAULT_PORTS:
         head.scheme = head.scheme.lower()
         if head.scheme not in _DEFAULT_PORTS:
             malformed(f"the scheme is {head.scheme!r}")
-    if not is_origin_form(head.target) and (head.target != "*" or head.method != "OPTIONS"):
-        malformed(f"the path is {head.target!r}" if head.target else "a request has no :path")
+    path = pseudo.get(":path", "")
+    if not is_origin_form(path) and (path != "*" or head.method != "OPTIONS"):
+        malformed(f"the path is {path!r}" if path else "a request has no :path")
 
 
 def _same_authority(one: str, other: str, scheme: str) -> bool:

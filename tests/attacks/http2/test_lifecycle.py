@@ -157,7 +157,7 @@ def test_t15_t16_distinct_names_fill_no_cache() -> None:
         peer.say(wire.headers(stream, wire.request_block(fields=fields), end_stream=True))
         peer.endpoint.send(Response(stream, 200, fields), EndOfMessage(stream))
     heads, writer = peer.connection._heads, peer.connection._writer
-    for cache in (heads.known_requests, heads._sections, writer._responses):
+    for cache in (heads._requests, heads._request_heads, writer._responses):
         assert len(cache) <= 64
 
 
