@@ -36,6 +36,7 @@ from plait_engine.driver import LazyTimer
 from plait_engine.engines import EngineName
 from plait_engine.events import Sendable
 from plait_engine.policy.admission import Admission
+from plait_engine.policy.interruption import name_of_code
 
 from .transport import TrioStream, TrioTransport
 
@@ -49,7 +50,7 @@ class StreamError(Exception):
 
     def __init__(self, event: StreamReset | ConnectionClosed) -> None:
         if isinstance(event, StreamReset):
-            super().__init__(event.error or f"stream reset with code {event.code}")
+            super().__init__(event.error or f"stream reset: {name_of_code(event.code)}")
         else:
             super().__init__(event.error or event.reason.explain())
         self.event = event

@@ -27,7 +27,8 @@ from plait.client_exceptions import (
     ServerDisconnectedError,
     SocketTimeoutError,
 )
-from plait_engine import ErrorCode, Initiator, StreamReset
+from plait_engine import StreamReset
+from plait_engine.policy.interruption import Interruption, classify, explain
 
 if TYPE_CHECKING:
     from plait.client_reqrep import RequestInfo
@@ -58,55 +59,32 @@ def error_of_reset(
         received: bytes of the body so far; ``None`` before the head of the response.
         expected: what Content-Length promised.
     """
-    cause = event.error or lost
-    if event.error is not None and event.error.status_hint == 408:
-        error: ClientError = SocketTimeoutError(event.error.message)
-    elif received is not None and (event.initiator is Initiator.REMOTE or cause is not None):
-        error = ClientPayloadError(
-            _describe_truncation(event, lost, disconnected, received, expected)
-        )
-    elif lost is not None:
-        message = getattr(lost, "strerror", None) or str(lost) or type(lost).__name__
-        error = ClientOSError(getattr(lost, "errno", None), message)
-    elif event.initiator is Initiator.LOCAL and event.error is not None:
-        message = f"malformed response: {event.error.message}"
-        error = ClientResponseError(request_info(), (), status=400, message=message)
-    elif event.initiator is Initiator.LOCAL:
-        error = ConnectionClosedError("Connection closed")
-    elif event.error is not None:
-        error = ServerDisconnectedError(f"Server disconnected: {event.error.message}")
-    elif disconnected:
-        error = ServerDisconnectedError()
-    else:
-        error = ClientConnectionResetError(f"the server reset the stream: {_name(event.code)}")
-    error.__cause__ = cause
+    in_content = received is not None
+    match classify(event, lost, disconnected=disconnected, in_content=in_content):
+        case Interruption.TIMED_OUT:
+            error: ClientError = SocketTimeoutError(str(event.error))
+        case Interruption.TRUNCATED:
+            of = "" if expected is None else f" of {expected} expected"
+            reason = explain(event, lost, disconnected=disconnected)
+            error = ClientPayloadError(
+                f"Response payload is not completed: {received}{of} bytes received; {reason}"
+            )
+        case Interruption.TRANSPORT_FAILED:
+            message = getattr(lost, "strerror", None) or str(lost) or type(lost).__name__
+            error = ClientOSError(getattr(lost, "errno", None), message)
+        case Interruption.MALFORMED:
+            message = f"malformed response: {event.error}"
+            error = ClientResponseError(request_info(), (), status=400, message=message)
+        case Interruption.GIVEN_UP:
+            error = ConnectionClosedError("Connection closed")
+        case Interruption.ENDED_EARLY:
+            error = ServerDisconnectedError(f"Server disconnected: {event.error}")
+        case Interruption.DISCONNECTED:
+            error = ServerDisconnectedError()
+        case Interruption.RESET:
+            error = ClientConnectionResetError(explain(event, disconnected=False))
+    error.__cause__ = event.error or lost
     return error
-
-
-def _describe_truncation(
-    event: StreamReset,
-    lost: Exception | None,
-    disconnected: bool,
-    received: int,
-    expected: int | None,
-) -> str:
-    if event.error is not None:
-        reason = event.error.message
-    elif lost is not None:
-        reason = str(lost) or type(lost).__name__
-    elif disconnected:
-        reason = "the server closed the connection"
-    else:
-        reason = f"the server reset the stream: {_name(event.code)}"
-    of = "" if expected is None else f" of {expected} expected"
-    return f"Response payload is not completed: {received}{of} bytes received; {reason}"
-
-
-def _name(code: int) -> str:
-    try:
-        return ErrorCode(code).name
-    except ValueError:
-        return f"error code {code:#x}"
 
 
 def upload_error(error: Exception) -> Exception:
