@@ -70,7 +70,6 @@ def test_a_module_at_the_top_has_a_name_of_aiohttp(name: str) -> None:
 # -- thin adapters -----------------------------------------------------------------------
 
 
-@pytest.mark.xfail(strict=True, reason="the goal of 3 : 1 is not reached yet")
 def test_the_engine_is_three_times_the_transport() -> None:
     sizes = measure()
     assert sizes["engine"] >= 3 * sizes["transport"]
