@@ -58,6 +58,7 @@ from .cookiejar import CookieJar
 from .helpers import _SENTINEL, BasicAuth, sentinel
 from .http_writer import HttpVersion, HttpVersion11
 from .payload import JsonBytesPayload, JsonPayload
+from .transport.driver import clock_of
 from .typedefs import JSONBytesEncoder, JSONEncoder, LooseCookies, LooseHeaders, Query, StrOrURL
 
 if TYPE_CHECKING:
@@ -251,6 +252,7 @@ class ClientSession:
         self._retry_policy = retry_policy
         self.fallback_charset_resolver = fallback_charset_resolver
         self._deadlines = Deadlines(loop)
+        self._now = clock_of(loop)
         self._source_traceback = (
             traceback.extract_stack(sys._getframe(1)) if loop.get_debug() else None
         )
@@ -530,7 +532,7 @@ class ClientSession:
         if max_line_size or max_field_size or max_headers:
             own = limits or _LIMITS
             limits = (max_line_size or own[0], max_field_size or own[1], max_headers or own[2])
-        clock = RequestClock(self._deadlines, real_timeout, self._loop.time(), error_of_deadline)
+        clock = RequestClock(self._deadlines, real_timeout, self._now(), error_of_deadline)
         url = self._build_url(str_or_url)
         call = ClientCall(
             self,

@@ -207,7 +207,7 @@ class ClientExchange(Exchange):
         """Return the pieces that came, and acknowledge them."""
         pieces, self.pieces = self.pieces, []
         credit, self.credit = self.credit, 0
-        if credit and (not self.ended or self.driver.shared):
+        if credit:
             self.acknowledge(credit)
         return pieces
 
@@ -234,7 +234,9 @@ class ClientExchange(Exchange):
             if self._is_timed and self.unacknowledged >= UNREAD_LIMIT:
                 self._note_activity()
             self.unacknowledged -= credit
-            self.driver.acknowledge(self.stream_id, credit)
+            # On HTTP/1.1 nothing waits for the credit of what is complete.
+            if not self.ended or self.driver.shared:
+                self.driver.acknowledge(self.stream_id, credit)
 
     def give_back(self) -> None:
         """Nobody waits for what came and was not read.
@@ -314,7 +316,8 @@ class ClientExchange(Exchange):
         lease, self.lease = self.lease, None  # No cycle is left behind.
         if lease is not None:
             lease.release()
-        self.wake()
+        if self._waiters is not None:
+            self.wake()
 
     def _tell(self) -> None:
         """Wake whoever waits for the head or the body."""

@@ -12,9 +12,10 @@ from collections.abc import Awaitable, Callable
 from typing import TypeAlias, TypeVar
 
 from plait.client_exceptions import ClientConnectionError, ServerDisconnectedError
+from plait.transport.driver import clock_of
 from plait.transport.exchange import copy_error
 from plait_engine import ConnectionState, ErrorCode
-from plait_engine.driver import LazyTimer
+from plait_engine.driver import NEVER, LazyTimer
 from plait_engine.policy.pool import Assign, Close, Connect, Pool, PoolClosedError, PoolEvent
 
 from .connection import ClientConnection
@@ -40,6 +41,7 @@ class Places:
         """Connections whose transport is not closed yet."""
         self._connect = connect
         self._loop = loop
+        self._now = clock_of(loop)
         self._clients: dict[int, ClientConnection] = {}
         """Connections that the pool knows."""
         self._opening: dict[int, asyncio.Task[None]] = {}
@@ -52,7 +54,7 @@ class Places:
     def take(self, ticket: Ticket) -> Lease | None:
         """Return a place that is free now, or ``None``: then ``wait`` for one."""
         pool = self.pool
-        assigned = pool.take(ticket, ticket.connection_key, self._loop.time())
+        assigned = pool.take(ticket, ticket.connection_key, self._now())
         lease = None if assigned is None else self._make_lease(assigned)
         if pool.has_events:
             self._follow_pool()
@@ -64,7 +66,7 @@ class Places:
 
     def release(self, client: ClientConnection, *, begun: bool) -> None:
         """A place on ``client`` is free; ``begun``: a request had begun on it."""
-        now = self._loop.time()
+        now = self._now()
         if begun:
             self.pool.released(client.number, now)
         else:
@@ -82,7 +84,7 @@ class Places:
         self.pool.acquire(
             ticket,
             ticket.connection_key,
-            self._loop.time(),
+            self._now(),
             may_share=may_share,
             again=ticket.again,
         )
@@ -94,7 +96,7 @@ class Places:
                 # Cancelled in the moment when it was served.
                 waiter.result().release()
             else:
-                self.pool.cancel(ticket, self._loop.time())
+                self.pool.cancel(ticket, self._now())
                 self._follow_pool()
             raise
         finally:
@@ -104,18 +106,18 @@ class Places:
 
     def on_streams_available(self, client: ClientConnection) -> None:
         """The engine takes another request: for whoever waits."""
-        if self.pool.waiting:
+        if self._waiters:
             self.on_changed(client)
 
     def on_changed(self, client: ClientConnection) -> None:
         """The engine takes another number of requests now."""
-        self.pool.changed(client.number, self._loop.time())
+        self.pool.changed(client.number, self._now())
         self._follow_pool()
 
     def on_closed(self, client: ClientConnection) -> None:
         """The engine is done with the connection."""
         self._clients.pop(client.number, None)
-        self.pool.closed(client.number, self._loop.time())
+        self.pool.closed(client.number, self._now())
         self._follow_pool()
 
     def on_lost(self, client: ClientConnection) -> None:
@@ -136,15 +138,18 @@ class Places:
                     self._follow(event)
             finally:
                 self._following = False
-        when = pool.next_timeout()
-        if when is not None and not self._closed:
-            self._timer.arm(when, self._on_timer)
+        # While nobody waits, what is due next only moves later, for connections become idle
+        # one after the other.  A timer that was armed for who waited is PATIENCE late at most.
+        if self._waiters or self._timer.at == NEVER:
+            when = pool.next_timeout()
+            if when is not None and not self._closed:
+                self._timer.arm(when, self._on_timer)
 
     def _follow(self, event: PoolEvent[ConnectionKey, Ticket]) -> None:
         if isinstance(event, Assign):
             waiter = self._waiters.get(event.ticket)
             if waiter is None or waiter.done():
-                self.pool.returned(event.connection, self._loop.time())
+                self.pool.returned(event.connection, self._now())
             else:
                 # Now, for the connection may be gone when the waiter wakes.
                 waiter.set_result(self._make_lease(event))
@@ -174,7 +179,7 @@ class Places:
             client.driver.close(ErrorCode.NO_ERROR)
 
     def _on_timer(self) -> None:
-        self.pool.handle_timeout(self._loop.time())
+        self.pool.handle_timeout(self._now())
         self._follow_pool()
 
     # -- opening ----------------------------------------------------------------------------
@@ -193,7 +198,7 @@ class Places:
             if client is not None:
                 client.driver.abort()
             return
-        now = self._loop.time()
+        now = self._now()
         if client is not None and client.driver.engine.state is ConnectionState.CLOSED:
             error = ServerDisconnectedError("Server disconnected at once")
             client.driver.abort()
@@ -218,7 +223,7 @@ class Places:
         """Close all connections; ``abort_tls``: those with TLS at once."""
         self._closed = True
         self._timer.cancel()
-        self.pool.close(self._loop.time())
+        self.pool.close(self._now())
         self._follow_pool()
         if abort_tls:
             for client in self.alive:

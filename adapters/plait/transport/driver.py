@@ -91,7 +91,7 @@ class Driver(plait_engine.driver.Driver):
     ) -> None:
         connection = create_connection(role, protocol, config, engine=engine)
         super().__init__(connection, transport, owner, loop, http2=engine)
-        self.clock = _clock(loop)
+        self.clock = clock_of(loop)
         below = getattr(getattr(transport, "_ssl_protocol", None), "_transport", None)
         if below is not None:
             # asyncio's transport of TLS does not tell that the one below it has failed.
@@ -150,7 +150,7 @@ class Driver(plait_engine.driver.Driver):
         return default if self.transport is None else self.transport.get_extra_info(name, default)
 
 
-def _clock(loop: asyncio.AbstractEventLoop) -> Callable[[], float]:
+def clock_of(loop: asyncio.AbstractEventLoop) -> Callable[[], float]:
     """Return ``loop.time``, or what asyncio's own method of that name calls."""
     if getattr(type(loop), "time", None) is asyncio.BaseEventLoop.time:
         return time.monotonic

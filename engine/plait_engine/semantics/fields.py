@@ -33,6 +33,9 @@ def check_field(name: str, value: str) -> None:
         raise LocalProtocolError(f"a field name must be a token: {name!r}")
     if not isinstance(value, str):
         raise FieldTypeError(f"the value of {name} must be a str, not {type(value).__name__}")
+    # Printable ASCII, which nearly all is, needs no other look.
+    if type(value) is str and value.isascii() and value.isprintable():
+        return
     if find_bad_value_char(value):
         raise LocalProtocolError(f"control character in the value of {name}")
     try:
