@@ -83,6 +83,16 @@ class ClientRequest:
     url = URL()
     auth: BasicAuth | None = None
     headers: CIMultiDict[str]
+    compress: str | None = None
+    length: int | None = None
+    is_sent_again = False
+    """A connection took the request before, and nothing came of it."""
+    closes_body = False
+    """The content is to be closed when it is sent."""
+
+    _body: Payload | None = None
+    _skip_auto_headers: CIMultiDict[None] | None = None
+    _request_info: RequestInfo | None = None
     _response: weakref.ref[ClientResponse] | None = None
 
     def __init__(
@@ -114,7 +124,7 @@ class ClientRequest:
         clock: ClientClock | None = None,
         limits: tuple[int, int, int] | None = None,
     ) -> None:
-        if not is_token(method):
+        if method not in self.ALL_METHODS and not is_token(method):
             raise ValueError(f"Method cannot contain non-token characters {method!r}")
         if proxy is not None or proxy_auth is not None or proxy_headers is not None:
             raise NotImplementedError("proxies are not supported yet")
@@ -126,21 +136,12 @@ class ClientRequest:
         self.version = version
         self.loop = loop
         self.chunked = chunked
-        self.compress: str | None = None
-        self.length: int | None = None
         self.response_class = response_class or ClientResponse
         self.server_hostname = server_hostname
         self.clock = clock
-        self.is_sent_again = False
-        """A connection took the request before, and nothing came of it."""
         self._session = session
         self._ssl = ssl
         self._limits = limits
-        self._body: Payload | None = None
-        self.closes_body = False
-        """The content is to be closed when it is sent."""
-        self._skip_auto_headers: CIMultiDict[None] | None = None
-        self._request_info: RequestInfo | None = None
         self._server = find_server(url)
         if self._server.authorization is not None:
             url = url.with_user(None)

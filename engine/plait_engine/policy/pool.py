@@ -481,23 +481,21 @@ class Pool(Generic[Key, Ticket]):
 
     def _find_free(self, host: _Host[Key, Ticket], now: float) -> _Slot[Key, Ticket] | None:
         """Return a connection that takes a request now."""
+        # A connection may be due to be closed, should the timer be late.
+        keep_alive = self.keep_alive or math.inf
         for slot in tuple(host.shared.values()) if host.shared else ():
-            if not slot.taken and self._has_expired(slot, now):
+            if not slot.taken and slot.idle_since + keep_alive <= now:
                 self._discard(slot, now)
-            elif slot.free > 0:
+            elif slot.carrier.available_streams > slot.unbegun:
                 return slot
         idle = host.idle
         while idle:
             slot = idle.pop()
             if slot.open:
-                if slot.free > 0 and not self._has_expired(slot, now):
+                if slot.carrier.available_streams and slot.idle_since + keep_alive > now:
                     return slot
                 self._discard(slot, now)
         return None
-
-    def _has_expired(self, slot: _Slot[Key, Ticket], now: float) -> bool:
-        """Tell whether an idle connection is due to be closed, should the timer be late."""
-        return bool(self.keep_alive) and slot.idle_since + (self.keep_alive or 0.0) <= now
 
     def _dequeue(self, ticket: Ticket, host: _Host[Key, Ticket]) -> None:
         """``ticket`` waits no longer."""
