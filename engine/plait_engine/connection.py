@@ -16,7 +16,7 @@ commands    ``send send_response send_data acknowledge reserve ping close``
             nothing changed and nothing was queued.
 outputs     ``data_to_send next_event next_timeout``
             Drain all three after every input and command.
-getters     ``state wants_read wants_close send_capacity available_streams ...``
+getters     ``state wants_read wants_close has_output send_capacity ...``
             No side effects.
 ==========  =====================================================================
 
@@ -241,6 +241,11 @@ class Connection(ABC):
         """Return when ``handle_timeout`` is wanted next, or ``None``."""
 
     # -- getters --------------------------------------------------------------
+
+    @property
+    def has_output(self) -> bool:
+        """False when ``data_to_send`` would return ``b""``; an engine may always say true."""
+        return True
 
     @abstractmethod
     def send_capacity(self, stream_id: int) -> int:

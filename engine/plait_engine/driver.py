@@ -324,7 +324,8 @@ class Driver:
         engine = self.engine
         engine.acknowledge(stream_id, credit, self.clock())
         if self._coalesce:
-            self._flush_soon()
+            if engine.has_output:  # All that it can bring about on HTTP/2, and seldom does.
+                self._flush_soon()
         elif engine.wants_read is not self._reading:
             self.drain()  # All that an acknowledgement can bring about on HTTP/1.1.
 

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from plait_engine import (
     Accept,
@@ -23,6 +25,7 @@ from plait_engine import (
 )
 from plait_engine.driver import Driver, LazyTimer
 from plait_engine.engines import EngineName
+from plait_engine.http2.connection import HTTP2Connection
 from plait_engine.testing import TEST_CONFIG, Clock, frames
 
 GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
@@ -465,3 +468,36 @@ def test_http2_writes_the_responses_of_a_batch_together() -> None:
     quick.scheduler.turn()
     assert len(quick.transport.written) == 1
     assert quick.transport.written == general.transport.written
+
+
+DATA_SIZES = st.lists(st.tuples(st.sampled_from([0, 1, 1000, 16384]), st.integers(0, 3)))
+
+
+@given(DATA_SIZES, st.sampled_from([1, 40000, 262144]))
+@example([(16384, 0)] * 20, 40000)
+def test_http2_drains_after_an_acknowledgement_if_there_is_anything_to_write(
+    plan: list[tuple[int, int]], window: int
+) -> None:
+    seen = []
+    for always in (False, True):
+        with pytest.MonkeyPatch.context() as patch:
+            if always:
+                patch.setattr(HTTP2Connection, "has_output", True)
+            limits = replace(TEST_CONFIG.limits, stream_window=window)
+            rig = Rig(replace(TEST_CONFIG, limits=limits), protocol="h2")
+            head = frames.headers(1, frames.request_block("PUT"))
+            rig.driver.receive_data(frames.PREFACE + frames.settings() + head)
+            rig.driver.receive_data(frames.settings_ack())
+            owed: list[int] = []
+            for size, then in plan:
+                rig.driver.receive_data(frames.data(1, bytes(size)))
+                owed += [e.credit for e in rig.listener.told if isinstance(e, Data)]
+                rig.listener.told = [e for e in rig.listener.told if not isinstance(e, Data)]
+                for credit in owed[:then]:
+                    rig.driver.acknowledge(1, credit)
+                    assert always or bool(rig.scheduler.soon) is rig.driver.engine.has_output
+                del owed[:then]
+                rig.scheduler.turn()
+                assert always or not rig.driver.engine.has_output
+            seen.append((rig.transport.calls, rig.transport.written, repr(rig.listener.told)))
+    assert seen[0] == seen[1]

@@ -172,6 +172,10 @@ class HTTP2Connection(HTTP2Core):
 
     # -- getters ---------------------------------------------------------------------------
 
+    @property
+    def has_output(self) -> bool:
+        return bool(self._out or self._outflow.scheduler.ready)
+
     def send_capacity(self, stream_id: int) -> int:
         """Return how many body bytes the stream takes before it is full."""
         stream = self._streams.get(stream_id)
