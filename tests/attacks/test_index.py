@@ -310,7 +310,7 @@ INDEX: dict[str, tuple[str, str]] = {
     ),
     "A34": (
         "the cache of addresses",
-        "adapters/test_client_connector.py::test_the_cache_of_addresses",
+        "engine/policy/test_addresses.py::test_the_entry_used_least_recently_makes_room",
     ),
     "A35": ("Retry-After", SESSION),
     "A36": ("URLs that cost the square", SESSION),
