@@ -50,7 +50,7 @@ from .core import HTTP2Core
 from .errors import connection_error, stream_error
 from .hpack import HeaderListTooLarge
 from .streams import ABSENT_ERRORS, HALF_CLOSED_REMOTE, OPEN, Absent, Stream
-from .validity import ResponseHead
+from .validity import KnownRequest, ResponseHead
 
 DEPENDS_ON_ITSELF: Final = 0x100
 """A flag beside those of HEADERS: the stream depends on itself."""
@@ -160,7 +160,8 @@ def on_header_block(core: HTTP2Core, flags: int, stream_id: int, block: bytes, n
         fields = core._decoder.decode(block)
     except HeaderListTooLarge as error:
         too_large = str(error)
-    if flags == _WHOLE and _on_known_request(core, stream_id, fields, len(block), now):
+    known = core._heads.known_request(fields, len(block)) if core._is_server else None
+    if flags == _WHOLE and known is not None and _on_known_request(core, stream_id, known, now):
         return
     stream = core._streams.get(stream_id)
     if stream is not None:
@@ -179,34 +180,29 @@ def on_header_block(core: HTTP2Core, flags: int, stream_id: int, block: bytes, n
             if too_large:
                 _answer_request(core, stream_id, flags, 431, too_large, now)
             else:
-                _on_request(core, stream_id, fields, flags, len(block), now)
+                request = known or core._heads.request(fields, len(block))
+                _on_request(core, stream_id, request, flags, now)
         except RemoteProtocolError as error:
             if error.scope is Scope.CONNECTION:
                 raise
             core._refuse(stream_id, error.message, error.code, now)
 
 
-def _on_known_request(
-    core: HTTP2Core, stream_id: int, fields: list[tuple[str, str]], size: int, now: float
-) -> bool:
+def _on_known_request(core: HTTP2Core, stream_id: int, request: KnownRequest, now: float) -> bool:
     """Open the next stream for a request without content, whose head is known but for its target.
 
     This is the short path beside ``_open`` and ``_on_request``.  Returns false when it is not
     that case; then nothing was done.
     """
     streams = core._streams
+    _, head, target = request
     if (
-        stream_id != streams.highest + 2
+        not head.is_simple
+        or stream_id != streams.highest + 2
         or stream_id > streams.last_accepted
         or len(streams) >= streams.max_open
         or core._outflow.priorities
     ):
-        return False
-    known = core._heads.known_request(fields, size)
-    if known is None:
-        return False
-    _, head, target = known
-    if not head.is_simple:
         return False
     streams.highest = stream_id
     streams[stream_id] = Stream(stream_id, HALF_CLOSED_REMOTE, DONE, HEAD, head.method, now)
@@ -266,15 +262,10 @@ def _open(core: HTTP2Core, stream_id: int) -> None:
 
 
 def _on_request(
-    core: HTTP2Core,
-    stream_id: int,
-    fields: list[tuple[str, str]],
-    flags: int,
-    size: int,
-    now: float,
+    core: HTTP2Core, stream_id: int, request: KnownRequest, flags: int, now: float
 ) -> None:
     """A client opens a stream (section 8.3.1)."""
-    _, head, target = core._heads.request(fields, size)
+    _, head, target = request
     if head.protocol is not None and head.protocol not in core.config.upgrade_protocols:
         reason = f"the protocol {head.protocol!r} is not offered"  # RFC 8441 section 4
         _answer_request(core, stream_id, flags, 501, reason, now)

@@ -140,22 +140,20 @@ class HeadReader:
 
         Raises RemoteProtocolError when it is malformed.
         """
-        known = self.known_request(fields, size)
-        if known is None:
-            pseudo = _read_pseudo(fields, _REQUEST_PSEUDO)
-            section = read_section(fields[len(pseudo) :])
-            head = RequestHead(pseudo, section)
-            self._check_request(head, pseudo)
-            if section.hosts and (section.hosts > 1 or not section.host):
-                malformed("host is empty or comes twice")
-            if section.host and not _same_authority(head.authority, section.host, head.scheme):
-                malformed(f"host {section.host!r} is not :authority {head.authority!r}")
-            # RFC 9110 section 7.1: CONNECT asks for an authority.
-            known = fields, head, pseudo.get(":path", head.authority)
-            if size <= _KEPT_SIZE:
-                _keep(self._requests, id(fields), known)
-                if ":path" in pseudo:
-                    _keep(self._request_heads, _split_target(fields)[0], head)
+        pseudo = _read_pseudo(fields, _REQUEST_PSEUDO)
+        section = read_section(fields[len(pseudo) :])
+        head = RequestHead(pseudo, section)
+        self._check_request(head, pseudo)
+        if section.hosts and (section.hosts > 1 or not section.host):
+            malformed("host is empty or comes twice")
+        if section.host and not _same_authority(head.authority, section.host, head.scheme):
+            malformed(f"host {section.host!r} is not :authority {head.authority!r}")
+        # RFC 9110 section 7.1: CONNECT asks for an authority.
+        known = fields, head, pseudo.get(":path", head.authority)
+        if size <= _KEPT_SIZE:
+            _keep(self._requests, id(fields), known)
+            if ":path" in pseudo:
+                _keep(self._request_heads, _split_target(fields)[0], head)
         return known
 
     def response(self, fields: list[tuple[str, str]], size: int) -> ResponseHead:

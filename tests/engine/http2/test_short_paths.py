@@ -346,7 +346,8 @@ def test_a_head_that_is_known_but_for_its_target_is_read_as_any_other(
 ) -> None:
     def read(reader: HeadReader, fields: list[tuple[str, str]]) -> object:
         try:
-            _, head, target = reader.request(fields, 100)
+            known = reader.known_request(fields, 100)
+            _, head, target = known or reader.request(fields, 100)
         except RemoteProtocolError as error:
             return error.message
         return target, [(name, getattr(head, name)) for name in RequestHead.__slots__]
