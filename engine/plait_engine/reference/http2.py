@@ -249,8 +249,6 @@ class ReferenceHTTP2Connection(ReadingConnection):
     def _release(self, stream: Stream) -> None:
         """End the own side when everything is sent, and forget the stream when it is over."""
         machine = self._h2
-        if stream.stream_id not in self._streams:
-            return
         given_up = stream.reset_code not in (None, ErrorCode.NO_ERROR)
         given_up = given_up or stream.drops_content
         if stream.sent_end and not (stream.queue or stream.flushed or given_up):

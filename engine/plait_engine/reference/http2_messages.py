@@ -115,8 +115,6 @@ def request_block(request: Request) -> RawHeaders:
 
 def response_block(status: int, headers: Headers) -> RawHeaders:
     """Return the header block of a response (RFC 9113 section 8.3.2)."""
-    if not 100 <= status <= 999:
-        raise LocalProtocolError(f"{status} is not a status")
     return [(b":status", b"%d" % status), *field_block(headers)]
 
 

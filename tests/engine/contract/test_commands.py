@@ -174,6 +174,7 @@ def test_a_server_out_of_order(pair: Pair, make_events: Callable[[int], list]) -
         lambda s: [Accept(s)],
         lambda s: [Request(s + 2, "GET", "http", "example.org", "/", ())],
         lambda s: [Request(s, "GET", "http", "example.org", "/", ()), Data(s + 2, b"x")],
+        lambda s: [Request(s, "GET", "http", "example.org", "/", ())] * 2,
     ],
 )
 def test_a_client_out_of_order(pair: Pair, make_events: Callable[[int], list]) -> None:
@@ -198,6 +199,14 @@ def test_content_that_does_not_fit_its_length(pair: Pair) -> None:
     pair.client.send(Data(stream_id, b"34"), EndOfMessage(stream_id))
     pair.run()
     assert body(taken(pair.server)) == b"1234"
+
+
+def test_a_command_of_nothing_does_nothing(pair: Pair) -> None:
+    for endpoint in (pair.client, pair.server):
+        endpoint.send()
+        assert endpoint.take_sent() == b""
+    pair.cut()
+    pair.client.send()
 
 
 def test_a_server_opens_no_stream(pair: Pair) -> None:
