@@ -247,7 +247,7 @@ class HTTP2Core(Connection):
         if stream.inbound is not None:
             self._inflow.close(stream)
         if stream.outbound is not None:
-            self._outflow.drop(stream)
+            self._outflow.drop(stream.outbound)
         if not self._streams:
             self._idle_since = now
             if self.state is ConnectionState.DRAINING:

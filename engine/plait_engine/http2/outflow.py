@@ -55,11 +55,10 @@ class Outflow:
         was_full, outbound.is_full = outbound.is_full, False
         return was_full
 
-    def drop(self, stream: Stream) -> None:
-        """``stream`` has ended: nothing more goes."""
-        if stream.outbound is not None:
-            self.scheduler.remove(stream.outbound)
-            stream.outbound.clear()
+    def drop(self, outbound: Outbound) -> None:
+        """Its stream has ended: nothing more goes."""
+        self.scheduler.remove(outbound)
+        outbound.clear()
 
     def clear(self) -> None:
         """All streams have ended."""

@@ -71,14 +71,14 @@ class HeadWriter:
                 *request.headers,
             )
             kept = self._requests.get(key)
-        except TypeError:
-            check_fields(request.headers)  # It says which field is no str.
-            raise
-        if kept is None:
+        except TypeError:  # No pairs of text, or lists, which cannot be looked up.
             kept = _write_request(request)
-            if len(self._requests) >= _KEPT:
-                self._requests.clear()
-            self._requests[key] = kept
+        else:
+            if kept is None:
+                kept = _write_request(request)
+                if len(self._requests) >= _KEPT:
+                    self._requests.clear()
+                self._requests[key] = kept
         pseudo, fields, content_length = kept
         if len(pseudo) == _CONNECT_FIELDS:
             return pseudo + fields, content_length
@@ -92,9 +92,8 @@ class HeadWriter:
         try:
             key = (status, *headers)
             response = self._responses.get(key)
-        except TypeError:
-            check_fields(headers)
-            raise
+        except TypeError:  # As for a request.
+            return _write_response(status, headers)
         if response is None:
             response = _write_response(status, headers)
             if len(self._responses) >= _KEPT:

@@ -334,12 +334,32 @@ def test_t9_the_queue_of_resets_is_bounded_whatever_their_rate() -> None:
     assert peer.endpoint.is_closed
 
 
+def test_t9_requests_that_the_engine_answers_itself_are_counted(chop) -> None:
+    """Their head is too large, which is a 431 and costs the client nothing."""
+    limits = {"max_header_list_size": 200, "reset_burst": 5, "reset_rate": 1}
+    peer = Peer(Role.SERVER, chop=chop, config=make_config(**limits))
+    large = wire.request_block(fields=[("x", "y" * 200)])
+    for stream in range(1, 13, 2):
+        assert_alive(peer)
+        peer.say(wire.headers(stream, large, end_stream=True))
+    assert_connection_error(peer, CALM)
+    assert not peer.endpoint.recorder.of_type(Request)
+
+
 def test_t10_empty_data_is_neither_reported_nor_free(chop) -> None:
     peer = Peer(Role.SERVER, chop=chop, config=make_config(glitch_burst=50, glitch_rate=1))
     peer.say(wire.headers(1, POST))
     peer.events()
     assert flood(peer, [wire.data(1, b"")], most=60) >= 40
     assert not peer.endpoint.recorder.of_type(Data)
+    assert_connection_error(peer, CALM)
+
+
+def test_t10_empty_data_behind_the_answer_is_not_free(chop) -> None:
+    peer = Peer(Role.SERVER, chop=chop, config=make_config(glitch_burst=50, glitch_rate=1))
+    peer.say(wire.headers(1, POST))
+    peer.endpoint.send(Response(1, 200), EndOfMessage(1), StreamReset(1, ErrorCode.NO_ERROR))
+    assert flood(peer, [wire.data(1, b"")], most=60) >= 40
     assert_connection_error(peer, CALM)
 
 

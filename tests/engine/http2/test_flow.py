@@ -14,6 +14,7 @@ from plait_engine import (
     Request,
     Response,
     Role,
+    StreamReset,
 )
 from plait_engine.http2.flow import PROBE, ReceiveWindow, WindowTuner
 from plait_engine.testing import Pair, counting_random, whole
@@ -228,3 +229,26 @@ def test_the_tuner_waits_longer_after_each_probe_in_vain() -> None:
             asked.append(step)
             assert tuner.finish_probe() == (stream, False, False)
     assert asked == [0, 2, 5, 10, 19, 36]
+
+
+def test_what_was_given_back_is_not_given_back_again(slow: Peer) -> None:
+    """The request is not wanted any more: the engine returns what nobody has taken."""
+    slow.say(wire.data(1, bytes(15_000)) * 4)
+    assert updates(slow) == []
+    slow.endpoint.send(Response(1, 200), EndOfMessage(1), StreamReset(1, ErrorCode.NO_ERROR))
+    assert updates(slow) == [(0, 60_000)]
+    slow.endpoint.acknowledge(1, 60_000)
+    assert updates(slow) == []
+
+
+def test_a_smaller_window_holds_for_streams_that_came_before_its_acknowledgement() -> None:
+    """RFC 9113 section 6.9.2: the difference is taken off, also off what came before."""
+    peer = Peer(Role.SERVER, config=make_config(stream_window=10_000), handshake=False)
+    peer.endpoint.acknowledges = False
+    peer.say(wire.PREFACE, wire.settings(), wire.headers(1, POST), wire.headers(3, POST))
+    peer.say(wire.data(1, bytes(5000)), wire.settings_ack())
+    peer.say(wire.data(1, bytes(5000)), wire.data(3, bytes(10_000)))
+    assert of_type(peer.hear(), FrameType.RST_STREAM) == []
+    peer.say(wire.data(1, b"x"), wire.data(3, b"x"))
+    resets = of_type(peer.hear(), FrameType.RST_STREAM)
+    assert [frame.stream_id for frame in resets] == [1, 3]

@@ -214,3 +214,14 @@ def test_memory_is_flat_over_many_different_lists():
     finally:
         tracemalloc.stop()
     assert peak < 300_000
+
+
+@pytest.mark.parametrize("name", ["content-length", "x"])
+def test_a_flood_of_fields_takes_bounded_memory(name):
+    encoder, decoder = Encoder(), Decoder()
+    for number in range(1000):
+        fields = [(name, str(number))]
+        for _ in range(2):
+            assert decoder.decode(encoder.encode(fields)) == fields
+        assert len(encoder._blocks) <= 64
+        assert len(encoder._known) <= 256

@@ -7,7 +7,7 @@ from time import process_time
 
 import pytest
 
-from plait_engine import Data, EndOfMessage, PriorityUpdated, Response, Role
+from plait_engine import Data, EndOfMessage, ErrorCode, PriorityUpdated, Response, Role
 from plait_engine.http2.scheduler import parse_priority
 from plait_engine.testing import frames as wire
 from plait_engine.testing.frames import Frame, FrameType
@@ -16,6 +16,7 @@ from tests.engine.http2.peers import (
     Peer,
     assert_alive,
     assert_connection_error,
+    error_code,
     make_config,
     of_type,
 )
@@ -207,6 +208,19 @@ def test_an_update_in_the_middle_of_a_transfer(waiting: Peer) -> None:
     assert served(waiting, 200_000)[:3] == [5, 5, 5]
 
 
+def test_an_update_of_a_stream_whose_own_window_is_closed() -> None:
+    peer = Peer(Role.SERVER, settings=[(4, 0)])
+    for stream in (1, 3):
+        ask(peer, stream)
+    answer(peer, 1, 3, size=100)
+    peer.say(wire.priority_update(3, b"u=0"))
+    assert of_type(peer.hear(), FrameType.DATA) == []
+    peer.endpoint.can_write = False
+    peer.say(wire.window_update(1, 100), wire.window_update(3, 100))
+    peer.endpoint.can_write = True
+    assert served(peer) == [3, 1]
+
+
 def test_an_update_before_the_stream_opens_wins_over_the_field(waiting: Peer) -> None:
     waiting.say(wire.priority_update(5, b"u=0"))
     for stream in (3, 5):
@@ -252,6 +266,15 @@ def test_a_server_says_that_it_ignores_the_old_priorities(chop) -> None:
     peer = Peer(Role.SERVER, chop=chop, handshake=False)
     settings = peer.hear()[0]
     assert b"\x00\x09\x00\x00\x00\x01" in settings.payload
+
+
+def test_no_head_depends_on_its_own_stream(server: Peer) -> None:
+    """RFC 7540 section 5.3.1: an error of the stream, also in trailers."""
+    own = Frame(FrameType.HEADERS, 0x25, 1, b"\x00\x00\x00\x01\xff").encode()
+    server.say(wire.headers(1, wire.request_block("POST")), own)
+    (reset,) = of_type(server.hear(), FrameType.RST_STREAM)
+    assert error_code(reset) == ErrorCode.PROTOCOL_ERROR
+    assert_alive(server)
 
 
 def test_the_old_priorities_change_nothing(waiting: Peer) -> None:

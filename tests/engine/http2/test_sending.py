@@ -15,6 +15,8 @@ from plait_engine import (
     StreamReset,
     Writable,
 )
+from plait_engine.errors import FieldTypeError
+from plait_engine.http2.outgoing import HeadWriter
 from plait_engine.testing import frames as wire
 from plait_engine.testing.frames import Flag, Frame, FrameType
 from tests.engine.http2.peers import GET, Peer, make_config, of_type
@@ -57,6 +59,42 @@ def test_a_complete_response_says_its_length(server: Peer, body: bytes, fields) 
     server.endpoint.send(Response(1, 200, fields), *data, EndOfMessage(1))
     expected = [(":status", "200"), *fields, ("content-length", str(len(body)))]
     assert sent(server) == ([expected], body, 1)
+
+
+def test_a_length_that_the_application_says_is_not_said_again(server: Peer, say) -> None:
+    server.say(wire.headers(1, GET, end_stream=True))
+    say(server, Response(1, 200, [("Content-Length", "3")]), Data(1, b"abc"), EndOfMessage(1))
+    assert sent(server) == ([[(":status", "200"), ("content-length", "3")]], b"abc", 1)
+
+
+def test_fields_may_be_lists(server: Peer, client: Peer) -> None:
+    fields = [["X-A", "b"]]
+    server.say(wire.headers(1, GET, end_stream=True))
+    server.endpoint.send(Response(1, 204, fields), EndOfMessage(1))
+    assert sent(server)[0] == [[(":status", "204"), ("x-a", "b")]]
+    client.endpoint.send(Request(1, "GET", "http", "a", "/", fields), EndOfMessage(1))
+    assert sent(client)[0][0][-1] == ("x-a", "b")
+
+
+@pytest.mark.parametrize("fields", [[("a", ["b"])], [(["a"], "b")], [["a"]], [None], 1])
+def test_fields_that_are_no_pairs_of_text(server: Peer, client: Peer, fields) -> None:
+    server.say(wire.headers(1, GET, end_stream=True))
+    with pytest.raises(FieldTypeError):
+        server.endpoint.send(Response(1, 204, fields), EndOfMessage(1))
+    with pytest.raises(FieldTypeError):
+        client.endpoint.send(Request(1, "GET", "http", "a", "/", fields), EndOfMessage(1))
+    assert server.hear() == client.hear() == []
+
+
+def test_a_flood_of_heads_takes_bounded_memory() -> None:
+    writer = HeadWriter()
+    for number in range(200):
+        fields = [("x", str(number))]
+        request, _ = writer.request(Request(1, "GET", "http", "a", "/", fields))
+        response, _ = writer.response(200, fields)
+        assert [request[-1], *response] == [*fields, (":status", "200"), *fields]
+        assert 0 < len(writer._requests) <= 64
+        assert 0 < len(writer._responses) <= 64
 
 
 def test_a_response_in_parts_says_no_length(server: Peer) -> None:
@@ -234,6 +272,7 @@ def test_requests_that_cannot_be_sent(chop, request_: Request) -> None:
         [Response(1, 101)],
         [Response(1, 103)],
         [Response(1, 1000)],
+        [Response(1, 1000), Data(1, b"abc"), EndOfMessage(1)],
         [Response(1, 200), Response(1, 200)],
         [Response(1, 200), InformationalResponse(1, 103)],
         [Response(1, 200), EndOfMessage(1), Data(1, b"x")],

@@ -21,6 +21,7 @@ from plait_engine import (
     Role,
     StreamReset,
     Timeouts,
+    Writable,
 )
 from plait_engine.testing import frames as wire
 from plait_engine.testing.frames import Flag, Frame, FrameType
@@ -162,6 +163,15 @@ def test_a_header_block_that_is_not_completed() -> None:
     assert_timed_out(peer)
 
 
+def test_a_header_block_may_take_for_ever_without_a_timeout() -> None:
+    peer = quiet()
+    peer.say(wire.headers(1, GET[:5], end_stream=True, end_headers=False))
+    assert peer.connection.next_timeout() is None
+    peer.wait(1e6)
+    peer.say(wire.continuation(1, GET[5:]))
+    assert kinds(peer.events()) == [Request, EndOfMessage]
+
+
 def test_a_header_block_that_is_completed() -> None:
     peer = quiet(head=30.0)
     peer.say(wire.headers(1, GET, end_headers=False), wire.continuation(1, b""))
@@ -189,6 +199,28 @@ def test_a_body_that_does_not_come() -> None:
     assert reset.error.status_hint == 408
     assert_alive(peer)
     assert peer.connection.next_timeout() is None
+
+
+def test_a_stalled_body_ends_its_own_stream_only() -> None:
+    """Not a request that has ended, nor a tunnel that nobody has answered yet."""
+    peer = quiet(body=60.0)
+    tunnel = wire.header_block([(":method", "CONNECT"), (":authority", "example.org:443")])
+    peer.say(wire.headers(1, GET, end_stream=True), wire.headers(3, tunnel), wire.headers(5, POST))
+    assert step(peer) == pytest.approx(60)
+    assert [frame.stream_id for frame in of_type(peer.hear(), FrameType.RST_STREAM)] == [5]
+    assert peer.connection.open_streams == 2
+    assert peer.connection.next_timeout() is None
+
+
+def test_a_closed_window_ends_the_streams_that_wait_for_it_only() -> None:
+    peer = Peer(Role.SERVER, config=make_config(replace(NONE, write=60.0)), settings=[(4, 0)])
+    peer.say(*(wire.headers(stream, GET, end_stream=True) for stream in (1, 3)))
+    peer.endpoint.send(Response(1, 200), Data(1, b"x"))
+    peer.hear()
+    peer.wait(60)
+    assert [frame.stream_id for frame in of_type(peer.hear(), FrameType.RST_STREAM)] == [1]
+    peer.endpoint.send(Response(3, 204), EndOfMessage(3))
+    assert [frame.stream_id for frame in peer.hear()] == [3]
 
 
 def test_empty_data_is_no_body() -> None:
@@ -300,6 +332,13 @@ def test_an_application_asks_for_the_round_trip(role: Role) -> None:
     assert peer.events() == []
 
 
+def test_a_closed_connection_sends_no_ping() -> None:
+    peer = quiet()
+    peer.endpoint.lose()
+    with pytest.raises(LocalProtocolError, match="closed"):
+        peer.connection.ping(b"12345678", 0.0)
+
+
 @BOTH
 def test_a_ping_that_is_not_answered(role: Role) -> None:
     peer = quiet(role, pong=20.0)
@@ -358,6 +397,20 @@ def test_each_request_waits_its_own_time_for_100() -> None:
     assert [f.stream_id for f in of_type(peer.hear(), FrameType.DATA)] == [1]
     peer.wait(0.5)
     assert [f.stream_id for f in of_type(peer.hear(), FrameType.DATA)] == [3]
+
+
+def test_who_waits_to_send_more_of_what_is_dropped_is_told() -> None:
+    config = make_config(Timeouts(expect_continue=1.0), write_high_water=10, write_low_water=5)
+    peer = Peer(Role.CLIENT, config=config)
+    head = Request(1, "POST", "http", "example.org", "/", [("expect", "100-continue")])
+    peer.endpoint.send(head, Data(1, b"x" * 10))
+    assert peer.connection.send_capacity(1) == 0
+    peer.events()
+    peer.say(wire.headers(1, wire.response_block(417)))
+    assert kinds(peer.events()) == [Writable, Response]
+    peer.hear()
+    peer.endpoint.send(Data(1, b"more"), EndOfMessage(1))
+    assert peer.hear() == []
 
 
 @pytest.mark.parametrize(

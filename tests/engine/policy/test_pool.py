@@ -8,6 +8,7 @@ import pytest
 
 from plait_engine.connection import ConnectionState
 from plait_engine.policy.pool import (
+    MAX_REMEMBERED,
     PATIENCE,
     Assign,
     Close,
@@ -230,6 +231,81 @@ def test_an_idle_connection_expires(limit: int | None, timer_is_late: bool) -> N
         pool.handle_timeout(16.0)
         assert drain(pool) == [Close(1)]
         assert pool.next_timeout() is None
+
+
+def test_the_idle_connections_come_in_the_order_in_which_they_became_idle() -> None:
+    pool: StrPool = Pool()
+    opened = []
+    for number, key in ((1, "a"), (2, "b"), (3, "a")):
+        pool.acquire(key + str(number), key, 0.0)
+        opened.append(Opened(pool, number))
+    for connection, now in zip(reversed(opened), (1.0, 2.0, 3.0), strict=True):
+        connection.begin()
+        connection.end(now)
+    assert pool.idle_connections() == [("a", 3), ("b", 2), ("a", 1)]
+
+
+def test_a_pool_may_keep_connections_for_ever() -> None:
+    pool: StrPool = Pool(keep_alive=None)
+    pool.acquire("r1", "host", 0.0)
+    Opened(pool, 1).use(1.0)
+    drain(pool)
+    pool.handle_timeout(1e9)
+    assert (drain(pool), pool.idle, pool.next_timeout()) == ([], 1, None)
+    pool.acquire("r2", "host", 1e9)
+    assert drain(pool) == [Assign("r2", 1, True)]
+
+
+def test_a_connection_that_was_closed_while_idle_is_not_used() -> None:
+    pool: StrPool = Pool()
+    for ticket in ("r1", "r2"):
+        pool.acquire(ticket, "host", 0.0)
+    first, second = Opened(pool, 1), Opened(pool, 2)
+    first.use(1.0)
+    second.use(2.0)
+    drain(pool)
+    pool.closed(2, 3.0)
+    pool.acquire("r3", "host", 4.0)
+    assert drain(pool) == [Assign("r3", 1, True)]
+
+
+def test_only_the_last_keys_are_known_to_share() -> None:
+    pool: StrPool = Pool()
+    for number in range(1, MAX_REMEMBERED + 2):
+        pool.acquire("r", f"host{number}", 0.0, may_share=True)
+        Opened(pool, number, limit=100).use(0.0)
+        pool.closed(number, 0.0)
+    assert len(pool._remembered) == MAX_REMEMBERED
+    drain(pool)
+    for host in ("host1", "host2"):
+        assert (pool._recall(host, True) is None) == (host == "host1")
+
+
+def test_a_key_whose_connection_made_room_gets_another_later() -> None:
+    """Its one connection was idle because the peer took no request."""
+    pool: StrPool = Pool(limit=1)
+    pool.acquire("a1", "a", 0.0, may_share=True)
+    Opened(pool, 1, limit=0)
+    drain(pool)
+    pool.acquire("b1", "b", 1.0)
+    assert drain(pool) == [Close(1), Connect(2, "b", "b1")]
+    Opened(pool, 2, 1.0)
+    assert drain(pool) == [Close(2), Connect(3, "a", "a1")], "a1 is older"
+    Opened(pool, 3, 2.0, limit=100).use(3.0)
+    assert drain(pool) == [Assign("a1", 3, False), Close(3), Connect(4, "b", "b1")]
+
+
+def test_a_key_that_was_held_back_and_needs_nothing_any_more_is_passed_over() -> None:
+    pool: StrPool = Pool(limit=1)
+    pool.acquire("a1", "a", 0.0)
+    first = Opened(pool, 1)
+    first.begin()
+    for key in ("b", "c"):
+        pool.acquire(key, key, 0.0)
+    pool.cancel("b", 1.0)
+    drain(pool)
+    pool.closed(1, 2.0)
+    assert drain(pool) == [Connect(2, "c", "c")]
 
 
 def test_without_keep_alive_a_connection_is_used_once() -> None:
@@ -476,6 +552,8 @@ def test_close_fails_who_waits_and_closes_what_is_open() -> None:
         late(1, 3.0)
     first.begin()
     Opened(pool, 2)
+    pool.connect_failed(2, OSError(), 3.0)
+    pool.cancel("r2", 3.0)
     assert drain(pool) == []
     assert pool.connections == 0
 
