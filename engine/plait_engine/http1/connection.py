@@ -447,7 +447,7 @@ class HTTP1Connection(Connection):
                 headers = tuple(headers)
             except TypeError:
                 check_fields(headers)
-                raise
+                raise  # pragma: no cover: what is no iterable has been refused
         if sent is None or headers != sent.headers:
             sent = self._sent = prepare_fields(headers)
         return sent

@@ -9,7 +9,6 @@ This is the only module of the package that needs hypothesis.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TypeAlias
 
 import hypothesis.strategies as st
@@ -325,40 +324,3 @@ def mutated(draw: st.DrawFn, data: SearchStrategy[bytes], most: int = 3) -> byte
 
 def _special() -> SearchStrategy[bytes]:
     return st.lists(st.sampled_from(SPECIAL_OCTETS), min_size=1, max_size=3).map(bytes)
-
-
-# -- commands ----------------------------------------------------------------------------
-
-
-@dataclass(slots=True)
-class Operation:
-    """One step of a run over a ``Pair``.
-
-    ``action``: ``request``, ``respond``, ``data``, ``end``, ``inform``, ``reset``, ``close``,
-    ``advance``, ``run``, ``eof`` or ``lose``.  ``side``: 0 for the client, 1 for the server.
-    ``stream``: which of the streams so far, ``size``: bytes or seconds.
-    """
-
-    action: str
-    side: int
-    stream: int
-    size: int
-
-
-ACTIONS = (
-    ["request", "respond", "data", "end", "run"] * 4
-    + ["inform", "reset", "advance"] * 2
-    + ["close", "eof", "lose"]
-)
-
-
-def operations(max_size: int = 30) -> SearchStrategy[list[Operation]]:
-    """Sequences of operations, sensible and not; a run skips what is not allowed."""
-    operation = st.builds(
-        Operation,
-        st.sampled_from(ACTIONS),
-        st.integers(0, 1),
-        st.integers(0, 3),
-        st.sampled_from([0, 1, 10, 1000, 70_000]),
-    )
-    return st.lists(operation, max_size=max_size)

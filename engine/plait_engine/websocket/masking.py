@@ -48,7 +48,7 @@ MASKS: dict[str, Mask] = {"python": mask_in_python}
 
 try:
     from websockets.speedups import apply_mask as _mask_in_c
-except ImportError:
+except ImportError:  # pragma: no cover: the tests install it
     pass
 else:
     MASKS["c"] = _mask_in_c

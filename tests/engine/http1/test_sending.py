@@ -120,11 +120,22 @@ def test_bad_reason_phrases(reason: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "fields", [[("Content-Length", 5)], [(b"X", b"y")], [("X", None)], [("X",)], ["X: y"], [1]]
+    "fields", [[("Content-Length", 5)], [(b"X", b"y")], [("X", None)], [("X",)], ["X: y"], [1], 1]
 )
 def test_fields_that_are_no_pairs_of_text(fields: Any) -> None:
     refused_by_server(Response(1, 200, fields), Data(1, b"hello"), EndOfMessage(1))
     refused_by_client(Request(1, "GET", "http", "a", "/", fields), EndOfMessage(1))
+
+
+def test_fields_may_be_lists() -> None:
+    fields: Any = [["X", "y"]]
+    endpoint = server()
+    endpoint.receive(GET)
+    endpoint.send(Response(1, 204, fields), EndOfMessage(1))
+    assert endpoint.take_sent() == b"HTTP/1.1 204 No Content\r\nX: y\r\n\r\n"
+    endpoint = client()
+    endpoint.send(Request(1, "GET", "http", "a", "/", fields), EndOfMessage(1))
+    assert endpoint.take_sent() == b"GET / HTTP/1.1\r\nHost: a\r\nX: y\r\n\r\n"
 
 
 # -- the request line: C1, C3, C4 -----------------------------------------------------------

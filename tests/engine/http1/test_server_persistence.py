@@ -272,6 +272,11 @@ def test_an_unread_body_on_a_connection_that_closes_is_not_waited_for() -> None:
     answer(endpoint)
     endpoint.send(StreamReset(1, ErrorCode.NO_ERROR))
     assert endpoint.connection.wants_close is CloseAction.WRITE_EOF
+    assert endpoint.connection.state is ConnectionState.DRAINING
+    endpoint.receive(b"hell")
+    assert endpoint.connection.state is ConnectionState.DRAINING
+    endpoint.receive(b"o")
+    assert endpoint.connection.state is ConnectionState.CLOSING
 
 
 def test_giving_up_an_exchange_drops_the_connection() -> None:

@@ -311,6 +311,20 @@ def test_expired_cookies_go() -> None:
     jar.set("a=1")
     assert not jar.set("a=1; max-age=0")
     assert len(jar.store) == 0
+    assert not jar.set("a=1; max-age=0"), "nor was there one"
+    assert jar.get() == ""
+
+
+def test_a_cookie_is_removed_once() -> None:
+    jar = Jar()
+    jar.set("a=1")
+    jar.set("b=2")
+    first, _ = jar.store
+    for _ in range(2):
+        jar.store.remove(first)
+    assert (jar.get(), len(jar.store)) == ("b=2", 1)
+    jar.store.remove(next(iter(jar.store)))
+    assert (jar.get(), len(jar.store)) == ("", 0)
 
 
 def test_cookies_of_the_application_go_everywhere() -> None:

@@ -281,9 +281,24 @@ def test_what_does_not_inflate_fails_the_connection(role: Role, payload: bytes, 
 
 
 @pytest.mark.parametrize("chop", CHOPS)
-def test_compressed_text_is_checked_too(role: Role, chop: Chop) -> None:
+@pytest.mark.parametrize("size", [5, 6])
+def test_final_blocks_add_up_to_the_limit(role: Role, size: int, chop: Chop) -> None:
+    """The block that reaches the limit is not the last one."""
+    final = zlib.compressobj(9, zlib.DEFLATED, -15)
+    block = final.compress(b"x" * size) + final.flush()
+    echo = Echo(role, limits=Limits(max_message_size=5), deflate=Deflate())
+    echo.receive(Frame(BINARY, block + compress(b""), rsv=RSV1), chop=chop)
+    if size == 5:
+        assert echo.events == [BytesMessage(b"xxxxx")]
+    else:
+        assert echo.close_code() == 1009
+
+
+@pytest.mark.parametrize("chop", CHOPS)
+@pytest.mark.parametrize("text", [b"\xff", b"cut \xc3", b"cut \xe2\x82"])
+def test_compressed_text_is_checked_too(role: Role, text: bytes, chop: Chop) -> None:
     echo = Echo(role, deflate=Deflate())
-    echo.receive(Frame(TEXT, compress(b"\xff"), rsv=RSV1), chop=chop)
+    echo.receive(Frame(TEXT, compress(text), rsv=RSV1), chop=chop)
     assert echo.close_code() == 1007
 
 

@@ -137,6 +137,23 @@ def test_large_payloads_are_handed_out_uncopied() -> None:
     assert connection.data_to_send() == b""
 
 
+def test_there_is_output_until_it_is_taken(role: Role) -> None:
+    connection = connect(role)
+    assert not connection.waiting_output
+    connection.send(BytesMessage(b"x"), now=0.0)
+    assert connection.waiting_output
+    connection.data_to_send()
+    assert not connection.waiting_output
+
+
+@pytest.mark.parametrize("text", [5, None, ["a"], bytearray(b"a")])
+def test_text_of_another_type(role: Role, text: object) -> None:
+    connection = connect(role)
+    with pytest.raises(TypeError, match=f"str or bytes, not {type(text).__name__}"):
+        connection.send(TextMessage(text), now=0.0)  # type: ignore[arg-type]
+    assert not connection.waiting_output
+
+
 def test_small_frames_leave_together() -> None:
     connection = connect(Role.SERVER)
     for _ in range(100):

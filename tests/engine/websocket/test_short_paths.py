@@ -24,6 +24,7 @@ from plait_engine.websocket import (
     WebSocketEvent,
 )
 from tests.engine.chops import cut_at
+from tests.engine.websocket.peer import BINARY, TEXT, Frame
 from tests.engine.websocket.test_properties import deflates, fragmented, roles
 
 SIZES = [3, 125, 126, 1024, 65_535, 65_536, 100_000]
@@ -174,3 +175,43 @@ def test_the_reference_has_none(role: Role) -> None:
     assert frame is not None
     assert reference.receive_whole(frame, 0.0) is None
     assert reference.whole_frame(b"message") is None
+
+
+@pytest.mark.parametrize(
+    ("frame", "options"),
+    [
+        pytest.param(frame, options, id=name)
+        for name, frame, options in [
+            ("short length of 16 bits", Frame(BINARY, b"x" * 125, length_size=2), {}),
+            ("short length of 64 bits", Frame(BINARY, b"x" * 1000, length_size=8), {}),
+            ("compressed without the extension", Frame(TEXT, b"abcd", rsv=4), {}),
+            ("no UTF-8", Frame(TEXT, b"abc\xff"), {}),
+            ("text as bytes", Frame(TEXT, b"abcd"), {"decode_text": False}),
+        ]
+    ],
+)
+def test_frames_that_are_left_to_the_general_path(
+    role: Role, frame: Frame, options: dict[str, object]
+) -> None:
+    wire = frame.encode(role is Role.SERVER)
+    assert connect(role, **options).receive_whole(wire, 0.0) is None
+    outcomes = [received(connect(role, **options), [wire], short) for short in (False, True)]
+    assert outcomes[0] == outcomes[1]
+
+
+def test_a_frame_with_the_wrong_mask_is_left_to_the_general_path(role: Role) -> None:
+    wire = Frame(BINARY, b"abcd").encode(role is Role.CLIENT)
+    assert connect(role).receive_whole(wire, 0.0) is None
+    outcomes = [received(connect(role), [wire], short) for short in (False, True)]
+    assert outcomes[0] == outcomes[1]
+
+
+def test_no_message_overtakes_another(role: Role) -> None:
+    connection = connect(role)
+    masked = role is Role.SERVER
+    connection.receive_data(Frame(TEXT, b"first").encode(masked), 0.0)
+    second = Frame(TEXT, b"second").encode(masked)
+    assert connection.receive_whole(second, 0.0) is None
+    connection.receive_data(second, 0.0)
+    assert list(drain(connection)) == [TextMessage("first"), TextMessage("second")]
+    assert connection.receive_whole(second, 0.0) == "second"
