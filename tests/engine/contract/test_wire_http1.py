@@ -315,3 +315,19 @@ def test_a_transport_that_takes_little_gets_more_time(
         assert not connection.wants_close
     connection.handle_timeout(30.0)
     assert connection.wants_close is CloseAction.ABORT
+
+
+def test_a_server_lingers_for_a_time(server: Endpoint) -> None:
+    server.receive(b"GET /a#b HTTP/1.1\r\nHost: a\r\n\r\n")
+    server.clock.now += TEST_CONFIG.timeouts.close - 0.1
+    server.handle_timeout()
+    assert not server.is_closed
+    server.clock.now += 0.2
+    server.handle_timeout()
+    assert last_error(server).status_hint == 400
+
+
+def test_the_loss_of_a_server_that_lingers_is_no_news(server: Endpoint) -> None:
+    server.receive(b"GET /a#b HTTP/1.1\r\nHost: a\r\n\r\n")
+    server.lose(ConnectionResetError())
+    assert last_error(server).status_hint == 400
