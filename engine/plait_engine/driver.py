@@ -269,7 +269,7 @@ class Driver:
             self._flush_soon()
             return True
         transport = self.transport
-        if not self.can_write or transport is None or transport.is_closing():
+        if not self.can_write or transport is None or self._has_failed():
             return False
         data = engine.send_response(stream_id, status, headers, body, self.clock())
         if data is None:
@@ -290,7 +290,7 @@ class Driver:
             or (self._coalesce and len(data) < _LARGE)
             or self._dispatching
             or transport is None
-            or transport.is_closing()
+            or self._has_failed()
         ):
             return False
         written = self.engine.send_data(stream_id, data, self.clock())
