@@ -219,8 +219,8 @@ class FieldReader:
                 upgrades += fact
             elif bit == CODINGS:
                 codings = fact if codings is None else codings + fact
-            elif expect is None:
-                expect = fact
+            else:
+                expect = fact  # Once: a request that repeats it was refused.
         if lengths:
             if length is not None:
                 lengths.append(str(length))

@@ -11,11 +11,14 @@ from plait_engine import (
     Data,
     Draining,
     EndOfMessage,
+    ErrorCode,
     InformationalResponse,
     LocalProtocolError,
     Request,
     Response,
+    StreamReset,
     StreamsAvailable,
+    Writable,
 )
 from plait_engine.events import Sendable
 from plait_engine.testing import Fragmenter, coalesce
@@ -25,6 +28,7 @@ from tests.engine.http1.helpers import (
     body_of,
     client,
     closed,
+    config,
     ended,
     request,
     responses,
@@ -382,3 +386,36 @@ def test_informational_responses_come_first(chop: Fragmenter) -> None:
         EndOfMessage(1),
         StreamsAvailable(),
     ]
+
+
+@each_chop
+def test_a_response_that_nobody_wants_is_read_to_its_end(chop: Fragmenter) -> None:
+    endpoint = client(chop)
+    ask(endpoint)
+    endpoint.send(StreamReset(1, ErrorCode.NO_ERROR))
+    endpoint.receive(b"HTTP/1.1 103 Early Hints\r\n\r\n" + OK)
+    assert endpoint.take() == [StreamsAvailable()]
+    assert ask(endpoint) == 3
+    endpoint.receive(OK)
+    assert body_of(endpoint, 3) == b"ok"
+
+
+def test_a_response_that_nobody_wants_and_goes_wrong() -> None:
+    endpoint = client()
+    ask(endpoint)
+    endpoint.send(StreamReset(1, ErrorCode.NO_ERROR))
+    endpoint.receive(b"no response\r\n\r\n")
+    assert endpoint.events == [closed(endpoint)]
+    assert closed(endpoint).reason is CloseReason.PROTOCOL_ERROR
+
+
+def test_content_that_was_held_may_fill_the_queue() -> None:
+    endpoint = client(settings=config(write_high_water=10, write_low_water=5))
+    endpoint.send(request("POST", headers=[("Expect", "100-continue")]), Data(1, b"x" * 100))
+    endpoint.take()
+    endpoint.can_write = False
+    endpoint.receive(b"HTTP/1.1 100 Continue\r\n\r\n")
+    assert endpoint.take() == [InformationalResponse(1, 100)]
+    endpoint.can_write = True
+    endpoint.drain()
+    assert endpoint.take() == [Writable(1)]

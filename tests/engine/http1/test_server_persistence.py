@@ -298,3 +298,16 @@ def test_answer_and_reset_in_one_command() -> None:
     assert statuses(endpoint.take_sent()) == [413]
     endpoint.receive(b"hello" + GET)
     assert len(requests(endpoint)) == 2
+
+
+def test_the_end_of_an_answer_until_close_does_not_wait_for_an_unread_body() -> None:
+    """RFC 9112 section 6.3: the close is what ends the content."""
+    endpoint = server()
+    endpoint.receive(head("POST / HTTP/1.0", "Content-Length: 5"))
+    endpoint.send(Response(1, 200))
+    endpoint.send(Data(1, b"answer"))
+    endpoint.send(EndOfMessage(1))
+    endpoint.send(StreamReset(1, ErrorCode.NO_ERROR))
+    assert endpoint.take_sent().endswith(b"\r\n\r\nanswer")
+    assert endpoint.connection.wants_close is CloseAction.WRITE_EOF
+    assert endpoint.connection.state is ConnectionState.CLOSING
