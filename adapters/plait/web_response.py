@@ -9,7 +9,7 @@ its length.
 
 The header multidict is made only if somebody looks at it.  Until then the type is an attribute,
 and what goes onto the wire is one of a few tuples that are made once a second
-(``_usual_headers``).
+(``usual_headers``).
 
 Short path: a ``Response`` that needs nothing of ``_start`` but its header fields is sent by
 ``_send_whole`` without a writer.  Signals, compression, trailers and a body that is sent in
@@ -30,11 +30,8 @@ from __future__ import annotations
 import asyncio
 import enum
 import json
-import time
 import warnings
 from concurrent.futures import Executor
-from datetime import UTC, datetime, timedelta
-from email.utils import format_datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from multidict import CIMultiDict
@@ -50,21 +47,16 @@ from . import hdrs, payload
 from .abc import AbstractStreamWriter
 from .compression_utils import make_compressor
 from .helpers import (
-    ETag,
     ResponseKey,
-    charset_of,
     content_length_of,
-    content_type_of,
-    parse_etag,
-    parse_http_date,
     rfc822_formatted_time,
     sentinel,
-    validate_etag_value,
 )
 from .http import SERVER_SOFTWARE
 from .http_writer import LARGE_BODY, HttpVersion11, StreamWriter
 from .serving.cookies import CookieMixin
 from .serving.keyed_state import KeyedState
+from .serving.response_fields import FieldMixin, join_type, usual_headers
 from .typedefs import JSONBytesEncoder, JSONEncoder, LooseHeaders
 
 if TYPE_CHECKING:
@@ -94,36 +86,7 @@ class ContentCoding(enum.Enum):
 _CODINGS: Final = tuple(coding.value for coding in ContentCoding if coding.value != "identity")
 
 
-def _join_type(content_type: str, charset: str | None) -> str:
-    return content_type if charset is None else f"{content_type}; charset={charset}"
-
-
-class _UsualHeaders:
-    """The header sections of responses without fields of their own, made once a second."""
-
-    def __init__(self) -> None:
-        self._second = 0
-        self._by_type: dict[str | None, Headers] = {}
-
-    def get(self, content_type: str | None) -> Headers:
-        """Return Content-Type, unless that is ``None``, Date and Server."""
-        second = int(time.time())
-        if second != self._second:
-            self._second = second
-            self._by_type = {}
-        headers = self._by_type.get(content_type)
-        if headers is None:
-            pairs = [("Date", rfc822_formatted_time()), ("Server", SERVER_SOFTWARE)]
-            if content_type is not None:
-                pairs.insert(0, ("Content-Type", content_type))
-            headers = self._by_type[content_type] = tuple(pairs)
-        return headers
-
-
-_usual_headers: Final = _UsualHeaders()
-
-
-class StreamResponse(KeyedState, CookieMixin):
+class StreamResponse(KeyedState, CookieMixin, FieldMixin):
     """A response whose body is written piece by piece; also a mapping for the application.
 
     Args:
@@ -320,68 +283,6 @@ class StreamResponse(KeyedState, CookieMixin):
         if self._chunked:
             raise RuntimeError("You can't set content length when chunked encoding is enable")
         self.headers[hdrs.CONTENT_LENGTH] = str(int(value))
-
-    @property
-    def content_type(self) -> str:
-        """The media type, ``application/octet-stream`` when none is set."""
-        return content_type_of(self.headers)
-
-    @content_type.setter
-    def content_type(self, value: str) -> None:
-        self.headers[hdrs.CONTENT_TYPE] = _join_type(str(value), self.charset)
-
-    @property
-    def charset(self) -> str | None:
-        """The ``charset`` parameter of the media type; needs a media type to be set."""
-        return charset_of(self.headers)
-
-    @charset.setter
-    def charset(self, value: str | None) -> None:
-        if hdrs.CONTENT_TYPE not in self.headers:
-            raise RuntimeError("Setting charset for no content type doesn't make sense")
-        charset = None if value is None else str(value).lower()
-        self.headers[hdrs.CONTENT_TYPE] = _join_type(self.content_type, charset)
-
-    @property
-    def last_modified(self) -> datetime | None:
-        """Last-Modified; takes a datetime, a timestamp, or a string as it stands."""
-        return parse_http_date(self.headers.get(hdrs.LAST_MODIFIED))
-
-    @last_modified.setter
-    def last_modified(self, value: float | datetime | str | None) -> None:
-        if value is None:
-            self.headers.pop(hdrs.LAST_MODIFIED, None)
-            return
-        if isinstance(value, int | float):
-            value = datetime.fromtimestamp(-(-value // 1), UTC)
-        elif isinstance(value, datetime):
-            value = value.astimezone(UTC) if value.tzinfo else value.replace(tzinfo=UTC)
-            if value.microsecond:
-                value = value.replace(microsecond=0) + timedelta(seconds=1)
-        elif not isinstance(value, str):
-            raise TypeError(f"Unsupported type for last_modified: {type(value).__name__}")
-        self.headers[hdrs.LAST_MODIFIED] = (
-            value if isinstance(value, str) else format_datetime(value, usegmt=True)
-        )
-
-    @property
-    def etag(self) -> ETag | None:
-        """The entity tag, ``None`` if the field has none; takes an ``ETag`` or the text of a
-        strong one."""
-        value = self.headers.get(hdrs.ETAG)
-        return None if value is None else parse_etag(value)
-
-    @etag.setter
-    def etag(self, value: ETag | str | None) -> None:
-        if value is None:
-            self.headers.pop(hdrs.ETAG, None)
-            return
-        tag = ETag(value) if isinstance(value, str) else value
-        if not (isinstance(tag, ETag) and isinstance(tag.value, str)):
-            raise ValueError(f"Unsupported etag: {value!r}. etag must be str, ETag or None")
-        validate_etag_value(tag.value)
-        weak = "W/" if tag.is_weak else ""
-        self.headers[hdrs.ETAG] = "*" if tag.value == "*" else f'{weak}"{tag.value}"'
 
     def set_trailers(self, trailers: LooseHeaders) -> None:
         """Send ``trailers`` behind the body (RFC 9110 section 6.5).
@@ -608,9 +509,9 @@ class Response(StreamResponse):
                     "passing both Content-Type header and content_type or charset params"
                     " is forbidden"
                 )
-            self._multidict[hdrs.CONTENT_TYPE] = _join_type(content_type, charset)
+            self._multidict[hdrs.CONTENT_TYPE] = join_type(content_type, charset)
         else:
-            self._type = _join_type(content_type, charset)
+            self._type = join_type(content_type, charset)
 
     def _set_text(self, text: str, content_type: str | None, charset: str | None) -> None:
         if not isinstance(text, str):
@@ -714,7 +615,7 @@ class Response(StreamResponse):
             content_type = self._type
             if content_type is None and body:
                 content_type = _DEFAULT_TYPE
-            headers = _usual_headers.get(content_type)
+            headers = usual_headers.get(content_type)
         else:
             self._complete_headers()
             headers = tuple(self.headers.items())
