@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NoReturn
 from plait_engine import __version__ as __version__
 
 from . import hdrs as hdrs
+from .as_aiohttp import install_as_aiohttp
 from .calls.timeouts import ClientTimeout
 from .calls.tls import Fingerprint
 from .client import ClientSession, request
@@ -155,6 +156,7 @@ __all__ = [
     "encode_basic_auth",
     "get_payload",
     "hdrs",
+    "install_as_aiohttp",
     "payload_type",
     "request",
 ]

@@ -1,0 +1,417 @@
+"""plait under aiohttp's name: what a program sees that imports aiohttp, and what others see.
+
+Each program runs in an interpreter of its own, since the alias cannot be undone.  aiohttp itself
+is installed here (it is a peer of other tests), so that a leak would show.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+
+_ROOT = Path(__file__).parents[2]
+_ENVIRONMENT = {
+    **os.environ,
+    "PYTHONPATH": os.pathsep.join(str(_ROOT / folder) for folder in ("engine", "adapters")),
+}
+_INSTALL = "import plait\nplait.install_as_aiohttp()\n"
+
+
+def run(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-W", "error", *arguments],
+        env=_ENVIRONMENT,
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def check(program: str, *options: str) -> None:
+    """Run a program that asserts what should hold."""
+    result = run(*options, "-c", textwrap.dedent(program))
+    assert (result.returncode, result.stderr) == (0, "")
+
+
+def aliased(program: str, *options: str) -> None:
+    """Run a program that asserts what should hold with plait in aiohttp's place."""
+    check(_INSTALL + textwrap.dedent(program), *options)
+
+
+# -- the same objects ----------------------------------------------------------------------
+
+
+def test_names_are_plaits_objects() -> None:
+    aliased(
+        """
+        import aiohttp
+        for name in plait.__all__:
+            assert getattr(aiohttp, name) is getattr(plait, name), name
+        assert set(aiohttp.__all__) == set(plait.__all__)
+        """
+    )
+
+
+def test_modules_are_plaits_modules() -> None:
+    aliased(
+        """
+        import importlib, pkgutil
+        import aiohttp
+        for info in pkgutil.iter_modules(plait.__path__):
+            if info.ispkg or info.name == "worker":
+                continue
+            theirs = importlib.import_module(f"aiohttp.{info.name}")
+            assert theirs is importlib.import_module(f"plait.{info.name}"), info.name
+            assert getattr(aiohttp, info.name) is theirs, info.name
+        """
+    )
+
+
+def test_every_way_to_import() -> None:
+    aliased(
+        """
+        import aiohttp.web
+        import aiohttp.client_exceptions as errors
+        from aiohttp import hdrs, web, web_request
+        from aiohttp.typedefs import LooseHeaders
+        from aiohttp.web_request import Request
+        import plait.web
+        assert aiohttp.web is web is plait.web
+        assert web_request.Request is Request is plait.web.Request
+        assert errors.ClientError is plait.ClientError
+        """
+    )
+
+
+def test_a_program_that_patches_a_module_patches_plait() -> None:
+    aliased(
+        """
+        from unittest import mock
+        from plait import helpers
+        with mock.patch("aiohttp.helpers.is_ip_address") as patched:
+            assert helpers.is_ip_address is patched
+        """
+    )
+
+
+def test_what_is_plaits_own_has_no_name_in_aiohttp() -> None:
+    aliased(
+        """
+        import importlib
+        for name in ("calls", "transport", "as_aiohttp", "no_such_module", "_http_parser"):
+            try:
+                importlib.import_module(f"aiohttp.{name}")
+            except ModuleNotFoundError as error:
+                assert str(error) == f"No module named 'aiohttp.{name}'", error
+            else:
+                raise AssertionError(name)
+        """
+    )
+
+
+# -- what plait lacks ----------------------------------------------------------------------
+
+
+def test_a_module_that_plait_lacks_is_explained() -> None:
+    aliased(
+        """
+        import importlib
+        from plait.missing import MODULES
+        for name in MODULES:
+            try:
+                importlib.import_module(f"aiohttp.{name}")
+            except ModuleNotFoundError as error:
+                assert str(error) == f"{name} is not in plait yet: see docs/differences.md", error
+                assert error.name == f"aiohttp.{name}"
+            else:
+                raise AssertionError(name)
+        """
+    )
+
+
+def test_a_name_that_plait_lacks_is_explained() -> None:
+    aliased(
+        """
+        import aiohttp
+        from plait.missing import NAMES
+        for name in NAMES:
+            sentence = f"{name} is not in plait yet: see docs/differences.md"
+            assert not hasattr(aiohttp, name)
+            try:
+                exec(f"from aiohttp import {name}")
+            except ImportError as error:
+                assert str(error) == sentence, error
+            try:
+                getattr(aiohttp, name)
+            except AttributeError as error:
+                assert str(error) == sentence, error
+        """
+    )
+
+
+# -- versions ------------------------------------------------------------------------------
+
+_VERSION = """
+import importlib.metadata
+import aiohttp
+major, minor, _ = aiohttp.__version__.split(".")
+assert (int(major), int(minor)) == (3, 14)
+assert importlib.metadata.version("aiohttp") == aiohttp.__version__
+assert importlib.metadata.distribution("aiohttp").metadata["Name"] == "aiohttp"
+found = next(d for d in importlib.metadata.distributions() if d.name == "aiohttp")
+assert found.version == aiohttp.__version__
+importlib.metadata.entry_points()
+assert plait.__version__ != aiohttp.__version__
+"""
+
+
+def test_the_version_when_aiohttp_is_installed() -> None:
+    aliased(_VERSION)
+
+
+def test_the_version_when_aiohttp_is_not_installed(tmp_path: Path) -> None:
+    """An isolated interpreter without site-packages, and with what plait needs alone."""
+    needed = ("aiohappyeyeballs", "aiosignal", "frozenlist", "idna", "multidict", "propcache")
+    needed += ("attr", "attrs", "h11", "h2", "hpack", "hyperframe", "wsproto", "yarl")
+    needed += ("typing_extensions.py",)
+    installed = [Path(path) for path in sys.path if path.endswith("site-packages")]
+    for name in needed:
+        for folder in installed:
+            if (folder / name).exists():
+                (tmp_path / name).symlink_to(folder / name)
+    path = [str(_ROOT / "engine"), str(_ROOT / "adapters"), str(tmp_path)]
+    absent = """
+        import importlib.metadata, sys
+        sys.path[:0] = {path}
+        try:
+            importlib.metadata.version("aiohttp")
+        except importlib.metadata.PackageNotFoundError:
+            pass
+        else:
+            raise AssertionError("aiohttp is installed")
+        """
+    check(textwrap.dedent(absent).format(path=path) + _INSTALL + _VERSION, "-I", "-S")
+
+
+# -- names of classes and loggers ----------------------------------------------------------
+
+
+def test_classes_are_named_after_aiohttps_modules() -> None:
+    aliased(
+        """
+        import aiohttp
+        from aiohttp import web
+        names = {
+            web.HTTPNotFound: "aiohttp.web_exceptions",
+            web.Application: "aiohttp.web_app",
+            web.UrlMappingMatchInfo: "aiohttp.web_urldispatcher",
+            aiohttp.ClientSession: "aiohttp.client",
+            aiohttp.ClientTimeout: "aiohttp.client",
+            aiohttp.ClientConnectorError: "aiohttp.client_exceptions",
+            aiohttp.RequestInfo: "aiohttp.client_reqrep",
+        }
+        for cls, module in names.items():
+            assert cls.__module__ == module, cls
+        """
+    )
+
+
+def test_instances_can_be_pickled() -> None:
+    aliased(
+        """
+        import pickle
+        import aiohttp
+        values = [
+            aiohttp.ClientTimeout(total=1),
+            aiohttp.ClientPayloadError("a"),
+            aiohttp.ETag("a"),
+            aiohttp.WSMessage(aiohttp.WSMsgType.TEXT, "a", None),
+            aiohttp.HttpVersion(1, 1),
+        ]
+        for value in values:
+            data = pickle.dumps(value)
+            assert b"plait" not in data
+            copy = pickle.loads(data)
+            assert type(copy) is type(value) and repr(copy) == repr(value)
+        """
+    )
+
+
+def test_loggers_are_those_that_programs_configure() -> None:
+    aliased(
+        """
+        import logging, logging.config
+        from aiohttp.log import access_logger
+        assert access_logger.name == "aiohttp.access"
+        assert logging.getLogger("aiohttp.access") is access_logger
+        logging.config.dictConfig({
+            "version": 1, "disable_existing_loggers": True,
+            "loggers": {"aiohttp.access": {"level": "ERROR"}},
+        })
+        assert not access_logger.disabled
+        assert access_logger.level == logging.ERROR
+        """
+    )
+
+
+def test_a_logger_that_was_configured_before() -> None:
+    check(
+        """
+        import logging, io
+        stream = io.StringIO()
+        early = logging.getLogger("aiohttp.access")
+        early.addHandler(logging.StreamHandler(stream))
+        early.propagate = False
+        import plait
+        plait.install_as_aiohttp()
+        from plait.log import access_logger
+        access_logger.error("seen")
+        assert stream.getvalue() == "seen\\n"
+        early.setLevel(logging.CRITICAL)
+        assert not access_logger.isEnabledFor(logging.ERROR)
+        """
+    )
+
+
+# -- when it is asked for, and when not ----------------------------------------------------
+
+
+def test_nothing_happens_unless_it_is_asked_for() -> None:
+    check(
+        """
+        import importlib.metadata, sys
+        finders = list(sys.meta_path)
+        import plait, plait.log, plait.web, plait.as_aiohttp
+        assert sys.meta_path == finders
+        assert not [name for name in sys.modules if name.partition(".")[0] == "aiohttp"]
+        assert "plait.as_aiohttp.finder" not in sys.modules
+        assert plait.web.HTTPNotFound.__module__ == "plait.web_exceptions"
+        assert plait.log.access_logger.name == "plait.access"
+        import aiohttp
+        assert aiohttp.ClientSession is not plait.ClientSession
+        """
+    )
+
+
+def test_it_can_be_asked_for_twice() -> None:
+    aliased(
+        """
+        import sys
+        finders = list(sys.meta_path)
+        import aiohttp
+        plait.install_as_aiohttp()
+        assert sys.meta_path == finders
+        import aiohttp.web
+        assert aiohttp.web is plait.web
+        """
+    )
+
+
+def test_it_is_too_late_when_aiohttp_was_imported() -> None:
+    check(
+        """
+        import sys
+        import aiohttp, plait
+        finders = list(sys.meta_path)
+        try:
+            plait.install_as_aiohttp()
+        except RuntimeError as error:
+            assert "aiohttp has been imported already" in str(error), error
+        else:
+            raise AssertionError
+        assert sys.meta_path == finders
+        assert plait.ClientSession.__module__ == "plait.client"
+        """
+    )
+
+
+# -- python -m plait.as_aiohttp ------------------------------------------------------------
+
+_PROGRAM = """
+import sys
+import aiohttp, plait
+import beside
+assert aiohttp.ClientSession is plait.ClientSession
+print(__name__, sys.argv[1:])
+"""
+
+
+@pytest.fixture
+def program(tmp_path: Path) -> Path:
+    (tmp_path / "beside.py").touch()
+    path = tmp_path / "program.py"
+    path.write_text(_PROGRAM)
+    return path
+
+
+def test_a_script(program: Path) -> None:
+    result = run("-m", "plait.as_aiohttp", str(program), "-x", "y")
+    assert (result.returncode, result.stderr) == (0, "")
+    assert result.stdout == "__main__ ['-x', 'y']\n"
+
+
+def test_a_module(program: Path) -> None:
+    result = run("-m", "plait.as_aiohttp", "-m", "program", "-x", "y", cwd=program.parent)
+    assert (result.returncode, result.stderr) == (0, "")
+    assert result.stdout == "__main__ ['-x', 'y']\n"
+
+
+def test_the_command_line_of_the_server() -> None:
+    result = run("-m", "plait.as_aiohttp", "-m", "aiohttp.web", "--help")
+    assert (result.returncode, result.stderr) == (0, "")
+    assert "module:function" in result.stdout
+
+
+def test_how_a_program_ends(tmp_path: Path) -> None:
+    path = tmp_path / "program.py"
+    path.write_text("raise SystemExit(7)")
+    assert run("-m", "plait.as_aiohttp", str(path)).returncode == 7
+
+
+@pytest.mark.parametrize("arguments", [(), ("-m",), ("-x",)])
+def test_a_wrong_command_line(arguments: tuple[str, ...]) -> None:
+    result = run("-m", "plait.as_aiohttp", *arguments)
+    assert result.returncode == 2
+    assert "python -m plait.as_aiohttp SCRIPT.py" in result.stderr
+
+
+_SUITE = """
+import aiohttp, plait
+from aiohttp import web
+
+def test_names():
+    assert aiohttp.ClientSession is plait.ClientSession
+    assert web is plait.web
+"""
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("-m", "plait.as_aiohttp", "pytest"),
+        ("-m", "plait.as_aiohttp", "-m", "pytest"),
+        ("-m", "pytest", "-p", "plait.as_aiohttp.pytest"),
+    ],
+)
+def test_a_suite(tmp_path: Path, command: tuple[str, ...]) -> None:
+    (tmp_path / "test_names.py").write_text(_SUITE)
+    result = run(*command, "-q", "-p", "no:cacheprovider", str(tmp_path), cwd=tmp_path)
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert "1 passed" in result.stdout
+
+
+def test_pytest_loads_no_second_copy_of_a_module(tmp_path: Path) -> None:
+    """Its import hook rewrites modules with names like test_utils, and plugins."""
+    (tmp_path / "pytest.ini").write_text("[pytest]\npython_files = *.py\n")
+    (tmp_path / "conftest.py").write_text("import plait\nplait.install_as_aiohttp()\n")
+    (tmp_path / "test_names.py").write_text(_SUITE)
+    result = run("-m", "pytest", "-q", "-p", "no:cacheprovider", str(tmp_path), cwd=tmp_path)
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert "1 passed" in result.stdout
