@@ -13,14 +13,11 @@ from typing import Final
 from urllib.parse import parse_qsl
 
 from plait.helpers import ETag
+from plait_engine.content import ranges
+from plait_engine.content.conditional import is_any, parse_entity_tags
 from plait_engine.policy.cookies import unquote_value
 
 __all__ = ("parse_cookies", "parse_etags", "parse_forwarded", "parse_query", "parse_range")
-
-_TAG: Final = re.compile(r'[ \t,]*(W/)?"([!\x23-\x7e\x80-\xff]*)"[ \t]*(?:,|$)')
-"""A member of a list of entity tags (RFC 9110 section 8.8.3)."""
-
-_RANGE: Final = re.compile(r"bytes=([0-9]*)-([0-9]*)", re.IGNORECASE)
 
 # A port may stand unquoted behind an address, though RFC 7239 section 6 wants quotes then.
 _PAIR: Final = re.compile(
@@ -65,15 +62,9 @@ def parse_etags(field: str) -> tuple[ETag, ...]:
 
     Reading ends at the first that is none.
     """
-    if field.strip(" \t") == "*":
+    if is_any(field):
         return (ETag("*"),)
-    tags = []
-    position = 0
-    while match := _TAG.match(field, position):
-        weak, value = match.groups()
-        tags.append(ETag(value, is_weak=weak is not None))
-        position = match.end()
-    return tuple(tags)
+    return tuple(ETag(value, is_weak=weak) for value, weak in parse_entity_tags(field))
 
 
 def parse_range(field: str) -> slice:
@@ -81,17 +72,12 @@ def parse_range(field: str) -> slice:
 
     Raises ValueError for another unit, several ranges, or an empty one.
     """
-    match = _RANGE.fullmatch(field)
-    if match is None:
-        raise ValueError("range not in acceptable format")
-    first, last = (int(digits) if digits else None for digits in match.groups())
-    if first is None:
-        if not last:
-            raise ValueError("No start or end of range specified")
-        return slice(-last, None, 1)
-    if last is not None and first > last:
-        raise ValueError("start cannot be after end")
-    return slice(first, None if last is None else last + 1, 1)
+    first, last = ranges.parse_range(field)
+    if first is not None:
+        return slice(first, None if last is None else last + 1, 1)
+    if not last:
+        raise ValueError("No start or end of range specified")
+    return slice(-last, None, 1)
 
 
 def parse_forwarded(fields: Iterable[str]) -> tuple[Mapping[str, str], ...]:

@@ -10,6 +10,7 @@ here once, and HTTP/3 would share it.
 ``targets``      request targets in origin form
 ``authority``    hosts and ports
 ``reasons``      reason phrases of statuses
+``dates``        the dates of fields such as Last-Modified
 ``cache``        what single fields mean, remembered within bounds
 ===============  ====================================================================
 """
