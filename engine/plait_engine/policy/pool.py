@@ -36,6 +36,8 @@ Rules
 * Whether a key is shared is learned by connecting.  Until it is known, one connection is
   opened and all tickets of the key wait for it; if it is shared, they share it, and if
   not, more are opened.  What was learned is remembered.
+* A key whose peer takes no request comes after all tickets that have arrived by then: it
+  gives its connection up for them, and tries again when they were served.
 * A connection is opened for a ticket, but whoever is first in the queue gets it.  If it
   fails, the ticket that it was opened for fails; where all waited for the one, all fail.
 * Tickets that are cancelled take the connections with them that were being opened for
@@ -45,7 +47,8 @@ Rules
 * An idle connection is closed after ``keep_alive`` seconds.  ``None``: never; ``0``: a
   connection is used once.
 
-Every input is O(1) but for ``close``, and for the number of shared connections of a key.
+Every input is O(1) but for ``close``, for the number of shared connections of a key, and,
+where a peer takes no request, for the number of keys that wait.
 Inputs about a connection or ticket that is not known (any more) are no-ops: they crossed a
 ``Close`` or ``cancel``.
 """
@@ -136,6 +139,7 @@ class _Host(Generic[Key, Ticket]):
         "connecting",
         "idle",
         "key",
+        "refused_at",
         "served_at",
         "shared",
         "sharing",
@@ -162,6 +166,13 @@ class _Host(Generic[Key, Ticket]):
         """Connections, those being opened included."""
         self.served_at = 0.0
         """When a waiting ticket got a place, or the first began to wait."""
+        self.refused_at = 0
+        """How many tickets had come when a peer was last found to take no request."""
+
+    @property
+    def turn(self) -> tuple[int, int]:
+        """Its place among the keys that wait: the lowest is first."""
+        return max(self.waiting.oldest, self.refused_at), self.refused_at
 
 
 class _Slot(Generic[Key, Ticket]):
@@ -354,6 +365,7 @@ class Pool(Generic[Key, Ticket]):
             return
         self._dequeue(ticket, host)
         self._give_up_needless(host)
+        self._make_way(host, now)
         self._forget_if_empty(host)
 
     def begun(self, connection: int) -> None:
@@ -420,6 +432,7 @@ class Pool(Generic[Key, Ticket]):
         self._note_service(host, now)
         self._fill_free_place()
         self._open_more(host, now)
+        self._make_way(host, now)
         self._forget_if_empty(host)
 
     def changed(self, connection: int, now: float) -> None:
@@ -533,25 +546,31 @@ class Pool(Generic[Key, Ticket]):
                     self._events.append(self._assign(ticket, slot))
                 if served:
                     self._note_service(host, now)
+                    self._make_way(host, now)
             if not slot.taken and slot.number not in self._idle:
                 self._rest(slot, now)
         if self._tickets:
             self._open_more(host, now)
 
     def _others_are_first(self, host: _Host[Key, Ticket]) -> bool:
-        """Tell whether a ticket that ``limit`` holds back is older than those of ``host``."""
+        """Tell whether the turn of a key that ``limit`` holds back is before that of ``host``."""
         if not self._held_back:
             return False
-        other = self._hosts[next(iter(self._held_back))]
-        return other.waiting.oldest < host.waiting.oldest
+        return self._hosts[next(iter(self._held_back))].turn < host.turn
 
     def _rest(self, slot: _Slot[Key, Ticket], now: float) -> None:
         """Let a connection be idle, unless another key needs its place."""
+        host = slot.host
         slot.idle_since = now
         self._idle[slot.number] = slot
         if not slot.shared:
-            slot.host.idle.append(slot)
-        if self._held_back:
+            host.idle.append(slot)
+        held_back = self._held_back
+        if host.waiting:  # The peer takes no request.
+            host.refused_at = self._arrivals
+            if any(self._hosts[key].turn < host.turn for key in held_back):
+                self._discard(slot, now)
+        elif held_back:
             self._discard(slot, now)
 
     def _note_service(self, host: _Host[Key, Ticket], now: float) -> None:
@@ -608,9 +627,16 @@ class Pool(Generic[Key, Ticket]):
         self._remove(slot)
         self._events.append(Close(slot.number))
         if self._wants_connection(host):  # The peer had set its limit to 0.
+            host.refused_at = self._arrivals
             self._held_back.setdefault(host.key)
         self._forget_if_empty(host)
         return True
+
+    def _make_way(self, host: _Host[Key, Ticket], now: float) -> None:
+        """Tickets are gone: close what took no request and was kept for them, if others wait."""
+        if self._held_back and not host.waiting:
+            for slot in [slot for slot in host.shared.values() if not slot.taken]:
+                self._discard(slot, now)
 
     def _fill_free_place(self) -> None:
         """There may be room below ``limit``: the keys that it held back come one after the other."""

@@ -289,10 +289,10 @@ def test_a_key_whose_connection_made_room_gets_another_later() -> None:
     drain(pool)
     pool.acquire("b1", "b", 1.0)
     assert drain(pool) == [Close(1), Connect(2, "b", "b1")]
-    Opened(pool, 2, 1.0)
-    assert drain(pool) == [Close(2), Connect(3, "a", "a1")], "a1 is older"
+    Opened(pool, 2, 1.0).use(2.0)
+    assert drain(pool) == [Assign("b1", 2, False), Close(2), Connect(3, "a", "a1")]
     Opened(pool, 3, 2.0, limit=100).use(3.0)
-    assert drain(pool) == [Assign("a1", 3, False), Close(3), Connect(4, "b", "b1")]
+    assert drain(pool) == [Assign("a1", 3, False)]
 
 
 def test_a_key_that_was_held_back_and_needs_nothing_any_more_is_passed_over() -> None:
@@ -479,6 +479,55 @@ def test_a_connection_that_takes_no_request_at_all_is_waited_for() -> None:
     assert drain(pool) == [Connect(1, "host", "r1")]
     first.change_limit(2, 1.0)
     assert drain(pool) == [Assign("r1", 1, False), Assign("r2", 1, False)]
+
+
+def test_a_key_whose_peer_takes_no_request_keeps_no_other_waiting() -> None:
+    """Its ticket is the older one, but the place that it gave up is not taken back for it."""
+    pool: StrPool = Pool(limit=1)
+    pool.acquire("r1", "refusing", 0.0, may_share=True)
+    pool.acquire("r2", "willing", 0.0, may_share=True)
+    pool.acquire("r3", "willing", 0.0, may_share=True)
+    Opened(pool, 1, limit=0)
+    assert drain(pool) == [Connect(1, "refusing", "r1"), Close(1), Connect(2, "willing", "r2")]
+    second = Opened(pool, 2, 1.0, limit=1)
+    second.use(2.0)
+    assert drain(pool) == [Assign("r2", 2, False), Assign("r3", 2, True)]
+    pool.acquire("r4", "willing", 2.0)
+    second.use(3.0)
+    assert drain(pool) == [Close(2), Connect(3, "refusing", "r1")]
+    Opened(pool, 3, 3.0, limit=0)
+    assert drain(pool) == [Close(3), Connect(4, "willing", "r4")]
+
+
+@pytest.mark.parametrize("held_back", ["by the limit", "by another key"])
+def test_keys_whose_peers_take_no_request_do_not_connect_in_turns(held_back: str) -> None:
+    pool: StrPool = Pool(limit=1, keep_alive=15.0)
+    pool.acquire("r1", "one", 0.0, may_share=True)
+    if held_back == "by the limit":
+        pool.acquire("r2", "two", 0.0, may_share=True)
+        Opened(pool, 1, limit=0)
+    else:
+        Opened(pool, 1, limit=0)
+        pool.acquire("r2", "two", 0.0, may_share=True)
+    assert drain(pool) == [Connect(1, "one", "r1"), Close(1), Connect(2, "two", "r2")]
+    second = Opened(pool, 2, limit=0)
+    assert drain(pool) == []
+    second.change_limit(1, 1.0)
+    assert drain(pool) == [Assign("r2", 2, False)]
+    second.use(2.0)
+    assert drain(pool) == [Close(2), Connect(3, "one", "r1")]
+
+
+def test_a_connection_is_not_kept_for_a_ticket_that_is_gone() -> None:
+    """Its peer takes no request, nobody waits for that any more, and another key needs room."""
+    pool: StrPool = Pool(limit=1, keep_alive=None)
+    pool.acquire("r1", "one", 0.0, may_share=True)
+    pool.acquire("r2", "two", 0.0, may_share=True)
+    Opened(pool, 1, limit=0)
+    Opened(pool, 2, limit=0)
+    drain(pool)
+    pool.cancel("r2", 1.0)
+    assert drain(pool) == [Close(2), Connect(3, "one", "r1")]
 
 
 def test_the_oldest_shared_connection_with_a_free_place_is_used() -> None:

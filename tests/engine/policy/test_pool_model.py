@@ -4,6 +4,8 @@ The model plays the adapter, which keeps its leases as ``adapters/plait`` does, 
 which speaks raw frames, so it can do whatever a server can.  The invariants:
 
 * nobody waits while a place is free, or without a reason that the limits give;
+* a key whose peer takes no request keeps no other key waiting, and connections are not opened
+  without end (``serve_whom_peers_allow``);
 * a request that begins on a place it was assigned is never refused by the engine, unless the
   peer took the place back in between; then it waits for another;
 * what the pool knows of places agrees with the leases, and with the engines;
@@ -19,7 +21,7 @@ from dataclasses import dataclass, field
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from plait_engine import (
     Config,
@@ -44,11 +46,12 @@ from plait_engine.testing.frames import FrameType
 
 pytestmark = pytest.mark.timeout(3600)  # The thorough profile takes minutes.
 
-LIMIT = 3
 LIMIT_PER_HOST = 2
 KEEP_ALIVE = 10.0
-KEYS = {"h2": True, "h1": True, "h1only": False}
+KEYS = {"h2": True, "h2other": True, "h1": True, "h1only": False}
 """Keys, and whether they may turn out to be shared."""
+SHARED = ["h2", "h2other"]
+"""Keys whose connections are shared."""
 MAX_CONCURRENT_STREAMS = 0x3
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nabc"
 CONFIG = Config(random=counting_random, limits=Limits(connection_window=65535, stream_window=65535))
@@ -98,9 +101,8 @@ class PoolModel(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.pool: Pool[str, str] = Pool(
-            limit=LIMIT, limit_per_host=LIMIT_PER_HOST, keep_alive=KEEP_ALIVE
-        )
+        self.limit = 0
+        self.pool: Pool[str, str] = Pool()
         self.now = 0.0
         self.count = 0
         self.connecting: dict[int, str] = {}
@@ -108,6 +110,11 @@ class PoolModel(RuleBasedStateMachine):
         self.waiting: dict[str, str] = {}
         self.leases: dict[str, Lease] = {}
         self.ended: set[str] = set()
+
+    @initialize(limit=st.integers(1, 3))
+    def begin_with_a_limit(self, limit: int) -> None:
+        self.limit = limit
+        self.pool = Pool(limit=limit, limit_per_host=LIMIT_PER_HOST, keep_alive=KEEP_ALIVE)
 
     # -- the adapter ---------------------------------------------------------------------
 
@@ -268,13 +275,17 @@ class PoolModel(RuleBasedStateMachine):
     def unbegun(self) -> list[str]:
         return sorted(name for name, lease in self.leases.items() if lease.stream_id is None)
 
-    @rule(count=st.integers(1, 3), limit=st.sampled_from([None, 1, 2, 100]))
-    def use_http2(self, count: int, limit: int | None) -> None:
+    @rule(
+        name=st.sampled_from(SHARED),
+        count=st.integers(1, 3),
+        limit=st.sampled_from([None, 1, 2, 100]),
+    )
+    def use_http2(self, name: str, count: int, limit: int | None) -> None:
         """Some requests come, and go as far as they can."""
         for _ in range(count):
-            self.arrive("h2", again=False, take=True)
+            self.arrive(name, again=False, take=True)
         for number, key in list(self.connecting.items()):
-            if key == "h2":
+            if key == name:
                 self.open_connection(number, limit)
         for ticket in self.unbegun():
             if ticket in self.leases:
@@ -339,7 +350,7 @@ class PoolModel(RuleBasedStateMachine):
 
     def open_connection(self, number: int, limit: int | None) -> None:
         key = self.connecting.pop(number)
-        protocol = "h2" if key == "h2" else "http/1.1"
+        protocol = "h2" if key in SHARED else "http/1.1"
         engine = create_connection(Role.CLIENT, protocol, CONFIG, engine=self.engine_name)
         engine.connection_made(self.now)
         carrier = self.open[number] = Carrier(number, key, engine)
@@ -452,6 +463,37 @@ class PoolModel(RuleBasedStateMachine):
         self.pool.handle_timeout(self.now)
         self.follow()
 
+    # -- what comes to pass ------------------------------------------------------------------------
+
+    @rule(
+        refusing=st.sets(st.sampled_from(SHARED)), keys=st.lists(st.sampled_from(list(KEYS)))
+    )
+    def serve_whom_peers_allow(self, refusing: set[str], keys: list[str]) -> None:
+        """Some peers take no request from now on; all who wait for the others are served."""
+        for key in keys:
+            self.arrive(key, again=False, take=False)
+        limits = {key: 0 if key in refusing else 100 for key in KEYS}
+        for carrier in [self.open[number] for number in self.shared()]:
+            self.say(carrier, wire.settings([(MAX_CONCURRENT_STREAMS, limits[carrier.key])]))
+        rounds = 2 * len(self.waiting) + len(KEYS) + self.limit
+        while self.connecting or not refusing.issuperset(self.waiting.values()):
+            rounds -= 1
+            assert rounds > 0, "somebody is not served, or connections are opened without end"
+            self.time_passes(PATIENCE if self.connecting else KEEP_ALIVE)
+            for number, key in list(self.connecting.items()):
+                if number in self.connecting:
+                    self.open_connection(number, limits[key])
+            self.end_leases()
+
+    def end_leases(self) -> None:
+        for lease in list(self.leases.values()):
+            if self.leases.get(lease.ticket) is not lease:
+                continue  # It ended with another.
+            if lease.stream_id is None:
+                self.give_back(lease)
+            else:
+                self.cancel_under_way(lease)
+
     # -- what always holds -------------------------------------------------------------------------
 
     @invariant()
@@ -459,7 +501,7 @@ class PoolModel(RuleBasedStateMachine):
         pool = self.pool
         assert pool.waiting == len(self.waiting)
         assert pool.acquired == len(self.leases)
-        assert pool.connections == len(self.connecting) + len(self.open) <= LIMIT
+        assert pool.connections == len(self.connecting) + len(self.open) <= self.limit
         for key in KEYS:
             assert self.connections_of(key) <= LIMIT_PER_HOST
         timeout = pool.next_timeout()
@@ -484,7 +526,7 @@ class PoolModel(RuleBasedStateMachine):
             on_the_way = key in self.connecting.values()
             used_up = (
                 self.connections_of(key) == LIMIT_PER_HOST
-                or len(self.connecting) + len(self.open) == LIMIT
+                or len(self.connecting) + len(self.open) == self.limit
             )
             full = any(
                 carrier.shared and carrier.engine.state is ConnectionState.OPEN for carrier in mine
@@ -492,19 +534,17 @@ class PoolModel(RuleBasedStateMachine):
             soon = full and self.pool.next_timeout() is not None
             refuses_all = any(carrier.shared and not carrier.leases for carrier in mine)
             assert on_the_way or used_up or soon or refuses_all
-            idle = [carrier for carrier in self.open.values() if not carrier.leases]
             if not on_the_way and not mine:
-                assert not idle, "an idle connection makes room"
+                assert all(
+                    carrier.leases or carrier.key in self.waiting.values()
+                    for carrier in self.open.values()
+                ), "an idle connection makes room, unless its own key waits too"
 
     def teardown(self) -> None:
         """Every request ends, and everything is as it was."""
         self.cancel_all_waiting()
         while self.leases:
-            lease = next(iter(self.leases.values()))
-            if lease.stream_id is None:
-                self.give_back(lease)
-            else:
-                self.cancel_under_way(lease)
+            self.end_leases()
             self.cancel_all_waiting()
         pool = self.pool
         assert (pool.acquired, pool.waiting) == (0, 0)
