@@ -350,9 +350,13 @@ def _on_goaway(core: HTTP2Core, flags: int, stream_id: int, payload: bytes, now:
 
 
 def _drop_above(core: HTTP2Core, last: int, now: float) -> None:
-    """The server has not processed the streams above ``last`` (section 6.8)."""
+    """The server has not processed the streams above ``last`` (section 6.8).
+
+    Should it answer one of them nevertheless, that is ignored, as after a reset.
+    """
     for stream in list(core._streams.values()):
         if stream.stream_id > last:
+            core._streams.closed.add_reset(stream.stream_id)
             reset = StreamReset(stream.stream_id, ErrorCode.REFUSED_STREAM, Initiator.REMOTE, True)
             core._events.append(reset)
             core._drop(stream, now)

@@ -216,11 +216,29 @@ LATE = {
 
 @pytest.mark.parametrize("late", LATE.values(), ids=LATE)
 def test_a_response_on_a_stream_that_goaway_gave_up(client: Endpoint, late: bytes) -> None:
-    """One engine ignores it and one ends the connection; the caller, who was told to send
-    the request again, sees nothing of it from either."""
+    """The caller, who was told to send the request again, sees nothing of it; what the server
+    still answers comes as ever."""
     give_up(client)
     client.receive(late)
-    assert 3 not in {event.stream_id for event in taken(client)}
+    assert taken(client) == []
+    client.receive(frames.headers(1, OK) + frames.data(1, b"the last", end_stream=True))
+    events = taken(client)
+    assert kinds(events) == [Response, Data, EndOfMessage]
+    assert body(events) == b"the last"
+
+
+def test_content_on_a_stream_that_goaway_gave_up_returns_to_the_window(
+    engine: EngineName, fragment: Fragmenter
+) -> None:
+    limits = replace(TEST_CONFIG.limits, connection_window=65535)
+    client = connect(Role.CLIENT, engine, fragment, replace(TEST_CONFIG, limits=limits))
+    give_up(client)
+    content = frames.data(3, bytes(16384))
+    client.receive(frames.headers(3, OK))
+    for _ in range(65535 // 16384 + 1):
+        client.receive(content)
+    assert taken(client) == []
+    assert client.connection.state is ConnectionState.DRAINING
 
 
 def test_a_final_response_frees_a_sender_that_waits(client: Endpoint) -> None:

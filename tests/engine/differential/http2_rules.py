@@ -100,9 +100,7 @@ def behind_the_end(frame: Piece, case: Case) -> bool:
 
 
 def ends(piece: Piece, stream_id: int) -> bool:
-    """Whether the stream ends by this: its end, a reset, or GOAWAY of a server before it."""
-    if piece.kind == FrameType.GOAWAY:
-        return int.from_bytes(piece.payload[:4], "big") & 0x7FFFFFFF < stream_id
+    """Whether the stream ends by this: its end, or a reset."""
     return piece.stream_id == stream_id and (
         piece.ends_stream or piece.kind == FrameType.RST_STREAM
     )
@@ -282,9 +280,9 @@ HTTP2_RULES = (
     ),
     Rule(
         "behind-the-end",
-        "RFC 9113 sections 5.1 and 6.8",
-        "DATA or HEADERS on a stream that the peer has ended, reset, skipped, or given up by"
-        " GOAWAY, may be a connection error.  It is for native; h2 answers DATA with RST_STREAM and goes on.",
+        "RFC 9113 section 5.1",
+        "DATA or HEADERS on a stream that the peer has ended, reset or skipped may be a"
+        " connection error.  It is for native; h2 answers DATA with RST_STREAM and goes on.",
         ending_at(behind_the_end),
     ),
     Rule(

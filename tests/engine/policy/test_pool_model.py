@@ -465,9 +465,7 @@ class PoolModel(RuleBasedStateMachine):
 
     # -- what comes to pass ------------------------------------------------------------------------
 
-    @rule(
-        refusing=st.sets(st.sampled_from(SHARED)), keys=st.lists(st.sampled_from(list(KEYS)))
-    )
+    @rule(refusing=st.sets(st.sampled_from(SHARED)), keys=st.lists(st.sampled_from(list(KEYS))))
     def serve_whom_peers_allow(self, refusing: set[str], keys: list[str]) -> None:
         """Some peers take no request from now on; all who wait for the others are served."""
         for key in keys:
