@@ -124,7 +124,7 @@ def test_a_module_that_plait_lacks_is_explained() -> None:
         """
         import importlib
         from plait.missing import MODULES
-        for name in MODULES:
+        for name in MODULES - {"base_protocol", "client_proto"}:
             try:
                 importlib.import_module(f"aiohttp.{name}")
             except ModuleNotFoundError as error:
@@ -152,6 +152,51 @@ def test_a_name_that_plait_lacks_is_explained() -> None:
                 getattr(aiohttp, name)
             except AttributeError as error:
                 assert str(error) == sentence, error
+        """
+    )
+
+
+# -- modules that only other libraries use ----------------------------------------------------
+
+
+def test_a_mock_reads_from_a_stream_of_its_own() -> None:
+    aliased(
+        """
+        import asyncio
+        from unittest.mock import Mock
+        from aiohttp import StreamReader
+        from aiohttp.base_protocol import BaseProtocol
+        from aiohttp.client_proto import ResponseHandler
+        assert ResponseHandler.__module__ == "aiohttp.client_proto"
+
+        async def main():
+            protocol = ResponseHandler(asyncio.get_running_loop())
+            transport = Mock(spec=asyncio.Transport)
+            transport.is_closing.return_value = False
+            protocol.connection_made(transport)
+            assert protocol.is_connected() and isinstance(protocol, BaseProtocol)
+            stream = StreamReader(protocol, limit=2)
+            stream.feed_data(b"abcdef")
+            assert transport.pause_reading.called
+            stream.feed_eof()
+            assert await stream.read() == b"abcdef"
+            assert transport.resume_reading.called
+            protocol.connection_lost(None)
+            await protocol.closed
+            assert protocol.should_close and not protocol.is_connected()
+
+        asyncio.run(main())
+        """
+    )
+
+
+def test_the_package_tells_where_it_is() -> None:
+    aliased(
+        """
+        import os
+        import aiohttp
+        assert os.path.samefile(aiohttp.__file__, plait.__file__)
+        assert os.path.isdir(aiohttp.__path__[0])
         """
     )
 

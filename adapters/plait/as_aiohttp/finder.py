@@ -1,9 +1,10 @@
 """What Python's import system asks about ``aiohttp``, once plait stands in its place.
 
 ``AliasFinder`` is the first on ``sys.meta_path``.  It knows the package ``aiohttp``, each module
-of it that plait has, and the distribution ``aiohttp`` for ``importlib.metadata``.  Nobody after
-it is asked: a module that plait lacks is not there, even if aiohttp is installed.  The package's
-``__path__`` is empty, so no other finder, such as pytest's, can load a second copy of a module.
+of it that plait has, and the distribution ``aiohttp`` for ``importlib.metadata``.
+
+The package's ``__path__`` is the folder ``private``.  There Python finds the few modules that
+only other libraries use, and neither an installed aiohttp nor a second copy of a module of plait.
 """
 
 from __future__ import annotations
@@ -43,6 +44,8 @@ HOMES: Final = {
 }
 """A module that aiohttp has no name for -> the module of aiohttp that has its classes."""
 
+_PRIVATE: Final = Path(__file__).with_name("private")
+
 
 def install() -> None:
     """See ``plait.install_as_aiohttp``."""
@@ -74,11 +77,13 @@ class AliasFinder(DistributionFinder):
         Raises ``ModuleNotFoundError`` for a module of aiohttp that plait has not yet.
         """
         if fullname == "aiohttp":
-            return spec_from_loader(fullname, _PackageLoader(), is_package=True)
+            spec = ModuleSpec(fullname, _PackageLoader(), origin=__file__, is_package=True)
+            spec.submodule_search_locations = [str(_PRIVATE)]
+            return spec
         package, _, name = fullname.partition(".")
         if package != "aiohttp":
             return None
-        if name in MISSING_MODULES:
+        if name in MISSING_MODULES and not (_PRIVATE / f"{name}.py").exists():
             sentence = f"{name} is not in plait yet: see docs/differences.md"
             raise ModuleNotFoundError(sentence, name=fullname)
         if name not in _modules():
@@ -105,6 +110,7 @@ class _PackageLoader(Loader):
             names,
             __all__=plait.__all__,
             __doc__=plait.__doc__,
+            __file__=plait.__file__,
             __getattr__=plait.__getattr__,
             __version__=AIOHTTP_VERSION,
         )
