@@ -47,6 +47,7 @@ from .client_exceptions import (
 )
 from .client_reqrep import ClientRequest, ClientResponse, RequestInfo
 from .client_ws import ClientWebSocketResponse, ClientWSTimeout
+from .compression_utils import set_zlib_backend
 from .connector import (
     AddrInfoType,
     BaseConnector,
@@ -75,6 +76,7 @@ from .payload import (
     get_payload,
     payload_type,
 )
+from .payload_streamer import streamer
 from .resolver import AsyncResolver, DefaultResolver, ThreadedResolver
 from .streams import EMPTY_PAYLOAD, EofStream, StreamReader
 
@@ -159,6 +161,8 @@ __all__ = [
     "install_as_aiohttp",
     "payload_type",
     "request",
+    "set_zlib_backend",
+    "streamer",
 ]
 
 if not TYPE_CHECKING:  # A type checker would take it for every name.

@@ -193,6 +193,12 @@ class AbstractStreamWriter(ABC):
     buffer_size: int = 0
     output_size: int = 0
     length: int | None = 0
+    on_body_write: Callable[[int, int], None] | None = None
+
+    @property
+    def transport(self) -> asyncio.WriteTransport | None:
+        """What carries the bytes; ``None`` when that is gone, or not known."""
+        return None
 
     @abstractmethod
     async def write(self, chunk: bytes | bytearray | memoryview) -> None:

@@ -1,19 +1,43 @@
-"""Content codings of the adapters: those of the engine, and those of optional packages.
+"""Content codings of the adapters: zlib's, by any library that has zlib's names, and those of
+optional packages.
 
 ``br`` needs Brotli 1.2 or newer, the first whose output can be bounded; ``zstd`` needs
-Python 3.14 or ``backports.zstd``.  What is there is offered by the client in Accept-Encoding.
+Python 3.14 or ``backports.zstd``.  What is there is offered by the client in Accept-Encoding,
+and decoded by the server in requests.
+
+``set_zlib_backend`` chooses what compresses and decompresses gzip and deflate: ``zlib``, or a
+faster module such as ``isal.isal_zlib`` or ``zlib_ng.zlib_ng``.
+
+The decoders are machines without I/O (``plait_engine.content.codings``).  ``ZLibDecompressor``
+and its like are these under the names and with the methods that aiohttp has for them.
 """
 
 from __future__ import annotations
 
+import asyncio
 import importlib
+import sys
 import zlib
+from abc import ABC, abstractmethod
 from collections.abc import Callable
+from concurrent.futures import Executor
+from functools import partial
 from types import ModuleType
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from plait_engine.content import codings
-from plait_engine.content.codings import MAX_MEMBERS, CodingError, Decoder
+from plait_engine.content.codings import (
+    MAX_MEMBERS,
+    CodingError,
+    Decoder,
+    DeflateDecoder,
+    GzipDecoder,
+    TooManyMembersError,
+    ZlibStream,
+)
+
+MAX_SYNC_CHUNK_SIZE: Final = 4096
+"""Bytes; of more than these an executor takes care, where one is used."""
 
 
 def _import(*names: str) -> ModuleType | None:
@@ -27,6 +51,150 @@ def _import(*names: str) -> ModuleType | None:
 
 _brotli = _import("brotli", "brotlicffi")
 _zstd = _import("compression.zstd", "backports.zstd")
+
+HAS_BROTLI: Final = _brotli is not None and hasattr(_brotli.Decompressor, "can_accept_more_data")
+HAS_ZSTD: Final = _zstd is not None
+
+
+# -- what compresses ------------------------------------------------------------------------
+
+
+class ZLibCompressObjProtocol(Protocol):
+    """Encodes one stream, as ``zlib.compressobj()`` does."""
+
+    def compress(self, data: bytes, /) -> bytes:
+        """Take ``data`` and return what is encoded by now."""
+
+    def flush(self, mode: int = ..., /) -> bytes:
+        """Return the rest."""
+
+
+ZLibDecompressObjProtocol = ZlibStream
+
+
+class ZLibBackendProtocol(Protocol):
+    """A module with zlib's names."""
+
+    MAX_WBITS: int
+    Z_FULL_FLUSH: int
+    Z_SYNC_FLUSH: int
+    Z_BEST_SPEED: int
+    Z_FINISH: int
+
+    @property
+    def error(self) -> type[Exception]: ...
+    @property
+    def compressobj(self) -> Callable[..., ZLibCompressObjProtocol]: ...
+    @property
+    def decompressobj(self) -> Callable[..., ZlibStream]: ...
+    @property
+    def compress(self) -> Callable[..., bytes]: ...
+    @property
+    def decompress(self) -> Callable[..., bytes]: ...
+
+
+class ZLibBackendWrapper:
+    """The module in use; it has all names of that."""
+
+    def __init__(self, _zlib_backend: ZLibBackendProtocol) -> None:
+        self._zlib_backend = _zlib_backend
+
+    @property
+    def name(self) -> str:
+        """The name of the module in use."""
+        return getattr(self._zlib_backend, "__name__", "undefined")
+
+    def __getattr__(self, name: str) -> Any:  # whatever the module has
+        return getattr(self._zlib_backend, name)
+
+
+ZLibBackend: Final = ZLibBackendWrapper(zlib)
+
+
+def set_zlib_backend(new_zlib_backend: ZLibBackendProtocol) -> None:
+    """Let ``new_zlib_backend``, a module with zlib's names, encode and decode gzip and deflate."""
+    ZLibBackend._zlib_backend = new_zlib_backend
+
+
+# -- compressing ----------------------------------------------------------------------------
+
+COMPRESSORS: Final = frozenset({"gzip", "deflate"})
+"""The codings that can be made."""
+
+
+def encoding_to_mode(encoding: str | None = None, suppress_deflate_header: bool = False) -> int:
+    """Return zlib's ``wbits`` for gzip, or for deflate: in the zlib format, or bare."""
+    bits: int = ZLibBackend.MAX_WBITS
+    if encoding == "gzip":
+        return 16 + bits
+    return -bits if suppress_deflate_header else bits
+
+
+class ZLibCompressor:
+    """Encodes one stream.
+
+    Args:
+        encoding: ``gzip``; else it is deflate.
+        suppress_deflate_header: bare deflate.
+        level, wbits, strategy: zlib's; by default those of the backend.
+        executor: what compresses pieces of more than ``max_sync_chunk_size`` bytes, by
+            default the loop's; ``None`` of these: it is never used.
+    """
+
+    def __init__(
+        self,
+        encoding: str | None = None,
+        suppress_deflate_header: bool = False,
+        level: int | None = None,
+        wbits: int | None = None,
+        strategy: int | None = None,
+        executor: Executor | None = None,
+        max_sync_chunk_size: int | None = MAX_SYNC_CHUNK_SIZE,
+    ) -> None:
+        self._executor = executor
+        self._max_sync_chunk_size = max_sync_chunk_size
+        if wbits is None:
+            wbits = encoding_to_mode(encoding, suppress_deflate_header)
+        given = {"wbits": wbits, "strategy": strategy, "level": level}
+        options = {name: value for name, value in given.items() if value is not None}
+        self._compressor: ZLibCompressObjProtocol = ZLibBackend.compressobj(**options)
+        self._finish: int = ZLibBackend.Z_FINISH
+
+    def compress_sync(self, data: bytes) -> bytes:
+        """Take ``data`` and return what is encoded by now, perhaps nothing."""
+        return self._compressor.compress(data)
+
+    async def compress(self, data: bytes) -> bytes:
+        """Do that in the executor, if ``data`` is long.
+
+        Whoever cancels it has lost what ``data`` became, and cannot go on with the stream.
+        """
+        return await _run(self.compress_sync, data, self._executor, self._max_sync_chunk_size)
+
+    def flush(self, mode: int | None = None) -> bytes:
+        """Return the rest, by default with the end of the stream."""
+        return self._compressor.flush(self._finish if mode is None else mode)
+
+
+async def _run(
+    work: Callable[[bytes], bytes], data: bytes, executor: Executor | None, max_sync: int | None
+) -> bytes:
+    if max_sync is not None and len(data) > max_sync:
+        return await asyncio.get_running_loop().run_in_executor(executor, work, data)
+    return work(data)
+
+
+def make_compressor(encoding: str, strategy: int | None = None) -> ZLibCompressor:
+    """Return what encodes as ``encoding``, one of ``COMPRESSORS``.
+
+    ``strategy``: zlib's, its default for ``None``.  Raises ValueError for another encoding.
+    """
+    if encoding not in COMPRESSORS:
+        raise ValueError(f"{encoding!r} is no coding to compress with")
+    return ZLibCompressor(encoding, strategy=strategy)
+
+
+# -- decompressing --------------------------------------------------------------------------
 
 
 class BrotliDecoder:
@@ -104,17 +272,23 @@ class ZstdDecoder:
     def _begin_frame(self) -> None:
         self._frames += 1
         if self._frames > MAX_MEMBERS:
-            raise CodingError(f"more than {MAX_MEMBERS} zstd frames")
+            raise TooManyMembersError(f"more than {MAX_MEMBERS} zstd frames")
         self._stream = _zstd.ZstdDecompressor()  # type: ignore[union-attr]  # see below
 
 
-DECODERS: Final[dict[str, Callable[[], Decoder]]] = dict(codings.DECODERS)
+_gzip: Final = partial(GzipDecoder, ZLibBackend)
+
+DECODERS: Final[dict[str, Callable[[], Decoder]]] = {
+    "deflate": partial(DeflateDecoder, ZLibBackend),
+    "gzip": _gzip,
+    "x-gzip": _gzip,
+}
 """Decoders by the name of the coding: the engine's and, of those above, the ones whose
 packages are installed."""
 
-if _brotli is not None and hasattr(_brotli.Decompressor, "can_accept_more_data"):
+if HAS_BROTLI:
     DECODERS["br"] = BrotliDecoder
-if _zstd is not None:
+if HAS_ZSTD:
     DECODERS["zstd"] = ZstdDecoder
 
 ACCEPT_ENCODING: Final = ", ".join(
@@ -128,16 +302,92 @@ def find_decoder(content_encoding: str) -> Decoder | None:
     return codings.find_decoder(content_encoding, DECODERS)
 
 
-COMPRESSORS: Final = {"gzip": 16 + zlib.MAX_WBITS, "deflate": zlib.MAX_WBITS}
-"""What can be made, and how zlib is told so (its ``wbits``)."""
+class DecompressionBaseHandler(ABC):
+    """A decoder by aiohttp's names.
 
+    Args:
+        executor: what decodes pieces of more than ``max_sync_chunk_size`` bytes, by default
+            the loop's; ``None`` of these: it is never used.
 
-def make_compressor(encoding: str, strategy: int | None = None) -> zlib._Compress:
-    """Return a stream that encodes as ``encoding``, one of ``COMPRESSORS``.
-
-    ``strategy``: zlib's, its default for ``None``.  Raises KeyError for another encoding.
+    Methods raise zlib.error for bytes that are not what they should be, and TooManyMembersError.
     """
-    return zlib.compressobj(
-        wbits=COMPRESSORS[encoding],
-        strategy=zlib.Z_DEFAULT_STRATEGY if strategy is None else strategy,
-    )
+
+    def __init__(
+        self,
+        executor: Executor | None = None,
+        max_sync_chunk_size: int | None = MAX_SYNC_CHUNK_SIZE,
+    ) -> None:
+        self._executor = executor
+        self._max_sync_chunk_size = max_sync_chunk_size
+        self._decoder = self._make_decoder()
+
+    @abstractmethod
+    def _make_decoder(self) -> Decoder:
+        """Return what decodes."""
+
+    def decompress_sync(self, data: bytes, max_length: int = 0) -> bytes:
+        """Take ``data`` and return up to ``max_length`` bytes; 0: all."""
+        try:
+            return self._decoder.decode(bytes(data), max_length or sys.maxsize)
+        except TooManyMembersError:
+            raise
+        except CodingError as error:
+            raise zlib.error(str(error)) from error
+
+    async def decompress(self, data: bytes, max_length: int = 0) -> bytes:
+        """Do that in the executor, if ``data`` is long."""
+        work = partial(self.decompress_sync, max_length=max_length)
+        return await _run(work, data, self._executor, self._max_sync_chunk_size)
+
+    def flush(self, length: int = 0) -> bytes:
+        """Return what was not asked for yet, ``length`` bytes at most; 0: all."""
+        return self.decompress_sync(b"", length) if self.data_available else b""
+
+    @property
+    def data_available(self) -> bool:
+        """True when ``decompress_sync(b"")`` may give more bytes."""
+        return self._decoder.pending
+
+
+class ZLibDecompressor(DecompressionBaseHandler):
+    """Decodes gzip, or deflate in the zlib format or bare: the first bytes tell which."""
+
+    def __init__(
+        self,
+        encoding: str | None = None,
+        suppress_deflate_header: bool = False,
+        executor: Executor | None = None,
+        max_sync_chunk_size: int | None = MAX_SYNC_CHUNK_SIZE,
+    ) -> None:
+        self._encoding = encoding
+        super().__init__(executor, max_sync_chunk_size)
+
+    def _make_decoder(self) -> Decoder:
+        return DECODERS["gzip" if self._encoding == "gzip" else "deflate"]()
+
+    @property
+    def eof(self) -> bool:
+        """True when the stream is complete; gzip may go on with another member."""
+        try:
+            self._decoder.finish()
+        except CodingError:
+            return False
+        return True
+
+
+class BrotliDecompressor(DecompressionBaseHandler):
+    """Decodes br.  Raises RuntimeError without its package."""
+
+    def _make_decoder(self) -> Decoder:
+        if not HAS_BROTLI:
+            raise RuntimeError("br cannot be decoded: the package Brotli 1.2 is not installed")
+        return BrotliDecoder()
+
+
+class ZSTDDecompressor(DecompressionBaseHandler):
+    """Decodes zstd.  Raises RuntimeError without its package."""
+
+    def _make_decoder(self) -> Decoder:
+        if not HAS_ZSTD:
+            raise RuntimeError("zstd cannot be decoded: backports.zstd is not installed")
+        return ZstdDecoder()

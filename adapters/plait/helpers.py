@@ -39,6 +39,9 @@ class _SENTINEL(enum.Enum):
 
 
 sentinel: Final = _SENTINEL.sentinel
+
+DEFAULT_CHUNK_SIZE: Final = 2**18
+"""Bytes of a file that are read at once."""
 """The default of arguments for which ``None`` has a meaning of its own."""
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import zlib
+import asyncio
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -11,12 +11,12 @@ from plait_engine.events import Sendable
 from plait_engine.semantics.content import WITHOUT_CONTENT
 
 from .abc import AbstractStreamWriter
-from .compression_utils import make_compressor
+from .compression_utils import ZLibCompressor, make_compressor
 
 if TYPE_CHECKING:
     from multidict import CIMultiDict
 
-    from .web_protocol import ServerExchange
+    from .web_protocol import RequestHandler, ServerExchange
 
 __all__ = ("HttpVersion", "HttpVersion10", "HttpVersion11", "HttpVersion20", "StreamWriter")
 
@@ -42,30 +42,54 @@ LARGE_BODY: Final = 65536
 class StreamWriter(AbstractStreamWriter):
     """Writes one response: what ``StreamResponse.prepare`` returns, on either HTTP version.
 
-    The head waits until ``send_headers`` or the first bytes of the body, so that a small
-    response leaves in one piece.  How a body is framed is the engine's decision.
+    The head waits until ``send_headers``, the first bytes of the body or the end, so that a
+    small response leaves in one piece.  How a body is framed is the engine's decision.
 
     Methods raise ClientConnectionResetError when the client is gone, and LocalProtocolError for
     what the protocol forbids: a field that would split the message, a body that is not as long
     as its Content-Length.
 
     ``length``: bytes that Content-Length announces and that were not written yet; ``None``
-    without the field.  ``output_size``: bytes of body that were written, after compression.
+    without the field.  ``chunked``: ``enable_chunking`` was called.  ``output_size``: bytes of
+    body that were written, after compression, and ``buffer_size`` those of them since the
+    client was last seen to take more.  ``on_body_write`` is called with the bytes of each
+    piece, before compression, and ``output_size``.
     """
+
+    chunked = False
 
     def __init__(self, exchange: ServerExchange) -> None:
         self._exchange = exchange
         self._head: Response | None = None
         """The head that waits."""
-        self._compressor: zlib._Compress | None = None
+        self._compressor: ZLibCompressor | None = None
         self._bodiless = False
         self.length = None
 
+    @property
+    def transport(self) -> asyncio.Transport | None:
+        """The transport, shared with other streams on HTTP/2; ``None`` when it is gone."""
+        return self._exchange.driver.transport
+
+    @property
+    def protocol(self) -> RequestHandler:
+        """The connection."""
+        return self._exchange.handler
+
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop:
+        """The event loop."""
+        return self._exchange.driver.loop
+
     def set_head(self, status: int, headers: Headers, reason: str | None, *, close: bool) -> None:
-        """Take the head of the response.
+        """Take the head of the response, in the place of one that still waits.
 
         ``close``: end an HTTP/1.1 connection behind the response.
         """
+        self._compressor = None
+        self._hold_head(status, headers, reason, close)
+
+    def _hold_head(self, status: int, headers: Headers, reason: str | None, close: bool) -> None:
         self._head = Response(self._exchange.stream_id, status, headers, reason, close=close)
         self._bodiless = status in WITHOUT_CONTENT
         self.length = next(
@@ -78,7 +102,7 @@ class StreamWriter(AbstractStreamWriter):
         )
 
     async def write_headers(self, status_line: str, headers: CIMultiDict[str]) -> None:
-        """Send the head; ``status_line`` is one of HTTP/1.1, such as ``HTTP/1.1 200 OK``.
+        """Take the head; ``status_line`` is one of HTTP/1.1, such as ``HTTP/1.1 200 OK``.
 
         Raises RuntimeError when there is a head, ValueError when the line is none.
         """
@@ -86,8 +110,7 @@ class StreamWriter(AbstractStreamWriter):
             raise RuntimeError("The headers were sent before")
         _, _, rest = status_line.partition(" ")
         status, _, reason = rest.partition(" ")
-        self.set_head(int(status), tuple(headers.items()), reason or None, close=False)
-        self.send_headers()
+        self._hold_head(int(status), tuple(headers.items()), reason or None, False)
 
     def send_headers(self) -> None:
         """Send the head now, if it waits."""
@@ -98,7 +121,7 @@ class StreamWriter(AbstractStreamWriter):
     def enable_compression(self, encoding: str = "deflate", strategy: int | None = None) -> None:
         """Compress what follows: ``gzip`` or ``deflate``, with zlib's ``strategy``.
 
-        Raises KeyError for another coding.
+        Raises ValueError for another coding.
         """
         self._compressor = make_compressor(encoding, strategy)
 
@@ -107,6 +130,7 @@ class StreamWriter(AbstractStreamWriter):
 
         Raises RuntimeError when a head with a Content-Length was sent.
         """
+        self.chunked = True
         head = self._head
         if head is None:
             if self.length is not None:
@@ -130,43 +154,81 @@ class StreamWriter(AbstractStreamWriter):
             return
         data = chunk if type(chunk) is bytes else bytes(chunk)
         if self._compressor is not None:
-            data = self._compressor.compress(data)
-        if not data:
-            return
-        if self._head is not None:
+            await self._write_compressed(self._compressor, data, drain)
+        elif data:
+            takes_more = self._send(data, data)
+            if drain:
+                await self._let_drain(takes_more)
+
+    async def _write_compressed(self, compressor: ZLibCompressor, raw: bytes, drain: bool) -> None:
+        # In slices, so that compressing a long piece holds up nobody else for long.
+        for start in range(0, len(raw), LARGE_BODY):
+            if start:
+                await asyncio.sleep(0)
+            piece = raw[start : start + LARGE_BODY]
+            takes_more = self._send(compressor.compress_sync(piece), piece)
+            if drain:
+                await self._let_drain(takes_more)
+
+    def _send(self, data: bytes, raw: bytes) -> bool:
+        """Send ``data``, which is ``raw`` after compression; tell whether the stream takes more."""
+        takes_more = True
+        if data:
             self.send_headers()
-        takes_more = self._exchange.send_data(data)
-        self._count(len(data))
-        if drain and not takes_more:
+            takes_more = self._exchange.send_data(data)
+        self._count(data, raw)
+        return takes_more
+
+    async def _let_drain(self, takes_more: bool) -> None:
+        if not takes_more:
             await self._exchange.drain()
+        self.buffer_size = 0
 
     async def write_eof(self, chunk: bytes = b"", *, trailers: Headers = ()) -> None:
         """Send a last piece, ``trailers`` and the end.  Later calls do nothing."""
         if self._exchange.complete:
             return
-        data = chunk
-        if self._bodiless:
-            data = b""
-        elif self._compressor is not None:
-            data = self._compressor.compress(data) + self._compressor.flush()
+        data = chunk = b"" if self._bodiless else bytes(chunk)
+        if self._compressor is not None:
+            if len(chunk) > LARGE_BODY:
+                await self.write(chunk)
+                chunk = b""
+            data = self._compressor.compress_sync(chunk) + self._compressor.flush()
             self._compressor = None
-        exchange = self._exchange
-        head, self._head = self._head, None
-        piece = Data(exchange.stream_id, data)
-        events: list[Sendable] = [piece] if head is None else [head, piece]
         if len(data) > LARGE_BODY:
-            exchange.send(*events)
-            events.clear()
-            await exchange.drain()
-        exchange.send(*events, EndOfMessage(exchange.stream_id, trailers))
-        self._count(len(data))
+            self._exchange.send(*self._take_head(), Data(self._exchange.stream_id, data))
+            self._count(data, chunk)
+            await self._exchange.drain()
+            data = chunk = b""
+        self._end(data, chunk, trailers)
+
+    def set_eof(self) -> None:
+        """End the body without a last piece.  Later calls do nothing."""
+        if not self._exchange.complete:
+            self._end(b"" if self._compressor is None else self._compressor.flush(), b"", ())
+
+    def _take_head(self) -> list[Sendable]:
+        head, self._head = self._head, None
+        return [] if head is None else [head]
+
+    def _end(self, data: bytes, raw: bytes, trailers: Headers) -> None:
+        """Send what waits, ``data``, which is ``raw`` after compression, and the end."""
+        stream_id = self._exchange.stream_id
+        end = EndOfMessage(stream_id, trailers)
+        self._exchange.send(*self._take_head(), Data(stream_id, data), end)
+        self._count(data, raw)
 
     async def drain(self) -> None:
         """Wait until the client takes more."""
         if not self._exchange.complete:
             await self._exchange.drain()
+        self.buffer_size = 0
 
-    def _count(self, size: int) -> None:
+    def _count(self, data: bytes, raw: bytes) -> None:
+        size = len(data)
         self.output_size += size
+        self.buffer_size += size
         if self.length is not None:
             self.length -= size
+        if raw and self.on_body_write is not None:
+            self.on_body_write(len(raw), self.output_size)

@@ -31,6 +31,7 @@ from multidict import CIMultiDict
 from .abc import AbstractStreamWriter
 from .helpers import (
     _SENTINEL,
+    DEFAULT_CHUNK_SIZE,
     content_disposition_header,
     guess_filename,
     parse_mimetype,
@@ -58,8 +59,6 @@ __all__ = (
 
 TOO_LARGE_BYTES_BODY: Final = 2**20
 """A body of more bytes than this in one object gets a ResourceWarning."""
-READ_SIZE: Final = 2**18
-"""Bytes read from a file at once."""
 
 
 class LookupError(Exception):  # aiohttp's name
@@ -431,7 +430,7 @@ class IOBasePayload(Payload):
         left = math.inf if content_length is None else content_length
         self._rewind()
         while left > 0:
-            size = READ_SIZE if left > READ_SIZE else int(left)
+            size = DEFAULT_CHUNK_SIZE if left > DEFAULT_CHUNK_SIZE else int(left)
             chunk = await self._fetch(size)
             if not chunk:
                 return

@@ -16,6 +16,7 @@ from warnings import filterwarnings
 from .abc import AbstractAccessLogger
 from .helpers import AppKey, RequestKey, ResponseKey
 from .http_websocket import WSMsgType
+from .log import access_logger as access_logger
 from .missing import explain
 from .serving.run import run_app
 from .typedefs import Handler, Middleware

@@ -40,6 +40,7 @@ from plait_engine.headers import encode
 from plait_engine.routing import Params
 
 from . import hdrs
+from .abc import AbstractStreamWriter
 from .helpers import (
     _SENTINEL,
     ChainMapProxy,
@@ -52,7 +53,7 @@ from .helpers import (
     reify,
     sentinel,
 )
-from .http_writer import VERSIONS, HttpVersion, HttpVersion10
+from .http_writer import VERSIONS, HttpVersion, HttpVersion10, StreamWriter
 from .serving.fields import (
     parse_cookies,
     parse_etags,
@@ -92,6 +93,9 @@ class BaseRequest(KeyedState, HeadersMixin):
 
     _read_bytes: bytes | None = None
     _post: MultiDictProxy[str] | None = None
+    _payload_writer: AbstractStreamWriter | None = None
+    """What writes the response, once somebody asked for it.  ``make_mocked_request`` puts one of
+    its own here."""
     _prepare_apps: tuple[Application, ...] = ()
     """The applications with ``on_response_prepare`` on the way to the handler."""
 
@@ -150,6 +154,7 @@ class BaseRequest(KeyedState, HeadersMixin):
             ),
         )
         made._state = dict(self._storage)
+        made._payload_writer = self._payload_writer
         given = {"scheme": scheme, "host": host, "remote": remote}
         made._cache.update(
             {name: self._cache[name] for name in given if name in self._cache},
@@ -464,6 +469,14 @@ class BaseRequest(KeyedState, HeadersMixin):
             pass
 
     # -- answering ----------------------------------------------------------------------------
+
+    @property
+    def writer(self) -> AbstractStreamWriter:
+        """What writes the response; ``StreamResponse.prepare`` gives it a head."""
+        writer = self._payload_writer
+        if writer is None:
+            writer = self._payload_writer = StreamWriter(self._exchange)
+        return writer
 
     async def send_informational(self, status: int, headers: LooseHeaders = ()) -> None:
         """Send a 1xx response ahead of the response, such as 103 Early Hints (RFC 8297).

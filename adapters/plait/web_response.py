@@ -45,7 +45,7 @@ from plait_engine.semantics.reasons import REASONS
 
 from . import hdrs, payload
 from .abc import AbstractStreamWriter
-from .compression_utils import make_compressor
+from .compression_utils import ZLibCompressor
 from .helpers import (
     ResponseKey,
     content_length_of,
@@ -53,7 +53,8 @@ from .helpers import (
     sentinel,
 )
 from .http import SERVER_SOFTWARE
-from .http_writer import LARGE_BODY, HttpVersion11, StreamWriter
+from .http_writer import LARGE_BODY, HttpVersion, HttpVersion11, StreamWriter
+from .payload import Payload
 from .serving.cookies import CookieMixin
 from .serving.keyed_state import KeyedState
 from .serving.response_fields import FieldMixin, join_type, usual_headers
@@ -116,8 +117,10 @@ class StreamResponse(KeyedState, CookieMixin, FieldMixin):
     _trailers: Headers = ()
     _req: BaseRequest | None = None
     """The request, once the response is prepared; packages read it by this name of aiohttp."""
-    _payload_writer: StreamWriter | None = None
+    _payload_writer: AbstractStreamWriter | None = None
     """What sends the response, once it is prepared."""
+    _send_headers_immediately = True
+    """Do not wait with the head for the first bytes of the body."""
     _eof_sent = False
     _body_length = 0
 
@@ -305,11 +308,7 @@ class StreamResponse(KeyedState, CookieMixin, FieldMixin):
         """
         if self._eof_sent:
             return None
-        writer = self._payload_writer
-        if writer is None:
-            writer = await self._start(request)
-            writer.send_headers()
-        return writer
+        return self._payload_writer or await self._start(request)
 
     async def write(self, data: bytes | bytearray | memoryview) -> None:
         """Send a piece of the body, then wait until the client takes more.
@@ -332,7 +331,11 @@ class StreamResponse(KeyedState, CookieMixin, FieldMixin):
         writer = self._payload_writer
         if writer is None:
             raise RuntimeError("Response has not been started")
-        await writer.write_eof(data, trailers=self._sendable_trailers())
+        trailers = self._sendable_trailers()
+        if trailers and type(writer) is StreamWriter:
+            await writer.write_eof(data, trailers=trailers)
+        else:
+            await writer.write_eof(data)
         self._eof_sent = True
 
     async def drain(self) -> None:
@@ -345,35 +348,49 @@ class StreamResponse(KeyedState, CookieMixin, FieldMixin):
         """Send all of the response as one command, if that is all it needs; else do nothing."""
         return False
 
-    async def _start(self, request: BaseRequest) -> StreamWriter:
-        """Make the head."""
-        writer = StreamWriter(request._exchange)
+    async def _start(self, request: BaseRequest) -> AbstractStreamWriter:
+        """Make the head, and send it unless it waits for the body."""
         if self._keep_alive is None:
             self._keep_alive = request.keep_alive
-        if self._compression:
-            await self._start_compression(request, writer)
+        coding = await self._start_compression(request) if self._compression else None
         self._complete_headers()
-        self._show_framing(request._event)
+        self._show_framing(request._event, None if coding else self._whole_length())
         headers = self.headers
         closes = not self._keep_alive and request._event.http_version != "2"
         says_close = closes and hdrs.CONNECTION not in headers
         if says_close:
             headers[hdrs.CONNECTION] = "close"
         await request._prepare_hook(self)
-        fields = tuple(headers.items())
-        if says_close:  # The engine says it: it has more reasons than this one.
-            fields = tuple(field for field in fields if field != ("Connection", "close"))
         self._req = request
-        self._payload_writer = writer
-        writer.set_head(self._status, fields, self._reason, close=closes)
+        writer = self._payload_writer = request.writer
+        if type(writer) is StreamWriter:
+            fields = tuple(headers.items())
+            if says_close:  # The engine says it: it has more reasons than this one.
+                fields = tuple(field for field in fields if field != ("Connection", "close"))
+            writer.set_head(self._status, fields, self._reason, close=closes)
+        else:
+            await self._write_head(writer, request.version)
+        if coding is not None:
+            writer.enable_compression(coding, self._compression_strategy)
+        if self._send_headers_immediately:
+            writer.send_headers()
         return writer
 
-    async def _start_compression(self, request: BaseRequest, writer: StreamWriter) -> None:
-        """Compress what is written, if the client accepts it."""
+    async def _write_head(self, writer: AbstractStreamWriter, version: HttpVersion) -> None:
+        """Give the head to a writer of somebody else's: as HTTP/1.1 has it."""
+        headers = self.headers
+        if hdrs.TRANSFER_ENCODING in headers:
+            writer.enable_chunking()
+        writer.length = content_length_of(headers)
+        status_line = f"HTTP/{version.major}.{version.minor} {self._status} {self.reason}"
+        await writer.write_headers(status_line, headers)
+
+    async def _start_compression(self, request: BaseRequest) -> str | None:
+        """Return the coding with which the writer compresses the body; ``None``: it does not."""
         coding = self._negotiate(request)
         if coding is not None:
             self.headers.pop(hdrs.CONTENT_LENGTH, None)
-            writer.enable_compression(coding, self._compression_strategy)
+        return coding
 
     def _negotiate(self, request: BaseRequest) -> str | None:
         """Return the coding to compress with, and say it in the headers; ``None``: none."""
@@ -397,15 +414,15 @@ class StreamResponse(KeyedState, CookieMixin, FieldMixin):
         headers.setdefault(hdrs.DATE, rfc822_formatted_time())
         headers.setdefault(hdrs.SERVER, SERVER_SOFTWARE)
 
-    def _show_framing(self, event: RequestEvent) -> None:
-        """Put the field into ``headers`` with which the engine is going to frame the body: whoever
-        listens to ``on_response_prepare`` looks for it.  Raises RuntimeError for chunks on HTTP/1.0.
+    def _show_framing(self, event: RequestEvent, length: int | None) -> None:
+        """Put the field into ``headers`` with which the engine is going to frame a body of
+        ``length`` bytes, ``None`` if that is not known: whoever listens to ``on_response_prepare``
+        looks for it.  Raises RuntimeError for chunks on HTTP/1.0.
         """
         headers = self.headers
         version = event.http_version
         if self._chunked and version == "1.0":
             raise RuntimeError("Using chunked encoding is forbidden for HTTP/1.0")
-        length = self._whole_length()
         if self._chunked or (self._trailers and version == "1.1"):
             length = None
             headers.pop(hdrs.CONTENT_LENGTH, None)
@@ -424,7 +441,7 @@ class StreamResponse(KeyedState, CookieMixin, FieldMixin):
             headers[field[0]] = field[1]
 
     def _whole_length(self) -> int | None:
-        """Return the bytes of the body, if all of it is there."""
+        """Return how many bytes the body has, if that is known."""
         return None
 
     def _wants_type(self) -> bool:
@@ -444,7 +461,8 @@ class Response(StreamResponse):
     """A response with a body that is known beforehand.
 
     Args:
-        body: bytes, or text as it is.
+        body: bytes, text, or whatever ``plait.payload`` has a payload for: a file, an async
+            generator, a ``Payload``.  It is closed when it was sent, or cannot be.
         status, reason, headers: see ``StreamResponse``.
         text: the body as text, in place of ``body``.
         content_type: the media type, without charset; ``text/plain`` for ``text``.
@@ -456,7 +474,9 @@ class Response(StreamResponse):
     """
 
     _whole = True
-    _body: bytes | None = None
+    _send_headers_immediately = False
+    _body: bytes | Payload | None = None
+    _compressed_body: bytes | None = None
     _zlib_executor_size = 4096
     _zlib_executor: Executor | None = None
 
@@ -531,14 +551,17 @@ class Response(StreamResponse):
         self._body = text.encode(charset or "utf-8")
 
     @property
-    def body(self) -> bytes | None:
-        """The body: bytes; takes text, too, which is sent in UTF-8 and as ``text/plain`` if
-        no type was given.  Raises NotImplementedError for what else a client could send as a
-        body, ValueError for all else."""
+    def body(self) -> bytes | Payload | None:
+        """The body: bytes, or a payload, which gives the response its header fields.  Takes what
+        ``Response`` takes; text is sent in UTF-8, and as ``text/plain`` if no type was given.
+
+        Raises ValueError for an object that there is no payload for.
+        """
         return self._body
 
     @body.setter
-    def body(self, body: bytes | bytearray | memoryview | str | None) -> None:
+    def body(self, body: Any) -> None:  # whatever has a payload
+        self._compressed_body = None
         if body is None or type(body) is bytes:
             self._body = body
         elif isinstance(body, bytes | bytearray | memoryview):
@@ -551,20 +574,28 @@ class Response(StreamResponse):
                 self._type = _TEXT_PLAIN
         else:
             try:
-                payload.PAYLOAD_REGISTRY.get(body)
+                self._body = made = payload.PAYLOAD_REGISTRY.get(body)
             except payload.LookupError:
                 raise ValueError(f"Unsupported body type {type(body)!r}") from None
-            raise NotImplementedError(f"{type(body)!r} is not supported as a body yet")
+            self._whole = False
+            headers = self.headers
+            headers.setdefault(hdrs.CONTENT_TYPE, made.content_type)
+            for name, value in made.headers.items():
+                headers.setdefault(name, value)
 
     @property
     def text(self) -> str | None:
-        """The body as text, by its charset or UTF-8."""
+        """The body as text, by its charset or UTF-8.
+
+        Reading a file blocks.  Raises TypeError for a body that is not there yet.
+        """
         return None if self._body is None else self._body.decode(self.charset or "utf-8")
 
     @text.setter
     def text(self, text: str) -> None:
         if not isinstance(text, str):
             raise TypeError(f"text argument must be str ({type(text)!r})")
+        self._compressed_body = None
         if self._multidict is None and self._type is None:
             self._type = _TEXT_PLAIN
             self._body = text.encode()
@@ -577,33 +608,59 @@ class Response(StreamResponse):
 
     @property
     def content_length(self) -> int | None:
-        """The length of the body as it is, unless it is chunked or a header says another."""
+        """The length of the body as it is sent, unless a header says another; ``None`` for
+        a payload and with chunked coding."""
         if self._chunked:
             return None
         if self._multidict is not None and hdrs.CONTENT_LENGTH in self._multidict:
             return super().content_length
-        return len(self._body or b"")
+        body = self._sent_body
+        return None if isinstance(body, Payload) else len(body or b"")
 
     @content_length.setter
     def content_length(self, value: int | None) -> None:
         raise RuntimeError("Content length is set automatically")
 
+    @property
+    def _sent_body(self) -> bytes | Payload | None:
+        return self._body if self._compressed_body is None else self._compressed_body
+
     async def prepare(self, request: BaseRequest) -> AbstractStreamWriter | None:
         """Make the head for ``request``; it is sent with the first bytes of the body."""
-        if self._eof_sent:
-            return None
-        return self._payload_writer or await self._start(request)
+        try:
+            return await super().prepare(request)
+        except BaseException:
+            if isinstance(self._body, Payload):
+                await self._body.close()
+            raise
 
     async def write_eof(self, data: bytes = b"") -> None:
         """Send the body, ``data``, and the end.  Later calls do nothing."""
-        body = self._body
-        await super().write_eof(data if body is None else body + data)
+        body = self._sent_body
+        if not isinstance(body, Payload):
+            await super().write_eof(data if body is None else body + data)
+        elif not self._eof_sent:
+            try:
+                await self._write_payload(body)
+                await super().write_eof(data)
+            finally:
+                await body.close()
+
+    async def _write_payload(self, body: Payload) -> None:
+        request, writer = self._req, self._payload_writer
+        if request is None or writer is None:
+            raise RuntimeError("Response has not been started")
+        # RFC 9110 section 6.4.1: there is nobody to read it.
+        if request.method != hdrs.METH_HEAD and self._status not in WITHOUT_CONTENT:
+            # A file may have grown since its length was told.
+            await body.write_with_length(writer, content_length_of(self.headers))
 
     def _send_whole(self, request: BaseRequest, exchange: ServerExchange) -> bool:
+        if not self._whole or isinstance(self._body, Payload):
+            return False
         body = self._body or b""
         if (
-            not self._whole
-            or self._payload_writer is not None
+            self._payload_writer is not None
             or (self._eof_sent and self._multidict is not None)  # It has another's fields.
             or request._prepare_apps
             or len(body) > LARGE_BODY
@@ -625,24 +682,26 @@ class Response(StreamResponse):
         self._sent_headers = headers
         return True
 
-    async def _start_compression(self, request: BaseRequest, writer: StreamWriter) -> None:
+    async def _start_compression(self, request: BaseRequest) -> str | None:
+        """Compress bytes as a whole, so that their length is known."""
         body = self._body
+        if self._chunked or isinstance(body, Payload):
+            return await super()._start_compression(request)
         coding = self._negotiate(request) if body else None
-        if coding is None:
-            return
-        assert body is not None
-        compressor = make_compressor(coding, self._compression_strategy)
-        if len(body) > self._zlib_executor_size:
-            loop = asyncio.get_running_loop()
-            self._body = await loop.run_in_executor(
-                self._zlib_executor, lambda: compressor.compress(body) + compressor.flush()
+        if body and coding is not None:
+            compressor = ZLibCompressor(
+                encoding=coding,
+                strategy=self._compression_strategy,
+                executor=self._zlib_executor,
+                max_sync_chunk_size=self._zlib_executor_size,
             )
-        else:
-            self._body = compressor.compress(body) + compressor.flush()
-        self.headers.pop(hdrs.CONTENT_LENGTH, None)
+            self._compressed_body = await compressor.compress(body) + compressor.flush()
+            self.headers.pop(hdrs.CONTENT_LENGTH, None)
+        return None
 
-    def _whole_length(self) -> int:
-        return len(self._body or b"")
+    def _whole_length(self) -> int | None:
+        body = self._sent_body
+        return body.size if isinstance(body, Payload) else len(body or b"")
 
     def _wants_type(self) -> bool:
         return bool(self._body)

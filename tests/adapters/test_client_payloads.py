@@ -10,7 +10,7 @@ import pytest
 
 import plait
 from plait.abc import AbstractStreamWriter
-from plait.payload import READ_SIZE
+from plait.helpers import DEFAULT_CHUNK_SIZE
 
 pytestmark = pytest.mark.anyio
 
@@ -69,7 +69,7 @@ class Endless(io.RawIOBase):
         return bytes(size)
 
 
-@pytest.mark.parametrize("size", [0, 1, READ_SIZE, READ_SIZE + 1])
+@pytest.mark.parametrize("size", [0, 1, DEFAULT_CHUNK_SIZE, DEFAULT_CHUNK_SIZE + 1])
 async def test_no_more_of_a_file_is_read_than_is_to_be_written(size: int) -> None:
     file, collector = Endless(), Collector()
     await plait.get_payload(file).write_with_length(collector, size)

@@ -151,3 +151,7 @@ async def test_a_logger_that_fails(setup: Setup, caplog: pytest.LogCaptureFixtur
         for _ in range(2):
             assert (await client.fetch()).status == 200
     assert [record.getMessage() for record in caplog.records] == ["Error in the access logger"] * 2
+
+
+def test_the_logger_stands_where_programs_look_for_it() -> None:
+    assert web.access_logger is logging.getLogger("plait.access")

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
+import io
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -13,7 +16,7 @@ from plait.abc import AbstractStreamWriter
 from plait.http_writer import StreamWriter
 from plait_engine import LocalProtocolError
 from tests.adapters.web_handlers import answer_of, names
-from tests.adapters.web_peer import Setup
+from tests.adapters.web_peer import Setup, app_of
 
 pytestmark = pytest.mark.anyio
 
@@ -97,7 +100,7 @@ async def test_compression(setup: Setup) -> None:
         response = web.StreamResponse(headers={"Content-Encoding": "gzip"})
         writer = await response.prepare(request)
         assert writer is not None
-        with pytest.raises(KeyError):
+        with pytest.raises(ValueError, match="no coding"):
             writer.enable_compression("unknown")
         writer.enable_compression("gzip")
         await writer.write(b"a" * 1000)
@@ -140,3 +143,138 @@ async def test_a_status_without_a_body(setup: Setup, status: int) -> None:
 
     answer = await answer_of(setup, handler)
     assert (answer.status, answer.body) == (status, b"")
+
+
+async def test_the_writer_of_a_request(setup: Setup) -> None:
+    seen: list[Any] = []
+
+    async def handler(request: web.Request) -> web.StreamResponse:
+        writer = request.writer
+        assert isinstance(writer, StreamWriter)
+        assert (writer.transport, writer.protocol) == (request.transport, request.protocol)
+        assert writer.loop is asyncio.get_running_loop()
+        writer.on_body_write = lambda size, sent: seen.append((size, sent))
+        response = web.StreamResponse()
+        assert await response.prepare(request) is writer is request.clone().writer
+        await writer.write(b"abc", drain=False)
+        assert writer.buffer_size == 3
+        await writer.write(b"def")
+        assert writer.buffer_size == 0
+        writer.set_eof()
+        writer.set_eof()
+        return response
+
+    answer = await answer_of(setup, handler)
+    assert (answer.status, answer.body) == (200, b"abcdef")
+    assert seen == [(3, 3), (3, 6)]
+
+
+async def test_a_response_written_with_it_alone(setup: Setup) -> None:
+    """In the order in which aiohttp calls the methods."""
+
+    async def handler(request: web.Request) -> web.StreamResponse:
+        writer = request.writer
+        writer.enable_chunking()
+        writer.enable_compression("gzip")
+        await writer.write_headers("HTTP/1.1 202 OK", CIMultiDict({"Content-Encoding": "gzip"}))
+        await writer.write(b"abc")
+        writer.set_eof()
+        return web.StreamResponse()
+
+    answer = await answer_of(setup, handler)
+    assert (answer.status, gzip.decompress(answer.body)) == (202, b"abc")
+
+
+async def test_a_response_that_fails_leaves_nothing_for_the_next(setup: Setup) -> None:
+    """The head that waits, and its compression, belong to the one that failed."""
+
+    async def handler(request: web.Request) -> web.StreamResponse:
+        response = web.Response(body=io.BytesIO(b"x"))
+        response.enable_compression(web.ContentCoding.gzip)
+        await response.prepare(request)
+        raise web.HTTPConflict(text="no")
+
+    answer = await answer_of(setup, handler)
+    assert (answer.status, answer.body) == (409, b"no")
+
+
+class Recorder(AbstractStreamWriter):
+    """A writer of somebody else's, as the tools for tests put one into a request."""
+
+    def __init__(self) -> None:
+        self.calls: list[Any] = []
+
+    async def write(self, chunk: bytes | bytearray | memoryview) -> None:
+        self.calls.append(("write", bytes(chunk)))
+
+    async def write_eof(self, chunk: bytes = b"") -> None:
+        self.calls.append(("write_eof", bytes(chunk)))
+
+    async def drain(self) -> None:
+        self.calls.append("drain")
+
+    def enable_compression(self, encoding: str = "deflate", strategy: int | None = None) -> None:
+        self.calls.append(("enable_compression", encoding, strategy))
+
+    def enable_chunking(self) -> None:
+        self.calls.append("enable_chunking")
+
+    async def write_headers(self, status_line: str, headers: CIMultiDict[str]) -> None:
+        self.calls.append((status_line, [name for name in headers if name not in ("Date",)]))
+
+    def send_headers(self) -> None:
+        self.calls.append("send_headers")
+
+
+async def recorded(
+    make: Callable[[], web.StreamResponse], data: bytes = b""
+) -> tuple[list[Any], int | None]:
+    recorder = Recorder()
+    done = asyncio.Event()
+
+    async def handler(request: web.Request) -> web.StreamResponse:
+        request._payload_writer = recorder
+        response = make()
+        assert await response.prepare(request) is recorder
+        await response.write_eof(data)
+        done.set()
+        return web.Response()
+
+    app = app_of(handler)
+    async with Setup("http/1.1", "native").serve(app) as site:
+        client = await site.connect()
+        client.request(headers=(("Accept-Encoding", "gzip"), ("TE", "trailers")))
+        await asyncio.wait_for(done.wait(), 20)
+        await site.close(client)
+    return recorder.calls, recorder.length
+
+
+async def test_another_writer_gets_the_head_and_the_body_apart() -> None:
+    calls, length = await recorded(lambda: web.Response(status=201, reason="Made", text="Hello"))
+    assert calls == [
+        ("HTTP/1.1 201 Made", ["Content-Type", "Server", "Content-Length"]),
+        ("write_eof", b"Hello"),
+    ]
+    assert length == 5
+
+
+async def test_another_writer_compresses_and_chunks() -> None:
+    def make() -> web.StreamResponse:
+        response = web.StreamResponse()
+        response.enable_compression(strategy=2)
+        response.set_cookie("a", "b")
+        response.set_trailers({"X-T": "lost"})
+        return response
+
+    calls, length = await recorded(make, b"abc")
+    assert calls == [
+        "enable_chunking",
+        (
+            "HTTP/1.1 200 OK",
+            ["Content-Encoding", "Content-Type", "Set-Cookie", "Server", "Transfer-Encoding"],
+        ),
+        ("enable_compression", "gzip", 2),
+        "send_headers",
+        ("write_eof", b"abc"),
+    ]
+    assert length is None

@@ -16,6 +16,9 @@ async def answer_of(setup: Setup, handler: Handler, *args: Any, **options: Any) 
     async with setup.serve(app_of(handler)) as site:
         client = await site.connect()
         answer = await client.fetch(*args, **options)
+        # What comes behind the end of a response: a file is closed, for example.
+        for connection in site.server.connections:
+            assert await connection._wait_for_handlers(20)
         assert not site.exchanges()
         return answer
 

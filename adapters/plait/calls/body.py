@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import zlib
 from typing import TYPE_CHECKING, Final, Protocol
 
 from multidict import CIMultiDict
 
 from plait.abc import AbstractStreamWriter
 from plait.client_exceptions import ClientConnectionResetError, ClientPayloadError
-from plait.compression_utils import find_decoder, make_compressor
+from plait.compression_utils import ZLibCompressor, find_decoder, make_compressor
 from plait.http_exceptions import ContentEncodingError
 from plait.streams import EMPTY_PAYLOAD, BodyReader, StreamReader
 from plait_engine import Data, EndOfMessage
@@ -149,7 +148,7 @@ class RequestWriter(AbstractStreamWriter):
         self, exchange: ClientExchange, length: int | None = None, encoding: str | None = None
     ) -> None:
         self._exchange = exchange
-        self._compressor: zlib._Compress | None = None
+        self._compressor: ZLibCompressor | None = None
         self._ended = False
         self.length = length
         self.output_size = 0
@@ -168,7 +167,7 @@ class RequestWriter(AbstractStreamWriter):
         """
         data = bytes(chunk)
         if self._compressor is not None:
-            data = self._compressor.compress(data)
+            data = self._compressor.compress_sync(data)
         for start in range(0, len(data), SLICE):
             self._send(data[start : start + SLICE])
             if not self._ended and not self._exchange.can_send():
@@ -178,7 +177,7 @@ class RequestWriter(AbstractStreamWriter):
         """Send ``chunk`` and end the body."""
         data = bytes(chunk)
         if self._compressor is not None:
-            data = self._compressor.compress(data) + self._compressor.flush()
+            data = self._compressor.compress_sync(data) + self._compressor.flush()
         if data:
             self._send(data)
         if not self._ended:
@@ -191,7 +190,7 @@ class RequestWriter(AbstractStreamWriter):
 
     def enable_compression(self, encoding: str = "deflate", strategy: int | None = None) -> None:
         """Compress what follows."""
-        self._compressor = make_compressor(encoding)
+        self._compressor = make_compressor(encoding, strategy)
 
     def enable_chunking(self) -> None:
         """Nothing to do: a body without a length is chunked on HTTP/1.1."""

@@ -44,8 +44,6 @@ NAMES = frozenset(
         "UploadTracker",
         "content_disposition_filename",
         "parse_content_disposition",
-        "set_zlib_backend",
-        "streamer",
     }
 )
 """Of ``plait``."""
@@ -58,7 +56,6 @@ MODULES = frozenset(
         "client_proto",
         "http_parser",
         "multipart",
-        "payload_streamer",
         "pytest_plugin",
         "tcp_helpers",
         "test_utils",

@@ -6,8 +6,8 @@ A few bytes can decode to gigabytes.  So a decoder is asked for at most so many 
 time, and says with ``pending`` that there are more to be had without new input.  Whoever
 asks decides how far to go; nothing is decoded that nobody asked for.
 
-Whoever has a library for other codings gives ``find_decoder`` a table of its own; the engine
-imports none.
+Whoever has a library for other codings gives ``find_decoder`` a table of its own, and whoever
+has another zlib gives it to the decoders; the engine imports none.
 
 Rules
 -----
@@ -30,8 +30,38 @@ MAX_MEMBERS: Final = 1024
 """gzip members in one body."""
 
 
+_GZIP: Final = 16 + zlib.MAX_WBITS
+
+
 class CodingError(Exception):
     """The bytes are not what the coding's name says."""
+
+
+class TooManyMembersError(CodingError, ValueError):
+    """More than ``MAX_MEMBERS`` members follow each other."""
+
+
+class ZlibStream(Protocol):
+    """Decodes one zlib stream, as ``zlib.decompressobj()`` does."""
+
+    def decompress(self, data: bytes, max_length: int, /) -> bytes:
+        """Take ``data`` and return up to ``max_length`` bytes."""
+
+    @property
+    def eof(self) -> bool: ...
+    @property
+    def unconsumed_tail(self) -> bytes: ...
+    @property
+    def unused_data(self) -> bytes: ...
+
+
+class ZlibModule(Protocol):
+    """``zlib``, or a module with its names."""
+
+    @property
+    def error(self) -> type[Exception]: ...
+    @property
+    def decompressobj(self) -> Callable[..., ZlibStream]: ...
 
 
 class Decoder(Protocol):
@@ -52,12 +82,13 @@ class Decoder(Protocol):
 
 
 class GzipDecoder:
-    """gzip (RFC 1952)."""
+    """gzip (RFC 1952).  ``backend``: what decodes."""
 
-    __slots__ = ("_full", "_input", "_member", "_members")
+    __slots__ = ("_backend", "_full", "_input", "_member", "_members")
 
-    def __init__(self) -> None:
-        self._member = _new_stream(16 + zlib.MAX_WBITS)
+    def __init__(self, backend: ZlibModule = zlib) -> None:
+        self._backend = backend
+        self._member = backend.decompressobj(wbits=_GZIP)
         self._members = 1
         self._input = b""
         self._full = False
@@ -79,7 +110,7 @@ class GzipDecoder:
                 if not data:
                     break
                 self._begin_member()
-            piece = _decompress(self._member, data, max_length)
+            piece = _decompress(self._backend, self._member, data, max_length)
             self._full = len(piece) == max_length
             pieces.append(piece)
             max_length -= len(piece)
@@ -95,17 +126,18 @@ class GzipDecoder:
     def _begin_member(self) -> None:
         self._members += 1
         if self._members > MAX_MEMBERS:
-            raise CodingError(f"more than {MAX_MEMBERS} gzip members")
-        self._member = _new_stream(16 + zlib.MAX_WBITS)
+            raise TooManyMembersError(f"more than {MAX_MEMBERS} gzip members")
+        self._member = self._backend.decompressobj(wbits=_GZIP)
 
 
 class DeflateDecoder:
-    """deflate, in the zlib format or bare."""
+    """deflate, in the zlib format or bare.  ``backend``: what decodes."""
 
-    __slots__ = ("_full", "_input", "_stream")
+    __slots__ = ("_backend", "_full", "_input", "_stream")
 
-    def __init__(self) -> None:
-        self._stream: zlib._Decompress | None = None
+    def __init__(self, backend: ZlibModule = zlib) -> None:
+        self._backend = backend
+        self._stream: ZlibStream | None = None
         self._input = b""
         self._full = False
 
@@ -124,10 +156,11 @@ class DeflateDecoder:
                 return b""
             # RFC 1950 section 2.2: method 8, and both bytes a multiple of 31.
             is_zlib = data[0] & 0x0F == 8 and (data[0] << 8 | data[1]) % 31 == 0
-            stream = self._stream = _new_stream(zlib.MAX_WBITS if is_zlib else -zlib.MAX_WBITS)
+            wbits = zlib.MAX_WBITS if is_zlib else -zlib.MAX_WBITS
+            stream = self._stream = self._backend.decompressobj(wbits=wbits)
         if stream.eof and data:
             raise CodingError("bytes follow the end of the deflate data")
-        piece = _decompress(stream, data, max_length)
+        piece = _decompress(self._backend, stream, data, max_length)
         self._full = len(piece) == max_length and not stream.eof
         self._input = stream.unconsumed_tail
         if stream.unused_data:
@@ -140,14 +173,10 @@ class DeflateDecoder:
             raise CodingError("the deflate data ends too early")
 
 
-def _new_stream(wbits: int) -> zlib._Decompress:
-    return zlib.decompressobj(wbits=wbits)
-
-
-def _decompress(stream: zlib._Decompress, data: bytes, max_length: int) -> bytes:
+def _decompress(backend: ZlibModule, stream: ZlibStream, data: bytes, max_length: int) -> bytes:
     try:
         return stream.decompress(data, max_length)
-    except zlib.error as error:
+    except backend.error as error:
         raise CodingError(f"invalid compressed data: {error}") from error
 
 
