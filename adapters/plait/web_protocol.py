@@ -110,7 +110,7 @@ class ServerExchange(Exchange):
         self._held: list[Data] | None = None
         """What came of the content while there is no reader; ``None``: nothing."""
         # A request for a tunnel has no content (see the events of the engine).
-        self._received = event.protocol is not None or event.method == "CONNECT"
+        self._received = event.ends or event.protocol is not None or event.method == "CONNECT"
 
     @property
     def content(self) -> StreamReader:
@@ -481,7 +481,7 @@ class RequestHandler:
     def on_batch_end(self) -> None:
         """Start the handlers of the requests that came (see ``Listener``)."""
         admission = self.admission
-        while (exchange := admission.start_next()) is not None:
+        while admission.waiting and (exchange := admission.start_next()) is not None:
             self._start(exchange)
         if admission.waiting:
             when = admission.next_timeout(self.loop.time())

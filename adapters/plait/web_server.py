@@ -115,6 +115,7 @@ class Server:
                 close=lingering_time,
             ),
             detect_http2=http2,
+            implied_end=True,
             random=os.urandom,
         )
         self.tls_config = replace(self.config, scheme="https", half_close=False, detect_http2=False)

@@ -145,6 +145,9 @@ class Config:
 
     ``enable_connect_protocol``: an HTTP/2 server announces RFC 8441.
 
+    ``implied_end``: an engine may leave out the ``EndOfMessage`` of a ``Request`` whose ``ends``
+    says the same: one event less for each request without content.
+
     ``random``: returns so many unpredictable bytes; for masks, nonces and PING payloads.
     """
 
@@ -155,4 +158,5 @@ class Config:
     detect_http2: bool = False
     upgrade_protocols: frozenset[str] = frozenset({"websocket"})
     enable_connect_protocol: bool = True
+    implied_end: bool = False
     random: Callable[[int], bytes] = _no_random

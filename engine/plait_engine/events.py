@@ -12,7 +12,8 @@ Rules
       Request Data* EndOfMessage
       InformationalResponse* (Response Data* EndOfMessage | Accept Data* EndOfMessage)
 
-  ``StreamReset`` may cut either short.  ``EndOfMessage`` comes once per direction.
+  ``StreamReset`` may cut either short.  ``EndOfMessage`` comes once per direction, unless it
+  is implied (see ``Request``).
 * A ``Request`` that asks for a tunnel (method ``CONNECT``, or ``protocol`` set) has
   no content.  What follows it is tunnel bytes, and only after ``Accept``.  If the
   server declines (it sends a ``Response``), the request's ``EndOfMessage`` follows.
@@ -87,8 +88,8 @@ class Request:
     Facts for the reader, ignored on sending: ``expect`` is the value of the Expect field, or
     ``None``; several lines are joined by commas.  ``keep_alive`` is false when the connection
     ends with this exchange (RFC 9112 section 9.3).  ``ends`` is true when the message has
-    neither content nor trailers; ``EndOfMessage`` follows at once all the same, so whoever
-    ignores ``ends`` misses nothing.  It is false for a request for a tunnel.
+    neither content nor trailers; ``EndOfMessage`` follows at once all the same, unless
+    ``Config.implied_end`` says that it need not.  It is false for a request for a tunnel.
     """
 
     stream_id: int

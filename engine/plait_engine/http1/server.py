@@ -209,7 +209,7 @@ class HTTP1Server(HTTP1Connection):
         )
         if framing is not _NO_BODY:
             self._expect_body(framing, fields, now)
-        elif switch is None:
+        elif switch is None and not self.config.implied_end:
             self._events.append(EndOfMessage(stream_id))
 
     def _interpret(self, line: RequestLine, fields: FieldFacts) -> Framing:

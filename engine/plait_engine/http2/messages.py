@@ -139,12 +139,15 @@ def _check_data(core: HTTP2Core, stream: Stream, length: int, size: int, end: in
             stream_error("the content does not have the length of content-length")
 
 
-def _end_data(core: HTTP2Core, stream: Stream, now: float) -> None:
-    """END_STREAM came, on DATA or on the head of a message."""
+def _end_data(core: HTTP2Core, stream: Stream, now: float, *, implied: bool = False) -> None:
+    """END_STREAM came, on DATA or on the head of a message.
+
+    ``implied``: the event of the head says so, and no other is wanted.
+    """
     if stream.receiving == WAIT:
         stream.state |= HALF_CLOSED_REMOTE  # reported when the tunnel is answered
         return
-    if stream.receiving != DONE:
+    if stream.receiving != DONE and not implied:
         core._events.append(EndOfMessage(stream.stream_id))
     core._end_remote(stream, now)
 
@@ -222,7 +225,8 @@ def _on_known_request(core: HTTP2Core, stream_id: int, request: KnownRequest, no
             True,
         )
     )
-    core._events.append(EndOfMessage(stream_id))
+    if not core.config.implied_end:
+        core._events.append(EndOfMessage(stream_id))
     return True
 
 
@@ -298,7 +302,7 @@ def _on_request(
         )
     )
     if end:
-        _end_data(core, stream, now)
+        _end_data(core, stream, now, implied=core.config.implied_end)
     else:
         _watch_body(core, now)
 

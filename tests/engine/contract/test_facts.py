@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from plait_engine import (
@@ -15,6 +17,7 @@ from plait_engine import (
     create_connection,
 )
 from plait_engine.testing import TEST_CONFIG, Endpoint, Fragmenter, Pair, messages
+from tests.engine.contract.conftest import MakePair
 from tests.engine.contract.messages import body, get, kinds, request, respond, taken
 
 CONTENT = b"content"
@@ -31,6 +34,26 @@ def test_a_request_without_content_ends_with_its_head(pair: Pair, method: str) -
     assert received.keep_alive
     assert received.expect is None
     assert isinstance(end, EndOfMessage)
+
+
+def test_the_end_of_a_request_without_content_may_be_implied(
+    make_pair: MakePair, engines: tuple[str, str]
+) -> None:
+    pair = make_pair(server=replace(TEST_CONFIG, implied_end=True))
+    for _ in range(3):
+        stream_id = get(pair)
+        received, *end = taken(pair.server)
+        assert isinstance(received, Request)
+        assert received.ends
+        # An engine may leave it out.
+        assert kinds(end) == ([] if engines[1] == "native" else [EndOfMessage])
+        respond(pair, stream_id, b"answer")
+        assert body(taken(pair.client)) == b"answer"
+        head = request(pair, "POST")
+        pair.client.send(head, Data(head.stream_id, CONTENT), EndOfMessage(head.stream_id))
+        pair.run()
+        assert kinds(taken(pair.server)) == [Request, Data, EndOfMessage]
+        respond(pair, head.stream_id)
 
 
 def test_a_request_with_content_does_not_end_with_its_head(pair: Pair) -> None:
