@@ -16,6 +16,7 @@ from fuzz.targets import (
     http1_client,
     http1_server,
     http2_server,
+    multipart,
     operations_http1,
     operations_http2,
     websocket_handshake,
@@ -427,6 +428,43 @@ def pair_seeds() -> Seeds:
     yield "events", bytes((0, 5, 0, 0, 2, 1, 0, 5, 1, 5, 0, 1, 1, 2, 0, 6, 1, 8))
 
 
+# -- multipart ----------------------------------------------------------------------
+
+FILE = (
+    b'--b\r\nContent-Disposition: form-data; name="a"; filename="\xc3\xa9.txt"\r\n'
+    b"Content-Type: text/plain\r\n\r\nhello\r\n"
+)
+MULTIPARTS: dict[str, tuple[int, bytes]] = {
+    "form": (multipart.FORM, FILE * 2 + b"--b--\r\n"),
+    "preamble_epilogue": (0, b"pre\r\n--b \r\n\r\nx\r\n--b--\r\npost"),
+    "empty": (0, b"--b--"),
+    "no_content": (0, b"--b\r\nA: 1\r\n\r\n--b\r\n\r\n--b--"),
+    "inside": (multipart.INSIDE, b"hello\r\n--b--"),
+    "long_boundary": (
+        multipart.LONG_BOUNDARY,
+        b"--" + multipart.BOUNDARIES[1].encode() + b"\r\n\r\nx\r\n"
+        b"--" + multipart.BOUNDARIES[1].encode() + b"--\r\n",
+    ),
+    "false_delimiters": (0, b"--b\r\n\r\n\r\n--b\r\r\n--bb\r\n--b-\r\n--b--x\r\n--b--"),
+    "length": (0, b"--b\r\nContent-Length: 1\r\n\r\nx\r\n--b--"),
+    "folded": (0, b"--b\r\nA: 1\r\n 2\r\n\r\n\r\n--b--"),
+    "extended_name": (
+        multipart.FORM,
+        b"--b\r\nContent-Disposition: a; name*0*=utf-8''%c3; name*1*=%a9\r\n\r\n\r\n--b--",
+    ),
+    "a60_cut": (0, b"--b\r\nContent-Length: 9\r\n\r\nhello"),
+    "a62_endless_head": (multipart.TIGHT, b"--b\r\nA: " + b"a" * 100),
+    "a63_many_parts": (multipart.TIGHT, b"--b\r\n\r\n" * 10),
+    "a64_line_ends": (0, b"--b\r\n\r\n" + b"\r\n\r" * 50),
+    "a70_signed_length": (0, b"--b\r\nContent-Length: +1\r\n\r\nx\r\n--b--"),
+}
+
+
+def multipart_seeds() -> Seeds:
+    for name, (options, body) in MULTIPARTS.items():
+        yield name, bytes((options, 2, 7, 1)) + body
+
+
 SEEDS = {
     "http1_server": http1_server_seeds,
     "http1_client": http1_client_seeds,
@@ -441,6 +479,7 @@ SEEDS = {
     "pair_http1": pair_seeds,
     "pair_http2": pair_seeds,
     "pair_websocket": pair_websocket_seeds,
+    "multipart": multipart_seeds,
 }
 
 

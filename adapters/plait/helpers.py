@@ -14,13 +14,14 @@ from datetime import UTC, datetime
 from email.utils import parsedate
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, Final, Generic, NamedTuple, Self, TypeVar, overload
-from urllib.parse import quote
 from warnings import warn
 
 from multidict import MultiDict, MultiDictProxy, MultiMapping
 from propcache.api import under_cached_property
 from yarl import URL
 
+from plait_engine.content.disposition import format_disposition
+from plait_engine.content.disposition import quoted_string as quoted_string
 from plait_engine.policy.auth import (
     decode_basic_credentials,
     encode_basic_credentials,
@@ -309,46 +310,16 @@ def rfc822_formatted_time() -> str:
     return _format_date(int(time.time()))
 
 
-_QUOTABLE = re.compile(r'[\\"]')
-_NOT_QUOTABLE = re.compile(r"[^\t\x20-\x7e]")
-_TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
-
-
-def quoted_string(content: str) -> str:
-    """Return ``content`` with quotes and backslashes escaped (RFC 9110 section 5.6.4).
-
-    Raises ValueError for characters that a quoted string cannot have.
-    """
-    if _NOT_QUOTABLE.search(content):
-        raise ValueError(f"{content!r} cannot be put into a quoted string")
-    return _QUOTABLE.sub(r"\\\g<0>", content)
-
-
 def content_disposition_header(
     disptype: str, quote_fields: bool = True, _charset: str = "utf-8", **params: str
 ) -> str:
     """Return a Content-Disposition value (RFC 6266; for forms RFC 7578 section 4.2).
 
-    ``quote_fields``: percent-encode names and file names, as browsers do in forms; else
-    use a quoted string, or RFC 8187's notation where that cannot hold the text.
+    ``quote_fields``: percent-encode file names, and what a quoted string cannot hold; else send
+    text raw.  Raises ValueError for a name that is no token, and for control characters in raw
+    text.
     """
-    if not disptype or not _TOKEN.fullmatch(disptype):
-        raise ValueError(f"bad content disposition type {disptype!r}")
-    parts = [disptype]
-    for key, value in params.items():
-        if not key or not _TOKEN.fullmatch(key):
-            raise ValueError(f"bad content disposition parameter {key!r}={value!r}")
-        name = key.lower()
-        if quote_fields and name == "filename":
-            parts.append(f'{name}="{quote(value, "", encoding=_charset)}"')
-        elif quote_fields and not _NOT_QUOTABLE.search(value):
-            parts.append(f'{name}="{quoted_string(value)}"')
-        elif quote_fields:
-            parts.append(f"{name}*={_charset}''{quote(value, '', encoding=_charset)}")
-        else:
-            escaped = _QUOTABLE.sub(r"\\\g<0>", value)
-            parts.append(f'{name}="{escaped}"')
-    return "; ".join(parts)
+    return format_disposition(disptype, params, quote_fields=quote_fields, charset=_charset)
 
 
 def guess_filename(obj: Any, default: str | None = None) -> str | None:

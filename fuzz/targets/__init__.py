@@ -20,4 +20,5 @@ TARGETS = (
     "pair_http1",
     "pair_http2",
     "pair_websocket",
+    "multipart",
 )
