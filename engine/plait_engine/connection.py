@@ -110,8 +110,11 @@ class Connection(ABC):
         """The transport is up.  HTTP/2 queues its preface, timers start.  Call it first."""
 
     @abstractmethod
-    def receive_data(self, data: bytes, now: float) -> None:
-        """Bytes came from the peer.  After ``CLOSED`` they are ignored."""
+    def receive_data(self, data: bytes | memoryview, now: float) -> None:
+        """Bytes came from the peer.  After ``CLOSED`` they are ignored.
+
+        ``data`` is the caller's again when this returns.
+        """
 
     @abstractmethod
     def receive_eof(self, now: float) -> None:

@@ -208,8 +208,8 @@ class Driver:
         self.engine.connection_made(self.clock())
         self.drain()
 
-    def receive_data(self, data: bytes) -> None:
-        """Bytes came."""
+    def receive_data(self, data: bytes | memoryview) -> None:
+        """Bytes came.  ``data`` is the caller's again when this returns."""
         self.engine.receive_data(data, self.clock())
         self.drain()
 

@@ -25,6 +25,10 @@ _Owner = TypeVar("_Owner", bound=Owner)
 
 _BUFFER_SIZE: Final = 262144
 
+_LARGE: Final = 32768
+"""Bytes of a read that are worth a look before they are copied: most are long content, which
+the engine copies anyhow."""
+
 _read_buffers: WeakKeyDictionary[asyncio.AbstractEventLoop, memoryview] = WeakKeyDictionary()
 
 
@@ -71,7 +75,8 @@ class StreamProtocol(asyncio.BufferedProtocol, Generic[_Owner]):
         return self._buffer
 
     def buffer_updated(self, nbytes: int) -> None:
-        self.driver.receive_data(self._buffer[:nbytes].tobytes())
+        data = self._buffer[:nbytes]
+        self.driver.receive_data(data if nbytes > _LARGE else data.tobytes())
 
     def eof_received(self) -> bool:
         driver = self.driver

@@ -160,7 +160,9 @@ class HTTP1Connection(Connection):
 
     # -- inputs ---------------------------------------------------------------
 
-    def receive_data(self, data: bytes, now: float) -> None:
+    def receive_data(self, data: bytes | memoryview, now: float) -> None:
+        if type(data) is not bytes:
+            data = bytes(data)
         try:
             if self._read is _READ_HEAD and not self._buffer:
                 self._receive_fresh(data, now)

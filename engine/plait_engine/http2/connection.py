@@ -64,7 +64,7 @@ class HTTP2Connection(HTTP2Core):
 
     # -- inputs, outputs and commands that other modules carry out -------------------------
 
-    def receive_data(self, data: bytes, now: float) -> None:
+    def receive_data(self, data: bytes | memoryview, now: float) -> None:
         receiving.receive_data(self, data, now)
 
     def receive_eof(self, now: float) -> None:

@@ -150,8 +150,10 @@ class FrameReader:
         self._checks_start = from_server
         self._partial = bytearray()  # a frame that has begun
 
-    def receive(self, data: bytes, room_for: Callable[[int], int] = no_room) -> Iterator[Frame]:
-        """Yield the frames that ``data`` completes.
+    def receive(
+        self, data: bytes | memoryview, room_for: Callable[[int], int] = no_room
+    ) -> Iterator[Frame]:
+        """Yield the frames that ``data`` completes, which is the caller's again at the end.
 
         Iterate to the end, or not again.  Raises FrameError, after the frames before it,
         for a frame that is too large and for a wrong preface; the bytes from there on
@@ -186,10 +188,13 @@ class FrameReader:
                 partial += memoryview(data)[pos:]
                 return
             end = pos + missing
-            payload = b"".join((memoryview(partial)[FRAME_HEADER_SIZE:], memoryview(data)[pos:end]))
+            payloads = [memoryview(partial)[FRAME_HEADER_SIZE:], memoryview(data)[pos:end]]
             pos = end
             partial = self._partial = bytearray()
-            yield kind, flags, stream_id & ~_RESERVED, payload
+            if size >= _LONG_DATA and kind == DATA and not flags:
+                room = room_for(stream_id & ~_RESERVED) - size
+                pos = self._read_run(data, pos, stream_id, room, payloads)
+            yield kind, flags, stream_id & ~_RESERVED, b"".join(payloads)
         end = len(data)
         while end - pos >= FRAME_HEADER_SIZE:
             high, low, kind, flags, stream_id = _HEADER.unpack_from(data, pos)
@@ -208,12 +213,20 @@ class FrameReader:
                     pos = self._read_run(data, pos, stream_id, room, payloads)
                     yield DATA, 0, stream_id & ~_RESERVED, b"".join(payloads)
                     continue
-            yield kind, flags, stream_id & ~_RESERVED, data[start:stop]
+            payload = data[start:stop]
+            if type(payload) is not bytes:
+                payload = bytes(payload)
+            yield kind, flags, stream_id & ~_RESERVED, payload
         if pos < end:
             partial += memoryview(data)[pos:]
 
     def _read_run(
-        self, data: bytes, pos: int, stream_id: int, room: int, payloads: list[memoryview]
+        self,
+        data: bytes | memoryview,
+        pos: int,
+        stream_id: int,
+        room: int,
+        payloads: list[memoryview],
     ) -> int:
         """Add those of the DATA at ``pos`` that may be joined; return where they end."""
         view = memoryview(data)
@@ -235,9 +248,9 @@ class FrameReader:
             payloads.append(view[start:pos])
         return pos
 
-    def _read_preface(self, data: bytes) -> int:
+    def _read_preface(self, data: bytes | memoryview) -> int:
         """Check what ``data`` has of the preface and return the position behind it."""
-        part = data[: len(self._preface)]
+        part = bytes(data[: len(self._preface)])
         if not self._preface.startswith(part):
             # RFC 9113 section 3.4
             raise FrameError("the connection preface is wrong", ErrorCode.PROTOCOL_ERROR)

@@ -55,7 +55,7 @@ _SMALL_INCREMENT: Final = 64
 """A WINDOW_UPDATE below this buys hardly more than its own frame costs."""
 
 
-def receive_data(core: HTTP2Core, data: bytes, now: float) -> None:
+def receive_data(core: HTTP2Core, data: bytes | memoryview, now: float) -> None:
     """Bytes came from the peer.  After ``CLOSED`` they are ignored."""
     if core.state is ConnectionState.CLOSED:
         return

@@ -71,7 +71,9 @@ class ReadingConnection(ReferenceConnection):
 
     # -- inputs ----------------------------------------------------------------
 
-    def receive_data(self, data: bytes, now: float) -> None:
+    def receive_data(self, data: bytes | memoryview, now: float) -> None:
+        if type(data) is not bytes:
+            data = bytes(data)
         if not data or self._ended or self.state in STOPPED:
             return
         if self._exchange.tunnel_open:

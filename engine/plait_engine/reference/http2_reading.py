@@ -83,7 +83,9 @@ class ReadingConnection(ReferenceConnection):
 
     # -- inputs ---------------------------------------------------------------
 
-    def receive_data(self, data: bytes, now: float) -> None:
+    def receive_data(self, data: bytes | memoryview, now: float) -> None:
+        if type(data) is not bytes:
+            data = bytes(data)
         if self.state in STOPPED:
             return
         self._timers.stop(Timer.PONG)

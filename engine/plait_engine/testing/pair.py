@@ -138,6 +138,7 @@ class Endpoint:
         self._sent_taken = 0
         self._waiting: deque[bytes] = deque()
         self._eof_waiting = False
+        self._lends = False
 
     @property
     def can_write(self) -> bool:
@@ -204,10 +205,20 @@ class Endpoint:
         """Take what there is to take, and read on while that is wanted."""
         self.driver.drain()
         while self._waiting and self.transport.reading:
-            self.driver.receive_data(self._waiting.popleft())
+            self._deliver(self._waiting.popleft())
         if self._eof_waiting and not self._waiting:
             self._eof_waiting = False
             self.driver.receive_eof()
+
+    def _deliver(self, data: bytes) -> None:
+        """Give ``data`` to the connection: now as bytes, now in memory that is lent to it."""
+        self._lends = not self._lends
+        if not self._lends:
+            self.driver.receive_data(data)
+            return
+        lent = bytearray(data)
+        self.driver.receive_data(memoryview(lent))
+        lent.clear()  # BufferError: the connection has kept a part of it.
 
     # -- as the driver's listener -----------------------------------------------------
 
