@@ -11,6 +11,9 @@ change, and a repeated block costs one dictionary look-up.  There are encoders t
 look into the dynamic table and yet fill it (nginx's): their blocks mean the same whatever
 is in it, so the decoder keeps those for good, with the entries that they insert.
 
+What is sent or came as never-indexed (section 7.1.3) is not kept, nor is a block that has it.
+So these memories hold nothing secret but what the peer put into the dynamic table itself.
+
 Where only the target differs, what follows ``:path`` is the same indexes each time, so the
 decoder keeps those as it keeps blocks.  And what a Huffman code means is kept for all
 connections, since finding out takes a step for each byte: of values whose field has a name of
@@ -112,6 +115,7 @@ class Decoder:
         "_smallest",
         "_table",
         "_tails",
+        "saw_secrets",
     )
 
     def __init__(
@@ -130,6 +134,8 @@ class Decoder:
         self._size = 0
         self._limit = max_table_size  # what the encoder chose
         self._smallest = max_table_size  # the least that it was allowed since it last chose
+        self.saw_secrets = False
+        """The last block that was decoded, and not looked up, had a never-indexed field."""
         # Until the table changes: fields of blocks; of the ends of blocks, with their size.
         self._cache: dict[bytes, list[Field]] = {}
         self._tails: dict[bytes, tuple[list[Field], int]] = {}
@@ -163,6 +169,7 @@ class Decoder:
     def _decode(self, block: bytes) -> list[Field]:
         pos = 0
         cacheable = len(block) <= _CACHED_BLOCK_SIZE
+        self.saw_secrets = False
         if self._smallest < self._limit or (block and block[0] & 0xE0 == SIZE_UPDATE):
             pos = self._read_size_updates(block)
             cacheable = False
@@ -172,7 +179,7 @@ class Decoder:
                 self._insert(entry)
             return fields
         fields, inserted, self_contained = self._decode_fields(block, pos)
-        if cacheable:
+        if cacheable and not self.saw_secrets:
             if not inserted:
                 _keep(self._cache, block, fields)
             elif self_contained:
@@ -217,6 +224,8 @@ class Decoder:
                     self_contained = False
             elif first < SIZE_UPDATE:
                 entry, pos = self._read_literal(block, pos, first, 0x0F)
+                if first >= NEVER_INDEXED:
+                    self.saw_secrets = True
                 if first & 0x0F == 0x0F:
                     self_contained = False  # it may be: the index is in the bytes behind
                 tail_start = end
@@ -374,6 +383,7 @@ class Encoder:
         "_max_table_size",
         "_names",
         "_resizes",
+        "_secrets",
         "_size",
         "_smallest",
         "_target",
@@ -386,6 +396,7 @@ class Encoder:
         self._dynamic: OrderedDict[Field, tuple[int, int]] = OrderedDict()
         self._names: dict[str, int] = {}  # the newest entry of names that are not static
         self._inserted = 0
+        self._secrets = 0  # never-indexed fields, so far
         self._size = 0
         # Its size, and what the next block announces: the smallest size since the last block,
         # and the final one.
@@ -416,6 +427,7 @@ class Encoder:
     def _encode(self, fields: tuple[Field, ...]) -> bytes:
         updates = self._size_updates() if self._resizes else b""
         inserted = self._inserted
+        secrets = self._secrets
         known = self._known
         try:
             parts = [known.get(field) or self._represent(field) for field in fields]
@@ -427,7 +439,12 @@ class Encoder:
         self._resizes = False
         self._smallest = self._limit
         block = updates + b"".join(parts)
-        if inserted == self._inserted and not updates and len(block) <= _CACHED_BLOCK_SIZE:
+        if (
+            inserted == self._inserted
+            and secrets == self._secrets
+            and not updates
+            and len(block) <= _CACHED_BLOCK_SIZE
+        ):
             if len(self._blocks) >= _CACHED_BLOCKS:
                 self._blocks.clear()
             self._blocks[fields] = block
@@ -443,7 +460,10 @@ class Encoder:
             else:
                 name, value = field
                 literal = encode_text(value)
-                prefix = _literal_prefix(name, literal)
+                if name in _NEVER_INDEXED_STARTS and not _is_long_cookie(name, literal):
+                    self._secrets += 1
+                    return _NEVER_INDEXED_STARTS[name] + encode_string(literal)
+                prefix = _NOT_INDEXED_STARTS.get(name)
                 if prefix is None:
                     size = len(encode_text(name)) + len(literal) + ENTRY_OVERHEAD
                     # An entry that pushes out most of the table is not worth it.
@@ -512,8 +532,5 @@ _NEVER_INDEXED_STARTS = {name: _name(name, 4, NEVER_INDEXED) for name in (*_SECR
 _NOT_INDEXED_STARTS = {name: _name(name, 4, NOT_INDEXED) for name in _VOLATILE}
 
 
-def _literal_prefix(name: str, value: bytes) -> bytes | None:
-    """Return the start of a literal that must not enter the table, or ``None``."""
-    if name == "cookie" and len(value) >= _MIN_INDEXED_COOKIE:
-        return None
-    return _NEVER_INDEXED_STARTS.get(name) or _NOT_INDEXED_STARTS.get(name)
+def _is_long_cookie(name: str, value: bytes) -> bool:
+    return name == "cookie" and len(value) >= _MIN_INDEXED_COOKIE

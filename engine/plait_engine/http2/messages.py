@@ -50,7 +50,7 @@ from .core import HTTP2Core
 from .errors import connection_error, stream_error
 from .hpack import HeaderListTooLarge
 from .streams import ABSENT_ERRORS, HALF_CLOSED_REMOTE, OPEN, Absent, Stream
-from .validity import KnownRequest, ResponseHead
+from .validity import KEPT_SIZE, KnownRequest, ResponseHead
 
 DEPENDS_ON_ITSELF: Final = 0x100
 """A flag beside those of HEADERS: the stream depends on itself."""
@@ -163,7 +163,8 @@ def on_header_block(core: HTTP2Core, flags: int, stream_id: int, block: bytes, n
         fields = core._decoder.decode(block)
     except HeaderListTooLarge as error:
         too_large = str(error)
-    known = core._heads.known_request(fields, len(block)) if core._is_server else None
+    keeps = len(block) <= KEPT_SIZE and not core._decoder.saw_secrets
+    known = core._heads.known_request(fields, keeps) if core._is_server else None
     if flags == _WHOLE and known is not None and _on_known_request(core, stream_id, known, now):
         return
     stream = core._streams.get(stream_id)
@@ -172,7 +173,7 @@ def on_header_block(core: HTTP2Core, flags: int, stream_id: int, block: bytes, n
             stream_error("a stream depends on itself")  # RFC 7540 section 5.3.1
         if too_large:
             stream_error(too_large, ErrorCode.ENHANCE_YOUR_CALM)
-        _on_fields(core, stream, fields, flags, len(block), now)
+        _on_fields(core, stream, fields, flags, keeps, now)
     elif not core._is_server or stream_id <= core._streams.highest or not stream_id & 1:
         on_absent(core, stream_id, frames.HEADERS, now)
     else:
@@ -183,7 +184,7 @@ def on_header_block(core: HTTP2Core, flags: int, stream_id: int, block: bytes, n
             if too_large:
                 _answer_request(core, stream_id, flags, 431, too_large, now)
             else:
-                request = known or core._heads.request(fields, len(block))
+                request = known or core._heads.request(fields, keeps)
                 _on_request(core, stream_id, request, flags, now)
         except RemoteProtocolError as error:
             if error.scope is Scope.CONNECTION:
@@ -235,16 +236,16 @@ def _on_fields(
     stream: Stream,
     fields: list[tuple[str, str]],
     flags: int,
-    size: int,
+    keeps: bool,
     now: float,
 ) -> None:
-    """Fields for a stream that is there, of a header block of ``size`` bytes."""
+    """Fields for a stream that is there.  ``keeps``: what they mean may be remembered."""
     end = flags & frames.END_STREAM
     if stream.state & HALF_CLOSED_REMOTE:
         stream_error("HEADERS after the end of the message", ErrorCode.STREAM_CLOSED)
     stream.touched = now
     if stream.receiving == HEAD:
-        _on_response(core, stream, core._heads.response(fields, size), end, now)
+        _on_response(core, stream, core._heads.response(fields, keeps), end, now)
     elif stream.receiving in (BODY, DONE):
         _on_trailers(core, stream, fields, end, now)
     else:

@@ -4,7 +4,8 @@ Strategy
 --------
 ``HeadWriter`` turns the application's fields into those of a header block, or raises
 LocalProtocolError.  An application sends the same fields again and again, so each
-connection keeps the results, by content.
+connection keeps the results, by content, within ``_KEPT`` and ``_KEPT_SIZE``; but none that
+has credentials.
 
 What belongs to HTTP/1.1 is not an error, since applications are written for both:
 
@@ -27,6 +28,7 @@ from plait_engine.errors import LocalProtocolError
 from plait_engine.events import Request
 from plait_engine.headers import FORBIDDEN_TRAILERS, Headers, is_token
 from plait_engine.semantics.authority import is_authority
+from plait_engine.semantics.cache import CREDENTIALS
 from plait_engine.semantics.content import NO_CONTENT, RESET_CONTENT, is_content_length
 from plait_engine.semantics.fields import check_fields
 from plait_engine.semantics.message import NO_LENGTH
@@ -44,6 +46,8 @@ from .fields import (
 Fields: TypeAlias = tuple[tuple[str, str], ...]
 
 _KEPT: Final = 64
+_KEPT_SIZE: Final = 2048
+"""Characters of the longest fields that are kept."""
 _CONNECT_FIELDS: Final = 2
 """Pseudo-header fields of a CONNECT without protocol, which has no ``:path`` (section 8.5)."""
 
@@ -76,9 +80,10 @@ class HeadWriter:
         else:
             if kept is None:
                 kept = _write_request(request)
-                if len(self._requests) >= _KEPT:
-                    self._requests.clear()
-                self._requests[key] = kept
+                if _may_be_kept(request.headers):
+                    if len(self._requests) >= _KEPT:
+                        self._requests.clear()
+                    self._requests[key] = kept
         pseudo, fields, content_length = kept
         if len(pseudo) == _CONNECT_FIELDS:
             return pseudo + fields, content_length
@@ -96,9 +101,10 @@ class HeadWriter:
             return _write_response(status, headers)
         if response is None:
             response = _write_response(status, headers)
-            if len(self._responses) >= _KEPT:
-                self._responses.clear()
-            self._responses[key] = response
+            if _may_be_kept(headers):
+                if len(self._responses) >= _KEPT:
+                    self._responses.clear()
+                self._responses[key] = response
         return response
 
     def trailers(self, headers: Headers) -> Fields:
@@ -110,6 +116,15 @@ class HeadWriter:
         if host is not None:
             raise LocalProtocolError("host is not allowed in trailers")
         return fields
+
+
+def _may_be_kept(headers: Headers) -> bool:
+    size = 0
+    for name, value in headers:
+        if name.lower() in CREDENTIALS:
+            return False
+        size += len(name) + len(value)
+    return size <= _KEPT_SIZE
 
 
 def _write_request(request: Request) -> tuple[Fields, Fields, int]:

@@ -24,7 +24,8 @@ Rules
 * 8.6: no 101.
 * 8.1: trailers have no pseudo-header fields; those that are forbidden there are dropped.
 
-Limits: ``_KEPT`` heads and sections a connection, of header blocks of ``_KEPT_SIZE`` bytes.
+Limits: ``_KEPT`` heads and sections a connection, of header blocks of ``KEPT_SIZE`` bytes that
+have no never-indexed field; of others nothing is remembered.
 """
 
 from __future__ import annotations
@@ -47,7 +48,7 @@ _RESPONSE_PSEUDO: Final = frozenset({":status"})
 _NO_PSEUDO: Final[frozenset[str]] = frozenset()
 _DEFAULT_PORTS: Final = {"http": ":80", "https": ":443"}
 _KEPT: Final = 64
-_KEPT_SIZE: Final = 1024
+KEPT_SIZE: Final = 1024
 
 
 class RequestHead:
@@ -119,7 +120,7 @@ class HeadReader:
         self._responses: dict[int, ResponseHead] = {}
         self._sections: dict[tuple[tuple[str, str], ...], Section] = {}
 
-    def known_request(self, fields: Fields, size: int) -> KnownRequest | None:
+    def known_request(self, fields: Fields, keeps: bool) -> KnownRequest | None:
         """Return a request like one that was read before, whatever its target is.
 
         ``None`` for any other; ``request`` reads it.
@@ -131,12 +132,12 @@ class HeadReader:
             if head is None or not is_origin_form(target):
                 return None
             known = fields, head, target
-            if size <= _KEPT_SIZE:
+            if keeps:
                 _keep(self._requests, id(fields), known)
         return known
 
-    def request(self, fields: Fields, size: int) -> KnownRequest:
-        """Return the head of a request, whose header block had ``size`` bytes, and its target.
+    def request(self, fields: Fields, keeps: bool) -> KnownRequest:
+        """Return the head of a request and its target.  ``keeps``: they may be remembered.
 
         Raises RemoteProtocolError when it is malformed.
         """
@@ -150,14 +151,14 @@ class HeadReader:
             malformed(f"host {section.host!r} is not :authority {head.authority!r}")
         # RFC 9110 section 7.1: CONNECT asks for an authority.
         known = fields, head, pseudo.get(":path", head.authority)
-        if size <= _KEPT_SIZE:
+        if keeps:
             _keep(self._requests, id(fields), known)
             if ":path" in pseudo:
                 _keep(self._request_heads, _split_target(fields)[0], head)
         return known
 
-    def response(self, fields: list[tuple[str, str]], size: int) -> ResponseHead:
-        """Return the head of a response, whose header block had ``size`` bytes.
+    def response(self, fields: list[tuple[str, str]], keeps: bool) -> ResponseHead:
+        """Return the head of a response.  ``keeps``: it may be remembered.
 
         Raises RemoteProtocolError when it is malformed.
         """
@@ -169,8 +170,8 @@ class HeadReader:
                 malformed(f"the status is {status!r}" if status else "a response has no :status")
             if status == "101":
                 malformed("the status is 101, which HTTP/2 does not have")  # section 8.6
-            head = ResponseHead(fields, int(status), self._section(fields[1:], size))
-            if size <= _KEPT_SIZE:
+            head = ResponseHead(fields, int(status), self._section(fields[1:], keeps))
+            if keeps:
                 _keep(self._responses, id(fields), head)
         return head
 
@@ -180,8 +181,8 @@ class HeadReader:
         headers = read_section(fields).headers
         return [field for field in headers if field[0] not in FORBIDDEN_TRAILERS]
 
-    def _section(self, headers: list[tuple[str, str]], size: int) -> Section:
-        if size > _KEPT_SIZE:
+    def _section(self, headers: list[tuple[str, str]], keeps: bool) -> Section:
+        if not keeps:
             return read_section(headers)
         key = tuple(headers)
         section = self._sections.get(key)
