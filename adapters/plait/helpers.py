@@ -8,7 +8,7 @@ import functools
 import re
 import sys
 import time
-from collections.abc import Generator, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate
@@ -27,6 +27,7 @@ from plait_engine.policy.auth import (
     encode_basic_credentials,
 )
 from plait_engine.policy.hosts import is_canonical_ipv4, is_ip_literal
+from plait_engine.semantics.cache import MAX_FIELD
 
 from . import hdrs
 
@@ -142,7 +143,21 @@ class MimeType(NamedTuple):
     parameters: MultiDictProxy[str]
 
 
-@functools.lru_cache(maxsize=256)
+_Meaning = TypeVar("_Meaning")
+
+
+def _remember_short(read: Callable[[str], _Meaning]) -> Callable[[str], _Meaning]:
+    """Remember what field values mean, of which a peer may send any: few, and no long ones."""
+    remembered = functools.lru_cache(maxsize=256)(read)
+
+    @functools.wraps(read)
+    def look_up(value: str) -> _Meaning:
+        return remembered(value) if len(value) <= MAX_FIELD else read(value)
+
+    return look_up
+
+
+@_remember_short
 def parse_mimetype(mimetype: str) -> MimeType:
     """Return the parts of a media type.  What is not understood is left out."""
     if not mimetype:
@@ -163,7 +178,7 @@ def parse_mimetype(mimetype: str) -> MimeType:
 _PARAMETER: Final = re.compile(r'((?:[^;"]|"(?:[^"\\]|\\.)*+"?)*+)(?:;|\Z)', re.DOTALL)
 
 
-@functools.lru_cache(maxsize=256)
+@_remember_short
 def _content_type_and_charset(raw: str) -> tuple[str, str | None]:
     """Return the media type and its charset, at a cost that is linear in their length.
 
