@@ -83,7 +83,7 @@ _ORIGIN = """\
 """
 
 _PROXY = """\
-    map $http_upgrade $connection {{ default upgrade; '' ''; }}
+    map $http_upgrade $onward {{ default upgrade; '' ''; }}
     upstream server {{ server {upstream}; keepalive 16; }}
     server {{
         listen 127.0.0.1:{port} ssl{http2_option};
@@ -94,7 +94,7 @@ _PROXY = """\
             proxy_request_buffering off;
             proxy_set_header Host $http_host;
             proxy_set_header Upgrade $http_upgrade;
-            proxy_set_header Connection $connection;
+            proxy_set_header Connection $onward;
             proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
             proxy_set_header X-Forwarded-Proto $scheme;
         }}

@@ -3,7 +3,7 @@
 The client's names are here; the server's are in ``plait.web``.
 """
 
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
 from plait_engine import __version__ as __version__
 
@@ -165,7 +165,14 @@ __all__ = [
     "streamer",
 ]
 
-if not TYPE_CHECKING:  # A type checker would take it for every name.
+if TYPE_CHECKING:
+    from .worker import GunicornUVLoopWebWorker as GunicornUVLoopWebWorker
+    from .worker import GunicornWebWorker as GunicornWebWorker
+else:  # A type checker would take it for every name.
 
-    def __getattr__(name: str) -> NoReturn:
+    def __getattr__(name: str) -> object:
+        if name in {"GunicornUVLoopWebWorker", "GunicornWebWorker"}:
+            from . import worker  # It needs gunicorn.
+
+            return getattr(worker, name)
         raise explain(__name__, name)

@@ -26,6 +26,8 @@ MODULES = sorted(
     {info.name for info in pkgutil.iter_modules(plait.__path__)}
     & {info.name for info in pkgutil.iter_modules(aiohttp.__path__)}
 )
+NEED_GUNICORN = {"GunicornUVLoopWebWorker", "GunicornWebWorker"}
+"""``plait`` has them, but ``from plait import *`` must work without gunicorn."""
 OURS = {*dir(plait), *dir(web)}
 
 
@@ -35,6 +37,11 @@ def test_names(name: str) -> None:
     ours = importlib.import_module(f"plait.{name}")
     exported = set(getattr(theirs, "__all__", ())) & OURS
     assert exported - set(dir(ours)) == set()
+
+
+def test_the_workers_are_there_when_they_are_asked_for() -> None:
+    for name in NEED_GUNICORN:
+        assert getattr(plait, name).__module__ == "plait.worker"
 
 
 def test_packages() -> None:
@@ -48,7 +55,7 @@ def test_what_is_missing_is_known() -> None:
         for info in pkgutil.iter_modules(aiohttp.__path__)
         if not info.name.startswith("_")
     }
-    assert set(aiohttp.__all__) - set(plait.__all__) <= NAMES
+    assert set(aiohttp.__all__) - set(plait.__all__) <= NAMES | NEED_GUNICORN
     assert set(aiohttp_web.__all__) - set(web.__all__) <= WEB_NAMES
     assert (
         submodules - {info.name for info in pkgutil.iter_modules(plait.__path__)} <= MISSING_MODULES

@@ -19,8 +19,6 @@ NAMES = frozenset(
         "DataQueue",
         "DigestAuthMiddleware",
         "FlowControlDataQueue",
-        "GunicornUVLoopWebWorker",
-        "GunicornWebWorker",
         "MultipartReader",
         "MultipartWriter",
         "NamedPipeConnector",
@@ -61,7 +59,6 @@ MODULES = frozenset(
         "test_utils",
         "tracing",
         "web_fileresponse",
-        "worker",
     }
 )
 """Of ``plait``, too: ``from aiohttp import test_utils``."""
