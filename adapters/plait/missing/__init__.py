@@ -54,9 +54,7 @@ MODULES = frozenset(
         "client_proto",
         "http_parser",
         "multipart",
-        "pytest_plugin",
         "tcp_helpers",
-        "test_utils",
         "tracing",
         "web_fileresponse",
     }

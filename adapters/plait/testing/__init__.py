@@ -1,0 +1,1 @@
+"""What ``plait.test_utils`` stands on and aiohttp has no name for."""
