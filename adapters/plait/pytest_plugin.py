@@ -23,7 +23,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Itera
 from contextlib import AsyncExitStack, contextmanager, suppress
 from functools import partial
 from importlib import import_module
-from typing import Any, Final, Protocol, TypeVar, cast, overload
+from typing import Any, Final, Protocol, Self, TypeVar, cast, overload
 
 import pytest
 
@@ -40,7 +40,7 @@ from .web_app import Application
 from .web_request import BaseRequest, Request
 from .web_server import RequestCallback
 
-_Server = TypeVar("_Server", bound=BaseTestServer)
+_Made = TypeVar("_Made", BaseTestServer, TestServer, RawTestServer, TestClient[Any, Any])
 
 _LOOP_FIXTURES: Final = ("proactor_loop", "selector_loop", "uvloop_loop", "loop")
 """Fixtures that are a loop; the first that a test has runs it."""
@@ -245,13 +245,13 @@ def pytest_fixture_setup(
 
 
 def _run_coroutine(
-    request: pytest.FixtureRequest, function: Callable[..., Any], **arguments: Any
+    request: pytest.FixtureRequest, function: Callable[..., Any], /, **arguments: Any
 ) -> Any:
     return _loop_of(request).run_until_complete(_bind(function, request)(**arguments))
 
 
 def _run_generator(
-    request: pytest.FixtureRequest, function: Callable[..., Any], **arguments: Any
+    request: pytest.FixtureRequest, function: Callable[..., Any], /, **arguments: Any
 ) -> Any:
     loop = _loop_of(request)
     generator = _bind(function, request)(**arguments)
@@ -289,6 +289,25 @@ def _bind(function: Callable[..., Any], request: pytest.FixtureRequest) -> Calla
 # -- servers and clients -------------------------------------------------------------------
 
 
+class _Opened(AsyncExitStack):
+    """What a fixture opened for a test, and closes behind it, in the loop of the fixture."""
+
+    async def __aenter__(self) -> Self:
+        self._loop = asyncio.get_running_loop()
+        return await super().__aenter__()
+
+    async def start(self, make: Callable[[], _Made]) -> _Made:
+        """Make a server or a client and start it; raises RuntimeError in another loop."""
+        if asyncio.get_running_loop() is not self._loop:
+            raise RuntimeError(
+                "the test runs in another event loop than its fixtures: one plugin must run both"
+            )
+        made = make()
+        self.push_async_callback(made.close)
+        await made.start_server()
+        return made
+
+
 @pytest.fixture
 def aiohttp_unused_port() -> Callable[[], int]:
     """A function that returns a free TCP port."""
@@ -301,10 +320,10 @@ async def aiohttp_server(loop: asyncio.AbstractEventLoop) -> AsyncIterator[Aioht
 
     The keywords are those of ``TestServer`` and of its ``start_server``.
     """
-    async with AsyncExitStack() as servers:
+    async with _Opened() as servers:
 
         async def serve(app: Application, **kwargs: Any) -> TestServer:
-            return await _serve(TestServer(app, **kwargs), servers)
+            return await servers.start(lambda: TestServer(app, **kwargs))
 
         yield serve
 
@@ -313,18 +332,12 @@ async def aiohttp_server(loop: asyncio.AbstractEventLoop) -> AsyncIterator[Aioht
 async def aiohttp_raw_server(loop: asyncio.AbstractEventLoop) -> AsyncIterator[AiohttpRawServer]:
     """Serves a bare handler: ``await aiohttp_raw_server(handler, **kwargs)`` returns a
     ``RawTestServer``."""
-    async with AsyncExitStack() as servers:
+    async with _Opened() as servers:
 
         async def serve(handler: RequestCallback, **kwargs: Any) -> RawTestServer:
-            return await _serve(RawTestServer(handler, **kwargs), servers)
+            return await servers.start(lambda: RawTestServer(handler, **kwargs))
 
         yield serve
-
-
-async def _serve(server: _Server, servers: AsyncExitStack) -> _Server:
-    servers.push_async_callback(server.close)
-    await server.start_server()
-    return server
 
 
 @pytest.fixture
@@ -343,7 +356,7 @@ async def aiohttp_client(
     called with the loop and the arguments behind it.  The keywords are those of
     ``TestClient``, and ``server_kwargs`` those of ``TestServer``.
     """
-    async with AsyncExitStack() as clients:
+    async with _Opened() as clients:
 
         async def connect(
             target: Any,  # see above
@@ -360,10 +373,7 @@ async def aiohttp_client(
                 target = TestServer(target, **(server_kwargs or {}))
             elif not isinstance(target, BaseTestServer):
                 raise ValueError(f"Unknown argument type: {type(target)!r}")
-            client = aiohttp_client_cls(target, **kwargs)
-            clients.push_async_callback(client.close)
-            await client.start_server()
-            return client
+            return await clients.start(lambda: aiohttp_client_cls(target, **kwargs))
 
         yield cast("AiohttpClient", connect)
 

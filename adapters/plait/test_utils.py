@@ -648,7 +648,7 @@ def make_mocked_request(
 
     Args:
         method, path, headers, version: what the request says; an absolute ``path`` gives
-            scheme and host.
+            the host.
         match_info: the variables of the path.
         closing: the connection ends behind the request.
         app: ``request.app``; a mock by default, which keeps what is put into it.
@@ -668,7 +668,6 @@ def make_mocked_request(
             loop = mock_loop()
     if transport is sentinel:
         transport = _mock_transport(sslcontext)
-    url = URL(path)
     exchange = make_exchange(
         method.upper(),
         path,
@@ -689,9 +688,7 @@ def make_mocked_request(
         app = _mock_application()
     info.add_app(app)
     request._match_info = info
-    request._prepare_apps = (app,)
-    if url.absolute:
-        request = request.clone(rel_url=url, scheme=url.scheme)
+    request._prepare_apps = (app,) if getattr(app, "on_response_prepare", None) else ()
     return request
 
 

@@ -138,7 +138,7 @@ class BaseRequest(KeyedState, HeadersMixin):
             url = URL(rel_url)
             if url.absolute:
                 event.target = str(url.relative())
-                host = url.authority if host is sentinel else host
+                host = url.host_port_subcomponent or "" if host is sentinel else host
             else:
                 event.target = str(url)
         if headers is not sentinel:
@@ -215,7 +215,7 @@ class BaseRequest(KeyedState, HeadersMixin):
         """The Host field; without one the address on which the connection came in."""
         if self._event.authority:
             return self._event.authority
-        sockname = self.get_extra_info("sockname")
+        sockname = self._exchange.handler.sockname
         if not isinstance(sockname, tuple):
             return "localhost"
         address = str(sockname[0])

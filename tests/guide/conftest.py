@@ -7,6 +7,7 @@ the command line.  Each runs over HTTP/1.1 and over HTTP/2, as a user would run 
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -18,15 +19,16 @@ import pytest
 from benchmarks.processes import free_port, wait_for_port
 from tests.conftest import Authority
 
-_SAMPLES = Path(__file__).parent / "samples"
+SAMPLES = Path(__file__).parent / "samples"
 _ROOT = Path(__file__).parents[2]
 
 RunSample = Callable[..., list[str]]
 ServeSample = Callable[[str], str]
+RunSuite = Callable[..., dict[str, int]]
 
 
 def _command(name: str, *arguments: str) -> list[str]:
-    return [sys.executable, "-W", "error", str(_SAMPLES / f"{name}.py"), *arguments]
+    return [sys.executable, "-W", "error", str(SAMPLES / f"{name}.py"), *arguments]
 
 
 @pytest.fixture
@@ -51,6 +53,29 @@ def run_sample(environment: dict[str, str]) -> RunSample:
         )
         assert (result.returncode, result.stderr) == (0, "")
         return result.stdout.splitlines()
+
+    return run
+
+
+@pytest.fixture
+def run_suite(environment: dict[str, str], tmp_path: Path) -> RunSuite:
+    """Runs a user's test file with pytest and returns how many tests came to which end."""
+
+    options = ("-p", "no:cacheprovider", "--rootdir", str(tmp_path))
+
+    def run(file: Path, *arguments: str) -> dict[str, int]:
+        result = subprocess.run(
+            [sys.executable, "-m", "pytest", "-q", "-W", "error", *options, *arguments, str(file)],
+            env=environment,
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        counts = re.findall(r"(\d+) (\w+)", result.stdout.splitlines()[-1].partition(" in ")[0])
+        assert counts, result.stdout + result.stderr
+        return {outcome: int(number) for number, outcome in counts}
 
     return run
 

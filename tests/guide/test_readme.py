@@ -15,6 +15,7 @@ import plait
 from benchmarks.processes import free_port, wait_for_port
 from plait import web
 from tests.conftest import Authority
+from tests.guide.conftest import RunSuite
 from tests.serving import ServerThread
 
 README = (Path(__file__).parents[2] / "README.md").read_text()
@@ -98,6 +99,7 @@ def test_every_program_is_run_here() -> None:
         "A client": 1,
         "A server": 1,
         "A WebSocket": 2,
+        "A test": 1,
         "The engine alone": 1,
         "trio": 1,
     }
@@ -128,6 +130,14 @@ def test_a_websocket(start: Start) -> None:
     assert "//localhost:8080/" in client
     lines = output(start(client.replace("//localhost:8080/", f"//127.0.0.1:{port}/")))
     assert lines == ["over HTTP/1.1 or HTTP/2, whichever is there"]
+
+
+def test_a_test(run_suite: RunSuite, tmp_path: Path) -> None:
+    (source,) = PROGRAMS["A test"]
+    (tmp_path / "conftest.py").write_text('pytest_plugins = ["plait.pytest_plugin"]\n')
+    file = tmp_path / "test_greet.py"
+    file.write_text(source)
+    assert run_suite(file) == {"passed": 1}
 
 
 def test_the_engine_alone(start: Start) -> None:

@@ -17,6 +17,7 @@ from typing import Any, Final
 from unittest import mock
 
 from multidict import CIMultiDict
+from yarl import URL
 
 from plait import hdrs
 from plait.http_writer import HttpVersion, HttpVersion10, HttpVersion20
@@ -25,10 +26,13 @@ from plait.web_protocol import RequestHandler, ServerExchange
 from plait.web_request import BaseRequest
 from plait.web_response import StreamResponse
 from plait.web_server import Server
-from plait_engine import Config, EndOfMessage, Event, Role, Timeouts, create_connection
+from plait_engine import Config, EndOfMessage, Event, Limits, Role, Timeouts, create_connection
 from plait_engine import Request as RequestEvent
 
 _TIMELESS: Final = Timeouts(head=None, body=None, write=None)
+
+_WIDE: Final = Limits(stream_window=2**31 - 1, connection_window=2**31 - 1)
+"""Nobody opens the windows of HTTP/2 again: they take all that a test writes."""
 
 
 def make_exchange(
@@ -60,14 +64,19 @@ def make_exchange(
     driver.start()
     upgrade = headers.get(hdrs.UPGRADE, "").lower()
     protocol = "websocket" if upgrade == "websocket" and method == hdrs.METH_GET else None
-    driver.receive_data(client.write_request(method, version, protocol, closing))
+    persistence = "close" if closing else headers.get(hdrs.CONNECTION, "")
+    driver.receive_data(client.write_request(method, version, protocol, persistence))
     driver.transport = transport
     driver.loop = loop
+    authority = headers.get(hdrs.HOST, "")
+    url = URL(target)
+    if url.absolute:  # As an engine takes the absolute form apart (RFC 9112 section 3.2.2).
+        authority, target = url.host_port_subcomponent or "", str(url.relative())
     exchange = connection.exchange
     exchange.payload = payload
     exchange.event = replace(
         exchange.event,
-        authority=headers.get(hdrs.HOST, ""),
+        authority=authority,
         target=target,
         headers=tuple(headers.items()),
         expect=headers.get(hdrs.EXPECT),
@@ -116,6 +125,18 @@ class _MockedHandler(RequestHandler):
     def on_batch_end(self) -> None:
         pass
 
+    # A mock of a transport may answer to the name alone.
+
+    @property
+    def peername(self) -> Any:
+        transport = self.driver.transport
+        return None if transport is None else transport.get_extra_info("peername")
+
+    @property
+    def sockname(self) -> Any:
+        transport = self.driver.transport
+        return None if transport is None else transport.get_extra_info("sockname")
+
 
 class _Client(asyncio.Transport):
     """What the engine takes for its client until the request was read."""
@@ -131,23 +152,20 @@ class _Client(asyncio.Transport):
         return False
 
     def write_request(
-        self, method: str, version: HttpVersion, protocol: str | None, closing: bool
+        self, method: str, version: HttpVersion, protocol: str | None, persistence: str
     ) -> bytes:
         """Return the bytes of the request."""
         shared = version >= HttpVersion20
-        engine = create_connection(
-            Role.CLIENT, "h2" if shared else "http/1.1", Config(random=os.urandom)
-        )
+        config = Config(limits=_WIDE, random=os.urandom)
+        engine = create_connection(Role.CLIENT, "h2" if shared else "http/1.1", config)
         engine.connection_made(0.0)
         for data in self._written:  # An HTTP/2 server says that it takes WebSockets.
             engine.receive_data(data, 0.0)
         fields = []
         if shared:
             method = hdrs.METH_CONNECT if protocol else method
-        elif closing:
-            fields.append(("Connection", "close"))
-        elif version == HttpVersion10:
-            fields.append(("Connection", "keep-alive"))
+        elif persistence and not protocol:
+            fields.append(("Connection", persistence))
         target = "localhost:80" if method == hdrs.METH_CONNECT and not protocol else "/"
         number = engine.next_stream_id()
         request = RequestEvent(number, method, "http", "localhost", target, fields, protocol)
