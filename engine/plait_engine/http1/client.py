@@ -275,8 +275,11 @@ class HTTP1Client(HTTP1Connection):
         held, self._held = self._held, []
         if held:
             self._enqueue(held, now)
-        if not self._out.is_full:
-            self._emit_writable()
+        self._emit_writable()
+
+    def _emit_writable(self) -> None:
+        if self._hold is not Hold.WAIT and not self._out.is_full:
+            super()._emit_writable()
 
     # -- the response -----------------------------------------------------------------
 

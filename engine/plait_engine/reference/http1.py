@@ -194,7 +194,7 @@ class ReferenceHTTP1Connection(ReadingConnection):
     # -- the exchange ---------------------------------------------------------------
 
     def _emit_writable(self) -> None:
-        if self._exchange.open and not self._exchange.sent_end and not self._full:
+        if not self._full and self.send_capacity(self._exchange.stream_id) > 0:
             self._events.append(Writable(self._exchange.stream_id))
 
     def _abandon_content(self) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from plait_engine import (
@@ -12,9 +14,11 @@ from plait_engine import (
     Request,
     Response,
     StreamReset,
+    Writable,
 )
 from plait_engine.reference.http1 import ReferenceHTTP1Connection
 from plait_engine.testing import TEST_CONFIG, Pair
+from tests.engine.contract.conftest import MakePair
 from tests.engine.contract.messages import body, get, kinds, request, respond, taken
 
 EXPECT = [("Expect", "100-continue"), ("Content-Length", "7")]
@@ -51,6 +55,24 @@ def test_expect_is_a_list(pair: Pair) -> None:
     pair.run()
     (event,) = taken(pair.server)
     assert event.expect_continue
+
+
+@pytest.mark.parametrize("status", [100, 417])
+def test_a_sender_that_waits_is_not_told_to_write(make_pair: MakePair, status: int) -> None:
+    limits = replace(TEST_CONFIG.limits, write_high_water=200, write_low_water=100)
+    pair = make_pair(client=replace(TEST_CONFIG, limits=limits))
+    head = request(pair, "POST", headers=[*EXPECT[:1], ("X-Long", "x" * 500)])
+    stream_id = head.stream_id
+    pair.client.send(head)
+    if pair.client.connection.send_capacity(stream_id) > 0:
+        pair.client.send(Data(stream_id, bytes(200)))
+    assert pair.client.connection.send_capacity(stream_id) <= 0
+    pair.run()
+    assert Writable not in kinds(pair.client.take())
+    pair.server.send((InformationalResponse if status < 200 else Response)(stream_id, status))
+    pair.run()
+    assert Writable in kinds(pair.client.take())
+    assert pair.client.connection.send_capacity(stream_id) > 0
 
 
 def test_the_client_does_not_wait_for_ever(pair: Pair) -> None:
