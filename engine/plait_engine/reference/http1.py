@@ -127,13 +127,12 @@ class ReferenceHTTP1Connection(ReadingConnection):
         if self._out or exchange.waits_for_continue:
             raise LocalProtocolError("drain data_to_send first")
         self._check_stream(exchange, Data(stream_id, b""))
-        placeholder = Reserved(size)
+        if not exchange.has_length:
+            raise LocalProtocolError("only a body with Content-Length can be reserved")
         try:
-            written = machine.send_with_data_passthrough(h11.Data(data=placeholder))
+            machine.send_with_data_passthrough(h11.Data(data=Reserved(size)))
         except h11.LocalProtocolError as error:
             raise LocalProtocolError(str(error)) from error
-        if written is None or written[0] is not placeholder:
-            raise LocalProtocolError("the body has no known length")
         self._machine = machine
 
     def close(self, code: int | None = None, *, now: float) -> None:

@@ -120,8 +120,12 @@ class ReadingConnection(ReferenceConnection):
                 self._machine.receive_data(self._sniffed)
                 self._sniffed = None
             self._machine.receive_data(b"")
-            if self._exchange.received_end and not self._machine.trailing_data[0]:
-                self._exchange.last = True  # nothing can follow
+            exchange = self._exchange
+            if exchange.received_end and not self._machine.trailing_data[0]:
+                exchange.last = True  # nothing can follow
+                if self.role is Role.CLIENT and not exchange.sent_end:
+                    self._stop_request()
+                    return
             self._pump(now)
 
     def connection_lost(self, error: Exception | None, now: float) -> None:
@@ -232,6 +236,17 @@ class ReadingConnection(ReferenceConnection):
         self._timers.stop(Timer.BODY)
         if not exchange.tunnel_offered and not exchange.discards:
             self._events.append(EndOfMessage(exchange.stream_id, trailers))
+        if exchange.server_leaves and not exchange.sent_end:
+            self._stop_request()
+
+    def _stop_request(self) -> None:
+        """The response is complete, and no more of the request is read.
+
+        As on HTTP/2 (RFC 9113 section 8.1) the application hears NO_ERROR.
+        """
+        self._reset_exchange(ErrorCode.NO_ERROR, None, Initiator.REMOTE)
+        self._reason = CloseReason.PEER
+        self._finish(CloseAction.CLOSE)
 
     def _read_closed(self, event: h11.ConnectionClosed, now: float) -> None:
         self._reason = CloseReason.PEER
@@ -343,7 +358,7 @@ class ReadingConnection(ReferenceConnection):
 
     def _drain(self) -> None:
         """The server takes no more requests (RFC 9112 section 9.6)."""
-        self._exchange.last = True
+        self._exchange.last = self._exchange.server_leaves = True
         if self.state is ConnectionState.OPEN:
             self.state = ConnectionState.DRAINING
             self._reason = CloseReason.PEER

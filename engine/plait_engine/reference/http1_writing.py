@@ -67,8 +67,12 @@ class Exchange:
     waits_for_continue: bool = False
     """This client holds the content back (RFC 9110 section 10.1.1)."""
     held: bytearray = field(default_factory=bytearray)
+    has_length: bool = False
+    """What is sent has the length that Content-Length says."""
     bodiless: bool = False
     """The response has a status without content."""
+    server_leaves: bool = False
+    """(client) The connection ends behind the response; no more of the request is read."""
     drops_content: bool = False
     """A final response came before this client sent the held content: it never will."""
     refuses_content: bool = False
@@ -101,6 +105,7 @@ def write_request(machine: h11.Connection, exchange: Exchange, event: Request, r
         exchange.waits_for_continue = is_framed(headers) and has_token(
             headers, "expect", "100-continue"
         )
+    exchange.has_length = bool(get_all(headers, "content-length"))
     data = write(
         machine,
         h11.Request(
@@ -119,12 +124,13 @@ def write_informational(
     check_fields(event.headers)
     check_informational(event.status)
     asked = machine.they_are_waiting_for_100_continue
-    data = write(
+    data = write(  # h11 takes any of them for 100 Continue
         machine,
         h11.InformationalResponse(
             status_code=event.status, reason=phrase(event.status), headers=to_raw(event.headers)
         ),
     )
+    machine.client_is_waiting_for_100_continue = asked and event.status != 100
     # RFC 9110 section 15.2: no 1xx for an HTTP/1.0 client.  Section 10.1.1: 100 means
     # nothing to who did not ask.
     if exchange.http_version == "1.0" or (event.status == 100 and not asked):
@@ -147,6 +153,7 @@ def write_response(
         if event.status == RESET_CONTENT:
             headers.append(("Content-Length", "0"))
     headers += response_framing(exchange.method, event.status, headers, rest)
+    exchange.has_length = bool(get_all(headers, "content-length"))
     if machine.they_are_waiting_for_100_continue:
         # RFC 9110 section 10.1.1: nobody knows whether the content will come.
         exchange.last = exchange.refuses_content = True

@@ -16,7 +16,6 @@ from plait_engine import (
     StreamReset,
     Writable,
 )
-from plait_engine.reference.http1 import ReferenceHTTP1Connection
 from plait_engine.testing import TEST_CONFIG, Pair
 from tests.engine.contract.conftest import MakePair
 from tests.engine.contract.messages import body, get, kinds, request, respond, taken
@@ -94,8 +93,6 @@ def test_a_final_response_without_100_is_complete(pair: Pair) -> None:
 
 
 def test_other_informational_responses_leave_the_content_held(pair: Pair) -> None:
-    if isinstance(pair.server.connection, ReferenceHTTP1Connection):
-        pytest.skip("h11 takes any informational response for 100 Continue")
     stream_id = begin(pair)
     taken(pair.server)
     for status in (103, 102):
@@ -110,8 +107,6 @@ def test_other_informational_responses_leave_the_content_held(pair: Pair) -> Non
 @pytest.mark.parametrize("is_complete", [True, False], ids=["complete", "in parts"])
 @pytest.mark.parametrize("status", [417, 401, 200])
 def test_a_final_response_drops_the_content(pair: Pair, status: int, is_complete: bool) -> None:
-    if isinstance(pair.client.connection, ReferenceHTTP1Connection) and not is_complete:
-        pytest.skip("h11's client does not say that the rest is not wanted")
     head = request(pair, "POST", headers=EXPECT)
     stream_id = head.stream_id
     pair.client.send(head, Data(stream_id, b"con"))

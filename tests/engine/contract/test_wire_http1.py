@@ -17,6 +17,7 @@ from plait_engine import (
     ErrorCode,
     Event,
     InformationalResponse,
+    Initiator,
     Limits,
     LocalProtocolError,
     RemoteProtocolError,
@@ -29,7 +30,7 @@ from plait_engine import (
 )
 from plait_engine.engines import EngineName
 from plait_engine.testing import TEST_CONFIG, Endpoint, Fragmenter
-from tests.engine.contract.messages import body, kinds
+from tests.engine.contract.messages import body, kinds, taken
 
 
 @pytest.fixture(params=["native", "reference"])
@@ -245,6 +246,24 @@ def test_content_needs_the_head_of_the_response_to_head(server: Endpoint) -> Non
     assert server.take_sent().startswith(b"HTTP/1.1 200 OK\r\n")
 
 
+@pytest.mark.parametrize("how", ["says close", "closes"])
+def test_a_server_that_leaves_before_the_request_is_complete(
+    engine: EngineName, fragment: Fragmenter, how: str
+) -> None:
+    client = connect(Role.CLIENT, engine, fragment)
+    client.send(Request(1, "POST", "http", "a", "/", ()), Data(1, b"part"))
+    field = b"Connection: close\r\n" if how == "says close" else b""
+    client.receive(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n" + field + b"\r\nok")
+    if how == "closes":
+        client.receive_eof()
+    events = taken(client)
+    assert kinds(events) == [Response, Data, EndOfMessage, StreamReset]
+    assert (events[-1].code, events[-1].initiator) == (ErrorCode.NO_ERROR, Initiator.REMOTE)
+    closed = client.events[-1]
+    assert isinstance(closed, ConnectionClosed)
+    assert closed.reason is CloseReason.PEER
+
+
 # -- bytes that the adapter writes itself ------------------------------------------------------
 
 
@@ -275,6 +294,22 @@ def test_content_of_no_known_length_cannot_be_reserved(server: Endpoint) -> None
             reserve(server, stream_id, 5)
     server.send(EndOfMessage(1))
     assert server.take_sent().endswith(b"\r\n0\r\n\r\n")
+
+
+@pytest.mark.parametrize("version", ["1.0", "1.1"])
+@pytest.mark.parametrize("length", [True, False])
+def test_only_a_length_can_be_reserved_whatever_the_client_speaks(
+    server: Endpoint, version: str, length: bool
+) -> None:
+    server.receive(f"GET / HTTP/{version}\r\nHost: a\r\n\r\n".encode())
+    server.send(Response(1, 200, [("Content-Length", "5")] if length else []))
+    server.take_sent()
+    if length:
+        reserve(server, 1, 5)
+    else:
+        with pytest.raises(LocalProtocolError):
+            reserve(server, 1, 5)
+    server.send(EndOfMessage(1))
 
 
 def test_content_that_waits_for_100_cannot_be_reserved(
