@@ -29,18 +29,18 @@ class KeyMethod(NamedTuple):
     """The key of an atom in the record's ``extra``, and what makes its value."""
 
     key: str | tuple[str, str]
-    method: Callable[[BaseRequest, StreamResponse, float], str | int]
+    method: Callable[[BaseRequest | None, StreamResponse, float], str | int]
 
 
-_Format: TypeAlias = Callable[["BaseRequest", "StreamResponse", float], str | int]
+_Format: TypeAlias = Callable[["BaseRequest | None", "StreamResponse", float], str | int]
 
 
-def _remote_address(request: BaseRequest, response: StreamResponse, time: float) -> str:
-    # A client's socket on a Unix socket has the empty address.
-    return request.remote or ("" if request.protocol.peername == "" else "-")
+def _remote_address(request: BaseRequest | None, response: StreamResponse, time: float) -> str:
+    remote = None if request is None else request.remote
+    return "-" if remote is None else remote
 
 
-def _start_time(request: BaseRequest, response: StreamResponse, time: float) -> str:
+def _start_time(request: BaseRequest | None, response: StreamResponse, time: float) -> str:
     start = datetime.datetime.now().astimezone() - datetime.timedelta(seconds=time)
     return start.strftime("[%d/%b/%Y:%H:%M:%S %z]")
 
@@ -52,7 +52,9 @@ def _escape(text: str) -> str:
     return "".join(char if char.isprintable() else printable(char) for char in text)
 
 
-def _request_line(request: BaseRequest, response: StreamResponse, time: float) -> str:
+def _request_line(request: BaseRequest | None, response: StreamResponse, time: float) -> str:
+    if request is None:
+        return "-"
     version = request.version
     return _escape(f"{request.method} {request.path_qs} HTTP/{version.major}.{version.minor}")
 
@@ -70,15 +72,23 @@ _FORMATS: Final[Mapping[str, _Format]] = {
 }
 
 
-def _request_header(name: str, request: BaseRequest, response: StreamResponse, time: float) -> str:
+def _request_header(
+    name: str, request: BaseRequest | None, response: StreamResponse, time: float
+) -> str:
+    if request is None:
+        return "(no headers)"
     return _escape(request.headers.get(name, "-"))
 
 
-def _response_header(name: str, request: BaseRequest, response: StreamResponse, time: float) -> str:
+def _response_header(
+    name: str, request: BaseRequest | None, response: StreamResponse, time: float
+) -> str:
     return _escape(response.headers.get(name, "-"))
 
 
-def _environment(name: str, request: BaseRequest, response: StreamResponse, time: float) -> str:
+def _environment(
+    name: str, request: BaseRequest | None, response: StreamResponse, time: float
+) -> str:
     return os.environ.get(name, "-")
 
 
@@ -94,7 +104,7 @@ class AccessLogger(AbstractAccessLogger):
     request header, response header or environment variable X.
 
     Another atom stays as it is written.  An error while a line is made is logged, too, and
-    goes no further.
+    goes no further.  A request that is ``None`` has ``-`` for what would come from it.
     """
 
     LOG_FORMAT: ClassVar[str] = '%a %t "%r" %s %b "%{Referer}i" "%{User-Agent}i"'
@@ -149,14 +159,14 @@ class AccessLogger(AbstractAccessLogger):
 
         return cls.FORMAT_RE.sub(replace, log_format), methods
 
-    def log(self, request: BaseRequest, response: StreamResponse, time: float) -> None:
+    def log(self, request: BaseRequest | None, response: StreamResponse, time: float) -> None:
         """Log one request; ``time`` is its duration in seconds."""
         try:
             self._log(request, response, time)
         except Exception:
             self.logger.exception("Error in logging")
 
-    def _log(self, request: BaseRequest, response: StreamResponse, time: float) -> None:
+    def _log(self, request: BaseRequest | None, response: StreamResponse, time: float) -> None:
         values: list[str | int] = []
         extra: dict[str, object] = {}
         for key, method in self._methods:

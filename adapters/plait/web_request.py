@@ -193,12 +193,12 @@ class BaseRequest(KeyedState, HeadersMixin):
 
     @reify
     def remote(self) -> str | None:
-        """The address of the client, without port; on a Unix socket the path of the client's
-        socket, if that has one, else ``None``."""
+        """The address of the client, without port; ``None`` if that is not known.  On a Unix
+        socket it is the path of the client's socket, mostly empty."""
         peername = self._exchange.handler.peername
         if isinstance(peername, tuple):
             return str(peername[0])
-        return str(peername) if peername else None
+        return None if peername is None else str(peername)
 
     @reify
     def scheme(self) -> str:

@@ -13,6 +13,7 @@ import pytest
 
 from plait import web
 from plait.log import access_logger
+from plait.web_log import AccessLogger
 from tests.adapters.web_peer import Setup, app_of
 
 pytestmark = pytest.mark.anyio
@@ -81,6 +82,14 @@ async def test_a_client_on_a_unix_socket_has_no_address(
     assert caplog.messages == ["<>"]
 
 
+def test_a_line_without_a_request(caplog: pytest.LogCaptureFixture) -> None:
+    """Of what was refused before it was one, by somebody who logs that too."""
+    caplog.set_level(logging.INFO, logger=access_logger.name)
+    log = AccessLogger(access_logger, "%a %r %{X}i %s")
+    log.log(None, web.Response(status=400), 0.0)
+    assert caplog.messages == ["- - (no headers) 400"]
+
+
 async def test_refused_requests_are_logged(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, logger=access_logger.name)
     setup = Setup("http/1.1", "native")
@@ -102,7 +111,7 @@ async def test_unknown_atoms_stay_as_they_are(
 async def test_an_error_in_the_log_is_logged(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, logger=access_logger.name)
     request: Any = None  # The atom looks at neither.
-    web.AccessLogger(access_logger, "%D").log(request, request, float("nan"))
+    AccessLogger(access_logger, "%D").log(request, request, float("nan"))
     (record,) = caplog.records
     assert (record.getMessage(), record.levelname) == ("Error in logging", "ERROR")
     assert record.exc_info is not None
