@@ -45,17 +45,24 @@ from plait_engine import (
 )
 from plait_engine import Request as RequestEvent
 from plait_engine import Response as ResponseEvent
+from plait_engine.content.codings import CodingError
 from plait_engine.events import Event, Sendable
 from plait_engine.policy.admission import Admission
 from plait_engine.streams import dispatch
 
 from .client_exceptions import ClientConnectionResetError
+from .compression_utils import find_decoder
 from .helpers import printable
 from .serving.error_page import error_page, format_trace
-from .streams import EMPTY_PAYLOAD, BodyReader, StreamReader
+from .streams import EMPTY_PAYLOAD, BodyReader, DecodedBody, StreamReader
 from .transport.driver import Driver
 from .transport.exchange import Exchange
-from .web_exceptions import HTTPException, HTTPInternalServerError, HTTPNotImplemented
+from .web_exceptions import (
+    HTTPBadRequest,
+    HTTPException,
+    HTTPInternalServerError,
+    HTTPNotImplemented,
+)
 from .web_request import BaseRequest
 from .web_response import Response, StreamResponse
 
@@ -74,6 +81,16 @@ class RequestPayloadError(Exception):
     """The content of a request breaks the protocol, or did not come in time."""
 
 
+class RequestCodingError(RequestPayloadError, HTTPBadRequest):
+    """The content of a request is not what Content-Encoding says; the answer is 400."""
+
+
+def _refuse_coding(coding: str, reader: StreamReader, error: CodingError) -> None:
+    """Break a reader whose content cannot be decoded."""
+    text = f"Can not decode content-encoding: {coding}: {error}"
+    reader.set_exception(RequestCodingError(text=text), error)
+
+
 class PayloadAccessError(Exception):
     """The content is read when the request is over."""
 
@@ -90,6 +107,7 @@ class ServerExchange(Exchange):
         "_held",
         "_reader",
         "_received",
+        "_sink",
         "complete",
         "event",
         "handler",
@@ -106,7 +124,9 @@ class ServerExchange(Exchange):
         self.trailers: Headers = ()
         self.head_sent = False
         self.complete = False
-        self._reader: BodyReader | None = None
+        self._reader: StreamReader | None = None
+        self._sink: BodyReader | DecodedBody | None = None
+        """What feeds the reader: itself, unless the content is decoded."""
         self._held: list[Data] | None = None
         """What came of the content while there is no reader; ``None``: nothing."""
         # A request for a tunnel has no content (see the events of the engine).
@@ -121,33 +141,56 @@ class ServerExchange(Exchange):
             return EMPTY_PAYLOAD
         return self._make_reader()
 
-    def _make_reader(self) -> BodyReader:
+    def _make_reader(self) -> StreamReader:
         """Make the reader, and give it what came before somebody asked for one."""
-        reader = self._reader = BodyReader(
-            self,
-            self.driver.config.limits.read_high_water,
-            loop=self.driver.loop,
-            want=self._send_continue if self.event.expect_continue else None,
-        )
+        limit, loop = self.driver.config.limits.read_high_water, self.driver.loop
+        want = self._send_continue if self.event.expect_continue else None
+        coding = self._coding()
+        decoder = find_decoder(coding) if coding else None
+        sink: BodyReader | DecodedBody
+        if decoder is None:
+            sink = BodyReader(self, limit, loop=loop, want=want)
+            reader: StreamReader = sink
+        else:
+            sink = DecodedBody(
+                self, decoder, limit, fail=partial(_refuse_coding, coding), loop=loop, want=want
+            )
+            reader = sink.reader
+        self._reader, self._sink = reader, sink
         for event in self._held or ():
-            reader.feed_data(event.data, event.credit)
+            sink.feed_data(event.data, event.credit)
         self._held = None
         if self._received:
-            reader.feed_eof()
+            sink.feed_eof()
         elif self.exception is not None:
-            reader.set_exception(self.exception)
+            sink.set_exception(self.exception)
         return reader
+
+    def _coding(self) -> str:
+        """Return Content-Encoding, if the content is to be decoded."""
+        if not self.handler.manager.auto_decompress:
+            return ""
+        # RFC 9110 section 5.3: several fields are one list.
+        return ", ".join(
+            [
+                value
+                for name, value in self.event.headers
+                if len(name) == 16 and name.lower() == "content-encoding"
+            ]
+        )
 
     def take_content(self, limit: int) -> bytes | None:
         """Short path of ``content.read()``: return all of it, if it is there already.
 
         ``None``, with nothing taken: it is not, or it has more than ``limit`` bytes (0: no
-        limit), or somebody reads it as a stream.
+        limit), or is encoded, or somebody reads it as a stream.
         """
         if self._reader is not None or not self._received:
             return None
         if self._held is None:
             return b""
+        if self._coding():
+            return None
         data = b"".join([event.data for event in self._held])
         if 0 < limit < len(data):
             return None
@@ -236,8 +279,8 @@ class ServerExchange(Exchange):
         driver = self.driver
         if self._held:
             self._discard_held()
-        if self._reader is not None:
-            self._reader.detach()
+        if self._sink is not None:
+            self._sink.detach()
         current = driver.exchanges.get(self.stream_id)
         if current is self and self.complete:
             del driver.exchanges[self.stream_id]
@@ -251,14 +294,14 @@ class ServerExchange(Exchange):
             current.reset()
         if not self._received and self.exception is None:
             self.exception = PayloadAccessError("the request is over")
-            if self._reader is not None:
-                self._reader.set_exception(self.exception)
+            if self._sink is not None:
+                self._sink.set_exception(self.exception)
 
     # -- hooks of the driver ----------------------------------------------------------------
 
     def on_data(self, event: Data) -> None:
-        if self._reader is not None:
-            self._reader.feed_data(event.data, event.credit)
+        if self._sink is not None:
+            self._sink.feed_data(event.data, event.credit)
         elif self._held is None:
             self._held = [event]
         else:
@@ -267,8 +310,8 @@ class ServerExchange(Exchange):
     def on_end(self, event: EndOfMessage) -> None:
         self._received = True
         self.trailers = event.trailers
-        if self._reader is not None:
-            self._reader.feed_eof()
+        if self._sink is not None:
+            self._sink.feed_eof()
 
     def on_reset(self, event: StreamReset) -> None:
         error = event.error
@@ -280,11 +323,13 @@ class ServerExchange(Exchange):
             self.handler.admission.withdrawn(self)
             return
         if not self._received:
-            reader = self._reader or self._make_reader()
+            if self._sink is None:
+                self._make_reader()
+            assert self._sink is not None
             if error is None:
-                reader.set_exception(gone)
+                self._sink.set_exception(gone)
             else:
-                reader.set_exception(RequestPayloadError(str(error)), error)
+                self._sink.set_exception(RequestPayloadError(str(error)), error)
         self.client_left()
 
     def client_left(self) -> None:

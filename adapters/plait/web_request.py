@@ -353,7 +353,7 @@ class BaseRequest(KeyedState, HeadersMixin):
 
     @property
     def client_max_size(self) -> int:
-        """Bytes of content that ``read`` and its like accept; 0: any."""
+        """Bytes of content, decoded, that ``read`` and its like accept; 0: any."""
         return self._client_max_size
 
     @property
@@ -363,7 +363,9 @@ class BaseRequest(KeyedState, HeadersMixin):
 
     @property
     def content(self) -> StreamReader:
-        """The content as a stream."""
+        """The content as a stream, decoded unless the server has ``auto_decompress=False``.  The
+        header fields are as they came: Content-Encoding names what was undone, Content-Length is
+        what was sent."""
         return self._exchange.content
 
     @property
@@ -391,15 +393,16 @@ class BaseRequest(KeyedState, HeadersMixin):
         """Return the content; it is kept for the next call.
 
         Raises HTTPRequestEntityTooLarge above ``client_max_size``, RequestPayloadError
-        for content that breaks the protocol, ClientConnectionResetError when the client
-        is gone.
+        for content that breaks the protocol, or cannot be decoded (that one is answered 400),
+        ClientConnectionResetError when the client is gone.
         """
         if self._read_bytes is None:
             data = self._exchange.take_content(self._client_max_size)
             if data is None:
-                # Before the client sends it, if it waits for 100 Continue.
-                self._check_size(self.content_length or 0)
                 content = self.content
+                if content.total_compressed_bytes is None:
+                    # Before the client sends it, if it waits for 100 Continue.
+                    self._check_size(self.content_length or 0)
                 pieces = []
                 size = 0
                 while piece := await content.readany():

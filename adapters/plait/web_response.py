@@ -656,11 +656,11 @@ class Response(StreamResponse):
             await body.write_with_length(writer, content_length_of(self.headers))
 
     def _send_whole(self, request: BaseRequest, exchange: ServerExchange) -> bool:
-        if not self._whole or isinstance(self._body, Payload):
-            return False
         body = self._body or b""
         if (
-            self._payload_writer is not None
+            not self._whole
+            or type(body) is not bytes  # It is a payload.
+            or self._payload_writer is not None
             or (self._eof_sent and self._multidict is not None)  # It has another's fields.
             or request._prepare_apps
             or len(body) > LARGE_BODY

@@ -54,7 +54,8 @@ class Server:
         access_log, access_log_class, access_log_format: the access log; ``access_log=None``
             switches it off.
         debug: show tracebacks to clients.
-        auto_decompress: request content is not decompressed: true raises NotImplementedError.
+        auto_decompress: decode request content with one coding that is known: gzip, deflate, and
+            br and zstd where their packages are installed.
         timeout_ceil_threshold: for compatibility; deadlines are never rounded.
         max_line_size, max_headers, max_field_size, lingering_time, read_bufsize: the
             engine's ``max_line_size``, ``max_fields``, ``max_field_size``, ``close`` time
@@ -83,18 +84,17 @@ class Server:
         max_field_size: int | None = None,
         lingering_time: float | None = None,
         read_bufsize: int | None = None,
-        auto_decompress: bool = False,
+        auto_decompress: bool = True,
         timeout_ceil_threshold: float = 5,
         limits: Limits | None = None,
         timeouts: Timeouts | None = None,
         engine: EngineName = "native",
         http2: bool = True,
     ) -> None:
-        if auto_decompress:
-            raise NotImplementedError("auto_decompress is not supported yet")
         self.request_handler = handler
         self.make_request: RequestFactory = request_factory or BaseRequest
         self.handler_cancellation = handler_cancellation
+        self.auto_decompress = auto_decompress
         self.requests_count = 0
         self.logger = logger
         self.debug = debug

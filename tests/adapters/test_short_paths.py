@@ -214,7 +214,7 @@ class Credits:
         self.loop: Any = object()
         self.config = TEST_CONFIG
         self.exchanges: dict[int, Any] = {}
-        self.manager = SimpleNamespace(handler_cancellation=False)
+        self.manager = SimpleNamespace(handler_cancellation=False, auto_decompress=True)
         self.given = 0
 
     def acknowledge(self, stream_id: int, credit: int) -> None:

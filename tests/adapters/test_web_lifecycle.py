@@ -417,12 +417,6 @@ async def test_arguments_of_the_application_win_over_those_of_the_runner() -> No
         await runner.cleanup()
 
 
-def test_content_is_not_decompressed() -> None:
-    assert web.Server(Gate(), auto_decompress=False, timeout_ceil_threshold=1)
-    with pytest.raises(NotImplementedError, match="auto_decompress"):
-        web.Server(Gate(), auto_decompress=True)
-
-
 async def test_idle_connections_are_closed(setup: Setup) -> None:
     app = app_of(Gate())
     async with setup.serve(app, keepalive_timeout=0.05) as site:

@@ -11,10 +11,9 @@ from plait.abc import AbstractStreamWriter
 from plait.client_exceptions import ClientConnectionResetError, ClientPayloadError
 from plait.compression_utils import ZLibCompressor, find_decoder, make_compressor
 from plait.http_exceptions import ContentEncodingError
-from plait.streams import EMPTY_PAYLOAD, BodyReader, StreamReader
+from plait.streams import BodyReader, DecodedBody, StreamReader
 from plait_engine import Data, EndOfMessage
-from plait_engine.content.body import EncodedBody
-from plait_engine.content.codings import CodingError, Decoder
+from plait_engine.content.codings import CodingError
 
 if TYPE_CHECKING:
     from .exchange import ClientExchange
@@ -45,95 +44,20 @@ def read_body(exchange: ClientExchange, coding: str, limit: int) -> StreamReader
     """
     decoder = find_decoder(coding)
     if decoder is None:
-        reader: StreamReader = BodyReader(exchange, limit, loop=exchange.driver.loop)
-        exchange.pour_into(reader)
-        return reader
-    body = DecodedBody(exchange, decoder, limit)
-    exchange.coding = coding
+        plain = BodyReader(exchange, limit, loop=exchange.driver.loop)
+        exchange.pour_into(plain)
+        return plain
+
+    def fail(reader: StreamReader, error: CodingError) -> None:
+        failure = ClientPayloadError(f"Can not decode content-encoding: {coding}: {error}")
+        reader.set_exception(failure, ContentEncodingError(str(error)))
+        exchange.abandon()
+
+    body = DecodedBody(exchange, decoder, limit, fail=fail, loop=exchange.driver.loop)
     reader = body.reader
+    exchange.coding = coding
     exchange.pour_into(body)
     return reader
-
-
-class DecodedBody:
-    """Decodes a response's body into a ``StreamReader``, as far as somebody reads.
-
-    While the reader is full nothing is decoded (see ``plait_engine.content.body``); so no more
-    than the reader's high-water mark and one step is held.
-    """
-
-    def __init__(self, exchange: ClientExchange, decoder: Decoder, limit: int) -> None:
-        self.reader: StreamReader = StreamReader(self, limit, loop=exchange.driver.loop)
-        self.reader.total_compressed_bytes = 0
-        self._exchange = exchange
-        self._body = EncodedBody(decoder, limit)
-        self._paused = False
-        self._running = False
-
-    # -- from the exchange ----------------------------------------------------------
-
-    def feed_data(self, data: bytes, size: int) -> None:
-        """Take encoded bytes."""
-        self._body.receive_data(data, size)
-        self._run()
-
-    def feed_eof(self) -> None:
-        """The encoded body is complete."""
-        self._body.receive_end()
-        self._run()
-
-    def set_exception(self, exc: BaseException) -> None:
-        """The encoded body is broken."""
-        self._body.clear()
-        self.reader.set_exception(exc)
-
-    # -- from the reader --------------------------------------------------------------
-
-    def pause_reading(self) -> None:
-        """The reader is full."""
-        self._paused = True
-
-    def resume_reading(self) -> None:
-        """The reader has room."""
-        self._paused = False
-        self._run()
-
-    # -- decoding -----------------------------------------------------------------------
-
-    def _run(self) -> None:
-        if self._running or self.reader.exception() is not None or self.reader.is_eof():
-            return
-        self._running = True
-        try:
-            self._decode()
-        except CodingError as error:
-            self._fail(error)
-        finally:
-            self._running = False
-
-    def _decode(self) -> None:
-        """Decode until the reader is full or nothing is left."""
-        body = self._body
-        while not self._paused:
-            step = body.step()
-            self.reader.total_compressed_bytes = body.taken
-            if step is None:
-                break
-            decoded, credit = step
-            self._exchange.acknowledge(credit)
-            if decoded:
-                self.reader.feed_data(decoded)
-        if body.complete:
-            reader, self.reader = self.reader, EMPTY_PAYLOAD  # No cycle is left behind.
-            reader.feed_eof()
-
-    def _fail(self, error: CodingError) -> None:
-        self._body.clear()
-        name = self._exchange.coding
-        payload_error = ClientPayloadError(f"Can not decode content-encoding: {name}: {error}")
-        payload_error.__cause__ = ContentEncodingError(str(error))
-        self.reader.set_exception(payload_error)
-        self._exchange.abandon()
 
 
 class RequestWriter(AbstractStreamWriter):

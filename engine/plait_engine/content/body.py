@@ -60,6 +60,8 @@ class EncodedBody:
             self.complete = True
         return None
 
-    def clear(self) -> None:
-        """Drop what waits to be decoded."""
+    def clear(self) -> int:
+        """Drop what waits to be decoded; return the credit to give back."""
+        credit = sum([credit for _, credit in self._pieces])
         self._pieces.clear()
+        return credit
