@@ -19,6 +19,10 @@ decoder keeps those as it keeps blocks.  And what a Huffman code means is kept f
 connections, since finding out takes a step for each byte: of values whose field has a name of
 the static table that is no credential's, unless the peer said never-indexed.
 
+An entry that is never used costs both sides an insertion, pushes out others and empties these
+memories.  So the encoder watches what becomes of its entries, name by name: the values of a
+request id or a referrer soon stay out of the table, until one comes twice in a row.
+
 Rules
 -----
 * Every block must be decoded, also of a stream that is refused, since it may change the
@@ -363,6 +367,11 @@ _VOLATILE = frozenset(
     }
 )
 
+# An entry pays when its field comes again.  Of a name whose last entries were all in vain (a
+# request id, a referrer), a value enters the table only when it comes twice in a row.
+_MANY_UNUSED: Final = 8
+_OBSERVED_NAMES: Final = 64
+
 _INDEXED_OCTETS = [encode_integer(index, 7, INDEXED) for index in range(256)]
 _STATIC_OCTETS = {field: _INDEXED_OCTETS[index] for field, index in STATIC_INDEXES.items()}
 
@@ -383,10 +392,11 @@ class Encoder:
         "_max_table_size",
         "_names",
         "_resizes",
-        "_secrets",
         "_size",
         "_smallest",
         "_target",
+        "_unkept",
+        "_unused",
     )
 
     def __init__(self, *, max_table_size: int = DEFAULT_TABLE_SIZE) -> None:
@@ -396,7 +406,7 @@ class Encoder:
         self._dynamic: OrderedDict[Field, tuple[int, int]] = OrderedDict()
         self._names: dict[str, int] = {}  # the newest entry of names that are not static
         self._inserted = 0
-        self._secrets = 0  # never-indexed fields, so far
+        self._unkept = 0  # fields that are not remembered, so far
         self._size = 0
         # Its size, and what the next block announces: the smallest size since the last block,
         # and the final one.
@@ -406,6 +416,8 @@ class Encoder:
         # Bytes of whole blocks and of single fields, until the table changes.
         self._blocks: dict[tuple[Field, ...], bytes] = {}
         self._known: dict[Field, bytes] = {}
+        # By name: how many entries were made since one was used, and the hash of the last value.
+        self._unused: dict[str, tuple[int, int]] = {}
 
     def set_peer_table_size(self, size: int) -> None:
         """Obey the peer's SETTINGS_HEADER_TABLE_SIZE from the next block on."""
@@ -427,7 +439,7 @@ class Encoder:
     def _encode(self, fields: tuple[Field, ...]) -> bytes:
         updates = self._size_updates() if self._resizes else b""
         inserted = self._inserted
-        secrets = self._secrets
+        unkept = self._unkept
         known = self._known
         try:
             parts = [known.get(field) or self._represent(field) for field in fields]
@@ -441,7 +453,7 @@ class Encoder:
         block = updates + b"".join(parts)
         if (
             inserted == self._inserted
-            and secrets == self._secrets
+            and unkept == self._unkept
             and not updates
             and len(block) <= _CACHED_BLOCK_SIZE
         ):
@@ -455,27 +467,55 @@ class Encoder:
         data = _STATIC_OCTETS.get(field)
         if data is None:
             entry = self._dynamic.get(field)
-            if entry is not None:
-                data = encode_integer(self._index(entry[0]), 7, INDEXED)
-            else:
-                name, value = field
-                literal = encode_text(value)
-                if name in _NEVER_INDEXED_STARTS and not _is_long_cookie(name, literal):
-                    self._secrets += 1
-                    return _NEVER_INDEXED_STARTS[name] + encode_string(literal)
-                prefix = _NOT_INDEXED_STARTS.get(name)
-                if prefix is None:
-                    size = len(encode_text(name)) + len(literal) + ENTRY_OVERHEAD
-                    # An entry that pushes out most of the table is not worth it.
-                    if size <= self._limit * 3 // 4:
-                        return self._insert(field, size) + encode_string(literal)
-                    prefix = _name(name, 4, NOT_INDEXED)
-                data = prefix + encode_string(literal)
+            if entry is None:
+                return self._represent_literal(field)
+            data = encode_integer(self._index(entry[0]), 7, INDEXED)
+            self._unused.pop(field[0], None)
+        return self._remember(field, data)
+
+    def _represent_literal(self, field: Field) -> bytes:
+        name, value = field
+        literal = encode_text(value)
+        if name in _NEVER_INDEXED_STARTS and not _is_long_cookie(name, literal):
+            self._unkept += 1
+            return _NEVER_INDEXED_STARTS[name] + encode_string(literal)
+        start = _NOT_INDEXED_STARTS.get(name)
+        if start is None:
+            size = len(encode_text(name)) + len(literal) + ENTRY_OVERHEAD
+            # An entry that pushes out most of the table is not worth it.
+            if size <= self._limit * 3 // 4:
+                if self._may_repeat(name, value):
+                    return self._insert(field, size) + encode_string(literal)
+                self._unkept += 1  # If it comes again, that is to be noticed.
+                return self._start(name, 4, NOT_INDEXED) + encode_string(literal)
+            start = _name(name, 4, NOT_INDEXED)
+        return self._remember(field, start + encode_string(literal))
+
+    def _remember(self, field: Field, data: bytes) -> bytes:
         if len(self._known) >= _CACHED_FIELDS:
             self._known.clear()
         if len(data) <= _CACHED_BLOCK_SIZE:
             self._known[field] = data
         return data
+
+    def _may_repeat(self, name: str, value: str) -> bool:
+        """Tell whether an entry may be used, by what became of the last ones of its name."""
+        unused, last = self._unused.get(name, (0, 0))
+        this = hash(value)
+        if unused >= _MANY_UNUSED and this != last:
+            self._unused[name] = (unused, this)
+            return False
+        if len(self._unused) >= _OBSERVED_NAMES:
+            self._unused.clear()
+        self._unused[name] = (unused + 1, this)
+        return True
+
+    def _start(self, name: str, prefix: int, kind: int) -> bytes:
+        """Return the start of a literal, with the index of its name if there is one (6.2)."""
+        number = self._names.get(name)
+        if number is None:
+            return _name(name, prefix, kind)
+        return encode_integer(self._index(number), prefix, kind)
 
     def _index(self, number: int) -> int:
         return STATIC_LENGTH + self._inserted - number
@@ -483,11 +523,7 @@ class Encoder:
     def _insert(self, field: Field, size: int) -> bytes:
         """Add the newest entry; return the start of the literal that does so (6.2.1)."""
         name = field[0]
-        number = self._names.get(name)
-        if number is None:
-            start = _name(name, 6, INCREMENTAL)
-        else:
-            start = encode_integer(self._index(number), 6, INCREMENTAL)
+        start = self._start(name, 6, INCREMENTAL)
         self._forget()
         self._evict(self._limit - size)
         self._dynamic[field] = (self._inserted, size)

@@ -12,8 +12,9 @@ it, and appendix B shrinks to the table below.
 *Decoding* is a state machine over whole bytes.  A state is an inner node of the code tree,
 that is, the bits of an unfinished code; a byte leads from it to the next state and emits
 nothing to two symbols.  All transitions would be 256 states by 256 bytes; each is computed
-the first time that it is taken, so that importing costs nothing and the table holds what
-the traffic uses (65,536 small tuples at most, shared by all connections).
+the first time that it is taken, so that importing costs little and the table holds what
+the traffic uses (65,536 small tuples at most, shared by all connections).  A state *is* the
+list of its transitions: what costs is the look-up, once for each byte.
 
 Limits: a byte of input never becomes more than two bytes of output (the shortest code
 has 5 bits), and both directions are linear.
@@ -65,36 +66,40 @@ class HuffmanError(Exception):
     """The bytes are not the Huffman code of any string."""
 
 
-class _State(dict[int, "tuple[_State, str]"]):
-    """An inner node of the code tree: byte to (next state, symbols emitted), filled lazily.
+class _State:
+    """An inner node of the code tree.
 
+    ``steps``: by byte, the next state and the symbols emitted; ``None`` where nobody has gone.
     ``branches``: where a 0 bit and a 1 bit lead, to another node or to a symbol.
     ``may_end``: whether the bits so far are valid padding.
     """
 
-    __slots__ = ("branches", "may_end")
+    __slots__ = ("branches", "may_end", "steps")
 
     def __init__(self, may_end: bool) -> None:
-        super().__init__()
-        self.may_end = may_end
+        self.steps: list[tuple[_State, str] | None] = []
         self.branches: list[_State | int | None] = [None, None]
+        self.may_end = may_end
 
-    def __missing__(self, byte: int) -> tuple[_State, str]:
+    def step(self, byte: int) -> tuple[_State, str]:
+        """Return where ``byte`` leads.  Raises HuffmanError."""
         state = self
         symbols = bytearray()
         for shift in range(7, -1, -1):
-            step = state.branches[byte >> shift & 1]
-            if isinstance(step, _State):
-                state = step
-            elif step is None or step == _EOS:
+            branch = state.branches[byte >> shift & 1]
+            if isinstance(branch, _State):
+                state = branch
+            elif branch is None or branch == _EOS:
                 # RFC 7541 section 5.2: EOS inside a string is a decoding error.  The code
                 # is complete, so None, a path to no symbol, cannot be reached.
                 raise HuffmanError("EOS in a Huffman-coded string")
             else:
-                symbols.append(step)
+                symbols.append(branch)
                 state = _ROOT
-        transition = self[byte] = (state, symbols.decode("latin-1"))
-        return transition
+        if not state.steps:
+            state.steps = [None] * 256
+        step = self.steps[byte] = (state, symbols.decode("latin-1"))
+        return step
 
 
 def _codes() -> Iterator[tuple[int, str]]:
@@ -124,6 +129,7 @@ def _build_tree() -> _State:
 
 
 _ROOT = _build_tree()
+_ROOT.steps = [None] * 256
 _CODES = [code for symbol, code in sorted(_codes()) if symbol != _EOS]
 
 
@@ -147,7 +153,10 @@ def decode(data: bytes) -> bytes:
     parts: list[str] = []
     append = parts.append
     for byte in data:
-        state, symbols = state[byte]
+        step = state.steps[byte]
+        if step is None:
+            step = state.step(byte)
+        state, symbols = step
         append(symbols)
     if not state.may_end:
         raise HuffmanError("the padding of a Huffman-coded string is not 1 to 7 bits of EOS")

@@ -3,6 +3,8 @@
 import tracemalloc
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from plait_engine.http2.hpack import Decoder, Encoder
 
@@ -88,6 +90,44 @@ def test_a_long_cookie_is_indexed(value):
     assert encoder.encode([("cookie", value)]) == b"\xbe"
 
 
+def test_a_name_whose_values_never_repeat_stays_out_of_the_table():
+    encoder, decoder = Encoder(), Decoder()
+    same = [("user-agent", "a browser"), ("accept", "text/html")]
+    assert decoder.decode(encoder.encode(same)) == same
+    blocks = []
+    for number in range(20):
+        fields = [*same, ("x-request-id", str(number))]
+        blocks.append(encoder.encode(fields))
+        assert decoder.decode(blocks[-1]) == fields
+    enters = [block[2] & 0xC0 == 0x40 for block in blocks]
+    assert enters == [True] * 8 + [False] * 12
+    # Section 6.2.2, with the name of the last entry, and nothing else has changed.
+    assert blocks[-1] == blocks[-2][:3] + b"\x2f" + blocks[-2][4:-1] + blocks[-1][-1:]
+
+
+def test_a_value_that_comes_twice_in_a_row_enters_the_table_again():
+    encoder, decoder = Encoder(), Decoder()
+    kinds = []
+    for number in [*range(10), 9, 9, 10, 11]:
+        block = encoder.encode([("x-session", str(number))])
+        assert decoder.decode(block) == [("x-session", str(number))]
+        kinds.append("indexed" if block[0] & 0x80 else "entry" if block[0] & 0x40 else "literal")
+    assert kinds == ["entry"] * 8 + ["literal"] * 2 + ["entry", "indexed"] + ["entry"] * 2
+
+
+@given(
+    st.lists(
+        st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from("0123456789")), max_size=4),
+        max_size=60,
+    ),
+    st.integers(0, 200),
+)
+def test_tables_agree_whatever_repeats(blocks, size):
+    encoder, decoder = Encoder(max_table_size=size), Decoder()
+    for fields in blocks:
+        assert decoder.decode(encoder.encode(fields)) == fields
+
+
 def test_an_entry_that_would_push_out_most_of_the_table_stays_out():
     encoder = Encoder()
     encoder.encode(REQUEST)
@@ -105,7 +145,7 @@ def test_the_oldest_entries_make_room_on_both_sides():
 
 def test_indexes_above_one_byte():
     encoder, decoder = Encoder(), Decoder()
-    many = [("n", f"{number:02}") for number in range(100)]
+    many = [(f"n{number:02}", "") for number in range(100)]
     for _ in range(2):
         assert decoder.decode(encoder.encode(many)) == many
     assert decoder.decode(encoder.encode([many[0]])) == [many[0]]
@@ -225,3 +265,10 @@ def test_a_flood_of_fields_takes_bounded_memory(name):
             assert decoder.decode(encoder.encode(fields)) == fields
         assert len(encoder._blocks) <= 64
         assert len(encoder._known) <= 256
+
+
+def test_a_flood_of_names_takes_bounded_memory():
+    encoder = Encoder()
+    for number in range(1000):
+        encoder.encode([(f"name-{number}", "value")])
+        assert len(encoder._unused) <= 64
