@@ -176,13 +176,27 @@ class StreamWriter(AbstractStreamWriter):
         if data:
             self.send_headers()
             takes_more = self._exchange.send_data(data)
-        self._count(data, raw)
+        self._count(len(data), len(raw))
         return takes_more
 
     async def _let_drain(self, takes_more: bool) -> None:
         if not takes_more:
             await self._exchange.drain()
         self.buffer_size = 0
+
+    async def send_file(self, file: int, offset: int, size: int) -> bool:
+        """Let the kernel send a part of an open file as a piece of the body.
+
+        Returns false, with nothing of it sent, where only ``write`` can do that.  Raises what
+        ``Driver.send_file`` raises.
+        """
+        if self._compressor is not None:
+            return False
+        self.send_headers()
+        sent = await self._exchange.send_file(file, offset, size)
+        if sent:
+            self._count(size, size)
+        return sent
 
     async def write_eof(self, chunk: bytes = b"", *, trailers: Headers = ()) -> None:
         """Send a last piece, ``trailers`` and the end.  Later calls do nothing."""
@@ -197,7 +211,7 @@ class StreamWriter(AbstractStreamWriter):
             self._compressor = None
         if len(data) > LARGE_BODY:
             self._exchange.send(*self._take_head(), Data(self._exchange.stream_id, data))
-            self._count(data, chunk)
+            self._count(len(data), len(chunk))
             await self._exchange.drain()
             data = chunk = b""
         self._end(data, chunk, trailers)
@@ -216,7 +230,7 @@ class StreamWriter(AbstractStreamWriter):
         stream_id = self._exchange.stream_id
         end = EndOfMessage(stream_id, trailers)
         self._exchange.send(*self._take_head(), Data(stream_id, data), end)
-        self._count(data, raw)
+        self._count(len(data), len(raw))
 
     async def drain(self) -> None:
         """Wait until the client takes more."""
@@ -224,11 +238,11 @@ class StreamWriter(AbstractStreamWriter):
             await self._exchange.drain()
         self.buffer_size = 0
 
-    def _count(self, data: bytes, raw: bytes) -> None:
-        size = len(data)
+    def _count(self, size: int, raw_size: int) -> None:
+        """Count ``size`` bytes of body that were sent, ``raw_size`` before compression."""
         self.output_size += size
         self.buffer_size += size
         if self.length is not None:
             self.length -= size
-        if raw and self.on_body_write is not None:
-            self.on_body_write(len(raw), self.output_size)
+        if raw_size and self.on_body_write is not None:
+            self.on_body_write(raw_size, self.output_size)

@@ -23,6 +23,7 @@ from .typedefs import Handler, Middleware
 from .web_app import Application, CleanupError
 from .web_exceptions import *  # noqa: F403  # the classes of __all__, one for each status
 from .web_exceptions import __all__ as _exceptions
+from .web_fileresponse import FileResponse
 from .web_log import AccessLogger
 from .web_middlewares import middleware, normalize_path_middleware
 from .web_protocol import PayloadAccessError, RequestHandler, RequestPayloadError
@@ -88,6 +89,7 @@ __all__ = (
     "CleanupError",
     "ContentCoding",
     "DynamicResource",
+    "FileResponse",
     "GracefulExit",
     "Handler",
     "Middleware",

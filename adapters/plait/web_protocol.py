@@ -254,6 +254,15 @@ class ServerExchange(Exchange):
         self.send(Data(self.stream_id, data))
         return self.can_send()
 
+    async def send_file(self, file: int, offset: int, size: int) -> bool:
+        """Let the kernel send a part of a file as content; false: it cannot.
+
+        Raises what ``Driver.send_file`` raises.
+        """
+        if self.exception is not None:
+            raise ClientConnectionResetError("Cannot write to closing transport")
+        return await self.driver.send_file(self.stream_id, file, offset, size)
+
     def _opens_tunnel(self, head: Sendable) -> bool:
         """Tell whether ``head`` would open a tunnel that the handler did not take.
 

@@ -56,7 +56,6 @@ MODULES = frozenset(
         "multipart",
         "tcp_helpers",
         "tracing",
-        "web_fileresponse",
     }
 )
 """Of ``plait``, too: ``from aiohttp import test_utils``."""
@@ -64,7 +63,6 @@ MODULES = frozenset(
 WEB_NAMES = frozenset(
     {
         "FileField",
-        "FileResponse",
         "NamedPipeSite",
         "StaticDef",
         "StaticResource",

@@ -15,10 +15,11 @@ from collections.abc import Callable
 from typing import Any, Final, Protocol
 
 import plait_engine.driver
-from plait_engine import Config, Event, Role, create_connection
+from plait_engine import Config, Event, LocalProtocolError, Role, create_connection
 from plait_engine.driver import Listener
 from plait_engine.engines import EngineName
 
+from . import sendfile
 from .exchange import Exchange
 
 
@@ -72,7 +73,7 @@ class Driver(plait_engine.driver.Driver):
         engine: ``"native"`` or ``"reference"``.
     """
 
-    __slots__ = ("__weakref__", "_lost", "engine_name", "exchanges", "loop", "lost")
+    __slots__ = ("__weakref__", "_copy", "_lost", "engine_name", "exchanges", "loop", "lost")
 
     # It is this, whatever carries the bytes: ``web.Request.transport`` shows it to users.
     transport: asyncio.Transport | None
@@ -103,6 +104,8 @@ class Driver(plait_engine.driver.Driver):
         self.lost: Exception | None = None
         """The error with which the transport was lost."""
         self._lost: asyncio.Future[None] | None = None
+        self._copy: sendfile.FileCopy | None = None
+        """A file on its way: until it is sent nothing else is written."""
 
     def receive_eof(self) -> None:
         super().receive_eof()
@@ -110,11 +113,58 @@ class Driver(plait_engine.driver.Driver):
 
     def connection_lost(self, error: Exception | None) -> None:
         self.lost = error
+        if self._copy is not None:
+            self._copy.fail(ConnectionResetError("Connection lost"))
         super().connection_lost(error)
         owner, self.listener = self.listener, _NOBODY  # No cycle is left behind.
         owner.on_lost(error)
         if self._lost is not None and not self._lost.done():
             self._lost.set_result(None)
+
+    async def send_file(self, stream_id: int, file: int, offset: int, size: int) -> bool:
+        """Let the kernel send ``size`` bytes of ``file``, an open descriptor, as content.
+
+        Returns false, with nothing done, where that cannot be: on TLS, on HTTP/2, for content of
+        unknown length, behind bytes that the peer has not taken.  Send it as ``Data`` then.
+
+        Raises ConnectionResetError when the peer is gone or takes nothing for
+        ``Timeouts.write``, EOFError when the file has fewer bytes, OSError when it cannot be
+        read.  Then, and when it is cancelled, the connection is dropped: it owes bytes that
+        nobody has.
+        """
+        transport = self.transport
+        if self._dispatching or transport is None or self._has_failed() or not self._has_socket():
+            return False
+        self.drain()
+        if not self.can_write or transport.get_write_buffer_size():
+            return False
+        try:
+            self.engine.reserve(stream_id, size, self.clock())
+        except LocalProtocolError:
+            return False
+        socket = transport.get_extra_info("socket").fileno()
+        self.can_write = False
+        patience = self.config.timeouts.write
+        copy = self._copy = sendfile.FileCopy(self.loop, socket, file, offset, size, patience)
+        try:
+            await copy.done
+        except BaseException:
+            self.abort()
+            raise
+        finally:
+            self._copy = None
+            copy.close()
+            self.can_write = self.transport is not None
+        self.drain()
+        return True
+
+    def _has_socket(self) -> bool:
+        """Tell whether what is written goes into a socket as it is."""
+        return (
+            sendfile.AVAILABLE
+            and self.get_extra_info("socket") is not None
+            and self.get_extra_info("ssl_object") is None
+        )
 
     async def wait_closed(self) -> None:
         """Wait until the transport is gone."""

@@ -1,0 +1,262 @@
+"""Files as responses: ``FileResponse``.
+
+Strategy
+--------
+An executor opens the file and decides what is sent of it; the decision itself is the engine's
+(``plait_engine.content.selection``).  A small file is read there, too, and leaves with its head as
+one piece.  A large one is sent by the kernel where that can be (HTTP/1.1 without TLS, see
+``StreamWriter.send_file``), else read in an executor, a chunk at a time.
+
+Rules
+-----
+* No file is 404.  One that must not be read is 403, and so is what is no regular file: a directory,
+  a pipe, a device.  These responses have no content.
+* ``file.br`` and ``file.gz`` are sent in the place of ``file`` to clients that prefer that
+  (``serving.files``).
+* The entity tag is strong: the time of the last change in nanoseconds, and the size.  What is
+  compressed on the way has a weak one, and no ranges, since its bytes may differ from time to
+  time (RFC 9110 section 8.8.1).
+* Last-Modified is rounded down, and never in the future (section 8.8.2.1).
+* As many bytes are sent as were announced.  When the file has become shorter the stream ends
+  as broken; when it has grown the rest is not sent.
+* The file is closed, whatever happens: also when the client is gone or the handler is cancelled.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections.abc import Sequence
+from mimetypes import MimeTypes
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from plait_engine import Headers
+from plait_engine.content.conditional import Conditions, EntityTag, Representation
+from plait_engine.content.negotiation import IDENTITY
+from plait_engine.content.selection import Selection, select
+from plait_engine.semantics.content import WITHOUT_CONTENT
+
+from . import hdrs
+from .abc import AbstractStreamWriter
+from .helpers import ETag
+from .http_writer import StreamWriter
+from .serving.files import OpenFile, open_file
+from .typedefs import LooseHeaders, PathLike
+from .web_response import StreamResponse
+
+if TYPE_CHECKING:
+    from .web_request import BaseRequest
+
+__all__ = ("FileResponse",)
+
+NOSENDFILE: Final = bool(os.environ.get("AIOHTTP_NOSENDFILE"))
+"""Read every file, and do not let the kernel send it."""
+
+CONTENT_TYPES: Final = MimeTypes()
+"""The media types by the suffix of a file; ``add_type`` adds one for all responses."""
+
+# A file that is compressed is sent as what it is: its coding is no Content-Encoding.
+CONTENT_TYPES.encodings_map.clear()
+for _type, _suffix in (
+    ("application/gzip", ".gz"),
+    ("application/x-brotli", ".br"),
+    ("application/x-bzip2", ".bz2"),
+    ("application/x-compress", ".z"),  # looked up in lower case
+    ("application/x-xz", ".xz"),
+):
+    CONTENT_TYPES.add_type(_type, _suffix)
+
+_DEFAULT_TYPE: Final = "application/octet-stream"
+
+_SMALL: Final = 65536
+"""Bytes that are read at once and sent with the head."""
+
+
+class _Answer(NamedTuple):
+    """What is sent of a file.  ``content``: all of it, if it was read already."""
+
+    file: OpenFile
+    current: Representation
+    selection: Selection
+    content: bytes | None
+
+
+class FileResponse(StreamResponse):
+    """A response whose body is a file.
+
+    Args:
+        path: of the file.
+        chunk_size: bytes that are read at a time, where the kernel does not send the file.
+        status, reason, headers: see ``StreamResponse``.  The status is that of a response to
+            which nothing speaks against: 206, 304, 403, 404, 412 and 416 take its place.
+    """
+
+    _follow_links = True
+    """``path`` may be a link."""
+
+    def __init__(
+        self,
+        path: PathLike,
+        chunk_size: int = 262144,
+        status: int = 200,
+        reason: str | None = None,
+        headers: LooseHeaders | None = None,
+    ) -> None:
+        super().__init__(status=status, reason=reason, headers=headers)
+        self._path = Path(path)
+        self._chunk_size = chunk_size
+
+    async def prepare(self, request: BaseRequest) -> AbstractStreamWriter | None:
+        """Send the file, or what speaks against it.  Later calls do nothing.
+
+        Raises ClientConnectionResetError when the client is gone, EOFError when the file
+        became shorter while it was sent, OSError when it cannot be read any more.
+        """
+        if self.prepared:
+            return await super().prepare(request)
+        accepted: Sequence[str] = ()
+        if hdrs.CONTENT_ENCODING in self.headers:
+            self._compression = False  # It is encoded already.
+        else:
+            accepted = request.headers.getall(hdrs.ACCEPT_ENCODING, ())
+        compresses = self._compression and self._negotiate(request) is not None
+        event = request._event
+        opening = asyncio.get_running_loop().run_in_executor(
+            None, self._decide, event.method, event.headers, accepted, compresses
+        )
+        try:
+            answer = await asyncio.shield(opening)
+        except asyncio.CancelledError:
+            opening.add_done_callback(_close_abandoned)
+            raise
+        except PermissionError:
+            return await self._refuse(request, 403)
+        except (OSError, ValueError):
+            return await self._refuse(request, 404)
+        try:
+            return await self._send_answer(request, answer)
+        finally:
+            answer.file.close()
+
+    def _decide(
+        self, method: str, fields: Headers, accepted: Sequence[str], compresses: bool
+    ) -> _Answer:
+        """Open the file and decide what is sent.  Runs in an executor.
+
+        ``accepted``: the fields Accept-Encoding.  ``compresses``: the file is going to be
+        compressed, unless there is a sibling.
+        """
+        file = open_file(os.fspath(self._path), accepted, follow=self._follow_links)
+        try:
+            compresses = compresses and file.coding == IDENTITY
+            now = time.time()
+            current = Representation(
+                file.size,
+                EntityTag(f"{file.modified_ns:x}-{file.size:x}", weak=compresses),
+                min(file.modified_ns // 10**9, int(now)),
+            )
+            selection = select(
+                method,
+                Conditions.of(fields),
+                current,
+                now,
+                status=self._status,
+                ranges=not compresses,
+            )
+            content: bytes | None = None
+            if method == hdrs.METH_HEAD or selection.status in WITHOUT_CONTENT:
+                content = b""
+            elif selection.length <= _SMALL:
+                content = _read_all(file, selection)
+        except BaseException:
+            file.close()
+            raise
+        return _Answer(file, current, selection, content)
+
+    async def _refuse(self, request: BaseRequest, status: int) -> AbstractStreamWriter | None:
+        """Send a head without content."""
+        self.set_status(status)
+        self._compression = False
+        self.headers.pop(hdrs.CONTENT_ENCODING, None)
+        if not self._chunked:
+            self.content_length = 0
+        return await super().prepare(request)
+
+    async def _send_answer(
+        self, request: BaseRequest, answer: _Answer
+    ) -> AbstractStreamWriter | None:
+        file, current, selection, content = answer
+        headers = self.headers
+        status = selection.status
+        if file.varies:
+            headers.add(hdrs.VARY, hdrs.ACCEPT_ENCODING)
+        if selection.content_range is not None:
+            headers[hdrs.CONTENT_RANGE] = selection.content_range
+        if status in (412, 416):
+            return await self._refuse(request, status)
+        self.etag = ETag(*current.etag)
+        self.last_modified = current.last_modified
+        if status == 304:
+            return await self._refuse(request, status)
+        if status != self._status:
+            self.set_status(status)
+        if hdrs.CONTENT_TYPE not in headers:
+            self.content_type = CONTENT_TYPES.guess_type(self._path)[0] or _DEFAULT_TYPE
+        if file.coding != IDENTITY:
+            headers[hdrs.CONTENT_ENCODING] = file.coding
+            self._compression = False
+        if not current.etag.weak:
+            headers[hdrs.ACCEPT_RANGES] = "bytes"
+        if not self._chunked:
+            self.content_length = selection.length
+        self._send_headers_immediately = content is None
+        writer = await super().prepare(request)
+        if content is None:
+            await self._send_content(file, selection)
+        await super().write_eof(content or b"")
+        return writer
+
+    async def _send_content(self, file: OpenFile, selection: Selection) -> None:
+        _, position, length, _ = selection
+        writer = self._payload_writer
+        if (
+            not NOSENDFILE
+            and isinstance(writer, StreamWriter)
+            and await writer.send_file(file.file, position, length)
+        ):
+            return
+        loop = asyncio.get_running_loop()
+        end = position + length
+        while position < end:
+            size = min(self._chunk_size, end - position)
+            data = await loop.run_in_executor(None, _read, file, position, size)
+            await self.write(data)
+            position += len(data)
+
+    def _wants_type(self) -> bool:
+        return False  # It has one where there is content.
+
+
+def _read_all(file: OpenFile, selection: Selection) -> bytes:
+    """Return what is selected of the file.  Raises EOFError if the file is shorter now."""
+    _, position, length, _ = selection
+    content = b""
+    while len(content) < length:
+        content += _read(file, position + len(content), length - len(content))
+    return content
+
+
+def _read(file: OpenFile, position: int, size: int) -> bytes:
+    """Return some of the ``size`` bytes from ``position`` on, one at least."""
+    data = file.read(position, size)
+    if not data:
+        raise EOFError(f"the file ends {size} bytes early")
+    return data
+
+
+def _close_abandoned(opening: asyncio.Future[_Answer]) -> None:
+    """Close a file that nobody waits for any more."""
+    if not opening.cancelled() and opening.exception() is None:
+        opening.result().file.close()
