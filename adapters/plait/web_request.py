@@ -28,7 +28,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final, TypedDict, Unpack, cast
 from urllib.parse import parse_qsl
 
 from multidict import CIMultiDict, CIMultiDictProxy, MultiDict, MultiDictProxy
@@ -73,6 +73,19 @@ if TYPE_CHECKING:
     from .web_urldispatcher import ResourceRoute, UrlMappingMatchInfo
 
 __all__ = ("BaseRequest", "Request")
+
+
+class _Changes(TypedDict, total=False):
+    """The keywords of ``clone``."""
+
+    method: str | _SENTINEL
+    rel_url: StrOrURL | _SENTINEL
+    headers: LooseHeaders | _SENTINEL
+    scheme: str | _SENTINEL
+    host: str | _SENTINEL
+    remote: str | _SENTINEL
+    client_max_size: int | _SENTINEL
+    client_max_fields: int | _SENTINEL
 
 
 class BaseRequest(KeyedState, HeadersMixin):
@@ -529,7 +542,7 @@ class Request(BaseRequest):
         apps = self.match_info.apps
         return ChainMapProxy(reversed(apps[: apps.index(self.app) + 1]))
 
-    def clone(self, **changes: Any) -> Request:
+    def clone(self, **changes: Unpack[_Changes]) -> Request:
         """Return a request like this one, but for ``changes`` (see ``BaseRequest``)."""
         made = cast("Request", super().clone(**changes))
         made._match_info = self.match_info
