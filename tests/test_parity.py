@@ -28,8 +28,7 @@ MODULES = ("", "web", "multipart", "payload", "test_utils", "pytest_plugin")
 
 # The words of docs/differences.md -> what is different; "*" stands for any text.
 NOT_YET_SERVER = {
-    "static files and `FileResponse`": [
-        "web.FileResponse",
+    "static files": [
         "web.RouteTableDef.static",
         "web.StaticDef",
         "web.StaticResource",
