@@ -26,8 +26,8 @@ from types import ModuleType
 from typing import Any, Final, Protocol
 
 from plait_engine.content import codings
+from plait_engine.content.codings import MAX_MEMBERS as MAX_DECOMPRESS_MEMBERS
 from plait_engine.content.codings import (
-    MAX_MEMBERS,
     CodingError,
     Decoder,
     DeflateDecoder,
@@ -271,8 +271,8 @@ class ZstdDecoder:
 
     def _begin_frame(self) -> None:
         self._frames += 1
-        if self._frames > MAX_MEMBERS:
-            raise TooManyMembersError(f"more than {MAX_MEMBERS} zstd frames")
+        if self._frames > MAX_DECOMPRESS_MEMBERS:
+            raise TooManyMembersError(f"more than {MAX_DECOMPRESS_MEMBERS} zstd frames")
         self._stream = _zstd.ZstdDecompressor()  # type: ignore[union-attr]  # see below
 
 

@@ -236,8 +236,8 @@ def charset_of(headers: MultiMapping[str]) -> str | None:
 
 def content_length_of(headers: MultiMapping[str]) -> int | None:
     """Return the value of Content-Length, or ``None``."""
-    raw = headers.get(hdrs.CONTENT_LENGTH)
-    return int(raw) if raw is not None and raw.isascii() and raw.isdigit() else None
+    raw = str(headers.get(hdrs.CONTENT_LENGTH, ""))  # A program's own may be an int.
+    return int(raw) if raw.isascii() and raw.isdigit() else None
 
 
 class HeadersMixin:
@@ -280,7 +280,7 @@ class ETag:
 def validate_etag_value(value: str) -> None:
     """Raise ValueError unless ``value`` can stand between the quotes of an entity tag."""
     if value != "*" and not _ETAG.fullmatch(value):
-        raise ValueError(f"{value!r} is not a valid entity tag: no quotes or control characters")
+        raise ValueError(f"{value!r} is not a valid etag: no quotes or control characters")
 
 
 def parse_etag(field: str) -> ETag | None:

@@ -43,7 +43,7 @@ from .helpers import sentinel
 from .http_writer import HttpVersion, HttpVersion11
 from .streams import EMPTY_PAYLOAD, StreamReader
 from .testing.connector import MemoryConnector
-from .testing.mocked import make_exchange, mock_loop
+from .testing.mocked import MockedWriter, make_exchange, mock_loop
 from .typedefs import LooseHeaders, StrOrURL
 from .web_app import Application
 from .web_request import BaseRequest, Request
@@ -652,9 +652,11 @@ def make_mocked_request(
         match_info: the variables of the path.
         closing: the connection ends behind the request.
         app: ``request.app``; a mock by default, which keeps what is put into it.
-        writer: ``request.writer``; a mock takes what a response writes.
+        writer: ``request.writer``: takes what a response writes.  By default it goes to the
+            transport, by a writer whose methods are mocks, too.
         protocol: ``request.protocol``.
-        transport: ``request.transport``; a mock by default.  Responses are written to it.
+        transport: ``request.transport``; a mock by default.  Responses are written to it,
+            unless there is a ``writer``.
         payload: ``request.content``.
         sslcontext: what the connection is secured with; then the scheme is https.
         client_max_size: bytes of content that ``read`` and its like accept.
@@ -683,6 +685,7 @@ def make_mocked_request(
         protocol.transport = transport
         exchange.handler = protocol
     request = Request(exchange.event, exchange, client_max_size, client_max_fields)
+    request._payload_writer = MockedWriter(exchange) if writer is sentinel else writer
     info = UrlMappingMatchInfo({} if match_info is sentinel else match_info, mock.Mock())
     if app is None:
         app = _mock_application()

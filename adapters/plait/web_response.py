@@ -332,7 +332,7 @@ class StreamResponse(KeyedState, CookieMixin, FieldMixin):
         if writer is None:
             raise RuntimeError("Response has not been started")
         trailers = self._sendable_trailers()
-        if trailers and type(writer) is StreamWriter:
+        if trailers and isinstance(writer, StreamWriter):
             await writer.write_eof(data, trailers=trailers)
         else:
             await writer.write_eof(data)

@@ -277,3 +277,29 @@ async def test_no_deadline_is_set() -> None:
         await response.prepare(request)
         await response.write(b"piece")
         await response.write_eof()
+
+
+@pytest.mark.anyio
+async def test_the_writer_tells_how_it_was_called() -> None:
+    request = make_mocked_request("GET", "/")
+    response = web.StreamResponse()
+    response.enable_compression(web.ContentCoding.gzip)
+    writer: Any = await response.prepare(request)
+    assert writer is request.writer
+    writer.enable_compression.assert_called_with("gzip", None)
+    assert writer.write_headers.call_args.args[0] == "HTTP/1.1 200 OK"
+    await response.write_eof(b"x")
+    writer.write_eof.assert_called_once_with(b"x")
+    assert b"HTTP/1.1 200 OK" in written(request)
+
+
+@pytest.mark.anyio
+async def test_a_writer_of_ones_own() -> None:
+    own = mock.Mock(write_headers=mock.AsyncMock(), write_eof=mock.AsyncMock())
+    request = make_mocked_request("GET", "/", writer=own)
+    response = web.Response(text="Hello", headers={"Content-Length": 5})  # type: ignore[dict-item]  # as some programs do
+    assert await response.prepare(request) is own
+    assert own.length == 5
+    await response.write_eof()
+    own.write_eof.assert_called_once_with(b"Hello")
+    assert written(request) == b""

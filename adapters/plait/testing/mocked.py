@@ -20,7 +20,7 @@ from multidict import CIMultiDict
 from yarl import URL
 
 from plait import hdrs
-from plait.http_writer import HttpVersion, HttpVersion10, HttpVersion20
+from plait.http_writer import HttpVersion, HttpVersion10, HttpVersion20, StreamWriter
 from plait.streams import StreamReader
 from plait.web_protocol import RequestHandler, ServerExchange
 from plait.web_request import BaseRequest
@@ -30,6 +30,16 @@ from plait_engine import Config, EndOfMessage, Event, Limits, Role, Timeouts, cr
 from plait_engine import Request as RequestEvent
 
 _TIMELESS: Final = Timeouts(head=None, body=None, write=None)
+
+_WRITER_METHODS: Final = (
+    "drain",
+    "enable_chunking",
+    "enable_compression",
+    "send_headers",
+    "write",
+    "write_eof",
+    "write_headers",
+)
 
 _WIDE: Final = Limits(stream_window=2**31 - 1, connection_window=2**31 - 1)
 """Nobody opens the windows of HTTP/2 again: they take all that a test writes."""
@@ -101,6 +111,15 @@ class MockedExchange(ServerExchange):
 
     def take_content(self, limit: int) -> None:
         """The content is a stream that anybody may have made: it is read as one."""
+
+
+class MockedWriter(StreamWriter):
+    """Writes to the transport, and tells how it was called: its methods are mocks around those."""
+
+    def __init__(self, exchange: ServerExchange) -> None:
+        super().__init__(exchange)
+        for name in _WRITER_METHODS:
+            setattr(self, name, mock.Mock(wraps=getattr(self, name)))
 
 
 class _MockedHandler(RequestHandler):
