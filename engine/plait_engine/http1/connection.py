@@ -74,7 +74,7 @@ Receiver: TypeAlias = Callable[[Any, bytes, float], None]
 Handler: TypeAlias = Callable[[Any, float], None]
 
 
-class Read(enum.Enum):
+class Read(enum.IntEnum):  # Those of an Enum hash themselves in Python.
     """How far the peer's message is; see the table above."""
 
     IDLE = 0

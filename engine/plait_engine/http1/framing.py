@@ -34,6 +34,7 @@ neither                                   until close (item 8)
 from __future__ import annotations
 
 import enum
+from typing import Final
 
 from plait_engine.errors import RemoteProtocolError
 from plait_engine.semantics.content import ENDED_BY_HEAD
@@ -51,13 +52,18 @@ class Framing(enum.Enum):
     TUNNEL = "the stream is a tunnel"
 
 
+# On CPython 3.11 a member of an Enum costs several times a global.
+_NONE: Final = Framing.NONE
+_LENGTH: Final = Framing.LENGTH
+
+
 def frame_request(method: str, version: str, fields: FieldFacts) -> Framing:
     """Return the framing of a received request.  Raises RemoteProtocolError."""
     codings = fields.codings
     if codings is None:
         if not fields.content_length:
-            return Framing.NONE
-        framing = Framing.LENGTH
+            return _NONE
+        framing = _LENGTH
     else:
         _check_request_codings(codings, version, fields)
         framing = Framing.CHUNKED

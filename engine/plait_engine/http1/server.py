@@ -65,6 +65,7 @@ USUAL_STATUS_LINES: Final = {
 _READ_HEAD: Final = Read.HEAD
 _READ_HELD: Final = Read.HELD
 _NO_BODY: Final = Framing.NONE
+_LENGTH: Final = Framing.LENGTH
 _OPEN: Final = ConnectionState.OPEN
 _KEEP_ALIVE: Final = Timer.KEEP_ALIVE
 
@@ -108,10 +109,31 @@ class HTTP1Server(HTTP1Connection):
             return
         # The line first: if both are wrong, the answer is about the line, as it is when the
         # head comes in pieces.
-        line = self._read_line(data[:line_end])
+        line = heads.read_line(data[:line_end])
+        self._method = line.method  # Also for the refusal of a field section.
         self._begin_exchange(line, heads.read_fields(data[line_end + 2 : end]), now)
         if end < len(data):
-            self._receive(data[end:], now)
+            rest = data[end:]
+            if not self._take_whole_content(rest):
+                self._receive(rest, now)
+
+    def _take_whole_content(self, data: bytes) -> bool:
+        """Short path of ``_receive_body``: content of known length that came with its head.
+
+        Returns false when ``data`` is anything else; then nothing was done.
+        """
+        reader = self._reader
+        size = len(data)
+        if type(reader) is not LengthReader or reader.remaining != size:
+            return False
+        self._reader = None
+        self._read = _READ_HELD
+        self._expecting = False
+        self._deadline = NEVER
+        self._unread = size
+        self._events += (Data(self._stream_id, data, size), EndOfMessage(self._stream_id))
+        self.wants_read = size <= self._limits.read_high_water
+        return True
 
     def _receive_head(self, now: float) -> None:
         buffer = self._buffer
@@ -229,12 +251,14 @@ class HTTP1Server(HTTP1Connection):
             and version != "1.0"
             and framing is not Framing.NONE
         )
-        self._switch = self._wanted_switch(line.method, version, framing, fields)
+        self._switch = None
+        if fields.upgrades or line.method == "CONNECT":
+            self._switch = self._wanted_switch(line.method, version, framing, fields)
         return framing
 
     def _expect_body(self, framing: Framing, fields: FieldFacts, now: float) -> None:
         self._read = Read.BODY
-        if framing is Framing.LENGTH:
+        if framing is _LENGTH:
             assert fields.content_length is not None
             self._reader = LengthReader(fields.content_length)
         else:
