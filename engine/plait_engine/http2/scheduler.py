@@ -26,6 +26,9 @@ Priorities (RFC 9218)
   order of their ids; incremental ones in turn, a frame each.  Where both are, they alternate,
   so that neither starves the other.
 
+* The Priority field of a response overrides what the client asked for, member by member
+  (section 8); a PRIORITY_UPDATE that comes later overrides both.
+
 ``parse_priority`` reads the Priority field, a Dictionary of RFC 8941.
 """
 
@@ -64,8 +67,10 @@ _is_urgency = re.compile(r"-?0+|0{0,14}[0-7]").fullmatch
 _BOOLEANS: Final = {None: True, "?1": True, "?0": False}
 
 
-def parse_priority(value: str) -> tuple[int, bool]:
+def parse_priority(value: str, base: tuple[int, bool] = DEFAULT_PRIORITY) -> tuple[int, bool]:
     """Return urgency and incremental of a Priority field (RFC 9218 section 4).
+
+    ``base``: what they are where the field does not say.
 
     ``value``: its lines, joined by commas.  One that is no Dictionary is ignored as a whole
     (RFC 8941 section 4.2); of a member that comes twice, the last counts (section 3.2); a
@@ -78,13 +83,13 @@ def parse_priority(value: str) -> tuple[int, bool]:
     while more:
         match = _match_member(value, position)
         if match is None:
-            return DEFAULT_PRIORITY
+            return base
         members[match[1]] = match[2]
         position = match.end()
         more = bool(match[3])
     urgency = members.get("u") or ""
-    incremental = "i" in members and _BOOLEANS.get(members["i"], DEFAULT_PRIORITY[1])
-    return int(urgency) if _is_urgency(urgency) else DEFAULT_PRIORITY[0], incremental
+    incremental = _BOOLEANS.get(members["i"], base[1]) if "i" in members else base[1]
+    return int(urgency) if _is_urgency(urgency) else base[0], incremental
 
 
 class Outbound:

@@ -45,7 +45,7 @@ from . import frames
 from .core import HTTP2Core
 from .drafts import Draft
 from .outgoing import Fields
-from .scheduler import Outbound, parse_priority
+from .scheduler import DEFAULT_PRIORITY, Outbound, parse_priority
 from .streams import HALF_CLOSED_LOCAL, HALF_CLOSED_REMOTE, OPEN, Stream
 
 _HAVE_MORE_TO_SAY: Final = METHODS_WITH_CONTENT | {"CONNECT"}
@@ -158,6 +158,8 @@ def _send_on(core: HTTP2Core, stream: Stream, events: tuple[Sendable, ...], now:
         _accept_tunnel(core, stream, draft, now)
     elif draft.is_tunnel and draft.phase == BODY:
         core._end_of_request(stream)
+    if draft.heads and core._is_server:
+        _read_response_fields(core, stream, draft.heads)
     _carry_out(core, stream, draft, now)
 
 
@@ -225,6 +227,16 @@ def _read_request_fields(core: HTTP2Core, stream: Stream, fields: Fields, now: f
             core._outflow.queue_of(stream).is_held = True
             if core._timers.deadline(Timer.CONTINUE) is None:
                 core._timers.set(Timer.CONTINUE, deadline)
+
+
+def _read_response_fields(core: HTTP2Core, stream: Stream, heads: list[Fields]) -> None:
+    """Obey what the application says of its own response (RFC 9218 section 8)."""
+    priority = [value for fields in heads for name, value in fields if name == "priority"]
+    if priority:
+        base = stream.priority or DEFAULT_PRIORITY
+        stream.priority = parse_priority(",".join(priority), base)
+        if stream.outbound is not None:
+            core._outflow.scheduler.set_priority(stream.outbound, stream.priority)
 
 
 # -- carrying out -----------------------------------------------------------------

@@ -186,6 +186,51 @@ def test_one_call_frames_a_quantum() -> None:
     assert of_type(second, FrameType.DATA)[0].stream_id == 3
 
 
+# -- what the server says itself (section 8) ------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("asked", "said", "order"),
+    [
+        (None, "u=0", [5, 3]),
+        ("u=1", "u=6", [3, 5]),
+        ("u=0", "i", [5, 3]),  # What the response does not say, stays.
+        ("u=0", "?", [5, 3]),  # No Dictionary: nothing is said.
+        ("u=0", "u=9", [5, 3]),
+    ],
+)
+def test_the_field_of_a_response_overrides_that_of_the_request(
+    waiting: Peer, asked: str | None, said: str, order: list[int]
+) -> None:
+    ask(waiting, 3, "u=2")
+    ask(waiting, 5, asked)
+    answer(waiting, 3)
+    waiting.endpoint.send(
+        Response(5, 200, (("Priority", said),)), Data(5, b"x" * 100_000), EndOfMessage(5)
+    )
+    assert list(dict.fromkeys(served(waiting))) == order
+
+
+def test_content_that_follows_its_head(waiting: Peer) -> None:
+    for stream in (3, 5):
+        ask(waiting, stream, "u=2")
+        waiting.endpoint.send(Response(stream, 200, (("Priority", f"u={6 - stream}"),)))
+    for stream in (3, 5):
+        waiting.endpoint.send(Data(stream, b"x" * 30_000), EndOfMessage(stream))
+    assert list(dict.fromkeys(served(waiting))) == [5, 3]
+
+
+def test_an_update_overrides_the_field_of_a_response(waiting: Peer) -> None:
+    for stream in (3, 5):
+        ask(waiting, stream)
+    answer(waiting, 3)
+    waiting.endpoint.send(
+        Response(5, 200, (("Priority", "u=0"),)), Data(5, b"x" * 100_000), EndOfMessage(5)
+    )
+    waiting.say(wire.priority_update(5, b"u=7"))
+    assert list(dict.fromkeys(served(waiting))) == [3, 5]
+
+
 # -- PRIORITY_UPDATE (section 7.1) ---------------------------------------------------------
 
 
