@@ -401,9 +401,9 @@ class BaseKey(Generic[_T]):
 
 
 def _calling_module() -> str:
-    """Return the name of the module that makes a key, past the classes of this one."""
+    """Return the name of the module whose body runs, which makes a key or calls what does."""
     frame = sys._getframe(2)
-    while frame.f_back is not None and frame.f_globals.get("__name__") in (__name__, "typing"):
+    while frame.f_code.co_name != "<module>" and frame.f_back is not None:
         frame = frame.f_back
     return str(frame.f_globals.get("__name__", "<unknown>"))
 

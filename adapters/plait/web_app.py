@@ -69,6 +69,7 @@ class Application(KeyedState):
     """
 
     _key_type = AppKey
+    _stacklevel = 4  # ``__setitem__`` of this class stands in between.
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()

@@ -178,6 +178,7 @@ class WebSocketResponse(WebSocketBase[DecodeText], StreamResponse):
         stream.on_lost = exchange.client_left
         exchange.hand_over(stream)
         exchange.send(Accept(exchange.stream_id, tuple(headers.items())))
+        self._status = 101  # Whatever it was set to before.
         self._ws_protocol = negotiated.subprotocol
         deflate = negotiated.deflate
         self._compress = 0 if deflate is None else deflate.server_max_window_bits

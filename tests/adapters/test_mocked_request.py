@@ -258,7 +258,9 @@ async def test_a_websocket(version: plait.HttpVersion) -> None:
     assert request.method == "GET"
     ws: Any = web.WebSocketResponse()
     assert ws.can_prepare(request)
+    ws.set_status(200)
     await ws.prepare(request)
+    assert ws.status == 101
     await ws.send_str("text")
     await asyncio.sleep(0)
     data = written(request)

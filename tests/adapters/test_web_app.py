@@ -284,12 +284,23 @@ def test_keys_have_an_order() -> None:
     assert sorted(["d", c, "a", b]) == [b, c, "a", "d"]  # type: ignore[type-var]  # that is the point
 
 
+def test_the_name_of_a_key_says_which_module_made_it() -> None:
+    made: dict[str, Any] = {"__name__": "a_module", "web": web}
+    exec("def make(): return web.AppKey('b', int)\nkey = make()", made)
+    assert repr(made["key"]) == "<AppKey(a_module.b, type=int)>"
+    assert repr(NAME) == f"<AppKey({__name__}.NAME, type=str)>"
+    other = dict(made, __name__="another")
+    exec("key = make()", other)  # Its body runs.
+    assert repr(other["key"]) == "<AppKey(another.b, type=int)>"
+
+
 def test_an_application_is_a_mapping() -> None:
     app = web.Application()
     key = web.AppKey("key", int)
     app[key] = 1
-    with pytest.warns(web.NotAppKeyWarning):
+    with pytest.warns(web.NotAppKeyWarning) as caught:
         app["name"] = 2
+    assert caught[0].filename == __file__
     assert (app[key], app["name"], app.get(key), app.get("other", 3)) == (1, 2, 1, 3)
     assert list(app) == [key, "name"]
     assert len(app) == 2

@@ -318,8 +318,9 @@ def test_what_a_response_says_of_itself() -> None:
     assert bool(response)
     assert response == response
     assert response != web.Response(text="x")
-    with pytest.warns(web.NotAppKeyWarning, match="ResponseKey"):
+    with pytest.warns(web.NotAppKeyWarning, match="ResponseKey") as caught:
         response["key"] = 1
+    assert caught[0].filename == __file__
     type(response)._warned.discard("key")
     assert dict(response) == {"key": 1}
 

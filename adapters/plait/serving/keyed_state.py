@@ -29,6 +29,8 @@ class KeyedState(MutableMapping[str | BaseKey[Any], Any]):
     _warned: set[str]
     """Strings that were warned of: those of the class, unless an instance has its own."""
     _state: dict[str | BaseKey[Any], Any] | None = None
+    _stacklevel: ClassVar[int] = 3
+    """Of the program's line, where it sets a key."""
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
@@ -73,7 +75,7 @@ class KeyedState(MutableMapping[str | BaseKey[Any], Any]):
         warnings.warn(
             f"It is recommended to use web.{self._key_type.__name__} instances for keys.",
             NotAppKeyWarning,
-            stacklevel=3,
+            stacklevel=self._stacklevel,
         )
 
     def __hash__(self) -> int:
