@@ -60,6 +60,10 @@ __all__ = (
 TOO_LARGE_BYTES_BODY: Final = 2**20
 """A body of more bytes than this in one object gets a ResourceWarning."""
 
+_CLOSE_FUTURES: Final[set[asyncio.Future[None]]] = set()
+"""Empty: ``close`` waits until a file is closed.  Suites of tests look here for closes that go
+on behind a response."""
+
 
 class LookupError(Exception):  # aiohttp's name
     """No payload is registered for a type."""

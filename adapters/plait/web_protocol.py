@@ -67,6 +67,8 @@ from .web_request import BaseRequest
 from .web_response import Response, StreamResponse
 
 if TYPE_CHECKING:
+    import ssl
+
     from .web_server import Server
 
 __all__ = ("PayloadAccessError", "RequestHandler", "RequestPayloadError", "ServerExchange")
@@ -454,6 +456,41 @@ class RequestHandler:
     def sockname(self) -> str | tuple[Any, ...] | None:
         """The address on which the connection came in."""
         return self.driver.get_extra_info("sockname")  # type: ignore[no-any-return]  # asyncio says Any
+
+    @property
+    def ssl_context(self) -> ssl.SSLContext | None:
+        """The context of TLS; ``None`` on cleartext."""
+        return self.driver.get_extra_info("sslcontext")  # type: ignore[no-any-return]  # asyncio says Any
+
+    @property
+    def writing_paused(self) -> bool:
+        """True while the transport has as many bytes as it wants."""
+        return self.connected and not self.driver.can_write
+
+    @property
+    def keepalive_timeout(self) -> float | None:
+        """Seconds that the connection may be idle; ``None``: any."""
+        return self.driver.config.timeouts.keep_alive
+
+    @property
+    def max_line_size(self) -> int:
+        """Bytes of a request line that are read."""
+        return self.driver.config.limits.max_line_size
+
+    @property
+    def max_headers(self) -> int:
+        """Fields of a request that are read."""
+        return self.driver.config.limits.max_fields
+
+    @property
+    def max_field_size(self) -> int:
+        """Bytes of one field that are read."""
+        return self.driver.config.limits.max_field_size
+
+    def keep_alive(self, val: bool) -> None:
+        """``False``: close the connection when the requests that are open are answered."""
+        if not val:
+            self.close()
 
     def close(self) -> None:
         """Close the connection when the requests that are open are answered."""

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from yarl import URL
 
+import plait
 from plait import web
 from plait.client_exceptions import ClientConnectionResetError
 from plait.http_exceptions import LineTooLong
@@ -15,6 +16,7 @@ from plait.http_writer import HttpVersion
 from plait.streams import EMPTY_PAYLOAD
 from plait_engine import ErrorCode
 from tests.adapters.web_peer import Setup, app_of
+from tests.conftest import Authority
 from tests.serving import serve
 
 pytestmark = pytest.mark.anyio
@@ -41,6 +43,74 @@ async def look_at(setup: Setup, look: Any, *args: Any, path: str = "/", **option
         answer = await client.fetch(*args, **options)
         assert answer.status == 200, answer.body
     return probe.seen
+
+
+# -- the connection ----------------------------------------------------------------------------
+
+
+async def test_what_the_connection_tells(setup: Setup) -> None:
+    def look(request: web.Request) -> None:
+        protocol = request.protocol
+        assert protocol.transport is request.transport
+        assert protocol.peername == request.get_extra_info("peername")
+        assert protocol.ssl_context is None
+        assert protocol.keepalive_timeout == 7
+        assert (protocol.max_line_size, protocol.max_headers) == (3000, 40)
+        assert protocol.max_field_size == 2000
+        assert protocol.writing_paused is False
+        protocol.keep_alive(True)
+
+    limits = {"max_line_size": 3000, "max_headers": 40, "max_field_size": 2000}
+    async with setup.serve(app_of(Probe(look)), keepalive_timeout=7, **limits) as site:
+        client = await site.connect()
+        for _ in range(2):
+            assert (await client.fetch()).status == 200
+
+
+async def test_a_connection_that_is_not_to_be_kept_alive(setup: Setup) -> None:
+    async with setup.serve(app_of(Probe(lambda r: r.protocol.keep_alive(False)))) as site:
+        client = await site.connect()
+        assert (await client.fetch()).status == 200
+        await client.wait_closed()
+
+
+async def test_a_context_of_tls(authority: Authority) -> None:
+    context = authority.server_context()
+    probe = Probe(lambda request: request.protocol.ssl_context)
+    async with (
+        serve(app_of(probe), context) as served,
+        plait.request(
+            "GET", served.url.replace("127.0.0.1", "localhost"), ssl=authority.client_context()
+        ),
+    ):
+        pass
+    assert probe.seen is context
+
+
+async def test_writing_is_paused_while_nobody_reads() -> None:
+    paused = asyncio.Event()
+
+    async def fill(response: web.StreamResponse) -> None:
+        while True:
+            await response.write(bytes(2**20))
+
+    async def handler(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse()
+        await response.prepare(request)
+        filling = asyncio.ensure_future(fill(response))
+        while not request.protocol.writing_paused:
+            await asyncio.wait({filling}, timeout=0.01)
+        paused.set()
+        with pytest.raises(ConnectionResetError):
+            await filling
+        assert request.protocol.writing_paused is False
+        return response
+
+    async with serve(app_of(handler)) as served:
+        _, writer = await asyncio.open_connection("127.0.0.1", served.port)
+        writer.write(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        await asyncio.wait_for(paused.wait(), 20)
+        writer.transport.abort()
 
 
 # -- the head ----------------------------------------------------------------------------------
