@@ -1,7 +1,8 @@
 """What the targets share: a transport for one engine, and the invariants of every input.
 
-``Transport`` is what the bytes of a connection come from and go to, under the same driver as
-an adapter's (``plait_engine.driver``).  It checks on the way what always holds:
+``Wire`` stands under and over a driver like an adapter's (``plait_engine.driver``), and checks
+what always holds; ``Transport`` carries given bytes over it, ``fuzz.operations.Machine`` makes
+calls on it.
 
 * no input raises, and no command raises anything but LocalProtocolError;
 * events come in the order that ``plait_engine.events`` promises, ``ConnectionClosed`` last
@@ -54,6 +55,105 @@ def check(holds: bool, promise: str, *details: object) -> None:
         raise InvariantError("\n".join([promise, *map(str, details)]))
 
 
+class Wire:
+    """The transport and the listener of ``connection``'s driver; neither does anything.
+
+    It checks the order of events, that timeouts come to an end, and what is left at the end.
+    """
+
+    def __init__(self, connection: Connection) -> None:
+        self.connection = connection
+        self.clock = Clock(START)
+        self._order = OrderChecker(connection.role)
+        self._last_event: Event | None = None
+        self._driver = Driver(connection, self, self, self.clock)
+
+    @property
+    def now(self) -> float:
+        """The time."""
+        return self.clock.now
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether the connection has ended."""
+        return self.connection.state is ConnectionState.CLOSED
+
+    # -- as the driver's listener -----------------------------------------------------
+
+    def on_event(self, event: Event) -> None:
+        self._order.check(event)
+        self._last_event = event
+
+    def on_batch_end(self) -> None:
+        pass
+
+    # -- as the driver's transport ----------------------------------------------------
+
+    def write(self, data: bytes, /) -> None:
+        pass
+
+    def write_eof(self) -> None:
+        pass
+
+    def close(self) -> None:
+        pass
+
+    def abort(self) -> None:
+        pass
+
+    def is_closing(self) -> bool:
+        return False
+
+    def pause_reading(self) -> None:
+        pass
+
+    def resume_reading(self) -> None:
+        pass
+
+    # -- time and the end -------------------------------------------------------------
+
+    def expire(self) -> None:
+        """Go to the next deadline, if there is one, and handle it."""
+        deadline = self.connection.next_timeout()
+        if deadline is None:
+            return
+        self.clock.now = max(self.now, deadline)
+        self._driver.handle_timeout()
+        following = self.connection.next_timeout()
+        check(
+            following is None or following > self.now,
+            "a deadline that was handled is over",
+            following,
+            self.now,
+        )
+
+    def _run_timers(self) -> None:
+        for _ in range(MAX_TIMEOUTS):
+            if self.connection.next_timeout() is None:
+                return
+            self.expire()
+        raise InvariantError("timeouts come to an end")
+
+    def _end(self) -> None:
+        """Lose the transport, and look at what is left."""
+        self._driver.connection_lost(None)
+        last = self._last_event
+        check(
+            self.is_closed and isinstance(last, ConnectionClosed | PriorKnowledge),
+            "ConnectionClosed is the last event of a lost connection",
+            last,
+        )
+        if isinstance(last, ConnectionClosed):
+            check(not self.connection.wants_read, "a closed connection reads nothing")
+        # Inputs of an adapter that is a little late.
+        self.connection.receive_data(b"late", self.now)
+        self.connection.receive_eof(self.now)
+        self.connection.handle_timeout(self.now + 1e6)
+        self.connection.connection_lost(OSError("late"), self.now)
+        check(self.connection.next_event() is None, "nothing comes after the last event")
+        check(self.connection.next_timeout() is None, "a closed connection has no deadline")
+
+
 class App:
     """The application on top of a connection; a target overrides what it needs.
 
@@ -71,36 +171,23 @@ class App:
         """All bytes were received."""
 
 
-class Transport:
+class Transport(Wire):
     """Carries what ``connection`` says and hears; keeps the events and what was sent.
 
     ``holds_output``: like a peer that reads nothing until it has sent everything.
     """
 
     def __init__(self, connection: Connection, app: App, *, holds_output: bool = False) -> None:
-        self.connection = connection
+        super().__init__(connection)
         self.events: list[Event] = []
         self.output = bytearray()
-        self.clock = Clock(START)
         self._app = app
-        self._order = OrderChecker(connection.role)
         self._waiting: deque[bytes] = deque()
         self._received = 0
-        self._driver = Driver(connection, self, self, self.clock)
         self._driver.can_write = not holds_output
         self._driver.start()
         app.start(self)
         self._driver.drain()
-
-    @property
-    def now(self) -> float:
-        """The time."""
-        return self.clock.now
-
-    @property
-    def is_closed(self) -> bool:
-        """Whether the connection has ended."""
-        return self.connection.state is ConnectionState.CLOSED
 
     def send(self, *events: Sendable) -> bool:
         """Send as one command; return whether that was allowed."""
@@ -122,40 +209,15 @@ class Transport:
             self._received += len(piece)
             self._driver.receive_data(piece)
 
-    # -- as the driver's listener -----------------------------------------------------
-
     def on_event(self, event: Event) -> None:
-        self._order.check(event)
+        super().on_event(event)
         self.events.append(event)
         self._app.handle(self, event)
-
-    def on_batch_end(self) -> None:
-        pass
-
-    # -- as the driver's transport ----------------------------------------------------
 
     def write(self, data: bytes, /) -> None:
         self.output += data
         limit = OUTPUT_BASE + OUTPUT_RATIO * self._received
         check(len(self.output) <= limit, "output is bounded by input", len(self.output), limit)
-
-    def write_eof(self) -> None:
-        pass
-
-    def close(self) -> None:
-        pass
-
-    def abort(self) -> None:
-        pass
-
-    def is_closing(self) -> bool:
-        return False
-
-    def pause_reading(self) -> None:
-        pass
-
-    def resume_reading(self) -> None:
-        pass
 
     def _has_ended(self) -> bool:
         return self.is_closed or self.connection.wants_close >= CloseAction.CLOSE
@@ -169,41 +231,7 @@ class Transport:
         if not self._has_ended():
             self._driver.receive_eof()
         self._run_timers()
-        self._driver.connection_lost(None)
-        self._check_end()
-
-    def _run_timers(self) -> None:
-        for _ in range(MAX_TIMEOUTS):
-            deadline = self.connection.next_timeout()
-            if deadline is None:
-                return
-            self.clock.now = max(self.now, deadline)
-            self._driver.handle_timeout()
-            following = self.connection.next_timeout()
-            check(
-                following is None or following > self.now,
-                "a deadline that was handled is over",
-                following,
-                self.now,
-            )
-        raise InvariantError("timeouts come to an end")
-
-    def _check_end(self) -> None:
-        last = self.events[-1] if self.events else None
-        check(
-            self.is_closed and isinstance(last, ConnectionClosed | PriorKnowledge),
-            "ConnectionClosed is the last event of a lost connection",
-            last,
-        )
-        if isinstance(last, ConnectionClosed):
-            check(not self.connection.wants_read, "a closed connection reads nothing")
-        check(self.connection.next_timeout() is None, "a closed connection has no deadline")
-        # Inputs of an adapter that is a little late.
-        self.connection.receive_data(b"late", self.now)
-        self.connection.receive_eof(self.now)
-        self.connection.handle_timeout(self.now + 1e6)
-        self.connection.connection_lost(OSError("late"), self.now)
-        check(self.connection.next_event() is None, "nothing comes after the last event")
+        self._end()
 
 
 def check_split_invariance(

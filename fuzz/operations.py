@@ -1,40 +1,37 @@
 """Random calls of the contract, in any order: what a careless adapter could do.
 
-``Machine`` makes one call after the other on one connection and checks, besides what
-``fuzz.harness.Transport`` checks:
+``Machine`` makes one call after the other on one connection, ``send`` by a short path or the
+general one, and checks, besides what ``fuzz.harness.Wire`` checks:
 
 * inputs never raise; commands raise LocalProtocolError and nothing else;
 * a command that was refused changed nothing: no output, no event, the getters say the same;
-* a timeout with nothing due is a no-op; one that was handled is over; all come to an end;
+  nor did a short path that was not taken, and what one refuses, the general path refuses;
+* a timeout with nothing due is a no-op;
 * the state moves one way; after CLOSED every input is ignored and ``send`` refused;
-* a stream that the application gave up is silent;
-* the order of events holds, ``ConnectionClosed`` comes once and last.
+* a stream that the application gave up is silent.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 
 from fuzz.choices import Choices
-from fuzz.harness import MAX_TIMEOUTS, START, InvariantError, check
+from fuzz.harness import InvariantError, Wire, check
 from plait_engine.connection import CloseAction, Connection, ConnectionState, Role
-from plait_engine.driver import Driver
 from plait_engine.errors import LocalProtocolError
 from plait_engine.events import (
     Accept,
-    ConnectionClosed,
     Data,
     EndOfMessage,
     Event,
     InformationalResponse,
-    PriorKnowledge,
     Request,
     Response,
     Sendable,
     StreamReset,
 )
 from plait_engine.headers import Headers
-from plait_engine.testing import Clock, OrderChecker
 
 MAX_STEPS = 200
 STATES = list(ConnectionState)
@@ -69,32 +66,26 @@ HEADERS: tuple[Headers, ...] = (
     (("x", "y" * 3000),),
     (("authorization", "secret"), ("set-cookie", "a=1")),
 )
+SHORT_PATH = 0x80
+"""Where a byte says how to send."""
 BODIES = (b"", b"hello", b"x" * 1000, b"x" * 70_000)
 CODES = (*range(0xE), 0x99)
 
 WireStep = Callable[[Choices], bytes]
 
 
-class Machine:
+class Machine(Wire):
     """Makes the calls that ``choices`` says on ``connection``; ``wire`` makes its input."""
 
     def __init__(self, connection: Connection, choices: Choices, wire: WireStep) -> None:
-        self.connection = connection
+        super().__init__(connection)
         self.choices = choices
         self._wire = wire
-        self._clock = Clock(START)
-        self._driver = Driver(connection, self, self, self._clock)
-        self._order = OrderChecker(connection.role)
         self._state = connection.state
-        self._last_event: Event | None = None
         self._unacknowledged: list[Data] = []
         self._given_up: set[int] = set()
         self._driver.start()
         self.drain()
-
-    @property
-    def _now(self) -> float:
-        return self._clock.now
 
     def run(self) -> None:
         """Make the calls, then end the connection."""
@@ -111,64 +102,37 @@ class Machine:
         self.receive(self._wire(self.choices))
 
     def receive(self, data: bytes) -> None:
-        self.connection.receive_data(data, self._now)
+        self.connection.receive_data(data, self.now)
 
     def receive_eof(self) -> None:
-        self.connection.receive_eof(self._now)
+        self.connection.receive_eof(self.now)
 
     def lose(self) -> None:
         error = self.choices.pick((None, ConnectionResetError("reset")))
-        self.connection.connection_lost(error, self._now)
+        self.connection.connection_lost(error, self.now)
 
     def obey_wants_close(self) -> None:
         if self.connection.wants_close >= CloseAction.CLOSE:
-            self.connection.connection_lost(None, self._now)
+            self.connection.connection_lost(None, self.now)
 
     def wait(self) -> None:
         """Let time pass, at most to the next deadline, and tell the connection."""
         deadline = self.connection.next_timeout()
-        self._clock.now += self.choices.byte() / 16
-        if deadline is not None and self._now >= deadline:
-            self._clock.now = max(self._now, deadline)
-            self._handle_timeout()
+        self.clock.now += self.choices.byte() / 16
+        if deadline is not None and self.now >= deadline:
+            self.expire()
             return
         self.drain()
         before = self._look()
-        self.connection.handle_timeout(self._now)
+        self.connection.handle_timeout(self.now)
         self._check_unchanged(before, "a timeout with nothing due is a no-op")
-
-    def expire(self) -> None:
-        """Go to the next deadline."""
-        deadline = self.connection.next_timeout()
-        if deadline is not None:
-            self._clock.now = max(self._now, deadline)
-            self._handle_timeout()
-
-    def _handle_timeout(self) -> None:
-        self.connection.handle_timeout(self._now)
-        self.drain()
-        following = self.connection.next_timeout()
-        check(
-            following is None or following > self._now,
-            "a deadline that was handled is over",
-            following,
-            self._now,
-        )
 
     # -- commands -----------------------------------------------------------------
 
     def send(self) -> None:
-        stream_id = self._stream_id()
-        events = [self.make_event(stream_id) for _ in range(1 + self.choices.byte() % 4)]
-        self.command_send(*events)
-
-    def command_send(self, *events: Sendable) -> bool:
-        """Send as one command; return whether that was allowed."""
-        allowed = self._command(lambda: self.connection.send(*events, now=self._now), events)
-        if allowed:
-            self.drain()
-            self._given_up |= {e.stream_id for e in events if isinstance(e, StreamReset)}
-        return allowed
+        stream_id, options = self._stream_id(), self.choices.byte()
+        events = [self.make_event(stream_id) for _ in range(1 + options % 4)]
+        self._send(events, options)
 
     def send_message(self) -> None:
         """Send what is right, so that the rare step is not always lost on a refusal."""
@@ -178,8 +142,51 @@ class Machine:
             if self.connection.role is Role.CLIENT
             else Response(stream_id, 200)
         )
-        events = (head, Data(stream_id, self.choices.pick(BODIES)), EndOfMessage(stream_id))
-        self.command_send(*events[: 1 + self.choices.byte() % 3])
+        events = [head, Data(stream_id, self.choices.pick(BODIES)), EndOfMessage(stream_id)]
+        options = self.choices.byte()
+        self._send(events[: 1 + options % 3], options)
+
+    def _send(self, events: list[Sendable], options: int) -> None:
+        """Send as one command, by a short path if ``options`` say so and there is one."""
+        if not options & SHORT_PATH or not self._send_shortly(events):
+            self.command_send(*events)
+
+    def _send_shortly(self, events: list[Sendable]) -> bool:
+        driver = self._driver
+        match events:
+            case [Response() as head, Data() as data, EndOfMessage(trailers=())]:
+                path = partial(
+                    driver.send_response, head.stream_id, head.status, head.headers, data.data
+                )
+            case [Data() as data]:
+                path = partial(driver.send_data, data.stream_id, data.data)
+            case _:
+                return False
+        self.drain()
+        before = self._look()
+        try:
+            is_sent = path()
+        except LocalProtocolError:
+            check(not self.command_send(*events), "what a short path refuses, send refuses")
+            return True
+        if not is_sent:
+            self._check_unchanged(before, "a short path that is not taken changes nothing", events)
+            return False
+        self.drain()
+        self.note_sent(events)
+        return True
+
+    def command_send(self, *events: Sendable) -> bool:
+        """Send as one command; return whether that was allowed."""
+        allowed = self._command(lambda: self.connection.send(*events, now=self.now), events)
+        if allowed:
+            self.drain()
+            self.note_sent(events)
+        return allowed
+
+    def note_sent(self, events: Sequence[Sendable]) -> None:
+        """A command with ``events`` was allowed."""
+        self._given_up |= {e.stream_id for e in events if isinstance(e, StreamReset)}
 
     def acknowledge(self) -> None:
         if self._unacknowledged:
@@ -188,20 +195,20 @@ class Machine:
         else:
             stream_id, credit = self._stream_id(), 0
         self._command(
-            lambda: self.connection.acknowledge(stream_id, credit, self._now), stream_id, credit
+            lambda: self.connection.acknowledge(stream_id, credit, self.now), stream_id, credit
         )
 
     def end(self) -> None:
         code = self.choices.pick((None, None, *CODES))
-        self._command(lambda: self.connection.close(code, now=self._now), code)
+        self._command(lambda: self.connection.close(code, now=self.now), code)
 
     def ping(self) -> None:
         payload = self.choices.pick((b"12345678", b"", b"123456789"))
-        self._command(lambda: self.connection.ping(payload, self._now), payload)
+        self._command(lambda: self.connection.ping(payload, self.now), payload)
 
     def reserve(self) -> None:
         stream_id, size = self._stream_id(), self.choices.pick((0, 1, 5, 100))
-        self._command(lambda: self.connection.reserve(stream_id, size, self._now), stream_id, size)
+        self._command(lambda: self.connection.reserve(stream_id, size, self.now), stream_id, size)
 
     def _command(self, command: Callable[[], object], *details: object) -> bool:
         """Make a call and return true; or it is refused, and nothing must have changed."""
@@ -239,38 +246,11 @@ class Machine:
 
     def on_event(self, event: Event) -> None:
         """Note what an event asks of the application."""
-        self._order.check(event)
-        self._last_event = event
+        super().on_event(event)
         stream_id = getattr(event, "stream_id", None)
         check(stream_id not in self._given_up, "a stream that was given up is silent", event)
         if isinstance(event, Data):
             self._unacknowledged.append(event)
-
-    def on_batch_end(self) -> None:
-        pass
-
-    # -- as the driver's transport, which does nothing by itself ------------------------
-
-    def write(self, data: bytes, /) -> None:
-        pass
-
-    def write_eof(self) -> None:
-        pass
-
-    def abort(self) -> None:
-        pass
-
-    def close(self) -> None:
-        pass
-
-    def is_closing(self) -> bool:
-        return False
-
-    def pause_reading(self) -> None:
-        pass
-
-    def resume_reading(self) -> None:
-        pass
 
     # -- what does not change -----------------------------------------------------------
 
@@ -338,30 +318,11 @@ class Machine:
         while self._unacknowledged:  # waiting for the application, a connection waits for ever
             self.acknowledge()
             self.drain()
-        for _ in range(MAX_TIMEOUTS):
-            deadline = self.connection.next_timeout()
-            if deadline is None:
-                break
-            self.expire()
-        else:
-            raise InvariantError("timeouts come to an end")
+        self._run_timers()
         self._driver.can_write = True
-        self.connection.connection_lost(None, self._now)
-        self.drain()
-        check(
-            isinstance(self._last_event, ConnectionClosed | PriorKnowledge),
-            "ConnectionClosed is the last event of a lost connection",
-            self._last_event,
-        )
-        check(self.connection.state is ConnectionState.CLOSED, "a lost connection is closed")
-        self.connection.receive_data(b"late", self._now)
-        self.connection.receive_eof(self._now)
-        self.connection.connection_lost(OSError("late"), self._now)
-        self.connection.handle_timeout(self._now + 1e6)
-        self.drain()
-        check(self.connection.next_timeout() is None, "a closed connection has no deadline")
+        self._end()
         try:
-            self.connection.send(Response(1, 200), now=self._now)
+            self.connection.send(Response(1, 200), now=self.now)
         except LocalProtocolError:
             return
         raise InvariantError("a closed connection sends nothing")

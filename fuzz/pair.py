@@ -14,7 +14,7 @@ Besides, each side is a ``fuzz.operations.Machine`` with all its checks.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from fuzz.choices import Choices
 from fuzz.harness import check
@@ -89,9 +89,8 @@ class Side(Machine):
     def write(self, data: bytes, /) -> None:
         self.wire += data
 
-    def command_send(self, *events: Sendable) -> bool:
-        if not super().command_send(*events):
-            return False
+    def note_sent(self, events: Sequence[Sendable]) -> None:
+        super().note_sent(events)
         for event in events:
             if isinstance(event, Data):
                 self.sent.setdefault(event.stream_id, bytearray()).extend(event.data)
@@ -103,7 +102,6 @@ class Side(Machine):
             elif isinstance(event, StreamReset):
                 self.half_sent.discard(event.stream_id)
                 self.half_received.discard(event.stream_id)
-        return True
 
     def on_event(self, event: Event) -> None:
         super().on_event(event)
@@ -158,7 +156,7 @@ class Side(Machine):
         return Data(stream_id, pick(BODIES))
 
     def close_gracefully(self) -> None:
-        self.connection.close(now=self._now)
+        self.connection.close(now=self.now)
 
     def hear_the_end(self) -> bool:
         """Learn that the other side ended its half of the transport, if it has just done so."""
@@ -170,9 +168,9 @@ class Side(Machine):
         other.said_end = True
         if action is CloseAction.ABORT:
             other.wire.clear()
-            self.connection.connection_lost(ConnectionResetError("aborted"), self._now)
+            self.connection.connection_lost(ConnectionResetError("aborted"), self.now)
         else:
-            self.connection.receive_eof(self._now)
+            self.connection.receive_eof(self.now)
         return True
 
     def finish_messages(self) -> None:

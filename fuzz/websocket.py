@@ -3,7 +3,8 @@
 * No input raises.
 * ``WebSocketClose`` is the last event and comes exactly once, however the stream ends.
 * A message is no longer than ``max_message_size``; text is valid UTF-8.
-* In whatever pieces the bytes come: the same events, the same bytes sent.
+* In whatever pieces the bytes come, by the short path for a whole message or the general one:
+  the same events, the same bytes sent.
 * Timeouts come to an end, and what is sent is bounded by what came.
 """
 
@@ -34,6 +35,8 @@ MANUAL = 0x08
 BYTES = 0x10
 CLOSES_FIRST = 0x20
 LARGE = 0x40
+SHORT_PATH = 0x80
+"""The pieces are given to ``receive_whole`` first."""
 
 SMALL_MESSAGE = 300
 LARGE_MESSAGE = 65536
@@ -52,7 +55,7 @@ def run(role: Role, data: bytes) -> None:
     def make_connection() -> WebSocketConnection:
         return _connection(role, settings, options, limit)
 
-    whole = _observe(make_connection, [wire], options, limit)
+    whole = _observe(make_connection, [wire], options & ~SHORT_PATH, limit)
     cut = _observe(make_connection, cuts(wire), options, limit)
     if _is_fault(whole[0][-1]) and _is_fault(cut[0][-1]) and options & DEFLATE:
         # Of several faults in a compressed message, the cuts decide which is met first.
@@ -101,7 +104,11 @@ def _observe(
         connection.send(WebSocketClose(1000, "bye"), now=START)
     events: list[WebSocketEvent] = []
     for piece in pieces:
-        connection.receive_data(piece, START)
+        message = connection.receive_whole(piece, START) if options & SHORT_PATH else None
+        if message is None:
+            connection.receive_data(piece, START)
+        else:
+            _take_message(message, events, limit)
         _take(connection, events, limit)
     output = _output(connection)
     connection.receive_eof(START)
@@ -130,12 +137,22 @@ def _take(connection: WebSocketConnection, events: list[WebSocketEvent], limit: 
     while (event := connection.next_event()) is not None:
         events.append(event)
         if isinstance(event, TextMessage | BytesMessage):
-            data = event.data.encode() if isinstance(event.data, str) else event.data
-            check(len(data) <= limit, "a message is within max_message_size", len(data))
-            if isinstance(event, TextMessage):
-                data.decode()  # raises when it is not UTF-8
+            _check_message(event, limit)
         elif isinstance(event, Ping):
             check(len(event.payload) <= 125, "a ping is short", event)
+
+
+def _take_message(message: str | bytes, events: list[WebSocketEvent], limit: int) -> None:
+    event = TextMessage(message) if isinstance(message, str) else BytesMessage(message)
+    _check_message(event, limit)
+    events.append(event)
+
+
+def _check_message(event: TextMessage | BytesMessage, limit: int) -> None:
+    data = event.data.encode() if isinstance(event.data, str) else event.data
+    check(len(data) <= limit, "a message is within max_message_size", len(data))
+    if isinstance(event, TextMessage):
+        data.decode()  # raises when it is not UTF-8
 
 
 def _output(connection: WebSocketConnection) -> bytes:

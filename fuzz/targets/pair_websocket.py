@@ -4,7 +4,8 @@ Invariants:
 
 * whatever both sides are willing to do, their handshake succeeds, and they agree on it;
 * every message arrives whole, once, in order and as it was sent, whatever its fragments,
-  its compression, the pings in between and the cuts on the way;
+  its compression, the pings in between and the cuts on the way, and whether both sides take
+  the short paths;
 * at the end one side closes, and both report its code, with no fault.
 
 Input: options (a byte), the parameters of permessage-deflate of both sides, cuts, then
@@ -35,6 +36,7 @@ HTTP2 = 0x01
 CLIENT_DEFLATES = 0x02
 SERVER_DEFLATES = 0x04
 CLIENT_CLOSES = 0x08
+SHORT_PATHS = 0x10
 
 FROM_CLIENT = 0x01
 TEXT = 0x02
@@ -52,8 +54,11 @@ Message = tuple[type, str | bytes]
 class Side:
     """One end of the WebSocket, with what it has sent and received."""
 
-    def __init__(self, role: Role, negotiated: Negotiated) -> None:
+    def __init__(self, role: Role, negotiated: Negotiated, *, takes_short_paths: bool) -> None:
         self.connection = WebSocketConnection(role, config(), deflate=negotiated.deflate)
+        self.takes_short_paths = takes_short_paths
+        self.wire = bytearray()
+        """Sent by a short path."""
         self.sent: list[Message] = []
         self.received: list[Message] = []
         self.close: WebSocketClose | None = None
@@ -67,13 +72,39 @@ class Side:
         unit = chr(byte).encode() if self._kind is TextMessage else bytes((byte,))
         data = unit * size * (300 if options & LARGE else 1)
         finished = not options & UNFINISHED
-        compress = False if options & PLAIN else None
-        self.connection.send(self._kind(data, finished, compress), now=START)
+        if not (finished and self._send_shortly(data, options)):
+            compress = False if options & PLAIN else None
+            self.connection.send(self._kind(data, finished, compress), now=START)
         self._fragments.append(data)
         if finished:
             whole = b"".join(self._fragments)
             self.sent.append((self._kind, whole.decode() if self._kind is TextMessage else whole))
             self._fragments = []
+
+    def _send_shortly(self, data: bytes, options: int) -> bool:
+        if not self.takes_short_paths or options & PLAIN:
+            return False
+        frame = self.connection.whole_frame(
+            data.decode() if self._kind is TextMessage else data,
+        )
+        self.wire += frame or b""
+        return frame is not None
+
+    def output(self) -> bytes:
+        """Return what there is to send."""
+        output = bytes(self.wire) + b"".join(iter(self.connection.data_to_send, b""))
+        self.wire.clear()
+        return output
+
+    def receive(self, data: bytes) -> None:
+        """Take bytes, and the events that they bring."""
+        message = self.connection.receive_whole(data, START) if self.takes_short_paths else None
+        if message is None:
+            self.connection.receive_data(data, START)
+        else:
+            kind = TextMessage if isinstance(message, str) else BytesMessage
+            self.received.append((kind, message))
+        self.take()
 
     def take(self) -> None:
         """Take the events."""
@@ -136,14 +167,17 @@ def _shake_hands(choices: Choices, options: int) -> tuple[Side, Side]:
     clients = check_response(request, Accept(1, [*switch, *accept.headers]), deflate=offered)
     check(clients.subprotocol == servers.subprotocol, "both have one subprotocol")
     check((clients.deflate is None) == (servers.deflate is None), "both compress, or neither")
-    return Side(Role.CLIENT, clients), Side(Role.SERVER, servers)
+    short = bool(options & SHORT_PATHS)
+    return (
+        Side(Role.CLIENT, clients, takes_short_paths=short),
+        Side(Role.SERVER, servers, takes_short_paths=short),
+    )
 
 
 def _deliver(client: Side, server: Side, cuts: Cuts) -> None:
     """Let everything that was sent arrive."""
     for source, target in ((client, server), (server, client)):
-        wire = b"".join(iter(source.connection.data_to_send, b""))
+        wire = source.output()
         # Cutting all of a large message to pieces would take the time of many inputs.
         for piece in (*cuts(wire[:MAX_CUT]), wire[MAX_CUT:]):
-            target.connection.receive_data(piece, START)
-            target.take()
+            target.receive(piece)
