@@ -328,32 +328,6 @@ async def test_a_deadline_that_passes_between_the_place_and_the_request(
         assert not session._deadlines._timed
 
 
-@pytest.mark.parametrize("read", ["read", "content"])
-@pytest.mark.parametrize(
-    ("timeout", "error"),
-    [
-        (plait.ClientTimeout(total=0.05), TimeoutError),
-        (plait.ClientTimeout(sock_read=0.05), plait.SocketTimeoutError),
-    ],
-)
-async def test_deadlines_in_the_body(
-    engine: EngineName, timeout: plait.ClientTimeout, error: type[Exception], read: str
-) -> None:
-    async def script(connection: RawConnection) -> None:
-        await connection.read_head()
-        connection.send(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nbeg")
-        await connection.read_to_end()
-
-    async with (
-        raw_server(script) as server,
-        plait.ClientSession(engine=engine, timeout=timeout) as session,
-        session.get(server.url) as response,
-    ):
-        with pytest.raises(error):
-            await (response.read() if read == "read" else response.content.read())
-        assert counts(session) == (0, 0, 0)
-
-
 async def test_the_read_deadline_runs_from_the_end_of_the_upload(engine: EngineName) -> None:
     async def body() -> AsyncIterator[bytes]:
         await asyncio.sleep(0.1)
@@ -365,26 +339,6 @@ async def test_the_read_deadline_runs_from_the_end_of_the_upload(engine: EngineN
         with pytest.raises(plait.SocketTimeoutError):
             await session.post(server.url, data=body(), timeout=timeout)
         assert session._loop.time() - before >= 0.15
-
-
-async def test_the_read_deadline_runs_again_when_what_came_is_read(engine: EngineName) -> None:
-    size = 300_000
-
-    async def script(connection: RawConnection) -> None:
-        await connection.read_head()
-        connection.send(b"HTTP/1.1 200 OK\r\nContent-Length: 999999\r\n\r\n" + bytes(size))
-        await connection.read_to_end()
-
-    timeout = plait.ClientTimeout(sock_read=0.05)
-    async with (
-        raw_server(script) as server,
-        plait.ClientSession(engine=engine, timeout=timeout) as session,
-        session.get(server.url) as response,
-    ):
-        await asyncio.sleep(0.1)
-        assert len(await response.content.readexactly(size)) == size
-        with pytest.raises(plait.SocketTimeoutError):
-            await response.content.readany()
 
 
 async def test_the_deadline_for_a_place_in_the_pool(engine: EngineName) -> None:

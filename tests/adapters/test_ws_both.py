@@ -199,19 +199,6 @@ async def test_without_autoping_they_are_reported(setup: Setup) -> None:
         await ws.pong("2")
 
 
-async def test_a_heartbeat_keeps_a_silent_peer(setup: Setup) -> None:
-    async def handler(ws: web.WebSocketResponse) -> None:
-        await ws.receive()
-
-    async with (
-        setup.serve(handler, heartbeat=0.1) as site,
-        site.connect(heartbeat=0.1) as ws,
-    ):
-        with pytest.raises(TimeoutError):
-            await ws.receive(timeout=0.5)
-        assert not ws.closed
-
-
 # -- the end ----------------------------------------------------------------------------
 
 

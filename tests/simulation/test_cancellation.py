@@ -84,15 +84,15 @@ async def run(
         assert all(
             result is None or isinstance(result, asyncio.CancelledError) for result in results
         ), results
-        await asyncio.sleep(30)
+        await asyncio.sleep(10)
         places = connector._places
         assert (places.pool.acquired, places.pool.waiting) == (0, 0)
         assert not places._waiters
         for client in places._clients.values():
             assert client.driver.engine.open_streams == 0
             if engine == "native" and protocol == "h2":
-                window: Any = client.driver.engine._window  # type: ignore[attr-defined]
-                assert window.unacknowledged == 0
+                inflow = client.driver.engine._inflow  # type: ignore[attr-defined]
+                assert inflow.window.unacknowledged == 0
         async with asyncio.timeout(30):
             await get_nothing(session, random.Random(SEED))
     await runner.cleanup()

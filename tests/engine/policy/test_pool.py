@@ -105,6 +105,16 @@ def test_a_connection_is_not_reused_before_a_request_on_it_is_done() -> None:
     assert drain(pool) == [Assign("r4", 1, True)]
 
 
+def test_a_connection_that_was_idle_may_be_stale_though_no_request_was_done_on_it() -> None:
+    """Whoever it was opened for gave up; its server may be about to close it."""
+    pool: StrPool = Pool()
+    pool.acquire("r1", "host", 0.0)
+    Opened(pool, 1, 1.0)
+    pool.returned(1, 1.0)
+    drain(pool)
+    assert pool.take("r2", "host", 10.0) == Assign("r2", 1, True)
+
+
 def test_a_place_on_which_nothing_began_is_returned_and_given_to_the_next() -> None:
     pool: StrPool = Pool(limit=1)
     for ticket in ("r1", "r2", "r3"):

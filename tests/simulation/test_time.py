@@ -1,0 +1,143 @@
+"""What takes time, on the virtual clock: no machine is too slow for it, and nobody waits.
+
+A real session against a real application on the virtual network, over both versions.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import pytest
+
+import plait
+from plait import web
+from plait_engine.engines import EngineName
+from tests.simulation.network import Network, VirtualLoop, Weather
+
+SEED = 7
+Use = Callable[[plait.ClientSession], Awaitable[None]]
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+Simulate = Callable[[Handler, Use], None]
+
+
+@pytest.fixture(params=["native", "reference"])
+def engine(request: pytest.FixtureRequest) -> EngineName:
+    name: EngineName = request.param
+    return name
+
+
+@pytest.fixture(params=["http/1.1", "h2"])
+def simulate(request: pytest.FixtureRequest, engine: EngineName) -> Simulate:
+    """Serve a handler, and let a session use it; afterwards nothing is left."""
+
+    async def run(network: Network, handler: Handler, use: Use) -> None:
+        app = web.Application()
+        app.router.add_get("/", handler)
+        runner = web.AppRunner(app, access_log=None, engine=engine, handler_cancellation=True)
+        await runner.setup()
+        assert runner.server is not None
+        network.listen(runner.server)
+        connector = plait.UnixConnector("simulated", http2=request.param == "h2", engine=engine)
+        async with plait.ClientSession("http://localhost", connector=connector) as session:
+            await use(session)
+            await asyncio.sleep(1)
+            pool = connector._places.pool
+            assert (pool.acquired, pool.waiting) == (0, 0)
+            assert not session._deadlines._timed
+        await runner.cleanup()
+        await asyncio.sleep(1)
+
+    def simulate(handler: Handler, use: Use) -> None:
+        loop = VirtualLoop(end=20_000)
+        network = Network(loop, SEED, Weather())
+        with asyncio.Runner(loop_factory=lambda: loop) as runner:
+            runner.run(run(network, handler, use))
+            assert loop.timers() == []
+        assert network.open_ends() == []
+        assert loop.errors == []
+
+    return simulate
+
+
+# -- deadlines of a request ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("read", ["read", "content"])
+@pytest.mark.parametrize(
+    ("timeout", "error"),
+    [
+        (plait.ClientTimeout(total=5), TimeoutError),
+        (plait.ClientTimeout(sock_read=5), plait.SocketTimeoutError),
+    ],
+    ids=["total", "sock_read"],
+)
+def test_deadlines_in_the_body(
+    simulate: Simulate, timeout: plait.ClientTimeout, error: type[Exception], read: str
+) -> None:
+    async def handler(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse()
+        response.content_length = 9
+        await response.prepare(request)
+        await asyncio.sleep(2)
+        await response.write(b"beg")
+        await asyncio.sleep(1000)
+        raise AssertionError("the client has left")
+
+    async def use(session: plait.ClientSession) -> None:
+        begun = session._loop.time()
+        async with session.get("/", timeout=timeout) as response:
+            with pytest.raises(error):
+                await (response.read() if read == "read" else response.content.read())
+            waited = session._loop.time() - begun
+        assert waited == pytest.approx(5 if timeout.total else 7, abs=0.1)
+
+    simulate(handler, use)
+
+
+def test_the_read_deadline_runs_again_when_what_came_is_read(simulate: Simulate) -> None:
+    size = 300_000
+
+    async def handler(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse()
+        response.content_length = 999_999
+        await response.prepare(request)
+        await response.write(bytes(size))
+        await asyncio.sleep(1000)
+        raise AssertionError("the client has left")
+
+    async def use(session: plait.ClientSession) -> None:
+        async with session.get("/", timeout=plait.ClientTimeout(sock_read=5)) as response:
+            await asyncio.sleep(20)
+            begun = session._loop.time()
+            assert len(await response.content.readexactly(size)) == size
+            with pytest.raises(plait.SocketTimeoutError):
+                await response.content.readany()
+            assert session._loop.time() - begun == pytest.approx(5, abs=0.1)
+
+    simulate(handler, use)
+
+
+# -- WebSockets ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("who", ["both", "client", "server"])
+def test_a_heartbeat_keeps_a_silent_peer(simulate: Simulate, who: str) -> None:
+    ended: list[web.WSMsgType] = []
+
+    async def handler(request: web.Request) -> web.StreamResponse:
+        ws = web.WebSocketResponse(heartbeat=None if who == "client" else 10)
+        await ws.prepare(request)
+        ended.append((await ws.receive()).type)
+        return ws
+
+    async def use(session: plait.ClientSession) -> None:
+        async with session.ws_connect("/", heartbeat=None if who == "server" else 10) as ws:
+            with pytest.raises(TimeoutError):
+                await ws.receive(timeout=1000)
+            assert not ws.closed
+            assert not ended
+        assert ws.close_code == 1000
+
+    simulate(handler, use)
+    assert ended == [web.WSMsgType.CLOSE]
