@@ -102,7 +102,7 @@ class Assign(Generic[Ticket]):
 
     Report ``begun`` and then ``released``, or ``returned``.
 
-    ``reused``: a request was done on it before, so it may be stale.
+    ``reused``: a request was done on it before, or it was idle, so it may be stale.
     """
 
     ticket: Ticket
@@ -203,6 +203,7 @@ class _Slot(Generic[Key, Ticket]):
         self.unbegun = 0
         """Those of them on which no request has begun: the engine does not count them."""
         self.used = False
+        """It may be stale: a request was done on it, or it was idle."""
         self.draining = False
         self.open = True
         self.idle_since = 0.0
@@ -570,7 +571,9 @@ class Pool(Generic[Key, Ticket]):
             host.refused_at = self._arrivals
             if any(self._hosts[key].turn < host.turn for key in held_back):
                 self._discard(slot, now)
-        elif held_back:
+            return
+        slot.used = True
+        if held_back:
             self._discard(slot, now)
 
     def _note_service(self, host: _Host[Key, Ticket], now: float) -> None:
