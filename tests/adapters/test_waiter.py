@@ -35,7 +35,7 @@ async def call_outside_of_tasks(waiter: Waiter[bool], value: bool, seen: list[ob
     done: asyncio.Future[int] = loop.create_future()
 
     def callback() -> None:
-        assert waiter.is_ready
+        assert waiter.is_ready()
         waiter.wake_now(value)
         done.set_result(len(seen))
 
@@ -58,7 +58,7 @@ async def test_within_a_task_it_is_not_ready_and_wake_waits_for_its_turn() -> No
     waiter: Waiter[bool] = Waiter(asyncio.get_running_loop())
     seen: list[object] = []
     task = await start(waiter, seen)
-    assert not waiter.is_ready
+    assert not waiter.is_ready()
     waiter.wake(True)
     assert seen == []
     await asyncio.sleep(0)
@@ -71,7 +71,7 @@ async def test_waking_when_nobody_waits_does_nothing() -> None:
     waiter: Waiter[bool] = Waiter(asyncio.get_running_loop())
     waiter.wake(True)
     assert not waiter.waiting
-    assert not waiter.is_ready
+    assert not waiter.is_ready()
     assert not waiter.cancel()
 
 

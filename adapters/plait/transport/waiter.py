@@ -16,6 +16,7 @@ turn the task may be cancelled, and the value with it.
 from __future__ import annotations
 
 import asyncio
+from asyncio import current_task
 from collections.abc import Callable, Generator
 from contextvars import Context
 from typing import Any, Generic, TypeVar
@@ -51,10 +52,9 @@ class Waiter(Generic[_Value]):
         """Whether a task waits that has not been woken."""
         return self._callback is not None
 
-    @property
     def is_ready(self) -> bool:
-        """Whether ``wake_now`` would run a task within the call."""
-        return self._callback is not None and asyncio.current_task(self._loop) is None
+        """Tell whether ``wake_now`` would run a task within the call."""
+        return self._callback is not None and current_task(self._loop) is None
 
     def __await__(self) -> Generator[Waiter[_Value], None, _Value]:
         self._asyncio_future_blocking = True

@@ -292,9 +292,9 @@ class WebSocketBase(Generic[DecodeText]):
                             came = await stream.waiter
                 finally:
                     self._waiting = False
-                if isinstance(came, bytes):
+                if type(came) is bytes:
                     return _new(WSMessage, (_BINARY, came, ""))
-                if isinstance(came, str):
+                if type(came) is str:
                     return _new(WSMessage, (_TEXT, came, ""))
                 if not came:
                     self._early_code = self._early_code or self._interrupted_code

@@ -41,6 +41,8 @@ from plait_engine.driver import LazyTimer
 from plait_engine.engines import websocket_class
 from plait_engine.websocket import Negotiated, WebSocketConnection, WebSocketEvent
 
+_LARGE = 512
+"""Bytes of a read that are not worth another copy: what is shorter is faster as bytes."""
 _COLLECT = 65536
 """Bytes of messages that are collected for one write."""
 
@@ -248,7 +250,7 @@ class WebSocketExchange(Exchange):
             self.acknowledge_all()
         return False
 
-    def receive_now(self, data: memoryview) -> None:
+    def receive_now(self, data: bytes | memoryview) -> None:
         """Bytes came while a task can run at once: run it if there is an event."""
         if self.receive(data, 0):
             self._collecting = True
@@ -371,10 +373,11 @@ class TunnelProtocol(StreamProtocol[Any]):
 
     def buffer_updated(self, nbytes: int) -> None:
         waiter = self._waiter
-        if not waiter.is_ready:
+        if not waiter.is_ready():
             super().buffer_updated(nbytes)
             return
-        data = self._buffer[:nbytes]
+        view = self._buffer[:nbytes]
+        data = view if nbytes > _LARGE else view.tobytes()
         message = self._connection.receive_whole(data, self._clock())
         if message is not None:
             waiter.wake_now(message)

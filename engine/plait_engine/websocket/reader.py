@@ -162,9 +162,9 @@ class MessageReader:
         size = len(data)
         if size < 4 or self._held or self._opcode or self.stopped:
             return None
-        first = data[0]
-        length = data[1] ^ self._mask_bit
-        start = 6 if self._mask_bit else 2
+        mask_bit = self._mask_bit
+        start = 6 if mask_bit else 2
+        length = data[1] ^ mask_bit
         if length > MAX_CONTROL_PAYLOAD:
             if length == 126:
                 length = data[2] << 8 | data[3]
@@ -180,18 +180,20 @@ class MessageReader:
                 return None
         if start + length != size or length > self._max_size:
             return None
+        first = data[0]
         opcode = _WHOLE_MESSAGES.get(first)
         if opcode is None or (opcode == _TEXT and not self._decode_text):
             return None
-        if first & RSV1 and self._inflater is None:
+        is_deflated = first >= FIN | RSV1
+        if is_deflated and self._inflater is None:
             return None
         payload = data[start:]
-        if self._mask_bit:
+        if mask_bit:
             payload = apply_mask(payload, bytes(data[start - 4 : start]))
-        if first & RSV1:
+        if is_deflated:
             return self._inflate_whole(opcode, payload)
         if opcode == _BINARY:
-            return bytes(payload)
+            return payload if type(payload) is bytes else bytes(payload)
         try:
             return str(payload, "utf-8")
         except UnicodeDecodeError:

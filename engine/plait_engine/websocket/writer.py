@@ -32,6 +32,12 @@ _CONTINUATION = int(Opcode.CONTINUATION)
 _PONG = FIN | Opcode.PONG
 
 _JOIN_BELOW = 131072  # larger payloads are not copied to stand behind their header
+_SHORT_HEADERS = {
+    FIN | rsv | opcode: [frame_header(FIN | rsv | opcode, size) for size in range(126)]
+    for rsv in (0, RSV1)
+    for opcode in (Opcode.TEXT, Opcode.BINARY)
+}
+"""The headers of short whole messages by their first byte and their size."""
 _KEYS_AT_ONCE = 64  # masking keys drawn together; a call costs more than the bytes
 
 
@@ -118,7 +124,7 @@ class MessageWriter:
             return self._frame(first, payload)
         size = len(payload)
         if size <= MAX_CONTROL_PAYLOAD:
-            return bytes((first, size)) + payload
+            return _SHORT_HEADERS[first][size] + payload
         return frame_header(first, size) + payload
 
     def control(self, opcode: int, payload: bytes) -> None:
