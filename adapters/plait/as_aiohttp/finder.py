@@ -40,6 +40,7 @@ HOMES: Final = {
     "plait.calls.timeouts": "client",
     "plait.calls.tls": "client_reqrep",
     "plait.serving.keyed_state": "web_exceptions",
+    "plait.serving.resource": "web_urldispatcher",
     "plait.serving.route": "web_urldispatcher",
 }
 """A module that aiohttp has no name for -> the module of aiohttp that has its classes."""

@@ -1,6 +1,6 @@
 """Routes: a method, its handler, and what the router says when it has found one.
 
-A route belongs to a resource (see ``web_urldispatcher``); a ``SystemRoute`` belongs to none
+A route belongs to a resource (see ``resource``); a ``SystemRoute`` belongs to none
 and answers with an error.  A ``UrlMappingMatchInfo`` is a route with the variables of the
 path and the applications around it: what ``request.match_info`` is.
 """
@@ -28,7 +28,8 @@ from plait_engine.routing import Params
 if TYPE_CHECKING:
     from plait.web_app import Application
     from plait.web_request import Request
-    from plait.web_urldispatcher import AbstractResource
+
+    from .resource import AbstractResource
 
 __all__ = (
     "AbstractRoute",

@@ -1,0 +1,193 @@
+"""Resources: a place in the URL space, and the routes that are there.
+
+What stands in the URL space of an application: a path, perhaps with variables (``Resource``), or
+all below a prefix (``PrefixResource``).  Which of them answers a request decides the router
+(``web_urldispatcher``), by ``plait_engine.routing``.
+"""
+
+from __future__ import annotations
+
+import abc
+import re
+from collections.abc import Iterable, Iterator, Sized
+from typing import TYPE_CHECKING, Any, Final
+
+from yarl import URL
+
+from plait import hdrs
+from plait.abc import AbstractView
+from plait.typedefs import Handler
+from plait_engine.routing import SEGMENT, Subtree, Template, decode_path
+
+from .route import AbstractRoute, ExpectHandler, ResourceRoute, UrlMappingMatchInfo
+
+if TYPE_CHECKING:
+    from plait.web_request import Request
+
+
+def path_of(request: Request) -> str:
+    """Return the path of a request, decoded as templates match it."""
+    return decode_path(request.raw_path.partition("?")[0])
+
+
+class AbstractResource(Sized, Iterable["AbstractRoute"]):
+    """A place in the URL space."""
+
+    def __init__(self, *, name: str | None = None) -> None:
+        self._name = name
+
+    @property
+    def name(self) -> str | None:
+        """The name, for ``router[name]``."""
+        return self._name
+
+    @property
+    @abc.abstractmethod
+    def canonical(self) -> str:
+        """The path with plain ``{name}`` for its variables."""
+
+    @abc.abstractmethod
+    def url_for(self, **kwargs: str) -> URL:
+        """Return the URL for these variables."""
+
+    @abc.abstractmethod
+    async def resolve(self, request: Request) -> tuple[UrlMappingMatchInfo | None, set[str]]:
+        """Return what matches ``request``, and the methods that the path has."""
+
+    @abc.abstractmethod
+    def add_prefix(self, prefix: str) -> None:
+        """Put ``prefix`` in front of the path, for a sub-application."""
+
+    @abc.abstractmethod
+    def get_info(self) -> dict[str, Any]:
+        """Return a description of the path, of any shape."""
+
+    def freeze(self) -> None:  # optional to override
+        """Take no more changes."""
+
+    @abc.abstractmethod
+    def raw_match(self, path: str) -> bool:
+        """Tell whether ``path`` is literally the path that was added."""
+
+
+class Resource(AbstractResource):
+    """A path with routes by method."""
+
+    def __init__(self, path: str, *, name: str | None = None) -> None:
+        super().__init__(name=name)
+        self._template = Template(path)
+        self._routes: dict[str, ResourceRoute] = {}
+
+    @property
+    def canonical(self) -> str:
+        """The path with plain ``{name}`` for its variables."""
+        return self._template.canonical
+
+    def add_route(
+        self,
+        method: str,
+        handler: type[AbstractView] | Handler,
+        *,
+        expect_handler: ExpectHandler | None = None,
+    ) -> ResourceRoute:
+        """Add a handler.  Raises RuntimeError when there is one for this method."""
+        for known in self._routes.values():
+            if known.method in (method, hdrs.METH_ANY):
+                raise RuntimeError(
+                    "Added route will never be executed, "
+                    f"method {known.method} is already registered"
+                )
+        route = ResourceRoute(method, handler, self, expect_handler=expect_handler)
+        self.register_route(route)
+        return route
+
+    def register_route(self, route: ResourceRoute) -> None:
+        """Add a route."""
+        if not isinstance(route, ResourceRoute):
+            raise TypeError(f"a route must be a ResourceRoute, not {route!r}")
+        self._routes[route.method] = route
+
+    async def resolve(self, request: Request) -> tuple[UrlMappingMatchInfo | None, set[str]]:
+        """Return what matches ``request``, and the methods that the path has."""
+        params = self._template.match(path_of(request))
+        if params is None:
+            return None, set()
+        route = self._routes.get(request.method) or self._routes.get(hdrs.METH_ANY)
+        found = None if route is None else UrlMappingMatchInfo(params, route)
+        return found, set(self._routes)
+
+    def add_prefix(self, prefix: str) -> None:
+        """Put ``prefix`` in front of the path."""
+        self._template = Template(prefix + self._template.path)
+
+    def raw_match(self, path: str) -> bool:
+        """Tell whether ``path`` is literally the path that was added."""
+        return self._template.path == path
+
+    def __len__(self) -> int:
+        return len(self._routes)
+
+    def __iter__(self) -> Iterator[ResourceRoute]:
+        return iter(self._routes.values())
+
+    def __repr__(self) -> str:
+        name = f"'{self.name}' " if self.name is not None else ""
+        return f"<{type(self).__name__} {name} {self.canonical}>"
+
+
+class PlainResource(Resource):
+    """A path without variables; the empty path is ``/``, but for a sub-application's prefix."""
+
+    def freeze(self) -> None:
+        """Take no more changes: no prefix comes any more."""
+        if not self._template.path:
+            self._template = Template("/")
+
+    def url_for(self) -> URL:  # type: ignore[override]  # it has no variables
+        """Return the URL."""
+        return URL.build(path=self._template.build({}), encoded=True)
+
+    def get_info(self) -> dict[str, Any]:
+        """Return the path."""
+        return {"path": self._template.literal}
+
+
+class DynamicResource(Resource):
+    """A path with variables."""
+
+    DYN: Final = re.compile(r"\{(?P<var>[_a-zA-Z][_a-zA-Z0-9]*)\}")
+    DYN_WITH_RE: Final = re.compile(r"\{(?P<var>[_a-zA-Z][_a-zA-Z0-9]*):(?P<re>.+)\}")
+    GOOD: Final = SEGMENT
+
+    def url_for(self, **parts: str) -> URL:
+        """Return the URL for these variables.  Raises KeyError when one is missing."""
+        return URL.build(path=self._template.build(parts), encoded=True)
+
+    def get_info(self) -> dict[str, Any]:
+        """Return the path and its regular expression."""
+        return {"formatter": self.canonical, "pattern": self._template.pattern}
+
+
+class PrefixResource(AbstractResource):
+    """All paths below a prefix."""
+
+    def __init__(self, prefix: str, *, name: str | None = None) -> None:
+        if prefix and not prefix.startswith("/"):
+            raise ValueError(f"a prefix must start with '/': {prefix!r}")
+        if prefix == "/":
+            raise ValueError("the prefix must be more than '/'")
+        super().__init__(name=name)
+        self._subtree = Subtree(prefix)
+
+    @property
+    def canonical(self) -> str:
+        """The prefix."""
+        return self._subtree.canonical
+
+    def add_prefix(self, prefix: str) -> None:
+        """Put ``prefix`` in front of the prefix."""
+        self._subtree = Subtree(prefix + self._subtree.path)
+
+    def raw_match(self, prefix: str) -> bool:
+        """Never: two sub-applications may have one prefix."""
+        return False
