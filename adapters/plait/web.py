@@ -39,6 +39,7 @@ from .web_routedef import (
     AbstractRouteDef,
     RouteDef,
     RouteTableDef,
+    StaticDef,
     delete,
     get,
     head,
@@ -47,6 +48,7 @@ from .web_routedef import (
     post,
     put,
     route,
+    static,
     view,
 )
 from .web_runner import (
@@ -68,6 +70,7 @@ from .web_urldispatcher import (
     PrefixedSubAppResource,
     Resource,
     ResourceRoute,
+    StaticResource,
     UrlDispatcher,
     UrlMappingMatchInfo,
     View,
@@ -109,6 +112,8 @@ __all__ = (
     "Server",
     "ServerRunner",
     "SockSite",
+    "StaticDef",
+    "StaticResource",
     "StreamResponse",
     "TCPSite",
     "UnixSite",
@@ -131,6 +136,7 @@ __all__ = (
     "put",
     "route",
     "run_app",
+    "static",
     "view",
     *_exceptions,
 )

@@ -33,7 +33,11 @@ from .web_response import StreamResponse
 from .web_routedef import AbstractRouteDef
 from .web_server import Server
 from .web_urldispatcher import (
+    AbstractResource,
     AbstractRoute,
+    Domain,
+    MaskDomain,
+    MatchedSubAppResource,
     PrefixedSubAppResource,
     ResourceRoute,
     UrlDispatcher,
@@ -195,17 +199,37 @@ class Application(KeyedState):
         prefix = prefix.rstrip("/")
         if not prefix:
             raise ValueError("Prefix cannot be empty")
+        self._check_addable(subapp)
+        resource = PrefixedSubAppResource(prefix, subapp)
+        self._add_subapp(resource, subapp)
+        return resource
+
+    def add_domain(self, domain: str, subapp: Application) -> MatchedSubAppResource:
+        """Add an application for a host, or for hosts by a mask such as ``*.example.com``.
+
+        It goes before everything else, in the order in which hosts were added.  Raises
+        RuntimeError when one of the applications is frozen, ValueError for what is no host.
+        """
+        if not isinstance(domain, str):
+            raise TypeError("Domain must be str")
+        rule = MaskDomain(domain) if "*" in domain else Domain(domain)
+        self._check_addable(subapp)
+        resource = MatchedSubAppResource(rule, subapp)
+        self._add_subapp(resource, subapp)
+        return resource
+
+    def _check_addable(self, subapp: Application) -> None:
         if self.frozen:
             raise RuntimeError("Cannot add sub application to frozen application")
         if subapp.frozen:
             raise RuntimeError("Cannot add frozen application")
-        resource = PrefixedSubAppResource(prefix, subapp)
+
+    def _add_subapp(self, resource: AbstractResource, subapp: Application) -> None:
         self._router.register_resource(resource)
         self._subapps.append(subapp)
         for name in ("on_startup", "on_shutdown", "on_cleanup"):
             _chain(getattr(self, name), subapp, name)
         subapp.pre_freeze()
-        return resource
 
     # -- life -------------------------------------------------------------------------------
 

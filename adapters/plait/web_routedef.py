@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from . import hdrs
 from .abc import AbstractView
-from .typedefs import Handler
+from .typedefs import Handler, PathLike
 
 if TYPE_CHECKING:
     from .web_urldispatcher import AbstractRoute, UrlDispatcher
@@ -18,6 +18,7 @@ __all__ = (
     "AbstractRouteDef",
     "RouteDef",
     "RouteTableDef",
+    "StaticDef",
     "delete",
     "get",
     "head",
@@ -26,6 +27,7 @@ __all__ = (
     "post",
     "put",
     "route",
+    "static",
     "view",
 )
 
@@ -35,12 +37,14 @@ _H = TypeVar("_H", bound=Handler | type[AbstractView])
 class AbstractRouteDef(abc.ABC):
     """Something that can be added to a router."""
 
+    __slots__ = ()
+
     @abc.abstractmethod
     def register(self, router: UrlDispatcher) -> list[AbstractRoute]:
         """Add it and return the routes that were made."""
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, slots=True)
 class RouteDef(AbstractRouteDef):
     """A method, a path and a handler; ``kwargs`` are those of ``add_route``."""
 
@@ -62,6 +66,23 @@ class RouteDef(AbstractRouteDef):
         info = "".join(f", {name}={value!r}" for name, value in sorted(self.kwargs.items()))
         name = getattr(self.handler, "__name__", repr(self.handler))
         return f"<RouteDef {self.method} {self.path} -> {name!r}{info}>"
+
+
+@dataclass(frozen=True, repr=False, slots=True)
+class StaticDef(AbstractRouteDef):
+    """A prefix and a directory; ``kwargs`` are those of ``add_static``."""
+
+    prefix: str
+    path: PathLike
+    kwargs: dict[str, Any] = field(default_factory=dict)
+
+    def register(self, router: UrlDispatcher) -> list[AbstractRoute]:
+        """Add the files and return the routes that were made."""
+        return list(router.add_static(self.prefix, self.path, **self.kwargs))
+
+    def __repr__(self) -> str:
+        info = "".join(f", {name}={value!r}" for name, value in sorted(self.kwargs.items()))
+        return f"<StaticDef {self.prefix} -> {self.path}{info}>"
 
 
 def _adder(router: UrlDispatcher, method: str) -> Callable[..., AbstractRoute]:
@@ -123,6 +144,11 @@ def view(path: str, handler: type[AbstractView], **kwargs: Any) -> RouteDef:
     return route(hdrs.METH_ANY, path, handler, **kwargs)
 
 
+def static(prefix: str, path: PathLike, **kwargs: Any) -> StaticDef:
+    """Define files to serve."""
+    return StaticDef(prefix, path, kwargs)
+
+
 class RouteTableDef(Sequence[AbstractRouteDef]):
     """Collects routes by decorators, for ``Application.add_routes``."""
 
@@ -169,6 +195,10 @@ class RouteTableDef(Sequence[AbstractRouteDef]):
     def view(self, path: str, **kwargs: Any) -> Callable[[_H], _H]:
         """Decorate a class for every method."""
         return self.route(hdrs.METH_ANY, path, **kwargs)
+
+    def static(self, prefix: str, path: PathLike, **kwargs: Any) -> None:
+        """Add files to serve."""
+        self._items.append(StaticDef(prefix, path, kwargs))
 
     @overload
     def __getitem__(self, index: int) -> AbstractRouteDef: ...

@@ -25,11 +25,13 @@ from plait_engine.routing import NoMatch, Params, RouteTable, Subtree, is_danger
 
 from . import hdrs
 from .abc import AbstractRouter, AbstractView
+from .serving.domain import AbstractRuleMatching, Domain, MaskDomain
 from .serving.resource import (
     AbstractResource,
     DynamicResource,
     PlainResource,
     PrefixResource,
+    Resolved,
     Resource,
     path_of,
 )
@@ -42,7 +44,8 @@ from .serving.route import (
     UrlMappingMatchInfo,
     View,
 )
-from .typedefs import Handler
+from .serving.static import StaticResource
+from .typedefs import Handler, PathLike
 from .web_exceptions import (
     HTTPBadRequest,
     HTTPException,
@@ -60,16 +63,24 @@ if TYPE_CHECKING:
 __all__ = (
     "AbstractResource",
     "AbstractRoute",
+    "AbstractRuleMatching",
+    "Domain",
     "DynamicResource",
+    "MaskDomain",
+    "MatchedSubAppResource",
     "PlainResource",
     "PrefixedSubAppResource",
     "Resource",
     "ResourceRoute",
+    "StaticResource",
     "SystemRoute",
     "UrlDispatcher",
     "UrlMappingMatchInfo",
     "View",
 )
+
+PATH_SEP: Final = re.escape("/")
+"""Between the segments of a path, in the pattern of a resource."""
 
 Found: TypeAlias = tuple["ResourceRoute", Params, tuple["Application", ...]]
 """A route, the variables of its path, and the sub-applications on the way to it."""
@@ -81,12 +92,17 @@ class PrefixedSubAppResource(PrefixResource):
     def __init__(self, prefix: str, app: Application) -> None:
         super().__init__(prefix)
         self._app = app
-        _add_prefix_to_resources(app.router, prefix)
+        self._add_prefix_to_resources(prefix)
 
     def add_prefix(self, prefix: str) -> None:
         """Put ``prefix`` in front of the prefix, and of the resources of the application."""
         super().add_prefix(prefix)
-        _add_prefix_to_resources(self._app.router, prefix)
+        self._add_prefix_to_resources(prefix)
+
+    def _add_prefix_to_resources(self, prefix: str) -> None:
+        for resource in self._app.router.resources():
+            resource.add_prefix(prefix)
+        self._app.router._table = None
 
     def url_for(self, *args: str, **kwargs: str) -> URL:
         """It has none: raises RuntimeError."""
@@ -96,7 +112,7 @@ class PrefixedSubAppResource(PrefixResource):
         """Return application and prefix."""
         return {"app": self._app, "prefix": self.canonical}
 
-    async def resolve(self, request: Request) -> tuple[UrlMappingMatchInfo | None, set[str]]:
+    async def resolve(self, request: Request) -> Resolved:
         """Return what the application's router finds, and the methods of the path."""
         if self._subtree.match(path_of(request)) is None:
             return None, set()
@@ -116,10 +132,31 @@ class PrefixedSubAppResource(PrefixResource):
         return f"<PrefixedSubAppResource {self.canonical} -> {self._app!r}>"
 
 
-def _add_prefix_to_resources(router: UrlDispatcher, prefix: str) -> None:
-    for resource in router.resources():
-        resource.add_prefix(prefix)
-    router._table = None
+class MatchedSubAppResource(PrefixedSubAppResource):
+    """A sub-application for the requests that satisfy a rule, whatever their path."""
+
+    def __init__(self, rule: AbstractRuleMatching, app: Application) -> None:
+        PrefixResource.__init__(self, "")
+        self._app = app
+        self._rule = rule
+
+    @property
+    def canonical(self) -> str:
+        """The rule as text."""
+        return self._rule.canonical
+
+    def get_info(self) -> dict[str, Any]:
+        """Return application and rule."""
+        return {"app": self._app, "rule": self._rule}
+
+    async def resolve(self, request: Request) -> Resolved:
+        """Return what the application's router finds, if the request satisfies the rule."""
+        if not await self._rule.match(request):
+            return None, set()
+        return await super().resolve(request)
+
+    def __repr__(self) -> str:
+        return f"<MatchedSubAppResource -> {self._app!r}>"
 
 
 def _no_resource(method: str, target: str) -> HTTPException:
@@ -213,6 +250,12 @@ class UrlDispatcher(AbstractRouter, Mapping[str, AbstractResource]):
         path = path_of(request)
         if is_dangerous(path):
             return MatchInfoError(HTTPBadRequest(text="400: NUL, CR or LF in the path"))
+        for resource in self._resources:
+            if isinstance(resource, MatchedSubAppResource):
+                match_info, methods = await resource.resolve(request)
+                if match_info is not None:
+                    return match_info
+                allowed |= methods
         for routes, params in table.candidates(path):
             route = routes.get(method) or routes.get(hdrs.METH_ANY)
             if isinstance(route, ResourceRoute):
@@ -235,6 +278,15 @@ class UrlDispatcher(AbstractRouter, Mapping[str, AbstractResource]):
         for resource in self._resources:
             if isinstance(resource, Resource) and type(resource).resolve is Resource.resolve:
                 table.add(resource._template, resource._routes)
+                continue
+            if (
+                isinstance(resource, StaticResource)
+                and type(resource).resolve is StaticResource.resolve
+            ):
+                table.add(resource._subtree, resource._routes)
+                continue
+            if isinstance(resource, MatchedSubAppResource):
+                self._custom = True
                 continue
             if not isinstance(resource, PrefixedSubAppResource):
                 self._custom = True
@@ -308,6 +360,32 @@ class UrlDispatcher(AbstractRouter, Mapping[str, AbstractResource]):
         """Add a handler for a method (``*``: any) and path."""
         resource = self.add_resource(path, name=name)
         return resource.add_route(_check_method(method), handler, expect_handler=expect_handler)
+
+    def add_static(
+        self,
+        prefix: str,
+        path: PathLike,
+        *,
+        name: str | None = None,
+        expect_handler: ExpectHandler | None = None,
+        chunk_size: int = 262144,
+        show_index: bool = False,
+        follow_symlinks: bool = False,
+        append_version: bool = False,
+    ) -> AbstractResource:
+        """Add the files below the directory ``path``; see ``StaticResource``."""
+        resource = StaticResource(
+            prefix,
+            path,
+            name=name,
+            expect_handler=expect_handler,
+            chunk_size=chunk_size,
+            show_index=show_index,
+            follow_symlinks=follow_symlinks,
+            append_version=append_version,
+        )
+        self.register_resource(resource)
+        return resource
 
     def add_head(self, path: str, handler: Handler, **kwargs: Any) -> AbstractRoute:
         """Add a handler for HEAD."""

@@ -21,6 +21,8 @@ Rules
 * NUL, CR and LF in a decoded path are for nobody but attackers: they end strings and lines
   where the path is used next (RFC 3986 section 7.3; RFC 9110 section 5.5 has the same three
   for fields).  ``is_dangerous`` finds them; the answer is 400.
+* What may name a file below a root is decided here, too, and before any file is looked at
+  (``file_name``).
 * A variable without a pattern matches one segment that is not empty: ``[^{}/]+``.
 * The method ``*`` of a template's routes is taken for any method that has none.
 * When templates match and none has the method, the answer is the methods that they have
@@ -33,7 +35,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final, Generic, NamedTuple, TypeAlias, TypeVar
-from urllib.parse import quote, unquote_to_bytes
+from urllib.parse import quote, unquote, unquote_to_bytes
 
 R = TypeVar("R")
 
@@ -46,7 +48,8 @@ is_dangerous: Final = re.compile(r"[\0\r\n]").search
 """Tell whether a decoded path has a byte that must not go on to a handler."""
 _kept_encoded = re.compile(r"(%2[Ff5])").split
 # RFC 3986 section 3.3: pchar without percent-encoding, and the slash.
-_PATH_SAFE: Final = "/!$&'()*+,;=:@~"
+PATH_SAFE: Final = "/!$&'()*+,;=:@~"
+"""What stands in a path as it is, for ``urllib.parse.quote``."""
 
 
 def decode_path(path: str) -> str:
@@ -66,6 +69,34 @@ def decode_path(path: str) -> str:
 def decode_value(value: str) -> str:
     """Return a part of a decoded path with ``%2F`` and ``%25`` decoded too."""
     return value.replace("%2F", "/").replace("%25", "%") if "%" in value else value
+
+
+def file_name(path: str, *, windows: bool = False) -> str | None:
+    """Return the name, relative to some root, of the file that a decoded path means.
+
+    ``None``: it can mean none below the root, and nobody needs to ask a file system: it goes up,
+    is absolute on some system, has an encoded slash, which no name has, or NUL or a line end.
+    ``windows``: nor is it a device or a stream of a file there.
+
+    Bytes that are not UTF-8 are surrogates, as in ``os.fsdecode``.
+    """
+    if "%2F" in path:
+        return None
+    name = unquote(path, errors="surrogateescape") if "%" in path else path
+    if name.startswith("/") or "\\" in name or is_dangerous(name) or _has_drive(name):
+        return None
+    segments = name.split("/")
+    if ".." in segments or (windows and any(map(_is_reserved_on_windows, segments))):
+        return None
+    return name
+
+
+_has_drive: Final = re.compile(r"[A-Za-z]:").match
+_is_reserved_on_windows: Final = re.compile(
+    # A device, whatever its suffix; a stream; what loses its end, and is another name then.
+    r"(?:con|prn|aux|nul|conin\$|conout\$|(?:com|lpt)[0-9\xb9\xb2\xb3]) *(?:\..*)?|.*:.*|.*[. ]",
+    re.IGNORECASE | re.DOTALL,
+).fullmatch
 
 
 def _decode(part: str) -> str:
@@ -137,7 +168,7 @@ class Template:
     def build(self, values: Mapping[str, str]) -> str:
         """Return the encoded path for ``values``.  Raises KeyError if one is missing."""
         return "".join(
-            quote(values[part.name], _PATH_SAFE) if isinstance(part, Variable) else _encode(part)
+            quote(values[part.name], PATH_SAFE) if isinstance(part, Variable) else _encode(part)
             for part in self._parts
         )
 
@@ -154,6 +185,25 @@ class Subtree(Template):
         below = "" if self.prefix == "/" else re.escape(self.prefix)
         self._match = re.compile(f"{below}(?:/.*)?", re.DOTALL).fullmatch
         self.literal = None
+
+
+class FileTree(Subtree):
+    """Matches a path and what below it may name a file; the variable ``filename`` is that name.
+
+    ``windows``: the files are on Windows, where some names mean something else (``file_name``).
+    """
+
+    __slots__ = ("_windows",)
+
+    def __init__(self, path: str, *, windows: bool = False) -> None:
+        super().__init__(path)
+        self._windows = windows
+
+    def match(self, path: str) -> Params | None:
+        if self._match(path) is None:
+            return None
+        name = file_name(path[len(self.prefix.rstrip("/")) + 1 :], windows=self._windows)
+        return None if name is None else {"filename": name}
 
 
 Match: TypeAlias = tuple[R, Params]
@@ -294,4 +344,4 @@ def _add_literal(parts: list[str | Variable], path: str, text: str) -> None:
 
 def _encode(literal: str) -> str:
     """Return a literal part as it stands in a URL; what is encoded stays as it is."""
-    return quote(decode_path(literal), _PATH_SAFE + "%")
+    return quote(decode_path(literal), PATH_SAFE + "%")

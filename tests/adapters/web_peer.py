@@ -138,12 +138,13 @@ class Client(Driver):
         *,
         end: bool = True,
         hold: bool = False,
+        authority: str = "test",
     ) -> Answer:
         """Send a request, without its end if ``end`` is false."""
         stream_id = self.engine.next_stream_id()
         answer = Answer(self, stream_id, hold=hold)
         self.exchanges[stream_id] = answer
-        head = Request(stream_id, method, "http", "test", target, headers)
+        head = Request(stream_id, method, "http", authority, target, headers)
         if not end:
             events: list[Any] = [head]
             if body:

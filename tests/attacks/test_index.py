@@ -41,6 +41,7 @@ CLOSING = "engine/websocket/test_closing.py"
 MORE_HTTP1 = "attacks/test_http1.py"
 SESSION = "attacks/test_client.py"
 APP = "attacks/test_server_app.py"
+STATIC = "adapters/test_web_static.py"
 
 INDEX: dict[str, tuple[str, str]] = {
     # HTTP/1, server: length and framing
@@ -293,7 +294,17 @@ INDEX: dict[str, tuple[str, str]] = {
         "engine/content/test_codings.py::test_any_data_in_any_steps",
     ),
     # Applications
-    "A11": ("dates", APP),
+    "A1": ("paths that go up", STATIC),
+    "A2": ("paths that leave a prefix and come back", STATIC),
+    "A3": ("paths that are absolute on some system", STATIC),
+    "A4": ("files beside the directory", STATIC),
+    "A5": ("siblings that lead out", STATIC),
+    "A6": ("names of files in an index", STATIC),
+    "A7": ("names of devices", "engine/test_routing.py"),
+    "A8": ("many ranges", STATIC),
+    "A9": ("paths of no file", STATIC),
+    "A10": ("files that are swapped", STATIC),
+    "A11": ("dates and entity tags", STATIC),
     "A20": ("credentials across origins", SESSION),
     "A21": (
         "cookies across origins",
@@ -341,14 +352,12 @@ INDEX: dict[str, tuple[str, str]] = {
     "A77": ("invalid IPv6 addresses", SESSION),
 }
 
-STATIC = "files are not served yet"
 MULTIPART = "multipart is not read or written yet"
 PROXY = "proxies and netrc are not used yet"
 DIGEST = "there is no digest authentication yet"
 LATER: dict[str, str] = {
     "C17": DIGEST,
     "A22": DIGEST,
-    **dict.fromkeys([f"A{number}" for number in range(1, 11)], STATIC),
     **dict.fromkeys(["A24", "A25", "A31", "A32", "A33"], PROXY),
     **dict.fromkeys([f"A{number}" for number in range(60, 71)], MULTIPART),
 }

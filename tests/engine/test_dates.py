@@ -19,6 +19,7 @@ DATE = 784111777  # the date of the RFC's examples
     "field",
     [
         "Sun, 06 Nov 1994 08:49:37 GMT",
+        "Sun, 6 Nov 1994 08:49:37 GMT",
         "Sunday, 06-Nov-94 08:49:37 GMT",
         "Sun Nov  6 08:49:37 1994",
     ],
@@ -35,7 +36,7 @@ def test_the_three_forms(field: str) -> None:
         "784111777",
         "Sun, 06 Nov 1994 08:49:37",
         "Sun, 06 Nov 1994 08:49:37 +0000",
-        "Sun, 6 Nov 1994 08:49:37 GMT",
+        "Sun, 006 Nov 1994 08:49:37 GMT",
         "Sun, 06 nov 1994 08:49:37 GMT",
         "Sun, 06 Nov 1994 8:49:37 GMT",
         "Sun, 06 Nov 0000 08:49:37 GMT",

@@ -11,12 +11,14 @@ from hypothesis import strategies as st
 
 from plait_engine.routing import (
     NOT_FOUND,
+    FileTree,
     NoMatch,
     RouteTable,
     Subtree,
     Template,
     decode_path,
     decode_value,
+    file_name,
 )
 
 # -- paths -------------------------------------------------------------------------------------
@@ -273,3 +275,121 @@ def test_a_path_of_slashes_costs_little() -> None:
     table._by_prefix = Recorder(table._by_prefix)
     assert table.match("GET", "/" * 8000) is NOT_FOUND
     assert len(looked_up) < 20
+
+
+# -- files ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [
+        ("", ""),
+        ("a.txt", "a.txt"),
+        ("a/b/", "a/b/"),
+        ("a//b", "a//b"),
+        ("./a", "./a"),
+        ("a b\u00e9", "a b\u00e9"),
+        ("....//a", "....//a"),
+        ("..a/b..", "..a/b.."),
+        ("100%25", "100%"),
+        ("%252e%252e/a", "%2e%2e/a"),  # A name, and not decoded twice.
+        ("%252Fa", "%2Fa"),
+        ("a%FFb", "a\udcffb"),
+        ("12:30.log", "12:30.log"),
+        ("con", "con"),
+    ],
+)
+def test_the_name_of_a_file(path: str, name: str) -> None:
+    assert file_name(path) == name
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "..",
+        "../a",
+        "a/../b",
+        "a/..",
+        "/a",
+        "//server/share",
+        "\\\\server\\share",
+        "..\\a",
+        "a\\b",
+        "C:/x",
+        "c:x",
+        "c:",
+        "..%2Fa",
+        "a%2Fb",
+        "a\0b",
+        "a\r\nb",
+        "%FF/%2e%2e/a",  # What is not UTF-8 was not decoded.
+        "%FF%5c..",
+        "%FF%00",
+    ],
+)
+def test_no_name_of_a_file(path: str) -> None:
+    """Attacks A1 and A3."""
+    assert file_name(path) is None
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "CON",
+        "nul",
+        "NUL.txt",
+        "a/AUX.txt.html",
+        "a/prn/b",
+        "COM1",
+        "COM1 ",
+        "com\xb9.txt",
+        "LPT9",
+        "CONIN$",
+        "file::$DATA",
+        "file:stream",
+        "a.",
+        "a ",
+        "a./b",
+    ],
+)
+def test_no_name_of_a_file_on_windows(path: str) -> None:
+    """Attack A7."""
+    assert file_name(path, windows=True) is None
+    assert file_name(path) == path
+    assert FileTree("/x", windows=True).match(f"/x/{path}") is None
+
+
+@pytest.mark.parametrize("path", ["a.txt", "console", "com", "com10", "nul_", "a/b.c/d", ""])
+def test_a_name_on_windows(path: str) -> None:
+    assert file_name(path, windows=True) == path
+
+
+@given(st.text(st.sampled_from("./\\%25eEfFa:\0")))
+def test_no_name_leads_out(encoded: str) -> None:
+    name = file_name(decode_path(encoded))
+    if name is not None:
+        assert not name.startswith(("/", "\\"))
+        assert ".." not in name.replace("\\", "/").split("/")
+        assert "\0" not in name
+
+
+@pytest.mark.parametrize("prefix", ["/static", "/static/", ""])
+def test_a_tree_of_files(prefix: str) -> None:
+    tree = FileTree(prefix)
+    root = prefix.rstrip("/")
+    assert tree.match(f"{root}/a/b.txt") == {"filename": "a/b.txt"}
+    assert tree.match(f"{root}/") == {"filename": ""}
+    assert tree.match(root) == {"filename": ""}
+    assert tree.match(f"{root}/../a") is None
+    assert tree.match("/statics/a") == (None if root else {"filename": "statics/a"})
+
+
+def test_a_tree_of_files_in_a_table() -> None:
+    table: RouteTable[str] = RouteTable()
+    table.add(FileTree("/static"), {"GET": "file"})
+    table.add(Template("/static/known"), {"GET": "known"})
+    assert table.match("GET", "/static/known") == ("known", {})
+    assert table.match("GET", "/static/other") == ("file", {"filename": "other"})
+    assert table.match("GET", "/static/a/b") == ("file", {"filename": "a/b"})
+    assert table.match("GET", "/static/../static/a") == NOT_FOUND
+    assert table.match("POST", "/static/a") == NoMatch(frozenset({"GET"}))

@@ -40,8 +40,10 @@ HOMES: Final = {
     "plait.calls.timeouts": "client",
     "plait.calls.tls": "client_reqrep",
     "plait.serving.keyed_state": "web_exceptions",
+    "plait.serving.domain": "web_urldispatcher",
     "plait.serving.resource": "web_urldispatcher",
     "plait.serving.route": "web_urldispatcher",
+    "plait.serving.static": "web_urldispatcher",
 }
 """A module that aiohttp has no name for -> the module of aiohttp that has its classes."""
 

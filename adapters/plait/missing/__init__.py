@@ -64,9 +64,6 @@ WEB_NAMES = frozenset(
     {
         "FileField",
         "NamedPipeSite",
-        "StaticDef",
-        "StaticResource",
-        "static",
     }
 )
 """Of ``plait.web``."""

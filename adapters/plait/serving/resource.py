@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import abc
 import re
-from collections.abc import Iterable, Iterator, Sized
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Iterable, Iterator, Mapping, Sized
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from yarl import URL
 
@@ -25,9 +25,25 @@ if TYPE_CHECKING:
     from plait.web_request import Request
 
 
+Resolved: TypeAlias = tuple[UrlMappingMatchInfo | None, set[str]]
+"""What matches a request, and the methods that its path has."""
+
+
 def path_of(request: Request) -> str:
     """Return the path of a request, decoded as templates match it."""
     return decode_path(request.raw_path.partition("?")[0])
+
+
+def find_route(
+    template: Template, routes: Mapping[str, ResourceRoute], request: Request
+) -> Resolved:
+    """Return what matches ``request`` among the routes, by method, of ``template``."""
+    params = template.match(path_of(request))
+    if params is None:
+        return None, set()
+    route = routes.get(request.method) or routes.get(hdrs.METH_ANY)
+    found = None if route is None else UrlMappingMatchInfo(params, route)
+    return found, set(routes)
 
 
 class AbstractResource(Sized, Iterable["AbstractRoute"]):
@@ -51,7 +67,7 @@ class AbstractResource(Sized, Iterable["AbstractRoute"]):
         """Return the URL for these variables."""
 
     @abc.abstractmethod
-    async def resolve(self, request: Request) -> tuple[UrlMappingMatchInfo | None, set[str]]:
+    async def resolve(self, request: Request) -> Resolved:
         """Return what matches ``request``, and the methods that the path has."""
 
     @abc.abstractmethod
@@ -107,14 +123,9 @@ class Resource(AbstractResource):
             raise TypeError(f"a route must be a ResourceRoute, not {route!r}")
         self._routes[route.method] = route
 
-    async def resolve(self, request: Request) -> tuple[UrlMappingMatchInfo | None, set[str]]:
+    async def resolve(self, request: Request) -> Resolved:
         """Return what matches ``request``, and the methods that the path has."""
-        params = self._template.match(path_of(request))
-        if params is None:
-            return None, set()
-        route = self._routes.get(request.method) or self._routes.get(hdrs.METH_ANY)
-        found = None if route is None else UrlMappingMatchInfo(params, route)
-        return found, set(self._routes)
+        return find_route(self._template, self._routes, request)
 
     def add_prefix(self, prefix: str) -> None:
         """Put ``prefix`` in front of the path."""
@@ -177,7 +188,10 @@ class PrefixResource(AbstractResource):
         if prefix == "/":
             raise ValueError("the prefix must be more than '/'")
         super().__init__(name=name)
-        self._subtree = Subtree(prefix)
+        self._subtree = self._make_subtree(prefix)
+
+    def _make_subtree(self, prefix: str) -> Subtree:
+        return Subtree(prefix)
 
     @property
     def canonical(self) -> str:
@@ -186,7 +200,7 @@ class PrefixResource(AbstractResource):
 
     def add_prefix(self, prefix: str) -> None:
         """Put ``prefix`` in front of the prefix."""
-        self._subtree = Subtree(prefix + self._subtree.path)
+        self._subtree = self._make_subtree(prefix + self._subtree.path)
 
     def raw_match(self, prefix: str) -> bool:
         """Never: two sub-applications may have one prefix."""

@@ -1,8 +1,9 @@
 """The dates of HTTP fields, such as Last-Modified (RFC 9110 section 5.6.7).
 
 A recipient takes three forms: ``Sun, 06 Nov 1994 08:49:37 GMT`` is the one that is sent; the
-forms of RFC 850 and of C's asctime are old.  A date that has none of them, or that no calendar
-has, is no date, and a field with no date is ignored (sections 13.1.3 and 13.1.4).
+forms of RFC 850 and of C's asctime are old.  A day of one digit, as mail has it, is taken, too.
+A date that has none of these forms, or that no calendar has, is no date, and a field with no
+date is ignored (sections 13.1.3 and 13.1.4).
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ _TIME: Final = r"(?P<hour>[0-9]{2}):(?P<minute>[0-9]{2}):(?P<second>[0-9]{2})"
 _FORMS: Final = tuple(
     re.compile(form).fullmatch
     for form in (
-        rf"[A-Z][a-z]{{2}}, (?P<day>[0-9]{{2}}) {_MONTH} (?P<year>[0-9]{{4}}) {_TIME} GMT",
+        rf"[A-Z][a-z]{{2}}, (?P<day>[0-9]{{1,2}}) {_MONTH} (?P<year>[0-9]{{4}}) {_TIME} GMT",
         rf"[A-Z][a-z]{{5,8}}, (?P<day>[0-9]{{2}})-{_MONTH}-(?P<year>[0-9]{{2}}) {_TIME} GMT",
         rf"[A-Z][a-z]{{2}} {_MONTH} (?P<day>[ 0-9][0-9]) {_TIME} (?P<year>[0-9]{{4}})",
     )
