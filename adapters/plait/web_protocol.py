@@ -27,9 +27,9 @@ import asyncio
 import logging
 import sys
 import warnings
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from plait_engine import (
     ConnectionClosed,
@@ -73,6 +73,9 @@ if TYPE_CHECKING:
 
 __all__ = ("PayloadAccessError", "RequestHandler", "RequestPayloadError", "ServerExchange")
 
+
+_RequestHandler: TypeAlias = Callable[[BaseRequest], Awaitable[StreamResponse]]
+"""What a ``Server`` runs; packages import it by this name of aiohttp."""
 
 _LAST_MOMENT: Final = 1.0
 """Seconds of a shutdown that a handler has to answer when its reads are cancelled, and again

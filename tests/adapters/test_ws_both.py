@@ -289,7 +289,7 @@ async def test_the_handler_fails_while_another_task_closes(
 
     async with setup.serve(handler) as site, site.connect(autoclose=False) as ws:
         assert await asyncio.wait_for((await opened).close(), 10) is True
-        assert (await opened).close_code == 1006
+        assert (await opened).close_code is plait.WSCloseCode.ABNORMAL_CLOSURE
         await ws.close()
 
 

@@ -113,6 +113,8 @@ class WebSocketBase(Generic[DecodeText]):
         code = None if self._stream is None else self._stream.connection.close_code
         if code is None:
             return self._early_code
+        if code == WSCloseCode.ABNORMAL_CLOSURE:
+            return WSCloseCode.ABNORMAL_CLOSURE  # Programs ask whether it is this object.
         return 0 if code == CloseCode.NO_STATUS else code
 
     def exception(self) -> BaseException | None:
