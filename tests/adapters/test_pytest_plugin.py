@@ -39,7 +39,9 @@ def run(pytester: pytest.Pytester) -> Run:
     def run_file(source: str, *arguments: str) -> pytest.RunResult:
         pytester.makeconftest('pytest_plugins = ["plait.pytest_plugin"]')
         pytester.makepyfile(HEAD + source)
-        return pytester.runpytest("-p", "no:cacheprovider", *arguments)
+        # Another test of this process may have imported the plugin.
+        quiet = ("-W", "ignore::pytest.PytestAssertRewriteWarning")
+        return pytester.runpytest("-p", "no:cacheprovider", *arguments, *quiet)
 
     return run_file
 
@@ -451,5 +453,6 @@ def test_it_is_not_loaded_by_itself(pytester: pytest.Pytester) -> None:
 
 def test_it_is_loaded_by_an_option(pytester: pytest.Pytester) -> None:
     pytester.makepyfile("async def test_it(loop): ...")
-    result = pytester.runpytest("-p", "no:cacheprovider", "-p", "plait.pytest_plugin")
+    quiet = ("-W", "ignore::pytest.PytestAssertRewriteWarning")
+    result = pytester.runpytest("-p", "no:cacheprovider", "-p", "plait.pytest_plugin", *quiet)
     result.assert_outcomes(passed=1)
