@@ -27,7 +27,7 @@ from plait.helpers import BasicAuth
 from plait.typedefs import LooseCookies
 from plait_engine import ErrorCode
 from plait_engine import Request as RequestEvent
-from plait_engine.policy.call import Call, Problem, Step
+from plait_engine.policy.call import FAIL, SEND, Call, Problem, Step
 from plait_engine.policy.redirect import REDIRECTS
 from plait_engine.policy.retry import Failure
 
@@ -103,7 +103,7 @@ class ClientCall:
         """Return the final response."""
         step = self.machine.start()
         try:
-            while step is Step.SEND:
+            while step is SEND:
                 request = self._make_request()
                 response = await self._send(request)
                 step = self._after_response(request, response)
@@ -209,7 +209,7 @@ class ClientCall:
                 return await response.start(lease)
             except ClientConnectionError as error:
                 lease.close()
-                if self._after_failure(request, lease, error, connector) is not Step.SEND:
+                if self._after_failure(request, lease, error, connector) is not SEND:
                     raise
             except BaseException:
                 lease.close()
@@ -239,7 +239,7 @@ class ClientCall:
     ) -> Step:
         """Tell the machine why ``request`` failed."""
         if isinstance(error, ServerTimeoutError):
-            return Step.FAIL
+            return FAIL
         exchange = lease.exchange
         driver = lease.driver
         if exchange is None and not driver.is_closing:

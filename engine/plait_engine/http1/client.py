@@ -48,18 +48,34 @@ from plait_engine.timers import Timer
 
 from . import grammar
 from .body import BodyReader, ChunkedReader, LengthReader, UntilCloseReader
-from .connection import NEVER, Handler, HTTP1Connection, Read, seconds, unasked
+from .connection import (
+    BODY_TIMER,
+    HEAD_TIMER,
+    KEEP_ALIVE_TIMER,
+    NEVER,
+    READ_BODY,
+    READ_HEAD,
+    READ_HELD,
+    READ_IDLE,
+    READ_TUNNEL,
+    Handler,
+    HTTP1Connection,
+    Read,
+    seconds,
+    unasked,
+)
 from .encoding import CONNECTION, HOST, UPGRADE, PreparedFields
 from .fields import FieldFacts
-from .framing import Framing, frame_response
+from .framing import (
+    AS_TUNNEL,
+    BY_LENGTH,
+    IN_CHUNKS,
+    NO_BODY,
+    UNTIL_CLOSE,
+    frame_response,
+)
 from .heads import ResponseHeads, StatusLine, check_status_line_start
 from .outgoing import Outgoing, check_token
-
-# On CPython 3.11 a member of an Enum costs several times a global, and these are looked
-# at for every request.
-_READ_HEAD: Final = Read.HEAD
-_NO_BODY: Final = Framing.NONE
-_OPEN: Final = ConnectionState.OPEN
 
 
 class Hold(enum.Enum):
@@ -68,6 +84,11 @@ class Hold(enum.Enum):
     NO = "it is sent"
     WAIT = "it waits for 100 Continue"
     DROP = "a final response came instead: it is not sent"
+
+
+# Cheaper than the members (see ``connection``).
+NOT_HELD, HELD_BACK, DROPPED = Hold
+_OPEN: Final = ConnectionState.OPEN
 
 
 class HTTP1Client(HTTP1Connection):
@@ -87,13 +108,13 @@ class HTTP1Client(HTTP1Connection):
         self._protocol: str | None = None
         """The protocol of the Upgrade that was asked for."""
         self._informational = 0
-        self._hold = Hold.NO
+        self._hold = NOT_HELD
         self._held: list[bytes] = []
         self._heads = ResponseHeads(config.limits)
         self._authority = ""
 
     def connection_made(self, now: float) -> None:
-        self._set_timer(Timer.KEEP_ALIVE, now + self._keep_alive_time)
+        self._set_timer(KEEP_ALIVE_TIMER, now + self._keep_alive_time)
 
     def next_stream_id(self) -> int:
         if not self.available_streams:
@@ -102,15 +123,15 @@ class HTTP1Client(HTTP1Connection):
 
     @property
     def available_streams(self) -> int:
-        return 1 if not self._open and self.state is ConnectionState.OPEN else 0
+        return 1 if not self._open and self.state is _OPEN else 0
 
     def send_capacity(self, stream_id: int) -> int:
-        if self._hold is Hold.WAIT:
+        if self._hold is HELD_BACK:
             return 0
         return super().send_capacity(stream_id)
 
     def reserve(self, stream_id: int, size: int, now: float) -> None:
-        if self._hold is not Hold.NO:
+        if self._hold is not NOT_HELD:
             raise LocalProtocolError(f"the content cannot be sent now: {self._hold.value}")
         super().reserve(stream_id, size, now)
 
@@ -150,7 +171,7 @@ class HTTP1Client(HTTP1Connection):
             line += "Host: " + authority + "\r\n"
         outgoing = self._outgoing
         outgoing.phase = DONE
-        outgoing.framing = _NO_BODY
+        outgoing.framing = NO_BODY
         outgoing.close = False
         self._begin_exchange(request, [line.encode() + fields.block + b"\r\n"], now)
         return True
@@ -194,7 +215,7 @@ class HTTP1Client(HTTP1Connection):
                     line += "Connection: Upgrade\r\n"
         else:
             line += self._frame_content(event, fields, draft, length)
-        draft.close = fields.close or self.state is not ConnectionState.OPEN
+        draft.close = fields.close or self.state is not _OPEN
         pieces.append(encode(line) + fields.block + b"\r\n")
 
     def _frame_tunnel(self, event: Request, fields: PreparedFields, draft: Outgoing) -> None:
@@ -205,7 +226,7 @@ class HTTP1Client(HTTP1Connection):
                 raise LocalProtocolError("HTTP/1.1 has no extended CONNECT: send GET")
             if not is_authority(event.target, needs_port=True):
                 raise LocalProtocolError(f"not a host and port to connect to: {event.target!r}")
-        draft.begin_body(Framing.NONE)
+        draft.begin_body(NO_BODY)
         draft.phase = WAIT
 
     def _frame_content(
@@ -213,17 +234,17 @@ class HTTP1Client(HTTP1Connection):
     ) -> str:
         """Choose how the content is framed; return the field line that says so."""
         if fields.content_length is not None:
-            draft.begin_body(Framing.LENGTH, fields.content_length)
+            draft.begin_body(BY_LENGTH, fields.content_length)
         elif fields.chunked:
-            draft.begin_body(Framing.CHUNKED)
+            draft.begin_body(IN_CHUNKS)
         elif length is not None:
-            draft.begin_body(Framing.LENGTH if length else Framing.NONE, length)
+            draft.begin_body(BY_LENGTH if length else NO_BODY, length)
             if length or event.method in METHODS_WITH_CONTENT:
                 return f"Content-Length: {length}\r\n"
         elif event.method in METHODS_WITHOUT_CONTENT:
-            draft.begin_body(Framing.NONE)
+            draft.begin_body(NO_BODY)
         else:
-            draft.begin_body(Framing.CHUNKED)
+            draft.begin_body(IN_CHUNKS)
             return "Transfer-Encoding: chunked\r\n"
         return ""
 
@@ -231,14 +252,14 @@ class HTTP1Client(HTTP1Connection):
         outgoing = self._outgoing
         if type(first) is Request:
             self._begin_exchange(first, pieces, now)
-        elif self._hold is Hold.WAIT:
+        elif self._hold is HELD_BACK:
             self._held += pieces
-        elif self._hold is Hold.NO and pieces:
+        elif self._hold is NOT_HELD and pieces:
             self._enqueue(pieces, now)
         if outgoing.phase == DONE and before.phase != DONE:
-            if self._read is Read.TUNNEL:
+            if self._read is READ_TUNNEL:
                 self.wants_close = CloseAction.WRITE_EOF
-            elif self._read is Read.HELD:
+            elif self._read is READ_HELD:
                 self._finish(now)
 
     def _begin_exchange(self, request: Request, pieces: list[bytes], now: float) -> None:
@@ -250,11 +271,11 @@ class HTTP1Client(HTTP1Connection):
         self._protocol = None if request.protocol is None else request.protocol.lower()
         self._reusable = not self._outgoing.close
         self._informational = 0
-        self._read = Read.HEAD
+        self._read = READ_HEAD
         self._deadline = NEVER
-        self._hold = Hold.NO
+        self._hold = NOT_HELD
         if self._expects_continue():
-            self._hold = Hold.WAIT
+            self._hold = HELD_BACK
             self._held = pieces[1:]
             del pieces[1:]
             self._set_timer(Timer.CONTINUE, now + self.config.timeouts.expect_continue)
@@ -266,19 +287,19 @@ class HTTP1Client(HTTP1Connection):
         return (
             self._sent is not None
             and self._sent.expects_continue
-            and (outgoing.framing is Framing.CHUNKED or outgoing.content_length > 0)
+            and (outgoing.framing is IN_CHUNKS or outgoing.content_length > 0)
         )
 
     def _release(self, now: float) -> None:
         """Send the content that was held."""
-        self._hold = Hold.NO
+        self._hold = NOT_HELD
         held, self._held = self._held, []
         if held:
             self._enqueue(held, now)
         self._emit_writable()
 
     def _emit_writable(self) -> None:
-        if self._hold is not Hold.WAIT and not self._out.is_full:
+        if self._hold is not HELD_BACK and not self._out.is_full:
             super()._emit_writable()
 
     # -- the response -----------------------------------------------------------------
@@ -294,9 +315,9 @@ class HTTP1Client(HTTP1Connection):
 
     def _receive_head(self, now: float) -> None:
         buffer = self._buffer
-        while self._read is Read.HEAD and buffer:
-            if self._hold is not Hold.WAIT and self._deadline == NEVER:
-                self._set_timer(Timer.HEAD, now + seconds(self.config.timeouts.head))
+        while self._read is READ_HEAD and buffer:
+            if self._hold is not HELD_BACK and self._deadline == NEVER:
+                self._set_timer(HEAD_TIMER, now + seconds(self.config.timeouts.head))
             if not self._scanner.first_line_end:
                 check_status_line_start(buffer)
             end = self._scanner.find_end(buffer)
@@ -306,7 +327,7 @@ class HTTP1Client(HTTP1Connection):
             head = bytes(buffer[:end])
             del buffer[:end]
             self._take_head(head, now)
-        if buffer and self._read is not Read.HEAD:
+        if buffer and self._read is not READ_HEAD:
             rest = bytes(buffer)
             buffer.clear()
             self._receive(rest, now)
@@ -329,7 +350,7 @@ class HTTP1Client(HTTP1Connection):
             )
         if not self._unwanted:
             self._events.append(InformationalResponse(self._stream_id, status, fields.headers))
-        if self._hold is not Hold.WAIT:
+        if self._hold is not HELD_BACK:
             self._deadline = NEVER
         elif status == 100:
             self._deadline = NEVER
@@ -346,20 +367,20 @@ class HTTP1Client(HTTP1Connection):
     def _begin_tunnel(self, fields: FieldFacts) -> None:
         self._deadline = NEVER
         self._reusable = False
-        self._read = Read.TUNNEL
-        self._outgoing.begin_body(Framing.TUNNEL)
+        self._read = READ_TUNNEL
+        self._outgoing.begin_body(AS_TUNNEL)
         self._events.append(Accept(self._stream_id, fields.headers))
 
     def _take_response(self, line: StatusLine, fields: FieldFacts, now: float) -> None:
         framing = frame_response(self._method, line.status, fields)
-        if framing is Framing.TUNNEL:
+        if framing is AS_TUNNEL:
             self._begin_tunnel(fields)
             return
         self._deadline = NEVER
         close = (
             fields.close
             or (line.version == "1.0" and not fields.keep_alive)
-            or framing is Framing.UNTIL_CLOSE
+            or framing is UNTIL_CLOSE
             # RFC 9112 sections 6.1 and 6.3: the framing is suspect.
             or (
                 fields.codings is not None
@@ -376,36 +397,36 @@ class HTTP1Client(HTTP1Connection):
                     self._stream_id, line.status, fields.headers, line.reason, line.version, close
                 )
             )
-        if self._hold is Hold.WAIT:
-            self._hold = Hold.DROP
+        if self._hold is HELD_BACK:
+            self._hold = DROPPED
             self._held = []
             self._drain()
             self._emit_writable()
-        if framing is Framing.NONE:
+        if framing is NO_BODY:
             self._end_message(None, now)
             return
-        self._read = Read.BODY
-        if framing is Framing.LENGTH:
+        self._read = READ_BODY
+        if framing is BY_LENGTH:
             assert fields.content_length is not None
             self._reader = LengthReader(fields.content_length)
-        elif framing is Framing.CHUNKED:
+        elif framing is IN_CHUNKS:
             self._reader = ChunkedReader(self._limits)
         else:
             self._reader = UntilCloseReader()
         if self.wants_read:
-            self._set_timer(Timer.BODY, now + seconds(self.config.timeouts.body))
+            self._set_timer(BODY_TIMER, now + seconds(self.config.timeouts.body))
 
     def _drain(self) -> None:
         """The connection ends with this exchange."""
         self._reusable = False
         self._reason = CloseReason.PEER
-        if self.state is ConnectionState.OPEN:
+        if self.state is _OPEN:
             self.state = ConnectionState.DRAINING
             self._events.append(Draining(self._stream_id))
 
     def _end_message(self, reader: BodyReader | None, now: float) -> None:
         super()._end_message(reader, now)
-        if self._read is Read.HELD and not self._reusable:
+        if self._read is READ_HELD and not self._reusable:
             self._stop_request()
 
     def _end_held(self, now: float) -> None:
@@ -416,7 +437,7 @@ class HTTP1Client(HTTP1Connection):
 
         As on HTTP/2 (RFC 9113 section 8.1) the application hears NO_ERROR.
         """
-        if self._outgoing.framing is not Framing.TUNNEL:
+        if self._outgoing.framing is not AS_TUNNEL:
             self._end_stream(ErrorCode.NO_ERROR, Initiator.REMOTE, None)
             self._close_now(CloseReason.PEER)
 
@@ -426,22 +447,22 @@ class HTTP1Client(HTTP1Connection):
         raise RemoteProtocolError("the connection closed before a response came")
 
     def _finish(self, now: float) -> None:
-        if self._outgoing.framing is Framing.TUNNEL or not self._reusable:
+        if self._outgoing.framing is AS_TUNNEL or not self._reusable:
             self._close_now(self._reason)
             return
-        if self._peer_eof or self.state is not ConnectionState.OPEN:
+        if self._peer_eof or self.state is not _OPEN:
             self._close_now(CloseReason.PEER if self._peer_eof else CloseReason.LOCAL)
             return
         self._open = False
         self._unread = 0
         self._outgoing.phase = IDLE
-        self._read = Read.IDLE
-        self._hold = Hold.NO
+        self._read = READ_IDLE
+        self._hold = NOT_HELD
         if self._buffer:
             error = unasked(self._buffer)
             self._close_now(CloseReason.PROTOCOL_ERROR, error)
             return
-        self._set_timer(Timer.KEEP_ALIVE, now + self._keep_alive_time)
+        self._set_timer(KEEP_ALIVE_TIMER, now + self._keep_alive_time)
         if not self.wants_read:
             self._update_wants_read()
         self._events.append(StreamsAvailable())
@@ -471,13 +492,13 @@ class HTTP1Client(HTTP1Connection):
 
     _AT_END: ClassVar[dict[Read, Handler]] = {
         **HTTP1Connection._AT_END,
-        Read.HEAD: _end_in_head,
-        Read.HELD: _end_held,
+        READ_HEAD: _end_in_head,
+        READ_HELD: _end_held,
     }
     _TIMEOUTS: ClassVar[dict[Timer, Handler]] = {
         **HTTP1Connection._TIMEOUTS,
-        Timer.HEAD: _on_head_timeout,
-        Timer.BODY: _on_body_timeout,
+        HEAD_TIMER: _on_head_timeout,
+        BODY_TIMER: _on_body_timeout,
         Timer.CONTINUE: _on_continue_timeout,
     }
 

@@ -62,7 +62,9 @@ from plait_engine.timers import Timer
 
 from .body import BodyReader
 from .encoding import PreparedFields, prepare_fields
-from .framing import Framing
+from .framing import (
+    BY_LENGTH,
+)
 from .heads import SectionScanner
 from .outgoing import Outgoing
 from .output import WriteQueue
@@ -85,8 +87,11 @@ class Read(enum.IntEnum):  # Those of an Enum hash themselves in Python.
     DISCARD = 5
 
 
-# On CPython 3.11 a member of an Enum costs several times a global.
-_READ_HEAD: Final = Read.HEAD
+# On CPython 3.11 a member that is asked of its Enum costs ten times a global.
+READ_IDLE, READ_HEAD, READ_BODY, READ_HELD, READ_TUNNEL, READ_DISCARD = Read
+BODY_TIMER: Final = Timer.BODY
+HEAD_TIMER: Final = Timer.HEAD
+KEEP_ALIVE_TIMER: Final = Timer.KEEP_ALIVE
 
 
 class HTTP1Connection(Connection):
@@ -134,7 +139,7 @@ class HTTP1Connection(Connection):
         self._reusable = True
         """The connection can carry another exchange after this one."""
         # Input
-        self._read = Read.IDLE
+        self._read = READ_IDLE
         self._buffer = bytearray()
         self._scanner = SectionScanner(config.limits, strict=role is Role.SERVER)
         self._reader: BodyReader | None = None
@@ -151,7 +156,7 @@ class HTTP1Connection(Connection):
         """The last field section sent: applications often send the same one again."""
         self._out = WriteQueue(config)
         # Time
-        self._timer = Timer.KEEP_ALIVE
+        self._timer = KEEP_ALIVE_TIMER
         self._deadline = NEVER
         self._keep_alive_time = seconds(config.timeouts.keep_alive)
         # The end
@@ -164,7 +169,7 @@ class HTTP1Connection(Connection):
         if type(data) is not bytes:
             data = bytes(data)
         try:
-            if self._read is _READ_HEAD and not self._buffer:
+            if self._read is READ_HEAD and not self._buffer:
                 self._receive_fresh(data, now)
             else:
                 self._receive(data, now)
@@ -186,7 +191,7 @@ class HTTP1Connection(Connection):
             return
         self._peer_eof = True
         self._out.clear()
-        if self._read is Read.DISCARD:
+        if self._read is READ_DISCARD:
             self._close_now(self._reason, self._error)
             return
         if self._open:
@@ -246,19 +251,19 @@ class HTTP1Connection(Connection):
         self._unread = max(self._unread - credit, 0)
         if not self.wants_read:
             self._update_wants_read()
-            if self.wants_read and self._read is Read.BODY:
-                self._set_timer(Timer.BODY, now + seconds(self.config.timeouts.body))
+            if self.wants_read and self._read is READ_BODY:
+                self._set_timer(BODY_TIMER, now + seconds(self.config.timeouts.body))
 
     def reserve(self, stream_id: int, size: int, now: float) -> None:
         outgoing = self._outgoing
         if stream_id != self._stream_id or not self._open or outgoing.phase not in (BODY, TUNNEL):
             raise LocalProtocolError("no body is being sent on this stream")
-        if outgoing.framing is not Framing.LENGTH or outgoing.bodiless:
+        if outgoing.framing is not BY_LENGTH or outgoing.bodiless:
             raise LocalProtocolError("only a body with Content-Length can be reserved")
         outgoing.count(size)
 
     def close(self, code: int | None = None, *, now: float) -> None:
-        if self._read is Read.DISCARD:  # It is closing, or closed.
+        if self._read is READ_DISCARD:  # It is closing, or closed.
             return
         if not self._open:
             self._close_now(CloseReason.LOCAL)
@@ -385,14 +390,14 @@ class HTTP1Connection(Connection):
             self._buffer += reader.rest
             self._end_message(reader, now)
         elif self.wants_read:
-            self._set_timer(Timer.BODY, now + seconds(self.config.timeouts.body))
+            self._set_timer(BODY_TIMER, now + seconds(self.config.timeouts.body))
         else:
             self._deadline = NEVER
 
     def _end_message(self, reader: BodyReader | None, now: float) -> None:
         """The peer's message is complete."""
         self._reader = None
-        self._read = Read.HELD
+        self._read = READ_HELD
         self._deadline = NEVER
         if not self._unwanted:
             self._events.append(
@@ -428,7 +433,7 @@ class HTTP1Connection(Connection):
         self.wants_read = (
             not self._peer_eof
             and self._unread <= self._limits.read_high_water
-            and (self._read is not Read.HELD or len(self._buffer) < self._limits.max_pipelined)
+            and (self._read is not READ_HELD or len(self._buffer) < self._limits.max_pipelined)
         )
 
     def _discard(self, data: bytes, now: float) -> None:
@@ -468,7 +473,7 @@ class HTTP1Connection(Connection):
             # RFC 9112 has no way to give up a message but to close the connection.
             self._open = False
             self._abort(None, CloseReason.LOCAL)
-        elif self._open and self._read is not Read.HELD:
+        elif self._open and self._read is not READ_HELD:
             self._unwanted = True
             self._unread = 0
             if self._reusable:
@@ -504,7 +509,7 @@ class HTTP1Connection(Connection):
             self._close_now(reason, error)
             return
         self.state = ConnectionState.CLOSING
-        self._read = Read.DISCARD
+        self._read = READ_DISCARD
         self._discarded = 0
         self.wants_read = True
         self.wants_close = CloseAction.WRITE_EOF
@@ -513,7 +518,7 @@ class HTTP1Connection(Connection):
     def _close_now(self, reason: CloseReason, error: Exception | None = None) -> None:
         """Close as soon as everything is written."""
         self._open = False
-        self._read = Read.DISCARD
+        self._read = READ_DISCARD
         self._reader = None
         self._buffer.clear()
         self._unread = 0
@@ -557,21 +562,21 @@ class HTTP1Connection(Connection):
             self._close_now(self._reason, self._error)
 
     _RECEIVE: ClassVar[dict[Read, Receiver]] = {
-        Read.IDLE: _receive_unasked,
-        Read.HEAD: _receive_in_head,
-        Read.BODY: _receive_body,
-        Read.HELD: _receive_behind,
-        Read.TUNNEL: _receive_in_tunnel,
-        Read.DISCARD: _discard,
+        READ_IDLE: _receive_unasked,
+        READ_HEAD: _receive_in_head,
+        READ_BODY: _receive_body,
+        READ_HELD: _receive_behind,
+        READ_TUNNEL: _receive_in_tunnel,
+        READ_DISCARD: _discard,
     }
     _AT_END: ClassVar[dict[Read, Handler]] = {
-        Read.IDLE: _end_idle,
-        Read.BODY: _end_body,
-        Read.TUNNEL: _end_tunnel,
-        Read.DISCARD: _end_discarding,
+        READ_IDLE: _end_idle,
+        READ_BODY: _end_body,
+        READ_TUNNEL: _end_tunnel,
+        READ_DISCARD: _end_discarding,
     }
     _TIMEOUTS: ClassVar[dict[Timer, Handler]] = {
-        Timer.KEEP_ALIVE: _on_keep_alive_timeout,
+        KEEP_ALIVE_TIMER: _on_keep_alive_timeout,
         Timer.CLOSE: _on_close_timeout,
     }
 

@@ -19,11 +19,14 @@ from plait_engine.headers import is_token
 from plait_engine.semantics.message import BODY, DONE, HEAD, NO_LENGTH, TUNNEL, OutgoingMessage
 
 from .encoding import encode_trailers
-from .framing import Framing
-
-# On CPython 3.11 a member of an Enum costs several times a global.
-_LENGTH: Final = Framing.LENGTH
-_CHUNKED: Final = Framing.CHUNKED
+from .framing import (
+    AS_TUNNEL,
+    BY_LENGTH,
+    IN_CHUNKS,
+    NO_BODY,
+    UNTIL_CLOSE,
+    Framing,
+)
 
 LAST_CHUNK: Final = b"0\r\n\r\n"
 
@@ -40,7 +43,7 @@ class Outgoing(OutgoingMessage):
 
     def __init__(self, phase: int) -> None:
         super().__init__(phase)
-        self.framing = Framing.NONE
+        self.framing = NO_BODY
         self.content_length = 0
         self.drops_trailers = False
         self.close = False
@@ -63,19 +66,19 @@ class Outgoing(OutgoingMessage):
 
     def begin_body(self, framing: Framing, length: int = 0) -> None:
         """The head is written; the body is framed like this."""
-        self.phase = TUNNEL if framing is Framing.TUNNEL else BODY
+        self.phase = TUNNEL if framing is AS_TUNNEL else BODY
         self.framing = framing
         self.content_length = length
-        self.to_send = length if framing is Framing.LENGTH else NO_LENGTH
+        self.to_send = length if framing is BY_LENGTH else NO_LENGTH
 
     def add_data(self, event: Data, pieces: list[bytes]) -> None:
         """Append the bytes of ``event`` to ``pieces``.  Raises LocalProtocolError."""
         if not self.take_data(event):
             return
         data = event.data
-        if self.framing is Framing.CHUNKED:
+        if self.framing is IN_CHUNKS:
             pieces += (b"%x\r\n" % len(data), data, b"\r\n")
-        elif self.framing is Framing.NONE:
+        elif self.framing is NO_BODY:
             raise LocalProtocolError(
                 "this request has no body: it has neither Content-Length nor Transfer-Encoding"
             )
@@ -90,24 +93,24 @@ class Outgoing(OutgoingMessage):
         framing = self.framing
         if self.phase != BODY or self.bodiless:
             return None
-        if framing is _LENGTH:
+        if framing is BY_LENGTH:
             if len(data) > self.to_send:
                 return None
             self.to_send -= len(data)
             return data
-        if framing is _CHUNKED and len(data) <= joined:
+        if framing is IN_CHUNKS and len(data) <= joined:
             return b"%x\r\n%b\r\n" % (len(data), data)
         return None
 
     def add_end(self, event: EndOfMessage, pieces: list[bytes]) -> None:
         """Append the end of the message.  Raises LocalProtocolError."""
         self.check_end(event)
-        if self.framing is Framing.CHUNKED:
+        if self.framing is IN_CHUNKS:
             if event.trailers:
                 pieces.append(b"0\r\n" + encode_trailers(event.trailers) + b"\r\n")
             else:
                 pieces.append(LAST_CHUNK)
-        elif event.trailers and not self.drops_trailers and self.framing is not Framing.UNTIL_CLOSE:
+        elif event.trailers and not self.drops_trailers and self.framing is not UNTIL_CLOSE:
             # For an HTTP/1.0 peer they are dropped, which RFC 9110 section 6.5.1 allows.
             raise LocalProtocolError("trailers need a chunked body")
         self.phase = DONE

@@ -34,7 +34,14 @@ from .encoding import (
     prepare_fields,
     without_fields,
 )
-from .framing import Framing
+from .framing import (
+    AS_TUNNEL,
+    BY_LENGTH,
+    IN_CHUNKS,
+    NO_BODY,
+    UNTIL_CLOSE,
+    Framing,
+)
 from .outgoing import Outgoing
 from .status import status_line
 
@@ -44,7 +51,7 @@ class ResponseFraming(NamedTuple):
 
     framing: Framing
     length: int
-    """Bytes of the body, with ``Framing.LENGTH``."""
+    """Bytes of the body, with ``BY_LENGTH``."""
     field: tuple[str, str] | None
     """The field that the engine adds to the head to say so."""
 
@@ -67,21 +74,21 @@ def frame_response(
     """
     if status in WITHOUT_CONTENT:
         field = ("Content-Length", "0") if status == RESET_CONTENT else None
-        return ResponseFraming(Framing.NONE, 0, field)
+        return ResponseFraming(NO_BODY, 0, field)
     chunked = chunked and version != "1.0"
     field = None
     if length is not None and content_length is None and not chunked:
         field = "Content-Length", str(length)
     if method == "HEAD":
-        return ResponseFraming(Framing.NONE, 0, field if length else None)
+        return ResponseFraming(NO_BODY, 0, field if length else None)
     if content_length is not None:
-        return ResponseFraming(Framing.LENGTH, content_length, None)
+        return ResponseFraming(BY_LENGTH, content_length, None)
     if length is not None and field is not None:
-        return ResponseFraming(Framing.LENGTH, length, field)
+        return ResponseFraming(BY_LENGTH, length, field)
     if version == "1.0":
-        return ResponseFraming(Framing.UNTIL_CLOSE, 0, None)
+        return ResponseFraming(UNTIL_CLOSE, 0, None)
     field = None if chunked else ("Transfer-Encoding", "chunked")
-    return ResponseFraming(Framing.CHUNKED, 0, field)
+    return ResponseFraming(IN_CHUNKS, 0, field)
 
 
 def write_response(
@@ -118,7 +125,7 @@ def write_response(
     draft.bodiless = method == "HEAD" or status in WITHOUT_CONTENT
     draft.begin_body(decision.framing, decision.length)
     extra = b"" if decision.field is None else b"%b: %b\r\n" % tuple(map(encode, decision.field))
-    draft.close = closing or fields.close or draft.framing is Framing.UNTIL_CLOSE
+    draft.close = closing or fields.close or draft.framing is UNTIL_CLOSE
     if draft.close and not fields.close:
         extra += b"Connection: close\r\n"
     elif not draft.close and version == "1.0" and not fields.keep_alive:
@@ -142,7 +149,7 @@ def write_accept(event: Accept, draft: Outgoing, switch: str) -> bytes:
     """
     # RFC 9110 sections 7.8 and 9.3.6: the engine says the switch; no framing fields.
     fields = without_fields(prepare_fields(event.headers), UPGRADE | CONNECTION | FRAMING)
-    draft.begin_body(Framing.TUNNEL)
+    draft.begin_body(AS_TUNNEL)
     draft.close = True
     if switch == "CONNECT":
         return status_line(200, None) + fields.block + b"\r\n"

@@ -45,9 +45,31 @@ from plait_engine.timers import Timer
 
 from . import grammar
 from .body import ChunkedReader, LengthReader
-from .connection import NEVER, Handler, HTTP1Connection, Read, Receiver, seconds
+from .connection import (
+    BODY_TIMER,
+    HEAD_TIMER,
+    KEEP_ALIVE_TIMER,
+    NEVER,
+    READ_BODY,
+    READ_DISCARD,
+    READ_HEAD,
+    READ_HELD,
+    READ_TUNNEL,
+    Handler,
+    HTTP1Connection,
+    Read,
+    Receiver,
+    seconds,
+)
 from .fields import FieldFacts
-from .framing import Framing, frame_request
+from .framing import (
+    AS_TUNNEL,
+    BY_LENGTH,
+    NO_BODY,
+    UNTIL_CLOSE,
+    Framing,
+    frame_request,
+)
 from .heads import RequestHeads, RequestLine, explain_request_line
 from .outgoing import Outgoing
 from .responses import write_accept, write_informational, write_response
@@ -60,14 +82,8 @@ USUAL_STATUS_LINES: Final = {
 }
 """Of final responses that have content."""
 
-# On CPython 3.11 a member of an Enum costs several times a global, and these are looked
-# at for every request.
-_READ_HEAD: Final = Read.HEAD
-_READ_HELD: Final = Read.HELD
-_NO_BODY: Final = Framing.NONE
-_LENGTH: Final = Framing.LENGTH
+# Cheaper than the member (see ``connection``).
 _OPEN: Final = ConnectionState.OPEN
-_KEEP_ALIVE: Final = Timer.KEEP_ALIVE
 
 
 class HTTP1Server(HTTP1Connection):
@@ -84,7 +100,7 @@ class HTTP1Server(HTTP1Connection):
 
     def __init__(self, config: Config) -> None:
         super().__init__(Role.SERVER, config)
-        self._read = Read.HEAD
+        self._read = READ_HEAD
         self._empty_lines = 0
         self._plain = False
         """Nothing about the request is special for its response, so the short path may do."""
@@ -96,7 +112,7 @@ class HTTP1Server(HTTP1Connection):
         self._heads = RequestHeads(config.limits)
 
     def connection_made(self, now: float) -> None:
-        self._set_timer(Timer.HEAD, now + seconds(self.config.timeouts.head))
+        self._set_timer(HEAD_TIMER, now + seconds(self.config.timeouts.head))
 
     # -- the request head ---------------------------------------------------------
 
@@ -127,7 +143,7 @@ class HTTP1Server(HTTP1Connection):
         if type(reader) is not LengthReader or reader.remaining != size:
             return False
         self._reader = None
-        self._read = _READ_HELD
+        self._read = READ_HELD
         self._expecting = False
         self._deadline = NEVER
         self._unread = size
@@ -139,8 +155,8 @@ class HTTP1Server(HTTP1Connection):
         buffer = self._buffer
         if not buffer:
             return
-        if self._timer is not Timer.HEAD or self._deadline == NEVER:
-            self._set_timer(Timer.HEAD, now + seconds(self.config.timeouts.head))
+        if self._timer is not HEAD_TIMER or self._deadline == NEVER:
+            self._set_timer(HEAD_TIMER, now + seconds(self.config.timeouts.head))
         if self._scanner.untouched:
             self._skip_empty_lines(buffer)
             if self._stream_id < 0 and self._is_preface(buffer):
@@ -158,7 +174,7 @@ class HTTP1Server(HTTP1Connection):
         line, _, data = bytes(buffer[:end]).partition(b"\r\n")
         del buffer[:end]
         self._begin_exchange(self._read_line(line), self._heads.read_fields(data), now)
-        if self._read is Read.BODY and buffer:
+        if self._read is READ_BODY and buffer:
             rest = bytes(buffer)
             buffer.clear()
             self._receive_body(rest, now)
@@ -186,7 +202,7 @@ class HTTP1Server(HTTP1Connection):
         if len(buffer) >= len(PREFACE):
             self._events.append(PriorKnowledge(bytes(buffer)))
             buffer.clear()
-            self._read = Read.DISCARD
+            self._read = READ_DISCARD
             self._deadline = NEVER
             self.state = ConnectionState.CLOSED
             self.wants_read = False
@@ -202,7 +218,7 @@ class HTTP1Server(HTTP1Connection):
         self._empty_lines = 0
         self._version = version
         if plain and fields.plain:
-            framing = _NO_BODY
+            framing = NO_BODY
             self._plain = True
         else:
             framing = self._interpret(line, fields)
@@ -211,7 +227,7 @@ class HTTP1Server(HTTP1Connection):
         self._open = True
         self._deadline = NEVER
         self._outgoing.phase = HEAD
-        self._read = _READ_HELD
+        self._read = READ_HELD
         switch = self._switch
         self._events.append(
             Request(
@@ -226,10 +242,10 @@ class HTTP1Server(HTTP1Connection):
                 self._expecting,
                 fields.expect,
                 self._reusable,
-                framing is _NO_BODY and switch is None,
+                framing is NO_BODY and switch is None,
             )
         )
-        if framing is not _NO_BODY:
+        if framing is not NO_BODY:
             self._expect_body(framing, fields, now)
         elif switch is None and not self.config.implied_end:
             self._events.append(EndOfMessage(stream_id))
@@ -249,7 +265,7 @@ class HTTP1Server(HTTP1Connection):
             fields.expect is not None
             and asks_for_continue(fields.expect)
             and version != "1.0"
-            and framing is not Framing.NONE
+            and framing is not NO_BODY
         )
         self._switch = None
         if fields.upgrades or line.method == "CONNECT":
@@ -257,14 +273,14 @@ class HTTP1Server(HTTP1Connection):
         return framing
 
     def _expect_body(self, framing: Framing, fields: FieldFacts, now: float) -> None:
-        self._read = Read.BODY
-        if framing is _LENGTH:
+        self._read = READ_BODY
+        if framing is BY_LENGTH:
             assert fields.content_length is not None
             self._reader = LengthReader(fields.content_length)
         else:
             self._reader = ChunkedReader(self._limits)
         if not self._expecting:
-            self._set_timer(Timer.BODY, now + seconds(self.config.timeouts.body))
+            self._set_timer(BODY_TIMER, now + seconds(self.config.timeouts.body))
 
     def _wanted_switch(
         self, method: str, version: str, framing: Framing, fields: FieldFacts
@@ -274,7 +290,7 @@ class HTTP1Server(HTTP1Connection):
             return "CONNECT"
         # RFC 9110 section 7.8: Upgrade is ignored in HTTP/1.0, may always be ignored, and
         # with content the switch would have to wait for its end.
-        if fields.upgrades and version != "1.0" and framing is Framing.NONE:
+        if fields.upgrades and version != "1.0" and framing is NO_BODY:
             for protocol in fields.upgrades:
                 if protocol in self.config.upgrade_protocols and protocol != "h2c":
                     return protocol
@@ -343,7 +359,7 @@ class HTTP1Server(HTTP1Connection):
         The exchange is over then, but for ``_finish``.
         """
         if not (
-            self._read is _READ_HELD
+            self._read is READ_HELD
             and not self._peer_eof
             and self._outgoing.phase == HEAD
             and self.state is _OPEN
@@ -384,7 +400,7 @@ class HTTP1Server(HTTP1Connection):
                 event.close
                 or not self._reusable
                 or (self._peer_eof and not self._buffer)
-                or self.state is not ConnectionState.OPEN
+                or self.state is not _OPEN
                 # RFC 9110 section 10.1.1: the client may send the content or leave it out.
                 or self._expecting
                 or (length is not None and self._has_too_much_unread())
@@ -421,7 +437,7 @@ class HTTP1Server(HTTP1Connection):
         """
         reader = self._reader
         return (
-            self._read is Read.BODY
+            self._read is READ_BODY
             and type(reader) is LengthReader
             and reader.remaining > self._limits.max_drain
         )
@@ -431,23 +447,23 @@ class HTTP1Server(HTTP1Connection):
             self._enqueue(pieces, now)
         if type(first) is InformationalResponse and first.status == 100 and self._expecting:
             self._expecting = False
-            if self._read is Read.BODY and self._deadline == NEVER:
-                self._set_timer(Timer.BODY, now + seconds(self.config.timeouts.body))
+            if self._read is READ_BODY and self._deadline == NEVER:
+                self._set_timer(BODY_TIMER, now + seconds(self.config.timeouts.body))
         outgoing = self._outgoing
         if before.phase == HEAD and outgoing.phase != HEAD:
             self._reusable = not outgoing.close
             if self._switch is not None:
-                self._decide_switch(accepted=outgoing.framing is Framing.TUNNEL, now=now)
+                self._decide_switch(accepted=outgoing.framing is AS_TUNNEL, now=now)
         if outgoing.phase == DONE and before.phase != DONE:
-            if outgoing.framing is Framing.TUNNEL and self._read is Read.TUNNEL:
+            if outgoing.framing is AS_TUNNEL and self._read is READ_TUNNEL:
                 self.wants_close = CloseAction.WRITE_EOF
-            elif self._read is Read.HELD:
+            elif self._read is READ_HELD:
                 self._finish(now)
             elif self._expecting:
                 self._begin_close(CloseReason.LOCAL, now)
             elif self._deadline == NEVER:
                 # The rest of the request has a time limit, even if the application stops reading.
-                self._set_timer(Timer.BODY, now + seconds(self.config.timeouts.body))
+                self._set_timer(BODY_TIMER, now + seconds(self.config.timeouts.body))
 
     def _decide_switch(self, *, accepted: bool, now: float) -> None:
         """The application accepted or declined the tunnel; go on with what was held."""
@@ -455,7 +471,7 @@ class HTTP1Server(HTTP1Connection):
         if not accepted:
             self._events.append(EndOfMessage(self._stream_id))
             return
-        self._read = Read.TUNNEL
+        self._read = READ_TUNNEL
         if self._buffer:
             self._emit_data(bytes(self._buffer))
             self._buffer.clear()
@@ -473,27 +489,27 @@ class HTTP1Server(HTTP1Connection):
         self._plain = False
         self._open = False
         self._method = ""
-        self._read = _READ_HEAD
+        self._read = READ_HEAD
         self._outgoing.phase = IDLE
         if self._buffer or self._peer_eof or not self.wants_read:
             self._take_held(now)
-        if self._read is _READ_HEAD and not self._buffer:
-            self._timer = _KEEP_ALIVE
+        if self._read is READ_HEAD and not self._buffer:
+            self._timer = KEEP_ALIVE_TIMER
             self._deadline = now + self._keep_alive_time
 
     def _take_held(self, now: float) -> None:
         """Read on in what came behind the last request."""
         try:
             self._receive_head(now)
-            if self._peer_eof and self._read is Read.HEAD:
+            if self._peer_eof and self._read is READ_HEAD:
                 self._end_in_head(now)
-            elif self.state is ConnectionState.OPEN:
+            elif self.state is _OPEN:
                 self._update_wants_read()
         except RemoteProtocolError as error:
             self._refuse(error.without_frames(), now)
 
     def _close_after_exchange(self, now: float) -> None:
-        if self._peer_eof or self._outgoing.framing is Framing.TUNNEL:
+        if self._peer_eof or self._outgoing.framing is AS_TUNNEL:
             self._close_now(CloseReason.PEER)
         else:
             self._begin_close(CloseReason.LOCAL, now)
@@ -503,7 +519,7 @@ class HTTP1Server(HTTP1Connection):
         reader = self._reader
         self._begin_close(CloseReason.LOCAL, now)
         lingers = self.state is ConnectionState.CLOSING
-        if lingers and self._outgoing.framing is not Framing.UNTIL_CLOSE:
+        if lingers and self._outgoing.framing is not UNTIL_CLOSE:
             self.state = ConnectionState.DRAINING
             self._still_coming = reader.remaining if type(reader) is LengthReader else NEVER
 
@@ -517,7 +533,7 @@ class HTTP1Server(HTTP1Connection):
         outgoing = self._outgoing
         if outgoing.phase in (IDLE, HEAD):
             self._out.put(refusal(error.status_hint, with_body=self._method != "HEAD"), now)
-        elif outgoing.phase == BODY and outgoing.framing is Framing.UNTIL_CLOSE:
+        elif outgoing.phase == BODY and outgoing.framing is UNTIL_CLOSE:
             # A normal close would tell the client that the response is complete.
             self._abort(None, reason, error)
             return
@@ -548,15 +564,15 @@ class HTTP1Server(HTTP1Connection):
 
     _RECEIVE: ClassVar[dict[Read, Receiver]] = {
         **HTTP1Connection._RECEIVE,
-        Read.BODY: _receive_body,
+        READ_BODY: _receive_body,
     }
     _AT_END: ClassVar[dict[Read, Handler]] = {
         **HTTP1Connection._AT_END,
-        Read.HEAD: _end_in_head,
-        Read.HELD: _end_held,
+        READ_HEAD: _end_in_head,
+        READ_HELD: _end_held,
     }
     _TIMEOUTS: ClassVar[dict[Timer, Handler]] = {
         **HTTP1Connection._TIMEOUTS,
-        Timer.HEAD: _on_head_timeout,
-        Timer.BODY: _on_body_timeout,
+        HEAD_TIMER: _on_head_timeout,
+        BODY_TIMER: _on_body_timeout,
     }
