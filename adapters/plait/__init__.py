@@ -61,6 +61,15 @@ from .helpers import BasicAuth, ChainMapProxy, ETag, encode_basic_auth
 from .http import HttpVersion, HttpVersion10, HttpVersion11
 from .http_websocket import WebSocketError, WSCloseCode, WSMessage, WSMsgType
 from .missing import explain
+from .multipart import (
+    BadContentDispositionHeader,
+    BadContentDispositionParam,
+    BodyPartReader,
+    MultipartReader,
+    MultipartWriter,
+    content_disposition_filename,
+    parse_content_disposition,
+)
 from .payload import (
     PAYLOAD_REGISTRY,
     AsyncIterablePayload,
@@ -86,8 +95,11 @@ __all__ = [
     "AddrInfoType",
     "AsyncIterablePayload",
     "AsyncResolver",
+    "BadContentDispositionHeader",
+    "BadContentDispositionParam",
     "BaseConnector",
     "BasicAuth",
+    "BodyPartReader",
     "BufferedReaderPayload",
     "BytesIOPayload",
     "BytesPayload",
@@ -128,6 +140,8 @@ __all__ = [
     "InvalidUrlClientError",
     "InvalidUrlRedirectClientError",
     "JsonPayload",
+    "MultipartReader",
+    "MultipartWriter",
     "NonHttpUrlClientError",
     "NonHttpUrlRedirectClientError",
     "Payload",
@@ -155,10 +169,12 @@ __all__ = [
     "WSMsgType",
     "WSServerHandshakeError",
     "WebSocketError",
+    "content_disposition_filename",
     "encode_basic_auth",
     "get_payload",
     "hdrs",
     "install_as_aiohttp",
+    "parse_content_disposition",
     "payload_type",
     "request",
     "set_zlib_backend",

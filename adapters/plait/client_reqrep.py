@@ -38,7 +38,12 @@ from .calls.cookies import cookie_field
 from .calls.exchange import ClientExchange
 from .calls.fields import field_pairs
 from .calls.links import read_links
-from .calls.media import encoding_of, is_expected_type
+from .calls.media import (
+    ContentDisposition,
+    encoding_of,
+    is_expected_type,
+    read_content_disposition,
+)
 from .calls.sending import send_request, send_upgrade
 from .calls.target import ConnectionKey, RequestInfo, find_server
 from .calls.timeouts import ClientClock
@@ -608,6 +613,11 @@ class ClientResponse(HeadersMixin):
     def links(self) -> MultiDictProxy[MultiDictProxy[str | URL]]:
         """The Link fields (RFC 8288) by ``rel``, or else their target; ``url`` is absolute."""
         return read_links(self.url, self.headers.getall("Link", []))
+
+    @property
+    def content_disposition(self) -> ContentDisposition | None:
+        """How to treat the content, ``None`` when the server does not say."""
+        return read_content_disposition(self.headers.get("Content-Disposition"))
 
     def raise_for_status(self) -> None:
         """Raise ClientResponseError when the status is 400 or above."""

@@ -180,29 +180,41 @@ _PARAMETER: Final = re.compile(r'((?:[^;"]|"(?:[^"\\]|\\.)*+"?)*+)(?:;|\Z)', re.
 
 @_remember_short
 def _content_type_and_charset(raw: str) -> tuple[str, str | None]:
-    """Return the media type and its charset, at a cost that is linear in their length.
-
-    ``email.message`` reads the same, but an unbalanced quote costs it the square.
-    """
-    items = [match[1] for match in _PARAMETER.finditer(raw)]
-    kind = items[0].strip().lower()
+    """Return the media type and its charset."""
+    kind = _PARAMETER.match(raw)[1].strip().lower()  # type: ignore[index]  # it may be empty
     if kind.count("/") != 1:
         kind = "application/octet-stream"  # RFC 9110 section 8.3: or one may examine the data.
-    for item in items[1:]:
-        name, mark, value = item.partition("=")
-        if mark and name.strip().lower() == "charset":
-            return kind, _read_parameter(value.strip()) or None
-    return kind, None
+    charset = _find_parameter(raw, "charset")
+    if charset is None:
+        return kind, None
+    if not charset.startswith('"'):
+        # The token ends where a list or a quote begins: some clients write "utf-8,text/html".
+        return kind, re.split("[,\"']", charset, maxsplit=1)[0].rstrip() or None
+    return kind, _unquote(charset) or None
 
 
-def _read_parameter(value: str) -> str:
-    """Return what a quoted-string says (RFC 9110 section 5.6.4), or the token.
+def media_type_parameter(raw: str, name: str) -> str | None:
+    """Return a parameter of a media type, by its name in lower case, or ``None``."""
+    value = _find_parameter(raw, name)
+    return None if value is None else _unquote(value)
 
-    A token ends where a list or a quote begins: some clients write ``utf-8,text/html``.
+
+def _find_parameter(raw: str, name: str) -> str | None:
+    """Return what stands behind ``name=`` in a media type.
+
+    At a cost that is linear in the length of ``raw``: ``email.message`` reads the same, but an
+    unbalanced quote costs it the square.
     """
-    if not value.startswith('"'):
-        return re.split("[,\"']", value, maxsplit=1)[0].rstrip()
-    if len(value) < 2 or not value.endswith('"'):
+    for match in list(_PARAMETER.finditer(raw))[1:]:
+        key, mark, value = match[1].partition("=")
+        if mark and key.strip().lower() == name:
+            return value.strip()
+    return None
+
+
+def _unquote(value: str) -> str:
+    """Return what a quoted-string says (RFC 9110 section 5.6.4), or the token."""
+    if len(value) < 2 or not value.startswith('"') or not value.endswith('"'):
         return value
     return re.sub(r"\\(.)", r"\1", value[1:-1])
 

@@ -27,7 +27,7 @@ from .web_fileresponse import FileResponse
 from .web_log import AccessLogger
 from .web_middlewares import middleware, normalize_path_middleware
 from .web_protocol import PayloadAccessError, RequestHandler, RequestPayloadError
-from .web_request import BaseRequest, Request
+from .web_request import BaseRequest, FileField, Request
 from .web_response import (
     ContentCoding,
     Response,
@@ -87,6 +87,7 @@ __all__ = (
     "AppRunner",
     "Application",
     "BaseRequest",
+    "FileField",
     "BaseRunner",
     "BaseSite",
     "CleanupError",

@@ -46,6 +46,7 @@ from plait_engine import (
 from plait_engine import Request as RequestEvent
 from plait_engine import Response as ResponseEvent
 from plait_engine.content.codings import CodingError
+from plait_engine.content.multipart import MultipartError
 from plait_engine.events import Event, Sendable
 from plait_engine.policy.admission import Admission
 from plait_engine.streams import dispatch
@@ -702,6 +703,8 @@ class RequestHandler:
         if isinstance(error, TimeoutError):
             self.log_debug("Request handler timed out.", exc_info=error)
             return self.handle_error(request, 504)
+        if isinstance(error, MultipartError) and request.content_type.startswith("multipart/"):
+            return self.handle_error(request, 400, error, f"400: Bad Request: {error}")
         return self.handle_error(request, 500, error)
 
     def handle_error(

@@ -23,12 +23,13 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sys
 import warnings
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Final, TypedDict, Unpack, cast
+from typing import IO, TYPE_CHECKING, Any, Final, TypeAlias, TypedDict, Unpack, cast
 from urllib.parse import parse_qsl
 
 from multidict import CIMultiDict, CIMultiDictProxy, MultiDict, MultiDictProxy
@@ -36,6 +37,7 @@ from yarl import URL
 
 from plait_engine import Headers
 from plait_engine import Request as RequestEvent
+from plait_engine.content.multipart import MultipartError
 from plait_engine.headers import encode
 from plait_engine.routing import Params
 
@@ -54,6 +56,7 @@ from .helpers import (
     sentinel,
 )
 from .http_writer import VERSIONS, HttpVersion, HttpVersion10, StreamWriter
+from .multipart import READ_SIZE, BodyPartReader, MultipartReader, Readable
 from .serving.fields import (
     parse_cookies,
     parse_etags,
@@ -62,6 +65,7 @@ from .serving.fields import (
     parse_range,
 )
 from .serving.keyed_state import KeyedState
+from .serving.spool import Spool
 from .streams import EMPTY_PAYLOAD, StreamReader
 from .typedefs import JSONDecoder, LooseHeaders, RawHeaders, StrOrURL
 from .web_exceptions import HTTPRequestEntityTooLarge, HTTPUnsupportedMediaType
@@ -72,7 +76,22 @@ if TYPE_CHECKING:
     from .web_response import StreamResponse
     from .web_urldispatcher import ResourceRoute, UrlMappingMatchInfo
 
-__all__ = ("BaseRequest", "Request")
+__all__ = ("BaseRequest", "FileField", "Request")
+
+
+@dataclass(frozen=True)
+class FileField:
+    """A file of a form.  The server closes ``file`` when the request is over."""
+
+    name: str
+    filename: str
+    """As the client sent it, and no path: do not open a file by it."""
+    file: IO[bytes]
+    content_type: str
+    headers: CIMultiDictProxy[str]
+
+
+_Field: TypeAlias = str | bytearray | FileField
 
 
 class _Changes(TypedDict, total=False):
@@ -105,7 +124,7 @@ class BaseRequest(KeyedState, HeadersMixin):
     )
 
     _read_bytes: bytes | None = None
-    _post: MultiDictProxy[str] | None = None
+    _post: MultiDictProxy[_Field] | None = None
     _payload_writer: AbstractStreamWriter | None = None
     """What writes the response, once somebody asked for it.  ``make_mocked_request`` puts one of
     its own here."""
@@ -449,34 +468,112 @@ class BaseRequest(KeyedState, HeadersMixin):
         """Return the content, decoded by ``loads``."""
         return loads(await self.text())
 
-    async def post(self) -> MultiDictProxy[str]:
-        """Return the fields of an urlencoded form; empty for other methods and types.
+    async def multipart(self) -> MultipartReader:
+        """Return a reader of the parts of the content.
 
-        Raises HTTPRequestEntityTooLarge for more than ``client_max_fields`` fields,
-        HTTPUnsupportedMediaType for an unknown charset, and what ``read`` raises.
+        Its parts can be read piece by piece without a limit; ``read`` and its like accept
+        ``client_max_size`` bytes of a part.  A MultipartError that the handler does not catch is
+        answered with 400.
+
+        Raises HTTPUnsupportedMediaType for content that is no multipart.
+        """
+        return self._multipart(self.content)
+
+    def _multipart(self, content: Readable) -> MultipartReader:
+        if not self.content_type.startswith("multipart/"):
+            raise HTTPUnsupportedMediaType(text="the content is no multipart")
+        limits = self._exchange.driver.config.limits
+        return MultipartReader(
+            self.headers,
+            content if self._read_bytes is None else _stream_of(self._read_bytes),
+            client_max_size=self._client_max_size or sys.maxsize,
+            max_field_size=limits.max_field_size,
+            max_headers=limits.max_fields,
+            max_size_error_cls=HTTPRequestEntityTooLarge,
+        )
+
+    async def post(self) -> MultiDictProxy[_Field]:
+        """Return the fields of a form; none for other methods and types.
+
+        A field of a multipart form is a FileField if it has a file name, text if its type is
+        text or not said, else bytes.
+
+        Raises HTTPRequestEntityTooLarge for more than ``client_max_fields`` fields and for
+        content above ``client_max_size``, HTTPUnsupportedMediaType for an unknown charset of an
+        urlencoded form, MultipartError for content that is no form, and what ``read`` raises.
         """
         if self._post is None:
-            fields: MultiDict[str] = MultiDict()
+            fields: MultiDict[_Field] = MultiDict()
             if self.method in self.POST_METHODS:
                 content_type = self.content_type
                 if content_type == "application/x-www-form-urlencoded":
-                    fields.extend(await self._read_form())
+                    fields.extend(await self._read_urlencoded())
                 elif content_type == "multipart/form-data":
-                    raise HTTPUnsupportedMediaType(text="multipart/form-data is not supported")
+                    await self._read_multipart(fields)
             self._post = MultiDictProxy(fields)
         return self._post
 
-    async def _read_form(self) -> list[tuple[str, str]]:
+    async def _read_urlencoded(self) -> list[tuple[str, str]]:
         text = (await self.text()).rstrip()
-        limit = self._client_max_fields
         # Counted before anything is split or decoded.
-        if 0 < limit <= text.count("&"):
+        self._check_fields(text.count("&") + 1)
+        return parse_qsl(text, keep_blank_values=True, encoding=self.charset or "utf-8")
+
+    def _check_fields(self, count: int) -> None:
+        limit = self._client_max_fields
+        if 0 < limit < count:
             raise HTTPRequestEntityTooLarge(
                 max_size=limit,
-                actual_size=text.count("&") + 1,
+                actual_size=count,
                 text=f"Maximum number of form fields {limit} exceeded.",
             )
-        return parse_qsl(text, keep_blank_values=True, encoding=self.charset or "utf-8")
+
+    async def _read_multipart(self, fields: MultiDict[_Field]) -> None:
+        # Before the client sends it, if it waits for 100 Continue.
+        self._check_size(self.content_length or 0)
+        reader = self._multipart(_FormContent(self.content, self._check_size))
+        spools: list[Spool] = []
+        while (part := await reader.next()) is not None:
+            self._check_fields(len(fields) + 1)
+            if not isinstance(part, BodyPartReader):
+                raise MultipartError("a part of the form is a multipart: read it by multipart()")
+            if part.name is None:
+                raise MultipartError("a part of the form has no name")
+            if part.filename:
+                if not spools:
+                    self._close_at_end(spools)
+                spools.append(Spool())
+                fields.add(part.name, await self._read_file(part, spools[-1]))
+            else:
+                fields.add(part.name, await self._read_field(part))
+
+    def _close_at_end(self, spools: list[Spool]) -> None:
+        """Close files when the request is over, whatever has been added to them until then."""
+        task = self._exchange.task
+        assert task is not None
+
+        def close(task: asyncio.Task[None]) -> None:
+            for spool in spools:
+                spool.close()
+
+        task.add_done_callback(close)
+
+    async def _read_file(self, part: BodyPartReader, spool: Spool) -> FileField:
+        while chunk := await part.read_chunk(READ_SIZE):
+            async for data in part.decode_iter(chunk):
+                await spool.write(data)
+        await spool.rewind()
+        content_type = part.headers.get(hdrs.CONTENT_TYPE, "application/octet-stream")
+        assert part.name is not None
+        assert part.filename is not None
+        return FileField(
+            part.name, part.filename, cast("IO[bytes]", spool.file), content_type, part.headers
+        )
+
+    async def _read_field(self, part: BodyPartReader) -> str | bytearray:
+        if part.headers.get(hdrs.CONTENT_TYPE, "text/").startswith("text/"):
+            return await part.text()
+        return bytearray(await part.read(decode=True))
 
     async def release(self) -> None:
         """Read what is left of the content and drop it."""
@@ -509,6 +606,30 @@ class BaseRequest(KeyedState, HeadersMixin):
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.method} {printable(self.path)} >"
+
+
+class _FormContent:
+    """The content of a form: all that came counts, whatever it is a part of.
+
+    ``check`` raises when so many bytes are too many.
+    """
+
+    def __init__(self, content: StreamReader, check: Callable[[int], None]) -> None:
+        self._content = content
+        self._check = check
+
+    async def read(self, n: int) -> bytes:
+        data = await self._content.read(n)
+        self._check(self._content.total_bytes)
+        return data
+
+
+def _stream_of(data: bytes) -> StreamReader:
+    """Return a stream of content that was read already."""
+    stream = StreamReader(None, len(data), loop=asyncio.get_running_loop())
+    stream.feed_data(data)
+    stream.feed_eof()
+    return stream
 
 
 class Request(BaseRequest):

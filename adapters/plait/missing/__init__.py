@@ -11,16 +11,11 @@ import sys
 
 NAMES = frozenset(
     {
-        "BadContentDispositionHeader",
-        "BadContentDispositionParam",
-        "BodyPartReader",
         "ClientHandlerType",
         "ClientMiddlewareType",
         "DataQueue",
         "DigestAuthMiddleware",
         "FlowControlDataQueue",
-        "MultipartReader",
-        "MultipartWriter",
         "NamedPipeConnector",
         "TraceConfig",
         "TraceConnectionCreateEndParams",
@@ -40,8 +35,6 @@ NAMES = frozenset(
         "TraceRequestStartParams",
         "TraceResponseChunkReceivedParams",
         "UploadTracker",
-        "content_disposition_filename",
-        "parse_content_disposition",
     }
 )
 """Of ``plait``."""
@@ -53,7 +46,6 @@ MODULES = frozenset(
         "client_middlewares",
         "client_proto",
         "http_parser",
-        "multipart",
         "tcp_helpers",
         "tracing",
     }
@@ -62,7 +54,6 @@ MODULES = frozenset(
 
 WEB_NAMES = frozenset(
     {
-        "FileField",
         "NamedPipeSite",
     }
 )

@@ -16,9 +16,9 @@ Rules
 * **Lines end with CRLF**, as the RFC has it.  A bare LF or CR ends no line: in content it is
   data, in a header section an error.  One parser that takes a LF for a line end and one that
   does not see different parts.
-* **A delimiter is a whole line**: ``--boundary``, perhaps spaces and tabs, CRLF.  The last one
-  has ``--`` behind the boundary, and the body may end there.  A line that only begins like that
-  is content: the boundary of an inner multipart may begin with that of the outer one.
+* **A delimiter is a whole line**: ``--boundary``, perhaps spaces and tabs, CRLF.  A line that only
+  begins like that is content: the boundary of an inner multipart may begin with that of the outer
+  one.  The last delimiter is ``--boundary--``, and what else stands on its line is skipped.
 * The CRLF before a delimiter belongs to it.  It may be the one that ends the header section: such
   a part has no content.
 * What stands before the first delimiter and behind the last one is skipped (section 5.1.1).
@@ -59,8 +59,8 @@ MAX_PADDING: Final = 128
 # RFC 2046 section 5.1.1: bchars, of which the last is no space.  Senders use more than these.
 _is_boundary: Final = re.compile(r"[\x20-\x7e]{0,69}[\x21-\x7e]").fullmatch
 # What follows "--boundary" on the line of a delimiter; and what may become that.
-_match_rest: Final = re.compile(rb"(?:--)?[ \t]{0,%d}+\r\n" % MAX_PADDING).match
-_is_incomplete_rest: Final = re.compile(rb"-|(?:--)?[ \t]{0,%d}+\r?" % MAX_PADDING).fullmatch
+_match_rest: Final = re.compile(rb"--|[ \t]{0,%d}+\r\n" % MAX_PADDING).match
+_is_incomplete_rest: Final = re.compile(rb"-|[ \t]{0,%d}+\r?" % MAX_PADDING).fullmatch
 _unfold: Final = re.compile(rb"\r\n(?=[ \t])").sub
 
 
@@ -281,7 +281,7 @@ class MultipartParser:
         _, end = self._find_delimiter()
         rest = self._buffer[self._position + len(self._delimiter) : end]
         self._position = end
-        if rest.startswith(b"--"):
+        if rest == b"--":
             self._skip = 0
             self._state = _State.EPILOGUE
             return MultipartEnd()

@@ -79,7 +79,7 @@ BODIES: list[tuple[str, bytes, list[Part]]] = [
     ("two parts", b"--b\r\nA: 1\r\n\r\none\r\n--b\r\n\r\ntwo\r\n--b--\r\n", [
         ((("A", "1"),), b"one"), ((), b"two")]),
     ("no line end behind the last", b"--b\r\n\r\none\r\n--b--", [((), b"one")]),
-    ("half a line end behind the last", b"--b\r\n\r\none\r\n--b--\r", [((), b"one")]),
+    ("more on the last line", b"--b\r\n\r\none\r\n--b--bye", [((), b"one")]),
     ("preamble and epilogue", b"hello\r\n--b\r\n\r\none\r\n--b--\r\nbye\r\n--b\r\n\r\nx", [
         ((), b"one")]),
     ("preamble of empty lines", b"\r\n\r\n--b\r\n\r\none\r\n--b--", [((), b"one")]),
@@ -94,8 +94,8 @@ BODIES: list[tuple[str, bytes, list[Part]]] = [
     ("bare line ends are content", b"--b\r\n\r\n\n--b\n\r--b\r\r\n--b--", [
         ((), b"\n--b\n\r--b\r")]),
     ("a boundary in the middle of a line", b"--b\r\n\r\nx--b\r\n--b--", [((), b"x--b")]),
-    ("a line that begins like a delimiter", b"--b\r\n\r\nx\r\n--bc\r\n--b-\r\n--b--c\r\n--b x\r\n--b--", [
-        ((), b"x\r\n--bc\r\n--b-\r\n--b--c\r\n--b x")]),
+    ("a line that begins like a delimiter", b"--b\r\n\r\nx\r\n--bc\r\n--b-\r\n--b-c\r\n--b x\r\n--b--", [
+        ((), b"x\r\n--bc\r\n--b-\r\n--b-c\r\n--b x")]),
     ("a delimiter begins in a false one", b"--b\r\n\r\n\r\n--b\r\r\n--b--", [((), b"\r\n--b\r")]),
     ("folded field", b"--b\r\nA: 1\r\n 2\r\n\t3\r\nB:\r\n\r\n\r\n--b--", [
         ((("A", "1 2\t3"), ("B", "")), b"")]),
@@ -166,6 +166,9 @@ def test_content_is_given_as_it_comes() -> None:
     assert parser.next_event() is None
     parser.receive_data(b"less")
     assert parser.next_event() == PartData(b"\r\n--boundless")
+    parser.receive_data(b"\r\n--boundary--")
+    assert parser.next_event() == PartEnd()
+    assert parser.next_event() == MultipartEnd()
 
 
 def test_what_follows_the_end_is_not_kept() -> None:
