@@ -23,6 +23,7 @@ import json
 import sys
 import uuid
 import warnings
+import zlib
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Protocol, Self, TypeGuard
@@ -314,21 +315,25 @@ class BodyPartReader:
         self._max_decompress_size = max_decompress_size
         self._client_max_size = client_max_size
         self._max_size_error_cls = max_size_error_cls
-        if not isinstance(content, PartContent):
-            length = headers.get(hdrs.CONTENT_LENGTH)
-            parser = MultipartParser.inside_part(
-                boundary.decode("latin-1").removeprefix("--"),
-                () if length is None else (("Content-Length", str(length)),),
-                is_form=self._is_form_data,
-            )
-            content = PartContent(_Body(content, parser, lambda rest: content.unread_data(rest)))
-        self._content = content
+        self._content = (
+            content if isinstance(content, PartContent) else self._content_of(boundary, content)
+        )
         self._at_eof = False
         self._kept = b""
         """The beginning of a unit of the transfer coding, read and not given yet."""
         self._decompressor: ZLibDecompressor | None = None
         """What decompresses the content, when it is not complete."""
         self._cache: dict[str, Any] = {}
+
+    def _content_of(self, boundary: bytes, body: Rereadable) -> PartContent:
+        """Return the content of a part that stands alone; what follows it is left in ``body``."""
+        length = self.headers.get(hdrs.CONTENT_LENGTH)
+        parser = MultipartParser.inside_part(
+            boundary.decode("latin-1").removeprefix("--"),
+            () if length is None else (("Content-Length", str(length)),),
+            is_form=self._is_form_data,
+        )
+        return PartContent(_Body(body, parser, lambda rest: body.unread_data(rest)))
 
     def __aiter__(self) -> Self:
         return self
@@ -511,7 +516,7 @@ class BodyPartReader:
     def _decompress(self, decompressor: ZLibDecompressor, data: bytes) -> bytes:
         try:
             return decompressor.decompress_sync(data, self._max_decompress_size)
-        except ValueError as error:
+        except (zlib.error, CodingError) as error:
             raise PartEncodingError(f"invalid compressed content of a part: {error}") from error
 
     def _keep_decompressor(self, decompressor: ZLibDecompressor) -> None:

@@ -42,6 +42,7 @@ MORE_HTTP1 = "attacks/test_http1.py"
 SESSION = "attacks/test_client.py"
 APP = "attacks/test_server_app.py"
 STATIC = "adapters/test_web_static.py"
+FORMS = "attacks/test_forms.py"
 
 INDEX: dict[str, tuple[str, str]] = {
     # HTTP/1, server: length and framing
@@ -344,6 +345,20 @@ INDEX: dict[str, tuple[str, str]] = {
     "A47": ("bytes in cookies", SESSION),
     "A48": ("times of cookies", SESSION),
     "A49": ("where cookies are sent", SESSION),
+    "A60": ("forms that are cut short", FORMS),
+    "A61": ("large forms", FORMS),
+    "A62": ("header fields of parts", FORMS),
+    "A63": ("many parts", FORMS),
+    "A64": ("forms that cost time", FORMS),
+    "A65": ("bad parts in the log", FORMS),
+    "A66": ("descriptors of files", FORMS),
+    "A67": (
+        "files that are written to disk",
+        "adapters/test_web_forms.py::test_a_large_file_is_written_by_a_thread",
+    ),
+    "A68": ("names of files", FORMS),
+    "A69": ("line ends and quotes in forms that are sent", FORMS),
+    "A70": ("lengths, boundaries, nesting, codings", FORMS),
     "A71": ("urlencoded forms", APP),
     "A72": ("methods and class views", APP),
     "A73": ("paths that look like others", "engine/test_routing.py"),
@@ -352,14 +367,12 @@ INDEX: dict[str, tuple[str, str]] = {
     "A77": ("invalid IPv6 addresses", SESSION),
 }
 
-MULTIPART = "multipart is not read or written yet"
 PROXY = "proxies and netrc are not used yet"
 DIGEST = "there is no digest authentication yet"
 LATER: dict[str, str] = {
     "C17": DIGEST,
     "A22": DIGEST,
     **dict.fromkeys(["A24", "A25", "A31", "A32", "A33"], PROXY),
-    **dict.fromkeys([f"A{number}" for number in range(60, 71)], MULTIPART),
 }
 NONE: dict[str, str] = {
     "S86": "no adapter puts fields into an environment",
