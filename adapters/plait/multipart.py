@@ -2,10 +2,9 @@
 
 Strategy
 --------
-``plait_engine.content.multipart`` does the parsing; here it meets streams.  A reader has one
-parser and feeds it from its stream; the content of a part is a stream again
-(``PartContent``), so that a multipart inside of a part is read by a reader like any other.
-Nothing is read that nobody asked for, and no more is held than came with one read.
+``plait_engine.content.multipart`` does the parsing.  Below, ``parts`` has the content of a part
+as a stream, the codings of parts, and the writer.  A part that is a multipart itself is read by a
+reader over the content of that part.
 
 Rules
 -----
@@ -21,56 +20,30 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
-import uuid
 import warnings
-import zlib
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final, Protocol, Self, TypeGuard
-from urllib.parse import parse_qsl, urlencode
+from collections.abc import AsyncIterator, Mapping
+from typing import TYPE_CHECKING, Any, Final, Self
+from urllib.parse import parse_qsl
 
 from multidict import CIMultiDict, CIMultiDictProxy
 
-from plait_engine.content.codings import CodingError
 from plait_engine.content.disposition import find_parameter, parse_disposition
 from plait_engine.content.multipart import (
-    PART_TAIL,
     MultipartEnd,
     MultipartError,
-    MultipartEvent,
     MultipartLimits,
     MultipartParser,
     PartBegin,
-    PartData,
-    PartEnd,
-    boundary_parameter,
-    encode_end,
-    encode_part_head,
 )
-from plait_engine.content.transfer import (
-    ENCODERS,
-    IDENTITIES,
-    TransferEncoder,
-    decode_transfer,
-    split_units,
-)
-from plait_engine.headers import is_token
 
 from . import hdrs
 from .abc import AbstractStreamWriter
-from .compression_utils import ZLibCompressor, ZLibDecompressor
 from .helpers import find_charset, media_type_parameter, parse_mimetype, printable, reify
-from .http_exceptions import LineTooLong
-from .log import internal_logger
-from .payload import (
-    BytesPayload,
-    JsonPayload,
-    LookupError,
-    Payload,
-    StringPayload,
-    get_payload,
-    register_payload,
-)
+from .parts.codings import MultipartPayloadWriter as MultipartPayloadWriter
+from .parts.codings import PartDecoder, PartEncodingError
+from .parts.content import READ_SIZE, MultipartBody, PartContent, Readable, Rereadable
+from .parts.writer import MultipartWriter
+from .payload import Payload, register_payload
 
 if TYPE_CHECKING:
     from .client_reqrep import ClientResponse
@@ -85,18 +58,8 @@ __all__ = (
     "parse_content_disposition",
 )
 
-READ_SIZE: Final = 2**18
-"""Bytes read from a stream at once; content is given on in pieces of this size."""
-MAX_LINE: Final = 2**17
-"""Bytes of a line of a part's content, at most."""
 MAX_CHARSET: Final = 31
 """Bytes of the name of a charset in a form, at most; the longest there is has 19."""
-_CODINGS: Final = ("gzip", "deflate")
-_NOT_IN_FORMS: Final = (hdrs.CONTENT_ENCODING, hdrs.CONTENT_LENGTH, hdrs.CONTENT_TRANSFER_ENCODING)
-
-
-class PartEncodingError(MultipartError, RuntimeError):
-    """The content of a part is not what its header fields say, or in an unknown coding."""
 
 
 # -- Content-Disposition ---------------------------------------------------------------------
@@ -133,154 +96,6 @@ def content_disposition_filename(params: Mapping[str, str], name: str = "filenam
 # -- reading ---------------------------------------------------------------------------------
 
 
-class Readable(Protocol):
-    """What a multipart body is read from."""
-
-    async def read(self, n: int, /) -> bytes:
-        """Return up to ``n`` bytes; none: the body is complete."""
-
-
-class Rereadable(Readable, Protocol):
-    """What a part alone is read from."""
-
-    def unread_data(self, data: bytes, /) -> None:
-        """Put bytes back in front."""
-
-
-class _Body:
-    """A multipart body: a parser, and the stream that feeds it.
-
-    ``give_back``: gets what was read beyond the end of the part.
-    """
-
-    __slots__ = ("_content", "_error", "_give_back", "parser")
-
-    def __init__(
-        self,
-        content: Readable,
-        parser: MultipartParser,
-        give_back: Callable[[bytes], None] | None = None,
-    ) -> None:
-        self._content = content
-        self.parser = parser
-        self._give_back = give_back
-        self._error: MultipartError | None = None
-
-    def poll(self) -> MultipartEvent | None:
-        """Return the next event if it can be had without waiting.
-
-        An error waits until somebody waits for an event.
-        """
-        if self._error is not None:
-            return None
-        try:
-            event = self.parser.next_event()
-        except MultipartError as error:
-            self._error = error
-            return None
-        if self._give_back is not None and isinstance(event, PartEnd):
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", DeprecationWarning)
-                self._give_back(self.parser.take_rest())
-        return event
-
-    async def next_event(self) -> MultipartEvent:
-        """Return the next event.  Raises MultipartError, and what reading raises."""
-        while (event := self.poll()) is None:
-            if self._error is not None:
-                raise self._error
-            data = await self._content.read(READ_SIZE)
-            if data:
-                self.parser.receive_data(data)
-            else:
-                self.parser.receive_eof()
-        return event
-
-
-class PartContent:
-    """The content of a part, as a stream.
-
-    It can be given to a MultipartReader, when the content is a multipart itself.
-    """
-
-    __slots__ = ("_body", "_data", "_ended", "_offset")
-
-    def __init__(self, body: _Body) -> None:
-        self._body = body
-        self._data = b""
-        self._offset = 0
-        self._ended = False
-
-    @property
-    def parser(self) -> MultipartParser:
-        """The parser of the body that the part belongs to."""
-        return self._body.parser
-
-    def at_eof(self) -> bool:
-        """Tell whether everything was read."""
-        return self._ended and not self._data
-
-    async def read(self, n: int = -1) -> bytes:
-        """Return up to ``n`` bytes as soon as there are any; all of them if ``n < 0``."""
-        if n < 0:
-            pieces = []
-            while piece := await self.read(READ_SIZE):
-                pieces.append(piece)
-            return b"".join(pieces)
-        while not self._data and not self._ended:
-            self._take(await self._body.next_event())
-        return self._cut(self._offset + n)
-
-    async def readline(self, *, max_line_length: int | None = None) -> bytes:
-        """Return a line with its end; without it at the end of the part.
-
-        Raises LineTooLong beyond ``max_line_length`` bytes, by default ``MAX_LINE``.
-        """
-        limit = MAX_LINE if max_line_length is None else max_line_length
-        pieces: list[bytes] = []
-        size = 0
-        while not (pieces and pieces[-1].endswith(b"\n")):
-            while not self._data and not self._ended:
-                self._take(await self._body.next_event())
-            end = self._data.find(b"\n", self._offset) + 1 or len(self._data)
-            piece = self._cut(end)
-            if not piece:
-                break
-            pieces.append(piece)
-            size += len(piece)
-            if size > limit:
-                raise LineTooLong(pieces[0][:100] + b"...", limit)
-        return b"".join(pieces)
-
-    async def release(self) -> None:
-        """Read what is left and drop it."""
-        while await self.read(READ_SIZE):
-            pass
-
-    def unread_data(self, data: bytes) -> None:
-        """Put bytes back in front."""
-        self._data = data + self._data[self._offset :]
-        self._offset = 0
-
-    def _cut(self, end: int) -> bytes:
-        """Remove and return what is there up to ``end``."""
-        data, start = self._data, self._offset
-        if end < len(data):
-            self._offset = end
-            return data[start:end]
-        self._data, self._offset = b"", 0
-        # Whoever got the last bytes may ask at once whether they were that.
-        while not self._data and not self._ended and (event := self._body.poll()) is not None:
-            self._take(event)
-        return data[start:]
-
-    def _take(self, event: MultipartEvent) -> None:
-        if isinstance(event, PartData):
-            self._data, self._offset = event.data, 0
-        else:
-            self._ended = True
-
-
 class BodyPartReader:
     """A part that is no multipart.
 
@@ -310,30 +125,22 @@ class BodyPartReader:
         max_size_error_cls: type[Exception] = ValueError,
     ) -> None:
         self.headers = headers
-        self._is_form_data = subtype == "form-data"
+        is_form = subtype == "form-data"
         self._default_charset = default_charset
         self._max_decompress_size = max_decompress_size
         self._client_max_size = client_max_size
         self._max_size_error_cls = max_size_error_cls
-        self._content = (
-            content if isinstance(content, PartContent) else self._content_of(boundary, content)
-        )
+        if not isinstance(content, PartContent):
+            length = headers.get(hdrs.CONTENT_LENGTH)
+            content = PartContent.alone(
+                boundary, None if length is None else str(length), content, is_form=is_form
+            )
+        self._content = content
         self._at_eof = False
         self._kept = b""
         """The beginning of a unit of the transfer coding, read and not given yet."""
-        self._decompressor: ZLibDecompressor | None = None
-        """What decompresses the content, when it is not complete."""
+        self._decoder = PartDecoder(headers, max_decompress_size, is_form=is_form)
         self._cache: dict[str, Any] = {}
-
-    def _content_of(self, boundary: bytes, body: Rereadable) -> PartContent:
-        """Return the content of a part that stands alone; what follows it is left in ``body``."""
-        length = self.headers.get(hdrs.CONTENT_LENGTH)
-        parser = MultipartParser.inside_part(
-            boundary.decode("latin-1").removeprefix("--"),
-            () if length is None else (("Content-Length", str(length)),),
-            is_form=self._is_form_data,
-        )
-        return PartContent(_Body(body, parser, lambda rest: body.unread_data(rest)))
 
     def __aiter__(self) -> Self:
         return self
@@ -375,7 +182,7 @@ class BodyPartReader:
             pieces.append(piece)
             size += len(piece)
             self._check_size(size)
-        if self._decompressor is not None:
+        if self._decoder.incomplete:
             raise PartEncodingError("the compressed content of a part ends too early")
         return b"".join(pieces)
 
@@ -392,15 +199,14 @@ class BodyPartReader:
         if self._at_eof:
             return b""
         content = self._content
-        coding = self._transfer_coding
-        if coding in IDENTITIES:
+        if not self._decoder.has_units:
             data = await content.read(size)
             self._at_eof = content.at_eof()
             return data
         whole = b""
         while not whole and not self._at_eof:
             piece = await content.read(max(size - len(self._kept), 1))
-            whole, self._kept = split_units(coding, self._kept + piece)
+            whole, self._kept = self._decoder.split_units(self._kept + piece)
             if content.at_eof():
                 self._at_eof = True
                 whole, self._kept = whole + self._kept, b""
@@ -464,64 +270,26 @@ class BodyPartReader:
 
     # -- decoding ----------------------------------------------------------------------------
 
-    @property
-    def _transfer_coding(self) -> str:
-        return self.headers.get(hdrs.CONTENT_TRANSFER_ENCODING, "").strip().lower()
-
     def decode(self, data: bytes) -> bytes:
         """Return ``data``, a piece from ``read_chunk``, decoded.
 
         Raises ``max_size_error_cls`` when it decompresses to more than ``max_decompress_size``
         bytes; ``decode_iter`` has no limit.
         """
-        data = self._decode_transfer(data)
-        decompressor = self._decompressor or self._make_decompressor()
-        if decompressor is None or not data:
-            return data
-        decoded = self._decompress(decompressor, data)
-        if decompressor.data_available and self._decompress(decompressor, b""):
+        pieces = self._decoder.decode(data)
+        decoded = next(pieces)
+        if any(pieces):
             raise self._max_size_error_cls(self._max_decompress_size)
-        self._keep_decompressor(decompressor)
         return decoded
 
     async def decode_iter(self, data: bytes) -> AsyncIterator[bytes]:
         """Iterate over ``data``, a piece from ``read_chunk``, decoded: in pieces of
         ``max_decompress_size`` bytes at most."""
-        data = self._decode_transfer(data)
-        decompressor = self._decompressor or self._make_decompressor()
-        if decompressor is None or not data:
-            yield data
-            return
-        yield self._decompress(decompressor, data)
-        while decompressor.data_available:
+        pieces = self._decoder.decode(data)
+        yield next(pieces)
+        for piece in pieces:
+            yield piece
             await asyncio.sleep(0)  # A few bytes may be gigabytes: others have their turn.
-            yield self._decompress(decompressor, b"")
-        self._keep_decompressor(decompressor)
-
-    def _decode_transfer(self, data: bytes) -> bytes:
-        coding = self._transfer_coding
-        try:
-            return data if coding in IDENTITIES else decode_transfer(coding, data)
-        except CodingError as error:
-            raise PartEncodingError(f"{error}: {printable(coding)}") from error
-
-    def _make_decompressor(self) -> ZLibDecompressor | None:
-        coding = self.headers.get(hdrs.CONTENT_ENCODING, "").strip().lower()
-        if self._is_form_data or coding in ("", "identity"):
-            return None
-        if coding not in _CODINGS:
-            raise PartEncodingError(f"unknown content encoding: {printable(coding)}")
-        return ZLibDecompressor(coding)
-
-    def _decompress(self, decompressor: ZLibDecompressor, data: bytes) -> bytes:
-        try:
-            return decompressor.decompress_sync(data, self._max_decompress_size)
-        except (zlib.error, CodingError) as error:
-            raise PartEncodingError(f"invalid compressed content of a part: {error}") from error
-
-    def _keep_decompressor(self, decompressor: ZLibDecompressor) -> None:
-        """The next piece goes on with this stream, if it is not complete."""
-        self._decompressor = None if decompressor.eof else decompressor
 
     # -- what the header fields say ------------------------------------------------------------
 
@@ -636,7 +404,7 @@ class MultipartReader:
                 header_section=max(MultipartLimits().header_section, max_field_size),
             )
             parser = MultipartParser(boundary, is_form=is_form, limits=limits)
-        self._body = _Body(content, parser)
+        self._body = MultipartBody(content, parser)
         self._part_content: PartContent | None = None
         self._last_part: MultipartReader | BodyPartReader | None = None
         self._next_headers: CIMultiDictProxy[str] | None = None
@@ -774,296 +542,3 @@ class BodyPartReaderPayload(Payload):
 
 # Before the async iterables, one of which it is.
 register_payload(BodyPartReaderPayload, BodyPartReader)
-
-
-# -- writing ---------------------------------------------------------------------------------
-
-
-class _Writable(Protocol):
-    """What a part of a payload writes itself to."""
-
-    async def write(self, chunk: bytes, /) -> None: ...
-
-
-_Part = tuple[Payload, str | None, str | None]
-"""A part, its Content-Encoding and its Content-Transfer-Encoding."""
-
-
-class MultipartWriter(Payload):
-    """A multipart body to send.
-
-    Args:
-        subtype: ``mixed``, ``form-data``, ``related`` ...
-        boundary: what separates the parts; a random one by default.
-
-    Raises ValueError for a boundary that cannot be one (RFC 2046 section 5.1.1).
-    """
-
-    _value: None
-
-    def __init__(self, subtype: str = "mixed", boundary: str | None = None) -> None:
-        if not is_token(subtype):
-            raise ValueError(f"{subtype!r} is no subtype of a media type")
-        self._boundary = uuid.uuid4().hex if boundary is None else boundary
-        parameter = boundary_parameter(self._boundary)
-        super().__init__(None, content_type=f"multipart/{subtype}; boundary={parameter}")
-        self._is_form_data = subtype == "form-data"
-        self._parts: list[_Part] = []
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc_val: BaseException | None,
-        exc_tb: TracebackType | None,
-    ) -> None:
-        pass
-
-    def __iter__(self) -> Iterator[_Part]:
-        return iter(self._parts)
-
-    def __len__(self) -> int:
-        return len(self._parts)
-
-    def __bool__(self) -> bool:
-        return True
-
-    @property
-    def boundary(self) -> str:
-        """What separates the parts."""
-        return self._boundary
-
-    @property
-    def consumed(self) -> bool:
-        """True when a part was sent and is used up by it."""
-        return self._consumed or any(part.consumed for part, _, _ in self._parts)
-
-    @property
-    def autoclose(self) -> bool:
-        """True when there is nothing to close."""
-        return all(part.autoclose for part, _, _ in self._parts)
-
-    @property
-    def replayable(self) -> bool:
-        """True when all parts can be sent from their beginning now."""
-        return all(part.replayable for part, _, _ in self._parts)
-
-    def append(self, obj: Any, headers: Mapping[str, str] | None = None) -> Payload:
-        """Add a part: a payload, or anything that one can be made of.
-
-        Raises TypeError for other objects, and what ``append_payload`` raises.
-        """
-        if isinstance(obj, Payload):
-            obj.headers.update(headers or {})
-            return self.append_payload(obj)
-        try:
-            payload = get_payload(obj, headers=headers)
-        except LookupError:
-            raise TypeError(f"Cannot create payload from {obj!r}") from None
-        return self.append_payload(payload)
-
-    def append_payload(self, payload: Payload) -> Payload:
-        """Add a part.  Its header fields say how it is encoded.
-
-        Raises RuntimeError for an unknown coding, and for one in a form (RFC 7578 section 4.8);
-        ValueError for a header field that cannot be sent.
-        """
-        headers = payload.headers
-        coding = transfer_coding = None
-        if self._is_form_data:
-            for name in _NOT_IN_FORMS:
-                if name in headers:
-                    raise RuntimeError(f"a part of a form has no {name}")
-            if hdrs.CONTENT_DISPOSITION not in headers:
-                payload.set_content_disposition("form-data", name=f"section-{len(self)}")
-        else:
-            coding = headers.get(hdrs.CONTENT_ENCODING, "").lower()
-            if coding in ("", "identity"):
-                coding = None
-            elif coding not in _CODINGS:
-                raise RuntimeError(f"unknown content encoding: {coding}")
-            transfer_coding = headers.get(hdrs.CONTENT_TRANSFER_ENCODING, "").lower()
-            if transfer_coding in ("", "binary"):
-                transfer_coding = None
-            elif transfer_coding not in ENCODERS:
-                raise RuntimeError(f"unknown content transfer encoding: {transfer_coding}")
-            if payload.size is not None and not coding and not transfer_coding:
-                headers[hdrs.CONTENT_LENGTH] = str(payload.size)
-        encode_part_head(self._boundary, headers.items())
-        self._parts.append((payload, coding, transfer_coding))
-        return payload
-
-    def append_json(self, obj: Any, headers: Mapping[str, str] | None = None) -> Payload:
-        """Add an object as JSON."""
-        return self.append_payload(JsonPayload(obj, headers=headers))
-
-    def append_form(
-        self,
-        obj: Sequence[tuple[str, str]] | Mapping[str, str],
-        headers: Mapping[str, str] | None = None,
-    ) -> Payload:
-        """Add an urlencoded form.  Raises TypeError for what is no sequence or mapping."""
-        if not isinstance(obj, Sequence | Mapping):
-            raise TypeError(f"obj must be a sequence of pairs or a mapping, not {obj!r}")
-        items = list(obj.items()) if isinstance(obj, Mapping) else obj
-        return self.append_payload(
-            StringPayload(
-                urlencode(items, doseq=True),
-                headers=headers,
-                content_type="application/x-www-form-urlencoded",
-            )
-        )
-
-    @property
-    def size(self) -> int | None:
-        """The bytes of the body, or ``None`` when that is not known."""
-        total = len(encode_end(self._boundary))
-        for part, coding, transfer_coding in self._parts:
-            size = part.size
-            if size is None or coding or transfer_coding:
-                return None
-            total += len(self._head(part)) + size + len(PART_TAIL)
-        return total
-
-    def _head(self, part: Payload) -> bytes:
-        headers = part.headers
-        if hdrs.CONTENT_LENGTH in headers and part.size is not None:
-            headers[hdrs.CONTENT_LENGTH] = str(part.size)  # A multipart may have grown.
-        return encode_part_head(self._boundary, headers.items())
-
-    def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:
-        """Return the body as text.  It reads files: call it in a thread, or use ``as_bytes``.
-
-        Raises TypeError for a part that has a coding, or comes piece by piece.
-        """
-        pieces = []
-        for part, coding, transfer_coding in self._parts:
-            if coding or transfer_coding:
-                raise TypeError("a part has to be encoded: use as_bytes()")
-            pieces.append(self._head(part).decode(encoding, errors))
-            pieces.append(part.decode(encoding, errors))
-            pieces.append(PART_TAIL.decode())
-        pieces.append(encode_end(self._boundary).decode())
-        return "".join(pieces)
-
-    async def as_bytes(self, encoding: str = "utf-8", errors: str = "strict") -> bytes:
-        """Return the body."""
-        collected = _Collector()
-        await self.write(collected)  # type: ignore[arg-type]  # all that it needs is write()
-        return b"".join(collected.pieces)
-
-    async def write(self, writer: AbstractStreamWriter, close_boundary: bool = True) -> None:
-        """Write the body; without its end if ``close_boundary`` is false."""
-        pieces: list[bytes] = []
-        size = 0
-        for part, coding, transfer_coding in self._parts:
-            pieces.append(self._head(part))
-            if _is_at_hand(part) and not coding and not transfer_coding:
-                pieces.append(part.content_bytes())
-                size += part.size or 0
-            else:
-                await writer.write(b"".join(pieces))
-                pieces = []
-                await self._write_part(part, coding, transfer_coding, writer)
-            pieces.append(PART_TAIL)
-            if size > _WORTH_WRITING:
-                await writer.write(b"".join(pieces))
-                pieces = []
-                size = 0
-        if close_boundary:
-            pieces.append(encode_end(self._boundary))
-        if pieces:
-            await writer.write(b"".join(pieces))
-
-    @staticmethod
-    async def _write_part(
-        part: Payload, coding: str | None, transfer_coding: str | None, writer: AbstractStreamWriter
-    ) -> None:
-        if not coding and not transfer_coding:
-            await part.write(writer)
-            return
-        encoder = MultipartPayloadWriter(writer)
-        if coding:
-            encoder.enable_compression(coding)
-        if transfer_coding:
-            encoder.enable_encoding(transfer_coding)
-        await part.write(encoder)  # type: ignore[arg-type]  # all that it needs is write()
-        await encoder.write_eof()
-
-    async def close(self) -> None:
-        """Close what the parts are read from.  What that raises is logged."""
-        if self._consumed:
-            return
-        self._consumed = True
-        for part, _, _ in self._parts:
-            if not part.autoclose:
-                try:
-                    await part.close()
-                except Exception:
-                    internal_logger.exception("Failed to close a part of a multipart body")
-
-
-_WORTH_WRITING: Final = 2**16
-"""Bytes of small parts that are collected for one write."""
-
-
-def _is_at_hand(part: Payload) -> TypeGuard[BytesPayload]:
-    """Tell whether the part is small and may be written together with others."""
-    return (
-        isinstance(part, BytesPayload)
-        and type(part).write is BytesPayload.write
-        and (part.size or 0) <= _WORTH_WRITING
-    )
-
-
-class _Collector:
-    """A writer that keeps what is written."""
-
-    def __init__(self) -> None:
-        self.pieces: list[bytes] = []
-
-    async def write(self, chunk: bytes | bytearray | memoryview) -> None:
-        self.pieces.append(bytes(chunk))
-
-
-class MultipartPayloadWriter:
-    """Encodes what is written: Content-Encoding first, then Content-Transfer-Encoding."""
-
-    def __init__(self, writer: _Writable) -> None:
-        self._writer = writer
-        self._compressor: ZLibCompressor | None = None
-        self._encoder: TransferEncoder | None = None
-
-    def enable_encoding(self, encoding: str) -> None:
-        """Encode as base64 or quoted-printable; other names change nothing."""
-        if encoding in ENCODERS:
-            self._encoder = ENCODERS[encoding]()
-
-    def enable_compression(self, encoding: str = "deflate", strategy: int | None = None) -> None:
-        """Compress as gzip or deflate.
-
-        deflate is the bare format, which aiohttp's reader expects in a part, not that of RFC
-        1950; plait's reads both.
-        """
-        self._compressor = ZLibCompressor(encoding, suppress_deflate_header=True, strategy=strategy)
-
-    async def write(self, chunk: bytes) -> None:
-        """Write ``chunk`` encoded."""
-        if self._compressor is not None:
-            chunk = await self._compressor.compress(bytes(chunk))
-        await self._write(chunk)
-
-    async def write_eof(self) -> None:
-        """Write what was kept; nothing follows."""
-        if self._compressor is not None:
-            await self._write(self._compressor.flush())
-        if self._encoder is not None and (rest := self._encoder.finish()):
-            await self._writer.write(rest)
-
-    async def _write(self, data: bytes) -> None:
-        if self._encoder is not None and data:
-            data = self._encoder.encode(data)
-        if data:
-            await self._writer.write(data)

@@ -56,7 +56,8 @@ from .helpers import (
     sentinel,
 )
 from .http_writer import VERSIONS, HttpVersion, HttpVersion10, StreamWriter
-from .multipart import READ_SIZE, BodyPartReader, MultipartReader, Readable
+from .multipart import BodyPartReader, MultipartReader
+from .parts.content import READ_SIZE, Readable
 from .serving.fields import (
     parse_cookies,
     parse_etags,
