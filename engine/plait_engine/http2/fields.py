@@ -38,7 +38,7 @@ Fields: TypeAlias = Sequence[tuple[str, str]]
 _is_name = re.compile(r"[!#$%&'*+\-.^_`|~0-9a-z]+").fullmatch
 
 # What a name means for validity.
-_ORDINARY, FORBIDDEN, TE, LENGTH, HOST, _COOKIE, _EXPECT, _PRIORITY = range(8)
+ORDINARY, FORBIDDEN, TE, LENGTH, HOST, _COOKIE, _EXPECT, _PRIORITY = range(8)
 UNKNOWN: Final = -1
 
 _ORDINARY_NAMES: Final = (
@@ -101,7 +101,7 @@ _ORDINARY_NAMES: Final = (
 )
 
 NAMES: Final[dict[str, int]] = {
-    **dict.fromkeys(_ORDINARY_NAMES, _ORDINARY),
+    **dict.fromkeys(_ORDINARY_NAMES, ORDINARY),
     # RFC 9113 section 8.2.2
     "connection": FORBIDDEN,
     "keep-alive": FORBIDDEN,

@@ -41,6 +41,9 @@ def encode_integer(value: int, prefix: int, kind: int) -> bytes:
     return bytes(data)
 
 
+_HUFFMAN_LENGTHS = [encode_integer(size, 7, _HUFFMAN) for size in range(127)]
+
+
 def decode_integer(block: bytes, pos: int, limit: int) -> tuple[int, int]:
     """Return an integer whose prefix was all 1s, ``limit``, and the position behind it.
 
@@ -60,8 +63,10 @@ def decode_integer(block: bytes, pos: int, limit: int) -> tuple[int, int]:
 def encode_string(data: bytes) -> bytes:
     """Return a string literal, Huffman-coded when that is shorter (section 5.2)."""
     coded = huffman.encode(data)
-    if len(coded) < len(data):
-        return encode_integer(len(coded), 7, _HUFFMAN) + coded
+    size = len(coded)
+    if size < len(data):
+        start = _HUFFMAN_LENGTHS[size] if size < 127 else encode_integer(size, 7, _HUFFMAN)
+        return start + coded
     return encode_integer(len(data), 7, 0) + data
 
 

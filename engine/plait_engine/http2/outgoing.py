@@ -39,6 +39,7 @@ from .fields import (
     HOST,
     LENGTH,
     NAMES,
+    ORDINARY,
     TE,
     UNKNOWN,
 )
@@ -176,6 +177,9 @@ def _write_section(headers: Headers) -> tuple[Fields, int, str | None]:
         name = name.lower()
         value = value.strip(" \t")
         meaning = NAMES.get(name, UNKNOWN)
+        if meaning <= ORDINARY:
+            fields.append((name, value))
+            continue
         if meaning == FORBIDDEN or (meaning == TE and value.lower() != "trailers"):
             continue
         if meaning == LENGTH:

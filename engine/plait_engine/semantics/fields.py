@@ -2,8 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from plait_engine.errors import FieldTypeError, LocalProtocolError
 from plait_engine.headers import Headers, encode, find_bad_value_char, is_token, tokens
+
+_MAX_NAMES: Final = 512
+_MAX_NAME: Final = 64
+
+_names: Final[set[str]] = set()
+"""Names that were sent, of all connections: as many as ``_MAX_NAMES`` of ``_MAX_NAME`` characters."""
 
 
 def asks_for_continue(expect: str) -> bool:
@@ -13,13 +21,39 @@ def asks_for_continue(expect: str) -> bool:
 
 def check_fields(headers: Headers) -> None:
     """Raise LocalProtocolError for the first field of ``headers`` that cannot be sent."""
+    if _are_usual(headers):
+        return
     try:
         for name, value in headers:
             check_field(name, value)
+            _remember(name)
     except (TypeError, ValueError) as error:
         if isinstance(error, FieldTypeError):
             raise
         raise FieldTypeError("headers must be pairs of a name and a value") from None
+
+
+def _are_usual(headers: Headers) -> bool:
+    """Short path of ``check_fields``: known names, and values of printable ASCII."""
+    try:
+        for name, value in headers:
+            if (
+                name not in _names
+                or type(value) is not str
+                or not value.isascii()
+                or not value.isprintable()
+            ):
+                return False
+    except (TypeError, ValueError):  # ``check_fields`` says what is wrong.
+        return False
+    return True
+
+
+def _remember(name: str) -> None:
+    if len(name) <= _MAX_NAME:
+        if len(_names) >= _MAX_NAMES:
+            _names.clear()
+        _names.add(name)
 
 
 def check_field(name: str, value: str) -> None:
