@@ -24,6 +24,7 @@ from plait_engine import (
 )
 from plait_engine.testing import frames as wire
 from plait_engine.testing.frames import Flag, Frame, FrameType
+from tests.attacks.http2.vocabulary import CALM
 from tests.engine.http2.peers import (
     GET,
     OK,
@@ -38,8 +39,6 @@ from tests.engine.http2.peers import (
     of_type,
     open_and_reset,
 )
-
-CALM = ErrorCode.ENHANCE_YOUR_CALM
 
 
 def flood(peer: Peer, data: list[bytes], most: int, rounds: int = 200_000) -> int:

@@ -24,6 +24,7 @@ from plait_engine import (
 )
 from plait_engine.testing import frames as wire
 from plait_engine.testing.frames import Frame, FrameType
+from tests.attacks.http2.vocabulary import CALM
 from tests.engine.http2.peers import (
     GET,
     POST,
@@ -37,9 +38,6 @@ from tests.engine.http2.peers import (
     of_type,
     open_and_reset,
 )
-
-CALM = ErrorCode.ENHANCE_YOUR_CALM
-
 
 # -- T11, T12 windows that do not open ---------------------------------------------------------
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pytest
 
 from plait_engine import (
@@ -13,7 +11,6 @@ from plait_engine import (
     Data,
     Draining,
     EndOfMessage,
-    ErrorCode,
     Initiator,
     LocalProtocolError,
     Response,
@@ -22,7 +19,8 @@ from plait_engine import (
 )
 from plait_engine.testing import Fragmenter
 from plait_engine.testing import frames as wire
-from plait_engine.testing.frames import Flag, Frame, FrameType
+from plait_engine.testing.frames import Flag, FrameType
+from tests.attacks.http2.vocabulary import BOTH, FLOW, PROTOCOL, Open
 from tests.engine.http2.peers import (
     GET,
     OK,
@@ -34,19 +32,8 @@ from tests.engine.http2.peers import (
     kinds,
     make_config,
     of_type,
+    raw,
 )
-
-PROTOCOL = ErrorCode.PROTOCOL_ERROR
-FLOW = ErrorCode.FLOW_CONTROL_ERROR
-SIZE = ErrorCode.FRAME_SIZE_ERROR
-CLOSED = ErrorCode.STREAM_CLOSED
-BOTH = pytest.mark.parametrize("role", list(Role))
-Open = Callable[..., Peer]
-
-
-def raw(kind: int, flags: int, stream: int, payload: bytes) -> bytes:
-    return Frame(kind, flags, stream, payload).encode()
-
 
 # -- T49 to T51 flow control ---------------------------------------------------------------------------
 

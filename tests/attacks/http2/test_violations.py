@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pytest
 
 from plait_engine import (
@@ -26,6 +24,7 @@ from plait_engine.http2.core import DRAINED_PING
 from plait_engine.testing import Fragmenter
 from plait_engine.testing import frames as wire
 from plait_engine.testing.frames import Flag, Frame, FrameType
+from tests.attacks.http2.vocabulary import BOTH, CLOSED, PROTOCOL, SIZE, Open
 from tests.engine.http2.peers import (
     GET,
     OK,
@@ -37,19 +36,8 @@ from tests.engine.http2.peers import (
     kinds,
     make_config,
     of_type,
+    raw,
 )
-
-PROTOCOL = ErrorCode.PROTOCOL_ERROR
-FLOW = ErrorCode.FLOW_CONTROL_ERROR
-SIZE = ErrorCode.FRAME_SIZE_ERROR
-CLOSED = ErrorCode.STREAM_CLOSED
-BOTH = pytest.mark.parametrize("role", list(Role))
-Open = Callable[..., Peer]
-
-
-def raw(kind: int, flags: int, stream: int, payload: bytes) -> bytes:
-    return Frame(kind, flags, stream, payload).encode()
-
 
 # -- T40 prefaces ---------------------------------------------------------------------
 

@@ -37,6 +37,12 @@ def engines(request: pytest.FixtureRequest) -> tuple[str, str]:
     return request.param
 
 
+@pytest.fixture(params=["native", "reference"])
+def engine(request: pytest.FixtureRequest) -> str:
+    """The engine of a connection whose peer is raw bytes."""
+    return request.param
+
+
 @pytest.fixture(params=CUTS)
 def fragment(request: pytest.FixtureRequest) -> Fragmenter:
     return CUTS[request.param]()

@@ -45,9 +45,24 @@ GREETINGS = {
 }
 
 
-@pytest.fixture(params=["native", "reference"])
-def engine(request: pytest.FixtureRequest) -> str:
-    return request.param
+def waiting_client(
+    engine: str, fragment: Fragmenter = whole, protocol: str = "http/1.1"
+) -> Endpoint:
+    """Return a client that has sent a request."""
+    endpoint = Endpoint(create_connection(Role.CLIENT, protocol, TEST_CONFIG, engine=engine))
+    endpoint.fragment = fragment
+    endpoint.start()
+    endpoint.send(Request(1, "GET", "http", "a", "/", ()), EndOfMessage(1))
+    return endpoint
+
+
+def failure(endpoint: Endpoint) -> str:
+    """Return why the one request failed, and the connection with it."""
+    reset, closed = endpoint.take()
+    assert isinstance(reset, StreamReset)
+    assert isinstance(closed, ConnectionClosed)
+    assert reset.error is closed.error
+    return str(reset.error)
 
 
 @pytest.mark.parametrize("greeting", GREETINGS.values(), ids=GREETINGS)
@@ -55,16 +70,9 @@ def test_a_server_that_speaks_another_protocol_fails_the_request_at_once(
     engine: str, fragment: Fragmenter, greeting: bytes
 ) -> None:
     # RFC 9112 section 4: a response begins with a status line.
-    endpoint = Endpoint(create_connection(Role.CLIENT, "http/1.1", TEST_CONFIG, engine=engine))
-    endpoint.fragment = fragment
-    endpoint.start()
-    endpoint.send(Request(1, "GET", "http", "a", "/", ()), EndOfMessage(1))
+    endpoint = waiting_client(engine, fragment)
     endpoint.receive(greeting)
-    reset, closed = endpoint.take()
-    assert isinstance(reset, StreamReset)
-    assert isinstance(closed, ConnectionClosed)
-    assert reset.error is closed.error
-    message = str(reset.error)
+    message = failure(endpoint)
     assert message.startswith("not a status line of HTTP/1.1: b")
     if fragment is whole:
         assert repr(greeting)[2:-1] in message
@@ -89,21 +97,13 @@ def test_a_server_that_does_not_begin_with_settings_fails_the_request_at_once(
     engine: str, fragment: Fragmenter, greeting: bytes
 ) -> None:
     # RFC 9113 section 3.4: SETTINGS are the preface of a server.
-    endpoint = Endpoint(create_connection(Role.CLIENT, "h2", TEST_CONFIG, engine=engine))
-    endpoint.fragment = fragment
-    endpoint.start()
-    endpoint.send(Request(1, "GET", "http", "a", "/", ()), EndOfMessage(1))
+    endpoint = waiting_client(engine, fragment, "h2")
     endpoint.receive(greeting)
-    reset, closed = endpoint.take()
-    assert isinstance(reset, StreamReset)
-    assert isinstance(closed, ConnectionClosed)
-    assert str(reset.error) == "the server does not begin with SETTINGS"
+    assert failure(endpoint) == "the server does not begin with SETTINGS"
 
 
 def test_the_quotation_is_bounded(engine: str) -> None:
-    endpoint = Endpoint(create_connection(Role.CLIENT, "http/1.1", TEST_CONFIG, engine=engine))
-    endpoint.start()
-    endpoint.send(Request(1, "GET", "http", "a", "/", ()), EndOfMessage(1))
+    endpoint = waiting_client(engine)
     endpoint.receive(b"\xff" * 5000)
     reset = endpoint.take()[0]
     assert isinstance(reset, StreamReset)
@@ -116,10 +116,7 @@ def test_the_quotation_is_bounded(engine: str) -> None:
 def test_what_may_become_a_response_is_waited_for(
     engine: str, fragment: Fragmenter, start: bytes
 ) -> None:
-    endpoint = Endpoint(create_connection(Role.CLIENT, "http/1.1", TEST_CONFIG, engine=engine))
-    endpoint.fragment = fragment
-    endpoint.start()
-    endpoint.send(Request(1, "GET", "http", "a", "/", ()), EndOfMessage(1))
+    endpoint = waiting_client(engine, fragment)
     endpoint.receive(start)
     assert endpoint.take() == []
 

@@ -143,11 +143,6 @@ def test_a_response_that_keeps_the_connection(pair: Pair) -> None:
 # -- HTTP/1.1 alone: what the bytes say about the connection (RFC 9112 section 9.3) ----------
 
 
-@pytest.fixture(params=["native", "reference"])
-def engine(request: pytest.FixtureRequest) -> str:
-    return request.param
-
-
 def receive(role: Role, engine: str, fragment: Fragmenter, data: bytes) -> list[Event]:
     endpoint = Endpoint(create_connection(role, "http/1.1", TEST_CONFIG, engine=engine))
     endpoint.fragment = fragment

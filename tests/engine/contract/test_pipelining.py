@@ -21,11 +21,6 @@ from tests.engine.contract.conftest import CUTS
 from tests.engine.contract.messages import body, kinds, taken
 
 
-@pytest.fixture(params=["native", "reference"])
-def engine(request: pytest.FixtureRequest) -> str:
-    return request.param
-
-
 def serve(engine: str, fragment: Fragmenter, **options: object) -> Endpoint:
     config = Config(random=counting_random, **options)
     server = Endpoint(create_connection(Role.SERVER, "http/1.1", config, engine=engine))

@@ -33,11 +33,6 @@ from plait_engine.testing import TEST_CONFIG, Endpoint, Fragmenter
 from tests.engine.contract.messages import body, kinds, taken
 
 
-@pytest.fixture(params=["native", "reference"])
-def engine(request: pytest.FixtureRequest) -> EngineName:
-    return request.param
-
-
 def connect(
     role: Role, engine: EngineName, fragment: Fragmenter, config: Config = TEST_CONFIG
 ) -> Endpoint:

@@ -41,11 +41,6 @@ OK = frames.response_block()
 REQUEST = Request(1, "GET", "http", "a", "/", ())
 
 
-@pytest.fixture(params=["native", "reference"])
-def engine(request: pytest.FixtureRequest) -> EngineName:
-    return request.param
-
-
 def connect(
     role: Role, engine: EngineName, fragment: Fragmenter, config: Config = TEST_CONFIG
 ) -> Endpoint:

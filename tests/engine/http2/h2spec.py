@@ -18,6 +18,7 @@ from tests.engine.http2.peers import (
     assert_alive,
     error_code,
     of_type,
+    raw,
 )
 
 PROTOCOL = ErrorCode.PROTOCOL_ERROR
@@ -135,10 +136,6 @@ def request(method: str = "GET", fields: list[tuple[str, str]] | None = None) ->
 
 def headers(block: bytes, stream: int = 1, *, end: bool = True, end_headers: bool = True) -> bytes:
     return wire.headers(stream, block, end_stream=end, end_headers=end_headers)
-
-
-def raw(kind: int, flags: int, stream: int, payload: bytes) -> bytes:
-    return Frame(kind, flags, stream, payload).encode()
 
 
 def pseudo(*names: str) -> bytes:

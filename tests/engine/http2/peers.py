@@ -102,6 +102,11 @@ class Peer:
         return stream_id
 
 
+def raw(kind: int, flags: int, stream: int, payload: bytes) -> bytes:
+    """Return a frame, right or wrong."""
+    return Frame(kind, flags, stream, payload).encode()
+
+
 def kinds(events: Iterable[Event]) -> list[type]:
     return [type(event) for event in events]
 

@@ -27,12 +27,11 @@ from tests.engine.http2.h2spec import (
     headers,
     ping_answered,
     ping_ignored,
-    raw,
     rst_stream,
     settings_acknowledged,
     stream_error,
 )
-from tests.engine.http2.peers import OK, Peer, assert_alive
+from tests.engine.http2.peers import OK, Peer, assert_alive, raw
 
 # -- clients -------------------------------------------------------------------------
 

@@ -45,13 +45,20 @@ from tests.engine.http2.h2spec import (
     ping_ignored,
     preface_answered,
     pseudo,
-    raw,
     request,
     rst_stream,
     settings_acknowledged,
     stream_error,
 )
-from tests.engine.http2.peers import GET, POST, Application, Peer, answer_at_end, answer_at_once
+from tests.engine.http2.peers import (
+    GET,
+    POST,
+    Application,
+    Peer,
+    answer_at_end,
+    answer_at_once,
+    raw,
+)
 
 GENERIC = [
     Case("1/1 preface", [wire.ping(PING)], ping_answered),
