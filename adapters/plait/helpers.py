@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import codecs
 import enum
 import functools
+import math
+import os
 import re
 import sys
 import time
@@ -13,6 +16,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate
 from pathlib import PurePath
+from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Generic, NamedTuple, Self, TypeVar, overload
 from warnings import warn
 
@@ -41,10 +45,15 @@ class _SENTINEL(enum.Enum):
 
 
 sentinel: Final = _SENTINEL.sentinel
+"""The default of arguments for which ``None`` has a meaning of its own."""
 
 DEFAULT_CHUNK_SIZE: Final = 2**18
 """Bytes of a file that are read at once."""
-"""The default of arguments for which ``None`` has a meaning of its own."""
+
+DEBUG: Final = sys.flags.dev_mode or (
+    not sys.flags.ignore_environment and bool(os.environ.get("PYTHONASYNCIODEBUG"))
+)
+"""Python runs in its development mode, or asyncio in its debug mode."""
 
 
 class noop:  # aiohttp's name
@@ -58,6 +67,41 @@ class noop:  # aiohttp's name
 
 
 NOOP: Final = noop()
+
+
+# -- timeouts, for packages that build on aiohttp's helpers -------------------------
+
+
+def ceil_timeout(delay: float | None, ceil_threshold: float = 5) -> asyncio.Timeout:
+    """Return a timeout after ``delay`` seconds, for ``async with``; ``None``, or 0 and less: never.
+
+    A delay above ``ceil_threshold`` ends with a whole second of the loop's clock, so that many of
+    them end at the same time.  Needs a running loop.
+    """
+    if delay is None or delay <= 0:
+        return asyncio.timeout(None)
+    when = asyncio.get_running_loop().time() + delay
+    return asyncio.timeout_at(math.ceil(when) if delay > ceil_threshold else when)
+
+
+class TimerNoop:
+    """A timer that never fires, where a context manager is wanted."""
+
+    __slots__ = ()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc_value: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        pass
+
+    def assert_timeout(self) -> None:
+        """Raises TimeoutError when the time is over, which it never is."""
 
 
 # -- authentication ---------------------------------------------------------------

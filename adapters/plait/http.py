@@ -21,7 +21,7 @@ from .http_websocket import (
     WSMessageTextBytes,
     WSMsgType,
 )
-from .http_writer import HttpVersion, HttpVersion10, HttpVersion11, HttpVersion20
+from .http_writer import HttpVersion, HttpVersion10, HttpVersion11, HttpVersion20, StreamWriter
 
 __all__ = (
     "RESPONSES",
@@ -34,6 +34,7 @@ __all__ = (
     "HttpVersion10",
     "HttpVersion11",
     "HttpVersion20",
+    "StreamWriter",
     "WSCloseCode",
     "WSMessage",
     "WSMessageDecodeText",

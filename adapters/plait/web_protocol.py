@@ -78,6 +78,10 @@ __all__ = ("PayloadAccessError", "RequestHandler", "RequestPayloadError", "Serve
 _RequestHandler: TypeAlias = Callable[[BaseRequest], Awaitable[StreamResponse]]
 """What a ``Server`` runs; packages import it by this name of aiohttp."""
 
+MAX_MSG_QUEUE_SIZE: Final = 1
+"""Requests that a client has pipelined and that were read: the engine reads the next one when the
+exchange before it is over."""
+
 _LAST_MOMENT: Final = 1.0
 """Seconds of a shutdown that a handler has to answer when its reads are cancelled, and again
 to end when it is cancelled; a quarter of the whole time, if that is less."""

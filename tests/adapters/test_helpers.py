@@ -1,0 +1,65 @@
+"""What packages that build on aiohttp import from its helpers."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+import sys
+from unittest import mock
+
+import pytest
+
+from plait.helpers import TimerNoop, ceil_timeout
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    ("delay", "threshold", "when"),
+    [(0.25, 5, 100.5), (5, 5, 105.25), (5.5, 5, 106), (1.5, 1, 102), (None, 5, None), (0, 5, None)],
+)
+async def test_when_a_timeout_ends(
+    delay: float | None, threshold: float, when: float | None
+) -> None:
+    with mock.patch.object(asyncio.get_running_loop(), "time", return_value=100.25):
+        assert ceil_timeout(delay, threshold).when() == when
+
+
+@pytest.mark.anyio
+async def test_a_timeout() -> None:
+    with pytest.raises(TimeoutError):
+        async with ceil_timeout(0.001):
+            await asyncio.Event().wait()
+    async with ceil_timeout(None):
+        await asyncio.sleep(0)
+
+
+def test_a_timer_that_never_fires() -> None:
+    with TimerNoop() as timer:
+        timer.assert_timeout()
+    with pytest.raises(KeyError), TimerNoop():
+        raise KeyError
+
+
+@pytest.mark.parametrize(
+    ("options", "variable", "debug"),
+    [
+        ([], "", False),
+        ([], "1", True),
+        (["-X", "dev"], "", True),
+        (["-E"], "1", False),
+    ],
+)
+def test_whether_python_debugs(options: list[str], variable: str, debug: bool) -> None:
+    paths = [os.path.abspath(path) for path in sys.path if path.endswith(("engine", "adapters"))]
+    program = f"import sys; sys.path[:0] = {paths!r}; import plait.helpers as h; print(h.DEBUG)"
+    environment = {**os.environ, "PYTHONASYNCIODEBUG": variable}
+    environment.pop("PYTHONDEVMODE", None)
+    result = subprocess.run(
+        [sys.executable, *options, "-c", program],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert result.stdout == f"{debug}\n"
