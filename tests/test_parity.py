@@ -27,29 +27,6 @@ DIFFERENCES = ROOT / "docs" / "differences.md"
 MODULES = ("", "web", "multipart", "payload", "test_utils", "pytest_plugin")
 
 # The words of docs/differences.md -> what is different; "*" stands for any text.
-NOT_YET_SERVER = {
-    "static files": [
-        "web.RouteTableDef.static",
-        "web.StaticDef",
-        "web.StaticResource",
-        "web.UrlDispatcher.add_static",
-        "web.static",
-    ],
-    "`add_domain`": ["web.Application.add_domain"],
-    "multipart requests": [
-        "BodyPartReader",
-        "BadContentDispositionHeader",
-        "BadContentDispositionParam",
-        "MultipartReader",
-        "MultipartWriter",
-        "content_disposition_filename",
-        "multipart",
-        "parse_content_disposition",
-        "web.BaseRequest.multipart",
-        "web.FileField",
-        "web.Request.multipart",
-    ],
-}
 NOT_YET_CLIENT = {
     "proxies, `trust_env` and netrc": [
         "ClientRequest.proxy",
@@ -69,7 +46,6 @@ NOT_YET_CLIENT = {
         "ClientResponse.upload_complete",
         "UploadTracker",
     ],
-    "`response.content_disposition`": ["ClientResponse.content_disposition"],
     "requests in HTTP/1.0": ["ClientRequest.update_version"],
     "`DataQueue`": ["DataQueue", "FlowControlDataQueue"],
     "`NamedPipeConnector`": ["NamedPipeConnector"],
@@ -104,7 +80,7 @@ ON_PURPOSE = {
     ],
     "take a path": ["web.Resource(path): is needed"],
 }
-LISTED = {**NOT_YET_SERVER, **NOT_YET_CLIENT, **ON_PURPOSE}
+LISTED = {**NOT_YET_CLIENT, **ON_PURPOSE}
 
 # -- the lists -----------------------------------------------------------------------------
 
