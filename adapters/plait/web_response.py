@@ -310,6 +310,20 @@ class StreamResponse(KeyedState, CookieMixin, FieldMixin):
             return None
         return self._payload_writer or await self._start(request)
 
+    async def send_informational(
+        self, status: int, headers: LooseHeaders = (), *, request: BaseRequest | None = None
+    ) -> None:
+        """Send a 1xx response ahead of this one (see ``BaseRequest.send_informational``).
+
+        ``request``: what is answered; needed until the response is prepared.  Raises RuntimeError
+        without it, LocalProtocolError when the head is sent: ``prepare`` of a ``StreamResponse``
+        does that, of a ``Response`` the first bytes of the body do.
+        """
+        request = request or self._req
+        if request is None:
+            raise RuntimeError("The response is not prepared yet: give the request")
+        await request.send_informational(status, headers)
+
     async def write(self, data: bytes | bytearray | memoryview) -> None:
         """Send a piece of the body, then wait until the client takes more.
 

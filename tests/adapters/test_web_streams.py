@@ -258,6 +258,25 @@ async def test_early_hints(setup: Setup) -> None:
     assert answer.body == b"x"
 
 
+async def test_early_hints_of_a_response(setup: Setup) -> None:
+    async def handler(request: web.Request) -> web.StreamResponse:
+        response = web.Response(text="page")
+        with pytest.raises(RuntimeError, match="give the request"):
+            await response.send_informational(103)
+        await response.send_informational(103, {"Link": "</a.css>"}, request=request)
+        await response.prepare(request)
+        await response.send_informational(103, {"Link": "</b.css>"})
+        await response.write_eof()
+        with pytest.raises(LocalProtocolError):
+            await response.send_informational(103)
+        return response
+
+    answer = await answer_of(setup, handler)
+    assert (answer.status, answer.body) == (200, b"page")
+    hints = [dict(event.headers) for event in answer.informational]
+    assert [list(fields.values()) for fields in hints] == [["</a.css>"], ["</b.css>"]]
+
+
 async def test_an_error_behind_early_hints_is_answered(setup: Setup) -> None:
     async def handler(request: web.Request) -> web.StreamResponse:
         await request.send_informational(103)
