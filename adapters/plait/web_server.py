@@ -17,10 +17,13 @@ from typing import Any, Final, TypeAlias, TypeVar
 from plait_engine import Config, Limits, Timeouts
 from plait_engine import Request as RequestEvent
 from plait_engine.engines import EngineName
+from plait_engine.policy.lifetimes import Lifetimes
 
 from .abc import AbstractAccessLogger
+from .helpers import _SENTINEL, sentinel
 from .log import access_logger, server_logger
 from .transport.stream import StreamProtocol
+from .web_exceptions import HTTPServiceUnavailable
 from .web_log import AccessLogger
 from .web_protocol import RequestHandler, ServerExchange
 from .web_request import BaseRequest
@@ -33,6 +36,11 @@ RequestFactory: TypeAlias = Callable[[RequestEvent, ServerExchange], Any]
 _S = TypeVar("_S", Limits, Timeouts)
 RequestCallback: TypeAlias = Callable[[Any], Awaitable[StreamResponse]]
 
+
+MAX_CONNECTIONS: Final = 65_536
+MAX_CONNECTION_AGE: Final = 3600.0
+"""Seconds (nginx: an hour)."""
+MAX_CONNECTION_REQUESTS: Final = 100_000
 
 _SILENCE: Final = 1.0
 """Seconds of a shutdown after which it is told what is waited for."""
@@ -49,6 +57,18 @@ class Server:
         handler_cancellation: cancel a handler when its client goes away.
         keepalive_timeout: seconds between requests of a connection; ``None``: any; 0: it
             closes after a response.
+        head_timeout: seconds for the head of a request: 408.
+        body_timeout: seconds between bytes of content while the handler waits for them: 408,
+            or the stream is reset.
+        write_timeout: seconds in which a client takes nothing of what there is to send: the
+            stream or connection ends.
+        max_connections: open connections; one more is dropped.
+        max_connection_age: seconds after which a connection ends, behind the requests that
+            are open.
+        max_connection_requests: requests of a connection, which ends behind the last.
+        max_handlers: handlers that run at a time, on all connections; a request beyond that is
+            answered 503.  Those of each connection are limited by
+            ``Limits.max_concurrent_streams`` in any case.
         tcp_keepalive: set SO_KEEPALIVE.
         logger: for errors.
         access_log, access_log_class, access_log_format: the access log; ``access_log=None``
@@ -60,9 +80,11 @@ class Server:
         max_line_size, max_headers, max_field_size, lingering_time, read_bufsize: the
             engine's ``max_line_size``, ``max_fields``, ``max_field_size``, ``close`` time
             and ``read_high_water``, by aiohttp's names.
-        limits, timeouts: the engine's, for the others.
+        limits, timeouts: the engine's, for the others.  What is given by name wins.
         engine: ``"native"`` or ``"reference"``.
         http2: speak HTTP/2 to clients that do.
+
+    ``None`` for a time or a maximum: there is none.
     """
 
     def __init__(
@@ -73,6 +95,13 @@ class Server:
         handler_cancellation: bool = False,
         loop: asyncio.AbstractEventLoop | None = None,
         keepalive_timeout: float | None = 3630.0,
+        head_timeout: float | _SENTINEL | None = sentinel,
+        body_timeout: float | _SENTINEL | None = sentinel,
+        write_timeout: float | _SENTINEL | None = sentinel,
+        max_connections: int | None = MAX_CONNECTIONS,
+        max_connection_age: float | None = MAX_CONNECTION_AGE,
+        max_connection_requests: int | None = MAX_CONNECTION_REQUESTS,
+        max_handlers: int | None = None,
         tcp_keepalive: bool = True,
         logger: logging.Logger = server_logger,
         access_log_class: type[AbstractAccessLogger] = AccessLogger,
@@ -91,7 +120,14 @@ class Server:
         engine: EngineName = "native",
         http2: bool = True,
     ) -> None:
-        self.request_handler = handler
+        self.request_handler = handler if max_handlers is None else _bound(handler, max_handlers)
+        self._connections: Lifetimes[RequestHandler] = Lifetimes(
+            max_connections, max_connection_age, max_connection_requests
+        )
+        """The open connections, and lost ones whose handlers still run."""
+        self.last_stream_id = self._connections.last_stream_id
+        self._retirement: asyncio.TimerHandle | None = None
+        self._told_full = False
         self.make_request: RequestFactory = request_factory or BaseRequest
         self.handler_cancellation = handler_cancellation
         self.auto_decompress = auto_decompress
@@ -105,14 +141,18 @@ class Server:
         self.config = Config(
             limits=_override(
                 limits or Limits(),
-                max_line_size=max_line_size,
-                max_fields=max_headers,
-                max_field_size=max_field_size,
-                read_high_water=read_bufsize,
+                max_line_size=_given(max_line_size),
+                max_fields=_given(max_headers),
+                max_field_size=_given(max_field_size),
+                read_high_water=_given(read_bufsize),
             ),
             timeouts=_override(
-                replace(timeouts or Timeouts(), keep_alive=keepalive_timeout),
-                close=lingering_time,
+                timeouts or Timeouts(),
+                keep_alive=keepalive_timeout,
+                head=head_timeout,
+                body=body_timeout,
+                write=write_timeout,
+                close=_given(lingering_time),
             ),
             detect_http2=http2,
             implied_end=True,
@@ -120,8 +160,6 @@ class Server:
         )
         self.tls_config = replace(self.config, scheme="https", half_close=False, detect_http2=False)
         self._loop = loop
-        self._connections: dict[RequestHandler, None] = {}
-        """The open connections, and lost ones whose handlers still run."""
 
     @property
     def request_factory(self) -> RequestFactory:
@@ -159,8 +197,33 @@ class Server:
         """
         loop = self._loop or asyncio.get_running_loop()
         handler = RequestHandler(self, transport, loop=loop, protocol=protocol)
-        self._connections[handler] = None
+        if self._connections.is_full:
+            self._refuse(transport)
+            return handler
+        self._told_full = False
+        self._connections.began(handler, loop.time())
+        if self._retirement is None:
+            self._retire_next(loop)
         return handler
+
+    def _refuse(self, transport: asyncio.Transport) -> None:
+        """Drop a connection that is one too many."""
+        transport.abort()
+        if not self._told_full:
+            self._told_full = True
+            self.logger.warning(
+                "%d connections are open: others are dropped", len(self.connections)
+            )
+
+    def _retire_next(self, loop: asyncio.AbstractEventLoop) -> None:
+        """See that the oldest connection ends when its time is over."""
+        when = self._connections.next_timeout()
+        self._retirement = None if when is None else loop.call_at(when, self._retire, loop)
+
+    def _retire(self, loop: asyncio.AbstractEventLoop) -> None:
+        for handler in self._connections.expired(loop.time()):
+            handler.close()
+        self._retire_next(loop)
 
     def config_for(self, transport: asyncio.Transport) -> Config:
         """Return the engine's configuration for a connection on ``transport``."""
@@ -170,7 +233,7 @@ class Server:
     def connection_lost(self, handler: RequestHandler, exc: BaseException | None = None) -> None:
         """A connection ended, or the last handler of one that had ended before."""
         if not handler.busy:
-            self._connections.pop(handler, None)
+            self._connections.ended(handler)
 
     def pre_shutdown(self) -> None:
         """Close idle connections, and the others when their requests are done."""
@@ -188,9 +251,11 @@ class Server:
             await asyncio.gather(*(handler.shutdown(timeout) for handler in handlers))
         finally:
             notice.cancel()
-            for handler in handlers:
+            for handler in list(self._connections):
                 handler.force_close()
-            self._connections.clear()
+                self._connections.ended(handler)
+            if self._retirement is not None:
+                self._retirement.cancel()
 
     def _tell_what_runs(self, timeout: float | None) -> None:
         busy = [handler.describe() for handler in self._connections if handler.busy]
@@ -207,6 +272,28 @@ class Server:
         )
 
 
+def _given(value: Any) -> Any:  # of any field
+    """Return ``value``, or ``sentinel`` for ``None``, which means there: not given."""
+    return sentinel if value is None else value
+
+
 def _override(settings: _S, **given: Any) -> _S:  # values of the fields' types
-    """Return ``settings`` with what is ``given`` and not ``None``."""
-    return replace(settings, **{k: v for k, v in given.items() if v is not None})
+    """Return ``settings`` with what is ``given`` and not ``sentinel``."""
+    return replace(settings, **{k: v for k, v in given.items() if v is not sentinel})
+
+
+def _bound(handler: RequestCallback, limit: int) -> RequestCallback:
+    """Return ``handler``, running ``limit`` times at once; beyond that it answers 503."""
+    running = 0
+
+    async def bounded(request: Any) -> StreamResponse:  # of the class that the handler knows
+        nonlocal running
+        if running >= limit:
+            raise HTTPServiceUnavailable(headers={"Retry-After": "1"})
+        running += 1
+        try:
+            return await handler(request)
+        finally:
+            running -= 1
+
+    return bounded

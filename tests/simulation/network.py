@@ -120,9 +120,9 @@ class Network:
     async def connect(self, factory: Callable[[], Any]) -> tuple[asyncio.Transport, Any]:
         client, server = await self._open()
         assert self._accept is not None
-        server.start(self._accept())
         protocol = factory()
         client.start(protocol)
+        server.start(self._accept())  # Last: it may drop the connection at once.
         return client, protocol
 
     async def connect_tls(
