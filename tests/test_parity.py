@@ -35,7 +35,6 @@ NOT_YET_CLIENT = {
         "ClientRequest.update_host",
         "ClientRequest.update_proxy",
     ],
-    "tracing": ["Trace*"],
     "middlewares and digest authentication": [
         "ClientHandlerType",
         "ClientMiddlewareType",

@@ -48,6 +48,7 @@ from .calls.timeouts import (
     timeout_of_session,
 )
 from .calls.tls import Fingerprint, merge_ssl_params
+from .calls.traces import CallTrace
 from .client_exceptions import *  # noqa: F403  # programs look for them here, too
 from .client_exceptions import InvalidUrlClientError
 from .client_exceptions import __all__ as _exceptions
@@ -58,6 +59,7 @@ from .cookiejar import CookieJar
 from .helpers import _SENTINEL, BasicAuth, sentinel
 from .http_writer import HttpVersion, HttpVersion11
 from .payload import JsonBytesPayload, JsonPayload
+from .tracing import TraceConfig
 from .transport.driver import clock_of
 from .typedefs import JSONBytesEncoder, JSONEncoder, LooseCookies, LooseHeaders, Query, StrOrURL
 
@@ -142,11 +144,12 @@ class ClientSession:
         read_bufsize: the low-water mark of a response's stream, in bytes.
         max_line_size, max_field_size, max_headers: limits of a response's head.
         fallback_charset_resolver: names the encoding of a text that does not say it.
+        trace_configs: who hears of each request; see ``tracing``.
         retry_policy: when to send a request again (plait's own).
         http2, engine: for the default connector (plait's own, see ``BaseConnector``).
 
     Not supported yet, and refused with NotImplementedError: proxy, proxy_auth, trust_env,
-    trace_configs, middlewares.
+    middlewares.
     """
 
     _connector: BaseConnector | None = None
@@ -187,7 +190,7 @@ class ClientSession:
         auto_decompress: bool = True,
         trust_env: bool = False,
         requote_redirect_url: bool = True,
-        trace_configs: list[Any] | None = None,
+        trace_configs: list[TraceConfig] | None = None,
         read_bufsize: int = 2**18,
         max_line_size: int = 8190,
         max_field_size: int = 8190,
@@ -205,7 +208,6 @@ class ClientSession:
             proxy=proxy,
             proxy_auth=proxy_auth,
             trust_env=trust_env,
-            trace_configs=trace_configs,
             middlewares=middlewares,
         )
         if base_url is None or isinstance(base_url, URL):
@@ -250,6 +252,9 @@ class ClientSession:
         self._response_class = response_class
         self._ws_response_class = ws_response_class
         self._retry_policy = retry_policy
+        self._trace_configs = trace_configs or []
+        for config in self._trace_configs:
+            config.freeze()
         self.fallback_charset_resolver = fallback_charset_resolver
         self._deadlines = Deadlines(loop)
         self._now = clock_of(loop)
@@ -426,9 +431,9 @@ class ClientSession:
         return False
 
     @property
-    def trace_configs(self) -> list[Any]:
-        """Empty: tracing is not supported yet."""
-        return []
+    def trace_configs(self) -> list[TraceConfig]:
+        """Who hears of each request."""
+        return self._trace_configs
 
     @property
     def requote_redirect_url(self) -> bool:
@@ -514,8 +519,6 @@ class ClientSession:
                 middlewares=middlewares,
                 upload_tracker=upload_tracker,
             )
-        if trace_request_ctx is not None:
-            _refuse(trace_request_ctx=True)
         if not read_until_eof:
             _refuse(read_until_eof=True)
         if json is not None:
@@ -532,14 +535,22 @@ class ClientSession:
         if max_line_size or max_field_size or max_headers:
             own = limits or _LIMITS
             limits = (max_line_size or own[0], max_field_size or own[1], max_headers or own[2])
-        clock = RequestClock(self._deadlines, real_timeout, self._now(), error_of_deadline)
         url = self._build_url(str_or_url)
+        if params:
+            url = url.extend_query(params)
+        fields = self._prepare_headers(headers)
+        traced = None
+        if self._trace_configs:
+            traced = CallTrace(self, trace_request_ctx, fields)
+            await traced.begin(method, url)
+            fields = field_pairs(traced.headers)
+        clock = RequestClock(self._deadlines, real_timeout, self._now(), error_of_deadline)
         call = ClientCall(
             self,
             clock,
             method,
-            url.extend_query(params) if params else url,
-            self._prepare_headers(headers),
+            url,
+            fields,
             data,
             cookies,
             auth,
@@ -558,27 +569,31 @@ class ClientSession:
                 "limits": limits,
             },
             make_head,
+            traced,
         )
+        check = self._raise_for_status if raise_for_status is None else raise_for_status
+        response = None
         try:
             response = await call.run()
-        except BaseException:
-            clock.stop()
-            raise
-        response._read_bufsize = read_bufsize or self._read_bufsize
-        if auto_decompress is None:
-            auto_decompress = self._auto_decompress
-        response._auto_decompress = auto_decompress
-        clock.hand_over()
-        check = self._raise_for_status if raise_for_status is None else raise_for_status
-        if check:
-            try:
-                if check is True:
-                    response.raise_for_status()
-                elif callable(check):
-                    await check(response)
-            except BaseException:
+            response._read_bufsize = read_bufsize or self._read_bufsize
+            if auto_decompress is None:
+                auto_decompress = self._auto_decompress
+            response._auto_decompress = auto_decompress
+            clock.hand_over()
+            if check is True:
+                response.raise_for_status()
+            elif callable(check):
+                await check(response)
+            if traced is not None:
+                await traced.end(call.machine.method, call.machine.url, response)
+        except BaseException as error:
+            if response is None:
+                clock.stop()
+            else:
                 response.close()
-                raise
+            if traced is not None:
+                await traced.fail(call.machine.method, call.machine.url, error)
+            raise
         return response
 
     def _build_url(self, str_or_url: StrOrURL) -> URL:

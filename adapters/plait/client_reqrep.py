@@ -20,7 +20,7 @@ import functools
 import json
 import warnings
 import weakref
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from http.cookies import SimpleCookie
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
@@ -34,6 +34,7 @@ from plait_engine.semantics.reasons import REASONS
 
 from .abc import AbstractStreamWriter
 from .calls.body import read_body
+from .calls.content import describe, make_payload
 from .calls.cookies import cookie_field
 from .calls.exchange import ClientExchange
 from .calls.fields import field_pairs
@@ -44,20 +45,18 @@ from .calls.media import (
     is_expected_type,
     read_content_disposition,
 )
-from .calls.sending import send_request, send_upgrade
+from .calls.sending import send_request, send_upgrade, tell_sent
 from .calls.target import ConnectionKey, RequestInfo, find_server
 from .calls.timeouts import ClientClock
 from .calls.tls import Fingerprint
 from .client_exceptions import ClientConnectionError, ClientResponseError, ContentTypeError
 from .compression_utils import ACCEPT_ENCODING, COMPRESSORS
 from .cookiejar import parse_set_cookies
-from .formdata import FormData
 from .hdrs import CONTENT_TYPE
 from .helpers import NOOP, BasicAuth, HeadersMixin, noop
 from .http import SERVER_SOFTWARE
 from .http_writer import VERSIONS, HttpVersion, HttpVersion11
-from .payload import PAYLOAD_REGISTRY, Payload
-from .payload import LookupError as PayloadLookupError
+from .payload import Payload
 from .streams import EMPTY_PAYLOAD, StreamReader
 from .typedefs import JSONDecoder, LooseCookies, LooseHeaders, Query, RawHeaders
 
@@ -66,6 +65,7 @@ if TYPE_CHECKING:
 
     from .client import ClientSession
     from .connector import Connection
+    from .tracing import Trace
 
 __all__ = ("ClientRequest", "ClientResponse", "ConnectionKey", "Fingerprint", "RequestInfo")
 
@@ -90,6 +90,8 @@ class ClientRequest:
     headers: CIMultiDict[str]
     compress: str | None = None
     length: int | None = None
+    traces: Sequence[Trace] = ()
+    """Who hears of the request."""
     is_sent_again = False
     """A connection took the request before, and nothing came of it."""
     closes_body = False
@@ -123,7 +125,7 @@ class ClientRequest:
         session: ClientSession | None = None,
         ssl: ssl_module.SSLContext | bool | Fingerprint = True,
         proxy_headers: LooseHeaders | None = None,
-        traces: list[Any] | None = None,
+        traces: Sequence[Trace] | None = None,
         trust_env: bool = False,
         server_hostname: str | None = None,
         clock: ClientClock | None = None,
@@ -144,6 +146,8 @@ class ClientRequest:
         self.response_class = response_class or ClientResponse
         self.server_hostname = server_hostname
         self.clock = clock
+        if traces:
+            self.traces = traces
         self._session = session
         self._ssl = ssl
         self._limits = limits
@@ -322,36 +326,15 @@ class ClientRequest:
             self._body = None
             if self.method not in self.GET_METHODS and not self.chunked:
                 self.headers.setdefault("Content-Length", "0")
-            if self.method in self.POST_METHODS:
-                self._set_content_type("application/octet-stream")
+            if self.method in self.POST_METHODS and self._may_name_type:
+                self.headers.setdefault("Content-Type", "application/octet-stream")
             return
-        payload = self._to_payload(body)
-        self._body = payload
-        headers = self.headers
-        size = payload.size
-        if "Content-Length" not in headers and "Transfer-Encoding" not in headers:
-            if size is None:
-                self.chunked = True
-            elif not self.chunked:
-                headers["Content-Length"] = str(size)
-        for name, value in payload.headers.items():
-            if name.lower() == "content-type":
-                self._set_content_type(value)
-            else:
-                headers.setdefault(name, value)
+        self._body = payload = make_payload(body)
+        self.chunked = describe(payload, self.headers, self.chunked, names_type=self._may_name_type)
 
-    def _to_payload(self, body: Any) -> Payload:
-        if isinstance(body, FormData):
-            return body()
-        try:
-            return PAYLOAD_REGISTRY.get(body, disposition=None)
-        except PayloadLookupError:
-            return FormData(body)()
-
-    def _set_content_type(self, value: str) -> None:
-        skip = self._skip_auto_headers
-        if "Content-Type" not in self.headers and (skip is None or "Content-Type" not in skip):
-            self.headers["Content-Type"] = value
+    @property
+    def _may_name_type(self) -> bool:
+        return "Content-Type" not in (self._skip_auto_headers or ())
 
     def update_expect_continue(self, expect: bool = False) -> None:
         """Ask the server to say whether it wants the content."""
@@ -378,7 +361,10 @@ class ClientRequest:
         Raises ValueError when a field cannot be sent, ClientConnectionResetError when
         the connection takes no request any more.  The caller closes ``conn`` then.
         """
-        return self._make_response(send_request(self, conn))
+        response = self._make_response(send_request(self, conn))
+        if self.traces:
+            await tell_sent(self)
+        return response
 
     async def send_upgrade(
         self, conn: Connection, make_head: Callable[[Request, bool], Request]
@@ -388,7 +374,10 @@ class ClientRequest:
         ``make_head`` makes the engine's request of a plain one, for HTTP/2 if told so.
         Raises what ``send`` raises.
         """
-        return self._make_response(send_upgrade(self, conn, make_head))
+        response = self._make_response(send_upgrade(self, conn, make_head))
+        if self.traces:
+            await tell_sent(self)
+        return response
 
     def head_event(self, stream_id: int) -> Request:
         """Return the head of the request, as the engine takes it."""
@@ -412,7 +401,7 @@ class ClientRequest:
             continue100=None,
             timer=None,
             request_info=None,
-            traces=[],
+            traces=self.traces,
             loop=exchange.driver.loop,
             session=session,
             stream_writer=None,
@@ -492,7 +481,7 @@ class ClientResponse(HeadersMixin):
         continue100: Any = None,
         timer: Any = None,
         request_info: RequestInfo | None = None,
-        traces: list[Any] | None = None,
+        traces: Sequence[Trace] | None = None,
         loop: asyncio.AbstractEventLoop | None = None,
         session: ClientSession | None = None,
         stream_writer: Any = None,
@@ -504,6 +493,7 @@ class ClientResponse(HeadersMixin):
         self._loop = loop
         self._session = session
         self._request_info = request_info
+        self._traces = traces or ()
 
     def __repr__(self) -> str:
         headers = None if self._head is None else self.headers
@@ -668,6 +658,8 @@ class ClientResponse(HeadersMixin):
         if self._body is None:
             try:
                 self._body = await self._read_all()
+                for trace in self._traces:
+                    await trace.send_response_chunk_received(self.method, self.url, self._body)
             except BaseException:
                 self.close()
                 raise

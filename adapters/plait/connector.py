@@ -41,6 +41,7 @@ from .calls.places import Places, TicketPool, in_time
 from .calls.target import ConnectionKey
 from .calls.timeouts import DEFAULT_TIMEOUT, ClientTimeout
 from .calls.tls import Fingerprint, TLSContexts, merge_ssl_params
+from .calls.traces import PlaceTrace
 from .client_exceptions import (
     ClientConnectionError,
     ClientConnectorCertificateError,
@@ -58,6 +59,7 @@ from .transport.stream import StreamProtocol
 
 if TYPE_CHECKING:
     from .client_reqrep import ClientRequest
+    from .tracing import Trace
 
 __all__ = (
     "AddrInfoType",
@@ -206,7 +208,7 @@ class BaseConnector:
     # -- for requests -----------------------------------------------------------------
 
     async def connect(
-        self, req: ClientRequest, traces: list[Any], timeout: ClientTimeout
+        self, req: ClientRequest, traces: list[Trace], timeout: ClientTimeout
     ) -> Connection:
         """Return a place on a connection for ``req``.
 
@@ -217,10 +219,12 @@ class BaseConnector:
         if self._versions.requires_http1(key):
             key = key._replace(http1_only=True)
         ticket = Ticket(key, req.clock, req.is_sent_again)
+        if traces:
+            return await self._place_traced(ticket, traces, timeout)
         return self._take(ticket) or await self._wait(ticket, timeout)
 
     async def connect_websocket(
-        self, req: ClientRequest, traces: list[Any], timeout: ClientTimeout
+        self, req: ClientRequest, traces: list[Trace], timeout: ClientTimeout
     ) -> Connection:
         """Return a place on a connection that can carry a WebSocket.
 
@@ -230,7 +234,7 @@ class BaseConnector:
         """
         ticket = Ticket(req.connection_key, req.clock, req.is_sent_again)
         if self.http2 is True or self._places.pool.has_place(ticket.connection_key):
-            connection = self._take(ticket) or await self._wait(ticket, timeout)
+            connection = await self._place_traced(ticket, traces, timeout)
             try:
                 if await self._takes_websocket(connection.client, ticket, timeout):
                     return connection
@@ -244,7 +248,24 @@ class BaseConnector:
                 )
         key = ticket.connection_key._replace(http1_only=True)
         ticket = Ticket(key, req.clock, req.is_sent_again)
-        return self._take(ticket) or await self._wait(ticket, timeout)
+        return await self._place_traced(ticket, traces, timeout)
+
+    async def _place_traced(
+        self, ticket: Ticket, traces: list[Trace], timeout: ClientTimeout
+    ) -> Connection:
+        """Return a place for ``ticket``, and tell ``traces`` how it came to that."""
+        trace = ticket.trace = PlaceTrace(traces)
+        connection = self._take(ticket)
+        if connection is None:
+            if not self._places.pool.would_open(ticket.connection_key):
+                await trace.queue()
+            connection = self._take(ticket) or await self._wait(ticket, timeout)
+        try:
+            await trace.place()
+        except BaseException:
+            connection.release()
+            raise
+        return connection
 
     async def _takes_websocket(
         self, client: ClientConnection, ticket: Ticket, timeout: ClientTimeout
@@ -277,14 +298,23 @@ class BaseConnector:
         timeout = DEFAULT_TIMEOUT if ticket.clock is None else ticket.clock.timeout
         try:
             async with asyncio.timeout(timeout.sock_connect or None):
-                return await self._create_connection(ticket, [], timeout)
+                if ticket.trace is None:
+                    return await self._create_connection(ticket, [], timeout)
+                await ticket.trace.begin_opening()
+                client = await self._create_connection(ticket, [], timeout)
+                try:
+                    await ticket.trace.end_opening()
+                except BaseException:
+                    client.driver.abort()
+                    raise
+                return client
         except TimeoutError as exc:
             raise ConnectionTimeoutError(
                 f"Connection timeout to host {ticket} after {timeout.sock_connect} s"
             ) from exc
 
     async def _create_connection(
-        self, ticket: Ticket, traces: list[Any], timeout: ClientTimeout
+        self, ticket: Ticket, traces: list[Trace], timeout: ClientTimeout
     ) -> ClientConnection:
         """Open a connection for ``ticket``.  Subclasses do it."""
         raise NotImplementedError
@@ -520,11 +550,11 @@ class TCPConnector(BaseConnector):
             await self._resolver.close()
 
     async def _create_connection(
-        self, ticket: Ticket, traces: list[Any], timeout: ClientTimeout
+        self, ticket: Ticket, traces: list[Trace], timeout: ClientTimeout
     ) -> ClientConnection:
         key = ticket.connection_key
         try:
-            addresses = await self._find_addresses(key.host, key.port or 0)
+            addresses = await self._find_addresses(key.host, key.port or 0, ticket.trace)
         except OSError as exc:
             if exc.errno is None and isinstance(exc, TimeoutError):
                 raise
@@ -536,9 +566,12 @@ class TCPConnector(BaseConnector):
                 if not addresses:
                     raise
 
-    async def _find_addresses(self, host: str, port: int) -> list[AddrInfoType]:
+    async def _find_addresses(
+        self, host: str, port: int, trace: PlaceTrace | None
+    ) -> list[AddrInfoType]:
         """Return the addresses of ``host``.  Raises OSError when there are none."""
-        found = [_addr_info(address) for address in await self._resolve_host(host, port)]
+        resolved = await self._resolve_host(host, port, trace)
+        found = [_addr_info(address) for address in resolved]
         found = [info for info in found if self._family in (socket.AF_UNSPEC, info[0])]
         if not found:
             raise OSError(None, f"no address of the family {self._family!r} for {host}")
@@ -596,25 +629,39 @@ class TCPConnector(BaseConnector):
                 sock.close()
             raise
 
-    async def _resolve_host(self, host: str, port: int) -> list[ResolveResult]:
+    async def _resolve_host(
+        self, host: str, port: int, trace: PlaceTrace | None = None
+    ) -> list[ResolveResult]:
         """Return the addresses of ``host``; who asks at the same time shares one look-up."""
         if is_ip_literal(host):
             family = socket.AF_INET6 if ":" in host else socket.AF_INET
             return [
                 ResolveResult(hostname=host, host=host, port=port, family=family, proto=0, flags=0)
             ]
+        trace = trace or PlaceTrace(())
         if self._cache is None:
-            return await self._resolver.resolve(host, port, family=self._family)
-        key = (host, port)
-        found = self._cache.find(key, self._loop.time())
-        if found is not None:
+            await trace.begin_lookup(host)
+            found = await self._resolver.resolve(host, port, family=self._family)
+            await trace.end_lookup(host)
             return found
+        key = (host, port)
+        known = self._cache.find(key, self._loop.time())
+        if known is not None:
+            await trace.hit_cache(host)
+            return known
         lookup = self._lookups.get(key)
-        if lookup is None:
-            lookup = self._loop.create_task(self._look_up(key))
-            self._lookups[key] = lookup
-            lookup.add_done_callback(lambda task: self._end_lookup(key, task))
-        return list(await asyncio.shield(lookup))
+        if lookup is not None:
+            found = list(await asyncio.shield(lookup))
+            await trace.hit_cache(host)
+            return found
+        lookup = self._loop.create_task(self._look_up(key))
+        self._lookups[key] = lookup
+        lookup.add_done_callback(lambda task: self._end_lookup(key, task))
+        await trace.miss_cache(host)
+        await trace.begin_lookup(host)
+        found = list(await asyncio.shield(lookup))
+        await trace.end_lookup(host)
+        return found
 
     async def _look_up(self, key: tuple[str, int]) -> list[ResolveResult]:
         host, port = key
@@ -665,7 +712,7 @@ class UnixConnector(BaseConnector):
         return self._path
 
     async def _create_connection(
-        self, ticket: Ticket, traces: list[Any], timeout: ClientTimeout
+        self, ticket: Ticket, traces: list[Trace], timeout: ClientTimeout
     ) -> ClientConnection:
         key = ticket.connection_key
         protocol = self._make_protocol(ticket)

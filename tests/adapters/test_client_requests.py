@@ -578,7 +578,6 @@ async def test_bad_base_urls(base_url: str) -> None:
     [
         {"proxy": "http://localhost:1/"},
         {"trust_env": True},
-        {"trace_configs": [object()]},
         {"middlewares": [object()]},
     ],
 )

@@ -15,6 +15,8 @@ from plait.streams import BodyReader, DecodedBody, StreamReader
 from plait_engine import Data, EndOfMessage
 from plait_engine.content.codings import CodingError
 
+from .traces import tell_chunk
+
 if TYPE_CHECKING:
     from .exchange import ClientExchange
 
@@ -90,6 +92,8 @@ class RequestWriter(AbstractStreamWriter):
         Raises ClientConnectionResetError when the exchange is over.
         """
         data = bytes(chunk)
+        if self._exchange.request.traces:
+            await tell_chunk(self._exchange.request, data)
         if self._compressor is not None:
             data = self._compressor.compress_sync(data)
         for start in range(0, len(data), SLICE):
@@ -100,6 +104,8 @@ class RequestWriter(AbstractStreamWriter):
     async def write_eof(self, chunk: bytes = b"") -> None:
         """Send ``chunk`` and end the body."""
         data = bytes(chunk)
+        if data and self._exchange.request.traces:
+            await tell_chunk(self._exchange.request, data)
         if self._compressor is not None:
             data = self._compressor.compress_sync(data) + self._compressor.flush()
         if data:

@@ -3,7 +3,7 @@
 What to do after a redirect and whether to try again is decided by the machine
 (``plait_engine.policy.call``); here its steps meet the session's connector, cookie jar and
 credentials.  ``_send`` is one hop: the place for what wraps a request (middlewares, digest
-authentication), for the choice of a proxy, and for the steps that a trace hears of.
+authentication) and for the choice of a proxy.
 """
 
 from __future__ import annotations
@@ -35,19 +35,21 @@ from .fields import FieldPairs
 from .lease import Lease
 from .target import REQUOTED, VERBATIM, origin
 from .timeouts import ClientClock
+from .traces import CallTrace
 
 if TYPE_CHECKING:
     from plait.client import ClientSession
     from plait.client_reqrep import ClientRequest, ClientResponse
     from plait.connector import BaseConnector
     from plait.payload import Payload
+    from plait.tracing import Trace
 
 
 class ClientCall:
     """One call of ``ClientSession.request``, through its redirects and retries.
 
     ``url`` and ``headers`` are the first request's; ``options`` what ``ClientRequest`` takes
-    for each.  ``max_redirects``: see ``Call``.
+    for each.  ``max_redirects``: see ``Call``.  ``traced`` hears of each hop.
     """
 
     __slots__ = (
@@ -61,6 +63,8 @@ class ClientCall:
         "options",
         "payload",
         "session",
+        "traced",
+        "traces",
     )
 
     def __init__(
@@ -76,8 +80,11 @@ class ClientCall:
         max_redirects: int | None,
         options: dict[str, Any],
         make_head: Callable[[RequestEvent, bool], RequestEvent] | None,
+        traced: CallTrace | None = None,
     ) -> None:
         self.session = session
+        self.traced = traced
+        self.traces: list[Trace] = [] if traced is None else traced.traces
         self.clock = clock
         self.machine: Call[URL] = Call(
             method,
@@ -107,6 +114,8 @@ class ClientCall:
                 request = self._make_request()
                 response = await self._send(request)
                 step = self._after_response(request, response)
+                if step is Step.SEND and self.traced is not None:
+                    await self.traced.redirect(request, response)
         except BaseException:
             self.machine.cancel()
             if self.payload is not None:
@@ -159,6 +168,7 @@ class ClientCall:
             response_class=session._response_class,
             session=session,
             clock=self.clock,
+            traces=self.traces,
             **self.options,
         )
         if request.payload is not None:
@@ -198,9 +208,9 @@ class ClientCall:
                 raise RuntimeError("Session is closed")
             make_head = self.make_head
             if make_head is None:
-                lease = await connector.connect(request, [], self.clock.timeout)
+                lease = await connector.connect(request, self.traces, self.clock.timeout)
             else:
-                lease = await connector.connect_websocket(request, [], self.clock.timeout)
+                lease = await connector.connect_websocket(request, self.traces, self.clock.timeout)
             try:
                 if make_head is None:
                     response = await request.send(lease)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Protocol
 from .connection import ClientConnection
 from .target import ConnectionKey
 from .timeouts import ClientClock
+from .traces import PlaceTrace
 
 if TYPE_CHECKING:
     from .exchange import ClientExchange
@@ -28,6 +29,7 @@ class Ticket:
     clock: ClientClock | None = None
     again: bool = False
     """A connection took the request before, and nothing came of it."""
+    trace: PlaceTrace | None = None
 
     def __str__(self) -> str:
         return f"{self.connection_key.host}:{self.connection_key.port}"

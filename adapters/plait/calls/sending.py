@@ -12,6 +12,7 @@ from plait_engine import Data, EndOfMessage, LocalProtocolError, Request
 from .body import SLICE, RequestWriter
 from .errors import PlaceLostError, upload_error
 from .exchange import ClientExchange
+from .traces import tell_chunk
 
 if TYPE_CHECKING:
     from plait.client_reqrep import ClientRequest
@@ -41,6 +42,15 @@ def send_request(request: ClientRequest, lease: Lease) -> ClientExchange:
     except LocalProtocolError as error:
         raise ValueError(str(error)) from error
     return exchange
+
+
+async def tell_sent(request: ClientRequest) -> None:
+    """Tell the traces of ``request`` that its head was sent, and its content if that went along."""
+    for trace in request.traces:
+        await trace.send_request_headers(request.method, request.url, request.headers)
+    payload = request.payload
+    if payload is not None and _fits_in_one_write(payload, request):
+        await tell_chunk(request, payload.content_bytes())
 
 
 def send_upgrade(

@@ -17,23 +17,6 @@ NAMES = frozenset(
         "DigestAuthMiddleware",
         "FlowControlDataQueue",
         "NamedPipeConnector",
-        "TraceConfig",
-        "TraceConnectionCreateEndParams",
-        "TraceConnectionCreateStartParams",
-        "TraceConnectionQueuedEndParams",
-        "TraceConnectionQueuedStartParams",
-        "TraceConnectionReuseconnParams",
-        "TraceDnsCacheHitParams",
-        "TraceDnsCacheMissParams",
-        "TraceDnsResolveHostEndParams",
-        "TraceDnsResolveHostStartParams",
-        "TraceRequestChunkSentParams",
-        "TraceRequestEndParams",
-        "TraceRequestExceptionParams",
-        "TraceRequestHeadersSentParams",
-        "TraceRequestRedirectParams",
-        "TraceRequestStartParams",
-        "TraceResponseChunkReceivedParams",
         "UploadTracker",
     }
 )
@@ -47,7 +30,6 @@ MODULES = frozenset(
         "client_proto",
         "http_parser",
         "tcp_helpers",
-        "tracing",
     }
 )
 """Of ``plait``, too: ``from aiohttp import test_utils``."""

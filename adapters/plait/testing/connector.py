@@ -16,6 +16,7 @@ from plait.transport.memory import MemoryTransport, connect
 if TYPE_CHECKING:
     from plait.calls.lease import Ticket
     from plait.calls.timeouts import ClientTimeout
+    from plait.tracing import Trace
     from plait.web_server import Server
 
 _CLIENT_ADDRESS: Final = ("127.0.0.1", 0)
@@ -42,7 +43,7 @@ class MemoryConnector(BaseConnector):
         self._find_server = find_server
 
     async def _create_connection(
-        self, ticket: Ticket, traces: list[Any], timeout: ClientTimeout
+        self, ticket: Ticket, traces: list[Trace], timeout: ClientTimeout
     ) -> ClientConnection:
         key = ticket.connection_key
         if key.is_ssl:

@@ -326,6 +326,14 @@ class Pool(Generic[Key, Ticket]):
             and any(slot.free > 0 for slot in host.shared.values())
         )
 
+    def would_open(self, key: Key) -> bool:
+        """Tell whether a connection is opened at once for a ticket that has to wait."""
+        host = self._hosts.get(key)
+        room = not self.limit or self._size < self.limit or bool(self._idle)
+        return room and (
+            host is None or (not host.shared and self._wants_connection(host, coming=1))
+        )
+
     # -- inputs of requests -----------------------------------------------------------
 
     def take(self, ticket: Ticket, key: Key, now: float) -> Assign[Ticket] | None:
@@ -599,9 +607,10 @@ class Pool(Generic[Key, Ticket]):
             self._held_back.pop(host.key, None)
         self._full.pop(host.key, None)
 
-    def _wants_connection(self, host: _Host[Key, Ticket]) -> bool:
+    def _wants_connection(self, host: _Host[Key, Ticket], coming: int = 0) -> bool:
+        """Tell whether those who wait, and ``coming`` more, need another connection."""
         connecting = len(host.connecting)
-        if len(host.waiting) <= connecting:
+        if len(host.waiting) + coming <= connecting:
             return False
         if host.sharing is not False and (
             connecting or any(not slot.taken for slot in host.shared.values())
