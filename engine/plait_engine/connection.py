@@ -10,8 +10,8 @@ kinds of calls:
 inputs      ``receive_data receive_eof connection_lost handle_timeout``
             They never raise for what the peer did.  The engine answers the peer
             itself and reports an event.  An exception from an input is our bug.
-commands    ``send send_response send_data acknowledge reserve ping close``
-            ``next_stream_id``
+commands    ``send send_response send_request send_data acknowledge reserve``
+            ``ping close next_stream_id``
             They raise ``LocalProtocolError`` when the call is not allowed; then
             nothing changed and nothing was queued.
 outputs     ``data_to_send next_event next_timeout``
@@ -42,7 +42,7 @@ from abc import ABC, abstractmethod
 
 from .config import Config
 from .errors import LocalProtocolError
-from .events import CloseReason, ConnectionClosed, Event, Sendable
+from .events import CloseReason, ConnectionClosed, Event, Request, Sendable
 from .headers import Headers
 
 
@@ -159,6 +159,22 @@ class Connection(ABC):
         other bytes are queued), and may always say so.
 
         Raises LocalProtocolError where ``send`` does.  After this call, drain the outputs.
+        """
+        return None
+
+    def send_request(self, request: Request, now: float) -> bytes | None:
+        """Short path of ``send`` and ``data_to_send``: send a whole request without content (client).
+
+        It is what these two do::
+
+            send(request, EndOfMessage(request.stream_id), now=now)
+            return data_to_send()
+
+        The bytes are not queued: write them at once, before any other output.  There is nothing
+        else to drain.  ``None``: nothing was done, and ``send`` is the way.  An engine says so for
+        what is not as simple as most requests, and may always say so.
+
+        Raises LocalProtocolError where ``send`` does.
         """
         return None
 

@@ -35,7 +35,7 @@ from typing import Final, Protocol
 
 from .connection import CloseAction, Connection, ConnectionState
 from .engines import EngineName, create_connection
-from .events import Event, PriorKnowledge, Sendable
+from .events import Event, PriorKnowledge, Request, Sendable
 from .headers import Headers
 
 NEVER: Final = math.inf
@@ -276,6 +276,20 @@ class Driver:
             return False
         transport.write(data)
         self.drain()
+        return True
+
+    def send_request(self, request: Request) -> bool:
+        """Short path of ``send`` for a request without content (see ``Connection.send_request``).
+
+        Returns false, with nothing done, when it is not as simple as most: ``send`` it then.
+        """
+        transport = self.transport
+        if self._coalesce or not self.can_write or transport is None or self._has_failed():
+            return False
+        data = self.engine.send_request(request, self.clock())
+        if data is None:
+            return False
+        transport.write(data)
         return True
 
     def send_data(self, stream_id: int, data: bytes) -> bool:

@@ -437,6 +437,25 @@ def test_a_whole_response_is_written_at_once_or_not_at_all(why: str) -> None:
     assert written.endswith(b"\r\n\r\nok") is (not why)
 
 
+@pytest.mark.parametrize("why", ["", "full", "closing", "lost"])
+def test_a_whole_request_is_written_at_once_or_not_at_all(why: str) -> None:
+    rig = Rig(role=Role.CLIENT)
+    stop(rig, why)
+    request = Request(1, "GET", "http", "a", "/", ())
+    assert rig.driver.send_request(request) is (not why)
+    assert rig.transport.written == ([] if why else [b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"])
+
+
+def test_a_request_that_is_not_simple_is_left_to_send() -> None:
+    rig = Rig(role=Role.CLIENT)
+    assert not rig.driver.send_request(Request(1, "POST", "http", "a", "/", ()))
+    assert rig.transport.written == []
+    http2 = Rig(role=Role.CLIENT, protocol="h2")
+    del http2.transport.written[:]
+    assert not http2.driver.send_request(Request(1, "GET", "http", "a", "/", ()))
+    assert http2.transport.written == []
+
+
 def test_a_response_that_is_not_simple_is_left_to_send() -> None:
     rig = Rig()
     assert not rig.driver.send_response(1, 200, (), b"nobody asked")

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from plait_engine import CloseReason, Config, LocalProtocolError, Role, create_connection
+from plait_engine import (
+    CloseReason,
+    Config,
+    LocalProtocolError,
+    Request,
+    Role,
+    create_connection,
+)
 from plait_engine.engines import websocket_class
 from plait_engine.testing import TEST_CONFIG
 
@@ -31,6 +38,8 @@ def test_an_engine_need_not_have_short_paths(protocol: str) -> None:
     connection = create_connection(Role.SERVER, protocol, TEST_CONFIG, engine="reference")
     assert connection.send_response(1, 200, (), b"body", 0.0) is None
     assert connection.send_data(1, b"body", 0.0) is None
+    client = create_connection(Role.CLIENT, protocol, TEST_CONFIG, engine="reference")
+    assert client.send_request(Request(1, "GET", "http", "a", "/", ()), 0.0) is None
 
 
 @pytest.mark.parametrize("engine", ["native", "reference"])

@@ -37,6 +37,7 @@ from plait_engine import (
     EndOfMessage,
     Headers,
     InformationalResponse,
+    Request,
     Response,
     StreamReset,
 )
@@ -148,8 +149,8 @@ class ClientExchange(Exchange):
         """Silence of the server has a limit."""
         self._head_waiter: asyncio.Future[None] | None = None
 
-    def begin(self, *events: Sendable) -> None:
-        """Send the request, or as much of it as ``events`` are.
+    def begin(self, head: Request, *rest: Sendable, ends: bool = False) -> None:
+        """Send the request, or as much of it as ``rest`` has; ``ends``: the head is all of it.
 
         Raises LocalProtocolError, and others for what is no request; then the exchange is over.
         """
@@ -157,7 +158,10 @@ class ClientExchange(Exchange):
         self.state = SENT
         self.driver.exchanges[self.stream_id] = self
         try:
-            self.driver.send(*events)
+            if not ends:
+                self.driver.send(head, *rest)
+            elif not self.driver.send_request(head):
+                self.driver.send(head, EndOfMessage(self.stream_id))
         except BaseException:
             self._finish()
             raise

@@ -32,7 +32,7 @@ def send_request(request: ClientRequest, lease: Lease) -> ClientExchange:
     payload = request.payload
     try:
         if payload is None:
-            exchange.begin(head, EndOfMessage(stream_id))
+            exchange.begin(head, ends=True)
         elif _fits_in_one_write(payload, request):
             exchange.begin(head, Data(stream_id, payload.content_bytes()), EndOfMessage(stream_id))
         else:

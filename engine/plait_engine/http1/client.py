@@ -147,25 +147,49 @@ class HTTP1Client(HTTP1Connection):
         Returns false when it is not as simple as most; then nothing was done.
         """
         request, end = events
+        if (
+            type(request) is not Request
+            or type(end) is not EndOfMessage
+            or end.stream_id != request.stream_id
+            or end.trailers
+        ):
+            return False
+        piece = self._write_plainly(request)
+        if piece is None:
+            return False
+        self._begin_exchange(request, [piece], now)
+        return True
+
+    def send_request(self, request: Request, now: float) -> bytes | None:
+        if self._out.size:
+            return None
+        piece = self._write_plainly(request)
+        if piece is not None:
+            self._begin_exchange(request, [], now)
+        return piece
+
+    def _write_plainly(self, request: Request) -> bytes | None:
+        """Return a whole request without content, if nothing about it is special.
+
+        The exchange is to begin then.
+        """
         if not (
-            type(request) is Request
-            and type(end) is EndOfMessage
-            and request.stream_id == end.stream_id == self._stream_id + 2
+            request.stream_id == self._stream_id + 2
             and request.method in METHODS_WITHOUT_CONTENT
             and request.protocol is None
             and not self._open
             and self.state is _OPEN
             and grammar.match_target(request.target)
         ):
-            return False
+            return None
         fields = self._prepare(request.headers)
         authority = request.authority
         if authority != self._authority:
             if not is_authority(authority):
-                return False
+                return None
             self._authority = authority
-        if not fields.plain or end.trailers:
-            return False
+        if not fields.plain:
+            return None
         line = request_line(request)
         if not fields.seen & HOST:
             line += "Host: " + authority + "\r\n"
@@ -173,8 +197,7 @@ class HTTP1Client(HTTP1Connection):
         outgoing.phase = DONE
         outgoing.framing = NO_BODY
         outgoing.close = False
-        self._begin_exchange(request, [line.encode() + fields.block + b"\r\n"], now)
-        return True
+        return line.encode() + fields.block + b"\r\n"
 
     def _check_stream(self, events: tuple[Sendable, ...]) -> None:
         first = events[0]
@@ -311,7 +334,7 @@ class HTTP1Client(HTTP1Connection):
             return
         self._take_head(data[:end], now)
         if end < len(data):
-            self._receive(data[end:], now)
+            self._receive_rest(data[end:], now)
 
     def _receive_head(self, now: float) -> None:
         buffer = self._buffer

@@ -60,7 +60,7 @@ from plait_engine.semantics.fields import check_fields
 from plait_engine.semantics.message import BODY, DONE, IDLE, TUNNEL, complete_length
 from plait_engine.timers import Timer
 
-from .body import BodyReader
+from .body import BodyReader, LengthReader
 from .encoding import PreparedFields, prepare_fields
 from .framing import (
     BY_LENGTH,
@@ -358,6 +358,18 @@ class HTTP1Connection(Connection):
         """Take what the peer sent.  Raises RemoteProtocolError."""
         if data:
             self._RECEIVE[self._read](self, data, now)
+
+    def _receive_rest(self, data: bytes, now: float) -> None:
+        """Take what came behind a head in the same read.
+
+        Short path of ``_receive``: it may be all of the content, of known length.
+        """
+        reader = self._reader
+        if type(reader) is LengthReader and reader.remaining == len(data) and not self._unwanted:
+            self._emit_data(data)
+            self._end_message(reader, now)
+        else:
+            self._receive(data, now)
 
     def _receive_unasked(self, data: bytes, now: float) -> None:
         raise unasked(data)

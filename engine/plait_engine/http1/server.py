@@ -129,27 +129,9 @@ class HTTP1Server(HTTP1Connection):
         self._method = line.method  # Also for the refusal of a field section.
         self._begin_exchange(line, heads.read_fields(data[line_end + 2 : end]), now)
         if end < len(data):
-            rest = data[end:]
-            if not self._take_whole_content(rest):
-                self._receive(rest, now)
-
-    def _take_whole_content(self, data: bytes) -> bool:
-        """Short path of ``_receive_body``: content of known length that came with its head.
-
-        Returns false when ``data`` is anything else; then nothing was done.
-        """
-        reader = self._reader
-        size = len(data)
-        if type(reader) is not LengthReader or reader.remaining != size:
-            return False
-        self._reader = None
-        self._read = READ_HELD
-        self._expecting = False
-        self._deadline = NEVER
-        self._unread = size
-        self._events += (Data(self._stream_id, data, size), EndOfMessage(self._stream_id))
-        self.wants_read = size <= self._limits.read_high_water
-        return True
+            if self._reader is not None:
+                self._expecting = False  # The content does not wait for 100 Continue.
+            self._receive_rest(data[end:], now)
 
     def _receive_head(self, now: float) -> None:
         buffer = self._buffer

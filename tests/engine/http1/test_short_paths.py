@@ -228,13 +228,12 @@ def test_a_whole_response_is_sent_as_any_other(
     assert look(short) == look(general)
 
 
-@given(
-    st.sampled_from(["GET", "HEAD", "POST", "DELETE", "CONNECT", "G T", "get"]),
-    st.sampled_from(["/", "/a?b=c", "*", "a:1", "http://a/", "/ä", "/a b", "", "/a\\b"]),
-    st.sampled_from(["a", "a:80", "", "a b", "[::1]", "u@a"]),
-    FIELDS,
-    st.booleans(),
-)
+METHODS = st.sampled_from(["GET", "HEAD", "POST", "DELETE", "CONNECT", "G T", "get"])
+TARGETS = st.sampled_from(["/", "/a?b=c", "*", "a:1", "http://a/", "/ä", "/a b", "", "/a\\b"])
+AUTHORITIES = st.sampled_from(["a", "a:80", "", "a b", "[::1]", "u@a"])
+
+
+@given(METHODS, TARGETS, AUTHORITIES, FIELDS, st.booleans())
 @example("GET", "/", "a", (("X-A", "a"),), False)
 def test_a_whole_request_is_sent_as_any_other(
     method: str, target: str, authority: str, headers: Headers, trailers: bool
@@ -257,6 +256,40 @@ def test_a_whole_request_is_sent_as_any_other(
         assert look(short) == look(general)
 
 
+@given(METHODS, TARGETS, AUTHORITIES, FIELDS, st.sampled_from([1, 3]), st.booleans(), st.booleans())
+@example("GET", "/", "a", (("X-A", "a"),), 1, False, False)
+def test_a_request_that_is_returned_is_the_one_that_is_sent(
+    method: str,
+    target: str,
+    authority: str,
+    headers: Headers,
+    stream_id: int,
+    closing: bool,
+    busy: bool,
+) -> None:
+    short, general = twins(client)
+    request = Request(stream_id, method, "http", authority, target, headers)
+    events = (request, EndOfMessage(stream_id))
+    for connection in (short, general):
+        if busy:
+            before = Request(1, "GET", "http", "a", "/before", ())
+            connection.send(before, EndOfMessage(1), now=1.0)
+        if closing:
+            connection.close(now=1.0)
+    returned = outcome(lambda: short.send_request(request, 1.0))
+    if returned is None:
+        # Nothing was done, and the general path does the rest.
+        returned = outcome(lambda: short.send(*events, now=1.0))
+    written = returned if isinstance(returned, bytes) else b""
+    error = returned if isinstance(returned, tuple) else None
+    assert error == outcome(lambda: HTTP1Connection.send(general, *events, now=1.0))
+    sent, *rest = look(short)
+    assert (written + sent, *rest) == look(general)
+    for connection in (short, general):
+        connection.receive_data(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok", 2.0)
+    assert look(short) == look(general)
+
+
 PARTS = (
     b"GET|HEAD|OPTIONS|CONNECT|get|G@T||/|*|/a?b|/a#b|/a\\b|/?a\\b|/\xff|/\x7f|a:1|http://a/b|/\t|"
     b"HTTP/1.1|HTTP/1.0|HTTP/1.2|HTTP/2.0|http/1.1|HTTP/1.1\r"
@@ -276,6 +309,10 @@ def test_the_short_paths_are_taken() -> None:
     connection.receive_data(NEXT, 1.0)
     assert connection.send_response(1, 200, (("X-A", "a"),), b"ok", 1.0) == (
         b"HTTP/1.1 200 OK\r\nX-A: a\r\nContent-Length: 2\r\n\r\nok"
+    )
+    asking = client().connection
+    assert asking.send_request(Request(1, "GET", "http", "a", "/", (("X-A", "a"),)), 1.0) == (
+        b"GET / HTTP/1.1\r\nHost: a\r\nX-A: a\r\n\r\n"
     )
     assert connection.role is Role.SERVER
     assert connection.open_streams == 0
