@@ -299,9 +299,11 @@ class Decoder:
 
     def _insert(self, entry: Entry) -> None:
         """Add the newest entry; one larger than the table leaves it empty (section 4.4)."""
-        self._forget()
+        if self._cache or self._tails:
+            self._forget()
         size = entry[1]
-        self._evict(self._limit - size)
+        if self._size + size > self._limit:
+            self._evict(self._limit - size)
         if size <= self._limit:
             self._table.insert(STATIC_LENGTH + 1, entry)
             self._size += size
@@ -327,8 +329,9 @@ def _read_text(block: bytes, pos: int, *, keeps: bool = False) -> tuple[str, int
         return decode_text(data), len(data), pos
     known = _values.entries.get(data)
     if known is None:
-        decoded = decode_huffman(data)
-        known = decode_text(decoded), len(decoded)
+        text = decode_huffman(data)
+        size = len(text)
+        known = text if text.isascii() else decode_text(text.encode("latin-1")), size
         if keeps:
             _values.add(data, known, len(data))
     return *known, pos

@@ -70,15 +70,6 @@ def encode_string(data: bytes) -> bytes:
     return encode_integer(len(data), 7, 0) + data
 
 
-def decode_string(block: bytes, pos: int) -> tuple[bytes, int]:
-    """Return the bytes of a string literal and the position behind it (section 5.2).
-
-    Raises HPACKError when it is cut short or its Huffman code is wrong.
-    """
-    data, is_huffman, pos = read_string(block, pos)
-    return decode_huffman(data) if is_huffman else data, pos
-
-
 def read_string(block: bytes, pos: int) -> tuple[bytes, bool, int]:
     """Return the bytes of a string literal, whether they are Huffman code, and what is behind.
 
@@ -97,8 +88,11 @@ def read_string(block: bytes, pos: int) -> tuple[bytes, bool, int]:
     return block[pos:end], first >= _HUFFMAN, end
 
 
-def decode_huffman(data: bytes) -> bytes:
-    """Return the string whose Huffman code is ``data``.  Raises HPACKError."""
+def decode_huffman(data: bytes) -> str:
+    """Return the string whose Huffman code is ``data``, a character for each byte of it.
+
+    Raises HPACKError.
+    """
     try:
         return huffman.decode(data)
     except huffman.HuffmanError as error:

@@ -142,8 +142,8 @@ def encode(data: bytes) -> bytes:
     return int(digits, 2).to_bytes(len(digits) // 8, "big")
 
 
-def decode(data: bytes) -> bytes:
-    """Return the string whose Huffman code is ``bytes``.
+def decode(data: bytes) -> str:
+    """Return the string whose Huffman code is ``bytes``, a character for each byte of it.
 
     Raises HuffmanError for EOS in it, and for padding that is longer than 7 bits or not
     all 1s (RFC 7541 section 5.2).
@@ -160,4 +160,4 @@ def decode(data: bytes) -> bytes:
         append(symbols)
     if not state.may_end:
         raise HuffmanError("the padding of a Huffman-coded string is not 1 to 7 bits of EOS")
-    return "".join(parts).encode("latin-1")
+    return "".join(parts)

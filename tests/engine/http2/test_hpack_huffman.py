@@ -10,6 +10,10 @@ from hypothesis import strategies as st
 from plait_engine.http2 import huffman
 
 
+def decode(data):
+    return huffman.decode(data).encode("latin-1")
+
+
 def test_the_code_is_that_of_appendix_b():
     for symbol in range(256):
         coded = huffman.encode(bytes((symbol,)))
@@ -22,13 +26,13 @@ def test_the_code_is_that_of_appendix_b():
 
 @given(st.binary(max_size=600))
 def test_decode_undoes_encode(data):
-    assert huffman.decode(huffman.encode(data)) == data
+    assert decode(huffman.encode(data)) == data
 
 
 @given(st.binary(max_size=40))
 def test_what_decodes_is_the_only_code_of_its_string(data):
     try:
-        decoded = huffman.decode(data)
+        decoded = decode(data)
     except huffman.HuffmanError:
         return
     assert huffman.encode(decoded) == data
@@ -52,26 +56,26 @@ def padded(bits):
 )
 def test_bad_code_is_refused(data, problem):
     with pytest.raises(huffman.HuffmanError, match=problem):
-        huffman.decode(data)
+        decode(data)
 
 
 @pytest.mark.parametrize("count", range(1, 9))
 def test_up_to_seven_bits_of_padding_are_valid(count):
     bits = "00011" * count  # as many of 'a', which end at every position in a byte
-    assert huffman.decode(padded(bits + "1" * (-len(bits) % 8))) == b"a" * count
+    assert decode(padded(bits + "1" * (-len(bits) % 8))) == b"a" * count
 
 
 def test_an_error_leaves_no_trace():
     with pytest.raises(huffman.HuffmanError):
-        huffman.decode(b"\xff\xff\xff\xff")
-    assert huffman.decode(huffman.encode(b"next")) == b"next"
+        decode(b"\xff\xff\xff\xff")
+    assert decode(huffman.encode(b"next")) == b"next"
 
 
 def test_output_is_bounded_by_the_input():
     data = bytes(100_000)  # 'ten zero bits' is '00': the shortest code, 5 bits a symbol
     tracemalloc.start()
     try:
-        decoded = huffman.decode(data)
+        decoded = decode(data)
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
