@@ -12,7 +12,7 @@ import pytest
 import plait
 from plait import web
 from plait.calls.connection import ClientConnection
-from plait.connector import BaseConnector
+from plait.testing.connector import MemoryConnector
 from plait.transport.memory import HIGH_WATER, MemoryTransport, connect
 from plait_engine.engines import EngineName
 from plait_engine.testing import TEST_CONFIG
@@ -32,38 +32,27 @@ def http2(request: pytest.FixtureRequest) -> Any:
     return request.param
 
 
-class MemoryConnector(BaseConnector):
-    """Connects to ``server`` in memory, whatever host the URL names."""
+class Connector(MemoryConnector):
+    """Keeps the transports of the client's side."""
 
     def __init__(self, server: web.Server, **options: Any) -> None:
-        super().__init__(**options)
-        self.server = server
+        super().__init__(lambda: server, **options)
         self.made: list[MemoryTransport] = []
 
-    async def _create_connection(self, req: Any, *_: Any) -> ClientConnection:
-        def client(transport: MemoryTransport) -> ClientConnection:
-            self.made.append(transport)
-            protocol = "h2" if self.http2 else "http/1.1"
-            return self.connection_made(req.connection_key, transport, protocol)
-
-        made, _ = connect(
-            client,
-            self.server.connection_made,
-            loop=asyncio.get_running_loop(),
-            server_extra={"peername": ("memory", 1)},
-        )
-        return made
+    def connection_made(self, key: Any, transport: Any, protocol: str) -> ClientConnection:
+        self.made.append(transport)
+        return super().connection_made(key, transport, protocol)
 
 
 @asynccontextmanager
 async def serve(
     app: web.Application, http2: bool, engine: EngineName
-) -> AsyncIterator[tuple[plait.ClientSession, MemoryConnector]]:
+) -> AsyncIterator[tuple[plait.ClientSession, Connector]]:
     runner = web.AppRunner(app, access_log=None, engine=engine)
     await runner.setup()
     server = runner.server
     assert server is not None
-    connector = MemoryConnector(server, http2=http2, engine=engine)
+    connector = Connector(server, http2=http2, engine=engine)
     async with plait.ClientSession(connector=connector) as session:
         yield session, connector
     await runner.cleanup()
@@ -73,7 +62,7 @@ async def serve(
 async def test_requests_and_bodies(http2: bool, engine: EngineName) -> None:
     async def handler(request: web.Request) -> web.Response:
         assert isinstance(request.transport, MemoryTransport)
-        assert request.remote == "memory"
+        assert request.remote == "127.0.0.1"
         return web.Response(body=await request.read(), headers={"X-Path": request.path})
 
     async with serve(app_of(handler, "/{tail:.*}"), http2, engine) as (session, connector):

@@ -12,6 +12,7 @@ meet an end that is closed reset the connection.
 from __future__ import annotations
 
 import asyncio
+import errno
 from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any, Final, TypeVar
@@ -76,7 +77,7 @@ class MemoryTransport(asyncio.Transport):
             return
         peer = self._peer
         if peer is None or peer._closing:
-            self._lose(ConnectionResetError("the other end is closed"))
+            self._lose(_reset("the other end is closed"))
             return
         peer._arrived.append(bytes(data))
         peer._waiting += len(data)
@@ -109,7 +110,7 @@ class MemoryTransport(asyncio.Transport):
     def abort(self) -> None:
         if self._peer is not None:
             self._peer._arrived.clear()
-            self._peer._lose(ConnectionResetError("the other end dropped the connection"))
+            self._peer._lose(_reset("the other end dropped the connection"))
         self._lose(None)
 
     def is_closing(self) -> bool:
@@ -167,3 +168,7 @@ class MemoryTransport(asyncio.Transport):
         self._arrived.clear()
         if driver is not None:
             driver.connection_lost(error)
+
+
+def _reset(message: str) -> ConnectionResetError:
+    return ConnectionResetError(errno.ECONNRESET, message)
