@@ -399,6 +399,15 @@ async def test_a_port_that_is_taken() -> None:
     assert client.server.closed
 
 
+async def test_a_socket_that_nobody_listens_on_is_closed(authority: Authority) -> None:
+    sock = get_unused_port_socket("127.0.0.1")
+    server = TestServer(make_app(), socket_factory=lambda *_: sock)
+    with pytest.raises(ValueError, match="one for clients"):
+        await server.start_server(ssl=authority.client_context())
+    assert sock.fileno() == -1
+    await server.close()
+
+
 async def test_an_application_that_does_not_start() -> None:
     async def fail(app: web.Application) -> None:
         raise KeyError
