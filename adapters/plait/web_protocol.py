@@ -53,8 +53,8 @@ from plait_engine.streams import dispatch
 
 from .client_exceptions import ClientConnectionResetError
 from .compression_utils import find_decoder
-from .helpers import printable
-from .serving.error_page import error_page, format_trace
+from .serving.blame import is_peer_to_blame
+from .serving.error_page import error_page, excerpt, format_trace
 from .streams import EMPTY_PAYLOAD, BodyReader, DecodedBody, StreamReader
 from .transport.driver import Driver
 from .transport.exchange import Exchange
@@ -574,7 +574,7 @@ class RequestHandler:
     def describe(self) -> str:
         """Return what runs on this connection, for a log."""
         return ", ".join(
-            f"{exchange.event.method} {printable(exchange.event.target)} from {self.peername}"
+            f"{exchange.event.method} {excerpt(exchange.event.target)} from {self.peername}"
             for exchange in self.admission.running
         )
 
@@ -629,6 +629,8 @@ class RequestHandler:
             try:
                 response = await manager.request_handler(request)
             except HTTPException as error:
+                if exchange.head_sent and not error.prepared:
+                    raise
                 response = error
             except Exception as error:
                 response = self._answer_error(request, exchange, error)
@@ -647,8 +649,7 @@ class RequestHandler:
         except (ConnectionResetError, RequestPayloadError) as error:
             self.log_debug("Ignored premature client disconnection: %s", error)
         except Exception as error:
-            # The response began: there is nothing that the client could be told.
-            self.log_exception("Error in the middle of a response", exc_info=error)
+            self._tell_of_cut(exchange, error)
         else:
             if self.access_logger is not None:
                 self.log_access(request, response, start)
@@ -711,9 +712,24 @@ class RequestHandler:
         if isinstance(error, TimeoutError):
             self.log_debug("Request handler timed out.", exc_info=error)
             return self.handle_error(request, 504)
+        if is_peer_to_blame(error):
+            return HTTPBadRequest(text=f"400: Bad Request: {excerpt(str(error))}")
         if isinstance(error, MultipartError) and request.content_type.startswith("multipart/"):
             return self.handle_error(request, 400, error, f"400: Bad Request: {error}")
         return self.handle_error(request, 500, error)
+
+    def _tell_of_cut(self, exchange: ServerExchange, error: Exception) -> None:
+        """Log an error behind the head of a response, of which the client cannot be told."""
+        if isinstance(error, HTTPException) or is_peer_to_blame(error):
+            self.logger.warning(
+                "The response to %s %s was cut short by %s: %s",
+                exchange.event.method,
+                excerpt(exchange.event.target),
+                type(error).__name__,
+                excerpt(str(error)),
+            )
+        else:
+            self.log_exception("Error in the middle of a response", exc_info=error)
 
     def handle_error(
         self,

@@ -58,6 +58,7 @@ from .helpers import (
 from .http_writer import VERSIONS, HttpVersion, HttpVersion10, StreamWriter
 from .multipart import BodyPartReader, MultipartReader
 from .parts.content import READ_SIZE, Readable
+from .serving.blame import blame_peer
 from .serving.fields import (
     parse_cookies,
     parse_etags,
@@ -371,7 +372,13 @@ class BaseRequest(KeyedState, HeadersMixin):
         """The bytes that Range asks for, all without one.  Raises ValueError for a range that
         cannot be read."""
         field = self.headers.get(hdrs.RANGE)
-        return slice(None, None, 1) if field is None else parse_range(field)
+        if field is None:
+            return slice(None, None, 1)
+        try:
+            return parse_range(field)
+        except ValueError as error:
+            blame_peer(error)
+            raise
 
     @reify
     def forwarded(self) -> tuple[Mapping[str, str], ...]:
@@ -455,20 +462,33 @@ class BaseRequest(KeyedState, HeadersMixin):
     async def text(self) -> str:
         """Return the content as text, by its charset or UTF-8.
 
-        Raises HTTPUnsupportedMediaType for an unknown charset, and what ``read`` raises.
+        Raises HTTPUnsupportedMediaType for an unknown charset, UnicodeError for content that
+        cannot be decoded, and what ``read`` raises.  Such an error that the handler does not
+        catch is answered 400.
         """
         data = await self.read()
         charset = self.charset
-        if charset is None:
-            return data.decode()
-        name = find_charset(charset)
+        name = "utf-8" if charset is None else find_charset(charset)
         if name is None:
-            raise HTTPUnsupportedMediaType(text=f"unknown charset: {printable(charset)}")
-        return data.decode(name)
+            raise HTTPUnsupportedMediaType(text=f"unknown charset: {printable(charset or '')}")
+        try:
+            return data.decode(name)
+        except UnicodeError as error:
+            blame_peer(error)
+            raise
 
     async def json(self, *, loads: JSONDecoder = json.loads) -> Any:
-        """Return the content, decoded by ``loads``."""
-        return loads(await self.text())
+        """Return the content, decoded by ``loads``.
+
+        Raises what ``loads`` and ``text`` raise.  A ValueError that the handler does not catch is
+        answered 400.
+        """
+        text = await self.text()
+        try:
+            return loads(text)
+        except (ValueError, RecursionError) as error:
+            blame_peer(error)
+            raise
 
     async def multipart(self) -> MultipartReader:
         """Return a reader of the parts of the content.

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 from typing import Any
 
 import pytest
 
+import plait
 from plait import web
 from tests.adapters.web_handlers import always, answer_of, ask
 from tests.adapters.web_peer import Setup, app_of
@@ -181,6 +183,114 @@ async def test_a_body_that_is_too_large_is_413(setup: Setup) -> None:
             answer = await client.fetch("POST", body=body)
             assert answer.status == status
         assert answer.body == b"again"
+
+
+# -- errors of the client -------------------------------------------------------------------------------
+
+
+async def get_range(request: web.Request) -> slice:
+    return request.http_range
+
+
+FORM = "application/x-www-form-urlencoded"
+
+
+@pytest.mark.parametrize(
+    ("read", "kind", "body"),
+    [
+        (web.Request.json, "application/json", b"{bad"),
+        (web.Request.json, "application/json", b""),
+        (web.Request.json, "application/json", b"[" * 100_000),
+        (web.Request.json, "application/json", b"\xff"),
+        (web.Request.text, "text/plain; charset=utf-16", b"x"),
+        (web.Request.text, "text/plain; charset=idna", b"xn--a"),
+        (web.Request.post, FORM, b"a=\xff"),
+        (get_range, "text/plain", b""),
+    ],
+)
+async def test_content_that_cannot_be_read_is_400(
+    setup: Setup, read: Any, kind: str, body: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Unless the handler does something about it: it sees the error that it would expect."""
+    seen: list[Exception] = []
+
+    async def handler(request: web.Request) -> web.Response:
+        try:
+            await read(request)
+        except (ValueError, RecursionError) as error:
+            seen.append(error)
+            if "caught" in request.query:
+                return web.Response(text="caught")
+            raise
+        return web.Response()
+
+    headers = (("Content-Type", kind), ("Range", "bytes=9-1"))
+    async with setup.serve(app_of(handler)) as site:
+        client = await site.connect()
+        answer = await client.fetch("POST", "/", headers, body)
+        assert answer.status == 400
+        assert answer.body.startswith(b"400: Bad Request: ")
+        assert len(answer.body) < 1000
+        assert (await client.fetch("POST", "/?caught", headers, body)).body == b"caught"
+    assert len(seen) == 2
+    assert not caplog.records
+
+
+async def test_an_error_of_the_handlers_own_is_500(
+    setup: Setup, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def handler(request: web.Request) -> web.Response:
+        return web.json_response(json.loads("{bad"))
+
+    assert (await answer_of(setup, handler)).status == 500
+    assert len(caplog.records) == 1
+
+
+@pytest.mark.parametrize("read", [web.Request.json, web.Request.read])
+async def test_errors_of_the_client_behind_the_head_are_a_line(
+    setup: Setup, read: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is too late for an answer.  What the client has sent is cut."""
+
+    async def handler(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse()
+        await response.prepare(request)
+        await read(request)
+        return response
+
+    body = b"{bad" if read is web.Request.json else b"x" * 101
+    async with setup.serve(app_of(handler, "/{any:.*}", client_max_size=100)) as site:
+        client = await site.connect()
+        await client.request("POST", "/" + "x" * 2000, (), body).broken()
+    [record] = caplog.records
+    assert record.exc_info is None
+    message = record.getMessage()
+    assert message.startswith("The response to POST /xxx")
+    assert "was cut short by " in message
+    assert message.isascii()
+    assert message.isprintable()
+    assert len(message) < 500
+
+
+async def test_a_message_of_the_wrong_kind_is_a_line(caplog: pytest.LogCaptureFixture) -> None:
+    async def handler(request: web.Request) -> web.StreamResponse:
+        socket = web.WebSocketResponse()
+        await socket.prepare(request)
+        await (socket.receive_json() if "json" in request.query else socket.receive_str())
+        return socket
+
+    async with (
+        serve(app_of(handler)) as served,
+        plait.ClientSession() as session,
+    ):
+        async with session.ws_connect(served.url) as socket:
+            await socket.send_bytes(b"x")
+            await socket.receive()
+        async with session.ws_connect(served.url + "/?json") as socket:
+            await socket.send_str("{bad")
+            await socket.receive()
+    assert [record.exc_info for record in caplog.records] == [None, None]
+    assert ["cut short" in record.getMessage() for record in caplog.records] == [True, True]
 
 
 @pytest.mark.parametrize(

@@ -1,11 +1,16 @@
-"""The page that tells a client of an error, as plain text or, if it takes that, as HTML."""
+"""What is told of an error: to the client, as plain text or, if it takes that, as HTML."""
 
 from __future__ import annotations
 
 import html
 import traceback
+from typing import Final
+
+from plait.helpers import printable
 
 _INTERNAL = "500 Internal Server Error"
+_EXCERPT: Final = 200
+"""Characters."""
 
 
 def error_page(accept: str, trace: str) -> tuple[str, str]:
@@ -30,3 +35,8 @@ def error_page(accept: str, trace: str) -> tuple[str, str]:
 def format_trace(error: BaseException) -> str:
     """Return the traceback of ``error``."""
     return "".join(traceback.format_exception(error))
+
+
+def excerpt(text: str) -> str:
+    """Return some of ``text``, which a client may have made, for a log or an answer."""
+    return printable(text[:_EXCERPT])

@@ -34,6 +34,7 @@ from plait.http_websocket import (
     WSMessageTextBytes,
     WSMsgType,
 )
+from plait.serving.blame import blame_peer
 from plait_engine import LocalProtocolError
 from plait_engine.websocket import (
     BytesMessage,
@@ -369,7 +370,12 @@ class WebSocketBase(Generic[DecodeText]):
         self, *, loads: Callable[[Any], Any] = json.loads, timeout: float | None = None
     ) -> Any:
         """Return the next message, which must be TEXT, decoded as JSON."""
-        return loads(await self.receive_str(timeout=timeout))
+        text = await self.receive_str(timeout=timeout)
+        try:
+            return loads(text)
+        except (ValueError, RecursionError) as error:
+            blame_peer(error)
+            raise
 
     # -- closing -----------------------------------------------------------------------
 
