@@ -81,6 +81,9 @@ if TYPE_CHECKING:
 
 __all__ = ("BaseRequest", "FileField", "Request")
 
+_FILE_SPOOL_MAX_SIZE: Final = 2**20
+"""Bytes of a file of a form that are kept in memory; aiohttp's name."""
+
 
 @dataclass(frozen=True)
 class FileField:
@@ -564,7 +567,7 @@ class BaseRequest(KeyedState, HeadersMixin):
             if part.filename:
                 if not spools:
                     self._close_at_end(spools)
-                spools.append(Spool())
+                spools.append(Spool(_FILE_SPOOL_MAX_SIZE))
                 fields.add(part.name, await self._read_file(part, spools[-1]))
             else:
                 fields.add(part.name, await self._read_field(part))

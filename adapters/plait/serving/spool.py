@@ -7,23 +7,23 @@ from __future__ import annotations
 
 import asyncio
 from tempfile import SpooledTemporaryFile
-from typing import Final
-
-MAX_IN_MEMORY: Final = 2**20
-"""Bytes of a file that are kept in memory."""
 
 
 class Spool:
-    """Takes the bytes of one file.  ``file`` is what they can be read from."""
+    """Takes the bytes of one file.  ``file`` is what they can be read from.
 
-    def __init__(self) -> None:
-        self.file = SpooledTemporaryFile(MAX_IN_MEMORY)  # noqa: SIM115  # it outlives this call
+    ``max_in_memory``: bytes that are kept in memory, at most.
+    """
+
+    def __init__(self, max_in_memory: int) -> None:
+        self.file = SpooledTemporaryFile(max_in_memory)  # noqa: SIM115  # it outlives this call
+        self._max_in_memory = max_in_memory
         self._size = 0
         self._loop = asyncio.get_running_loop()
 
     @property
     def _is_on_disk(self) -> bool:
-        return self._size > MAX_IN_MEMORY
+        return self._size > self._max_in_memory
 
     async def write(self, data: bytes) -> None:
         """Add bytes."""
