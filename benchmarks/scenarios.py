@@ -220,6 +220,16 @@ _BODIES = (
         _under(Curl("--http1.1", upload=True, chunked=True), plait=_PLAIT, aiohttp=_AIOHTTP),
     ),
     _bodies(
+        "h1-form",
+        "HTTP/1.1, a multipart form with a file of 100 MB, read by read_chunk()",
+        _under(
+            Curl("--http1.1", upload=True, form=True, size=100_000_000),
+            plait=_PLAIT,
+            aiohttp=_AIOHTTP,
+        ),
+        {"aiohttp": 0.9},
+    ),
+    _bodies(
         "h1-tls-down",
         "HTTP/1.1 over TLS, 256 MiB down",
         _under(Curl("--http1.1", upload=False, tls=True), plait=_PLAIT_TLS, aiohttp=_AIOHTTP_TLS),

@@ -50,6 +50,13 @@ def make_app(web: Any, message_types: Any) -> Any:  # Any: plait's or aiohttp's
             size += len(chunk)
         return web.Response(text=str(size))
 
+    async def form(request: Any) -> Any:
+        size = 0
+        async for part in await request.multipart():
+            while chunk := await part.read_chunk():
+                size += len(chunk)
+        return web.Response(text=str(size))
+
     app = web.Application(client_max_size=0)
     app.add_routes(
         [
@@ -58,6 +65,7 @@ def make_app(web: Any, message_types: Any) -> Any:  # Any: plait's or aiohttp's
             web.get("/ws", echo),
             web.get("/download", download),
             web.put("/upload", upload),
+            web.post("/form", form),
         ]
     )
     return app
