@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass, field
 from importlib import import_module
-from types import ModuleType
 from typing import Any
 
 CHUNK = 65536
@@ -33,14 +32,14 @@ class Seen:
     headers: dict[str, str] = field(compare=False, repr=False)
 
 
-def make_app(web: Any, message_types: Any, record: list[Seen]) -> Any:
+def make_app(library: Any, record: list[Seen]) -> Any:  # Any: the same names, other classes
     """Return the application.
 
     Args:
-        web: ``plait.web`` or ``aiohttp.web``.
-        message_types: ``WSMsgType`` of the same library.
+        library: plait or aiohttp.
         record: every request is appended to it before its handler runs.
     """
+    web: Any = import_module(f"{library.__name__}.web")
 
     @web.middleware
     async def write_down(request: Any, handler: Any) -> Any:
@@ -89,6 +88,25 @@ def make_app(web: Any, message_types: Any, record: list[Seen]) -> Any:
             hasher.update(chunk)
         return web.Response(text=hasher.hexdigest())
 
+    async def form(request: Any) -> Any:
+        seen = []
+        for name, value in (await request.post()).items():
+            if isinstance(value, web.FileField):
+                content = value.file.read()
+                seen.append([name, value.filename, value.content_type, digest(content)])
+            else:
+                seen.append([name, value])
+        return web.json_response(seen)
+
+    async def parts(request: Any) -> Any:
+        writer = library.MultipartWriter("mixed")
+        writer.append_json({"a": 1})
+        writer.append(payload(300_000), {"Content-Encoding": "gzip"})
+        nested = library.MultipartWriter("related")
+        nested.append("two", {"Content-Transfer-Encoding": "base64"})
+        writer.append(nested)
+        return web.Response(body=writer)
+
     async def refuse(request: Any) -> Any:
         return web.Response(status=413, text="too much")
 
@@ -113,12 +131,12 @@ def make_app(web: Any, message_types: Any, record: list[Seen]) -> Any:
         socket = web.WebSocketResponse(protocols=("plait",), max_msg_size=0)
         await socket.prepare(request)
         async for message in socket:
-            if message.type is message_types.TEXT:
+            if message.type is library.WSMsgType.TEXT:
                 if message.data == "close":
                     await socket.close(code=4000, message=b"as you like")
                 else:
                     await socket.send_str(message.data)
-            elif message.type is message_types.BINARY:
+            elif message.type is library.WSMsgType.BINARY:
                 await socket.send_bytes(message.data)
         return socket
 
@@ -133,6 +151,8 @@ def make_app(web: Any, message_types: Any, record: list[Seen]) -> Any:
             web.get("/download", download),
             web.post("/upload", upload),
             web.put("/upload", upload),
+            web.post("/form", form),
+            web.get("/parts", parts),
             web.post("/refuse", refuse),
             web.get("/status/{code}", status),
             web.get("/redirect", redirect),
@@ -142,8 +162,3 @@ def make_app(web: Any, message_types: Any, record: list[Seen]) -> Any:
         ]
     )
     return app
-
-
-def make_app_of(library: ModuleType, record: list[Seen]) -> Any:
-    """Return the application on ``library.web``; ``library`` is plait or aiohttp."""
-    return make_app(import_module(f"{library.__name__}.web"), library.WSMsgType, record)

@@ -16,7 +16,6 @@ import pytest
 import plait
 from benchmarks.nginx import Nginx
 from benchmarks.processes import MissingProgram, find_program
-from plait import web
 from tests.conftest import Authority
 from tests.interop.app import Seen, make_app
 from tests.serving import ServerThread
@@ -69,7 +68,7 @@ class Server:
 def running_server(request: pytest.FixtureRequest, authority: Authority) -> Iterator[Server]:
     """plait's server on either engine, for the whole run."""
     record: list[Seen] = []
-    app = make_app(web, plait.WSMsgType, record)
+    app = make_app(plait, record)
     context = authority.server_context("h2", "http/1.1")
     with ServerThread(plait, app, context, engine=request.param) as thread:
         yield Server(request.param, thread.port, thread.tls_port, record)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import socket
 from collections.abc import AsyncIterator
 
@@ -52,6 +53,35 @@ async def test_requests(session: aiohttp.ClientSession, server: Server, tls: boo
     async with session.get(server.url("/none", tls=tls)) as response:
         assert response.status == 404
     assert server.connections == 1
+
+
+async def test_forms(session: aiohttp.ClientSession, server: Server, tls: bool) -> None:
+    form = aiohttp.FormData({"a": "\u00e9"})
+    content = payload(3_000_000)
+    form.add_field("f", io.BytesIO(content), filename="x.bin", content_type="image/x")
+    async with session.post(server.url("/form", tls=tls), data=form) as response:
+        assert await response.json() == [
+            ["a", "\u00e9"],
+            ["f", "x.bin", "image/x", digest(content)],
+        ]
+
+
+async def test_parts(session: aiohttp.ClientSession, server: Server, tls: bool) -> None:
+    async with session.get(server.url("/parts", tls=tls)) as response:
+        reader = aiohttp.MultipartReader.from_response(response)
+        part = await reader.next()
+        assert isinstance(part, aiohttp.BodyPartReader)
+        assert await part.json() == {"a": 1}
+        part = await reader.next()
+        assert isinstance(part, aiohttp.BodyPartReader)
+        assert await part.read(decode=True) == payload(300_000)
+        nested = await reader.next()
+        assert isinstance(nested, aiohttp.MultipartReader)
+        part = await nested.next()
+        assert isinstance(part, aiohttp.BodyPartReader)
+        assert await part.text() == "two"
+        assert await nested.next() is None
+        assert await reader.next() is None
 
 
 async def test_bodies(session: aiohttp.ClientSession, server: Server, tls: bool) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 from collections.abc import AsyncIterator, Iterator
 
 import aiohttp
@@ -10,7 +11,7 @@ import pytest
 
 import plait
 from tests.conftest import Authority
-from tests.interop.app import Seen, digest, make_app_of, payload
+from tests.interop.app import Seen, digest, make_app, payload
 from tests.interop.conftest import Server
 from tests.serving import ServerThread
 from tests.sessions import H1, H1_TLS, Way
@@ -21,7 +22,7 @@ pytestmark = pytest.mark.anyio
 @pytest.fixture(scope="module")
 def running_aiohttp(authority: Authority) -> Iterator[Server]:
     record: list[Seen] = []
-    app = make_app_of(aiohttp, record)
+    app = make_app(aiohttp, record)
     with ServerThread(aiohttp, app, authority.server_context("http/1.1")) as thread:
         yield Server("", thread.port, thread.tls_port, record)
 
@@ -58,6 +59,37 @@ async def test_requests(session: plait.ClientSession, aiohttp_server: Server, wa
     async with session.get(aiohttp_server.url("/none", tls=way.tls)) as response:
         assert response.status == 404
     assert aiohttp_server.connections == 1
+
+
+async def test_forms(session: plait.ClientSession, aiohttp_server: Server, way: Way) -> None:
+    form = plait.FormData({"a": "\u00e9"})
+    content = payload(3_000_000)
+    form.add_field("f", io.BytesIO(content), filename="x.bin", content_type="image/x")
+    form.add_field('n "\u00e9"', "raw \r\n--")
+    url = aiohttp_server.url("/form", tls=way.tls)
+    async with session.post(url, data=form) as response:
+        assert await response.json() == [
+            ["a", "\u00e9"],
+            ["f", "x.bin", "image/x", digest(content)],
+            ['n "\u00e9"', "raw \r\n--"],
+        ]
+
+
+async def test_parts(session: plait.ClientSession, aiohttp_server: Server, way: Way) -> None:
+    async with session.get(aiohttp_server.url("/parts", tls=way.tls)) as response:
+        reader = plait.MultipartReader.from_response(response)
+        part = await reader.next()
+        assert isinstance(part, plait.BodyPartReader)
+        assert await part.json() == {"a": 1}
+        part = await reader.next()
+        assert isinstance(part, plait.BodyPartReader)
+        assert await part.read(decode=True) == payload(300_000)
+        nested = await reader.next()
+        assert isinstance(nested, plait.MultipartReader)
+        part = await nested.next()
+        assert isinstance(part, plait.BodyPartReader)
+        assert await part.text() == "two"
+        assert await reader.next() is None
 
 
 async def test_bodies(session: plait.ClientSession, aiohttp_server: Server, way: Way) -> None:

@@ -72,6 +72,25 @@ def test_post(curl: Curl, server: Server, way: Way) -> None:
     assert result.stdout == "a=1&b=2"
 
 
+def test_form_with_files(curl: Curl, server: Server, way: Way, tmp_path: Path) -> None:
+    small, large = tmp_path / 'a "b".txt', tmp_path / "\u00e9.bin"
+    small.write_bytes(b"small\r\n--x")
+    large.write_bytes(payload(MEGABYTES * 2**20))
+    result = curl(
+        *(way.option, "--form", "text=\u00e9 & more", "--form-string", "at=@x"),
+        *("--form", f'small=@"{small.as_posix().replace(chr(34), chr(92) + chr(34))}"'),
+        *("--form", f"large=@{large};type=image/x"),
+        server.url("/form", tls=way.tls),
+    )
+    assert json.loads(result.stdout) == [
+        ["text", "\u00e9 & more"],
+        ["at", "@x"],
+        # As browsers do, curl writes quotes so; what else might they have been?
+        ["small", "a %22b%22.txt", "text/plain", digest(small.read_bytes())],
+        ["large", "\u00e9.bin", "image/x", digest(large.read_bytes())],
+    ]
+
+
 def test_expectation_is_met_when_the_body_is_wanted(curl: Curl, server: Server, way: Way) -> None:
     result = curl(
         *(way.option, "--verbose", "--header", "Expect: 100-continue"),
