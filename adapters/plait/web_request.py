@@ -67,7 +67,6 @@ from .serving.fields import (
     parse_range,
 )
 from .serving.keyed_state import KeyedState
-from .serving.spool import MAX_IN_MEMORY as _FILE_SPOOL_MAX_SIZE  # noqa: F401  # aiohttp's name
 from .serving.spool import Spool
 from .streams import EMPTY_PAYLOAD, StreamReader
 from .typedefs import JSONDecoder, LooseHeaders, RawHeaders, StrOrURL
