@@ -28,33 +28,12 @@ from plait_engine.headers import FORBIDDEN_TRAILERS, Headers, decode, is_token, 
 from plait_engine.semantics.authority import is_authority
 from plait_engine.semantics.cache import FieldCache, names_credentials
 from plait_engine.semantics.content import is_content_length
+from plait_engine.semantics.fields import SINGLETON_FIELDS
 
 from . import grammar
 
-SINGLETON_FIELDS: Final = frozenset(
-    {
-        "host",
-        "content-length",
-        "content-type",
-        "content-location",
-        "content-range",
-        "etag",
-        "expect",
-        "if-modified-since",
-        "if-unmodified-since",
-        "last-modified",
-        "max-forwards",
-        "authorization",
-        "proxy-authorization",
-        "referer",
-        "from",
-        "user-agent",
-        "transfer-encoding",
-    }
-)
-"""Fields that a request has once: they are no lists (RFC 9110 section 5.3), and two lines
-that disagree are how one recipient is made to read what another did not.  Of
-Transfer-Encoding, which is a list, a client has no use for two."""
+ONCE_IN_A_REQUEST: Final = SINGLETON_FIELDS | {"expect", "transfer-encoding"}
+"""Of Expect and Transfer-Encoding, which are lists, a client has no use for two."""
 
 # The bits of names that mean something here.  Those of the facts come first.
 HOST, CONNECTION, LENGTH, CODINGS, EXPECT, UPGRADE = (1 << bit for bit in range(6))
@@ -67,7 +46,8 @@ _FACTS: Final = {
     "upgrade": UPGRADE,
 }
 _BITS: Final = _FACTS | {
-    name: 1 << bit for bit, name in enumerate(sorted(SINGLETON_FIELDS - _FACTS.keys()), len(_FACTS))
+    name: 1 << bit
+    for bit, name in enumerate(sorted(ONCE_IN_A_REQUEST - _FACTS.keys()), len(_FACTS))
 }
 _LISTS: Final = CONNECTION | UPGRADE
 # The members of Connection that mean something here.

@@ -120,8 +120,8 @@ NAMES: Final[dict[str, int]] = {
 class Section:
     """A valid section without pseudo-header fields.
 
-    ``headers``: its fields, cookies joined.  ``host``: the Host field or ``""``, the last of
-    ``hosts``.  ``expect``: the Expect field, lines joined.
+    ``headers``: its fields, cookies joined.  ``host``: the Host field, if there is one.
+    ``expect``: the Expect field, lines joined.
     ``priority``: the Priority field (RFC 9218), if there is one.
     """
 
@@ -131,15 +131,13 @@ class Section:
         "expects_continue",
         "headers",
         "host",
-        "hosts",
         "priority",
     )
 
     def __init__(self, headers: Headers) -> None:
         self.headers = headers
         self.content_length = NO_LENGTH
-        self.host = ""
-        self.hosts = 0
+        self.host: str | None = None
         self.expect: str | None = None
         self.expects_continue = False
         self.priority: tuple[int, bool] | None = None
@@ -202,7 +200,6 @@ def _read_special(section: Section, special: Fields) -> None:
         elif meaning == _COOKIE:
             cookies.append(value)
         elif meaning == HOST:
-            section.hosts += 1
             section.host = value
         elif meaning == TE:
             if value.lower() != "trailers":

@@ -19,6 +19,7 @@ Rules
   ``http`` or ``https``, whatever the transport is (a proxy may have ended TLS); whether it
   fits is for the application to say.
 * 8.3.2: ``:status`` is mandatory and has three digits.
+* RFC 9110 section 5.3: a request has no second line of a field that is no list.
 * 8.5: CONNECT has ``:authority`` with a port and neither ``:scheme`` nor ``:path``.
   RFC 8441 section 4: with ``:protocol`` it has all of them.
 * 8.6: no 101.
@@ -36,6 +37,7 @@ from typing import Final, TypeAlias, TypeVar
 from plait_engine.config import Config
 from plait_engine.headers import FORBIDDEN_TRAILERS, Headers, is_token
 from plait_engine.semantics.authority import is_authority
+from plait_engine.semantics.fields import find_repeated_singleton
 from plait_engine.semantics.message import NO_LENGTH
 from plait_engine.semantics.targets import is_origin_form
 
@@ -75,7 +77,7 @@ class RequestHead:
     def __init__(self, pseudo: dict[str, str], section: Section) -> None:
         self.method = pseudo.get(":method", "")
         self.scheme = pseudo.get(":scheme", "")
-        self.authority = pseudo.get(":authority", section.host)
+        self.authority = pseudo.get(":authority", section.host or "")
         self.protocol = pseudo.get(":protocol")
         self.headers = section.headers
         self.expect = section.expect
@@ -143,12 +145,16 @@ class HeadReader:
         """
         pseudo = _read_pseudo(fields, _REQUEST_PSEUDO)
         section = read_section(fields[len(pseudo) :])
+        repeated = find_repeated_singleton(fields)
+        if repeated is not None:
+            malformed(f"more than one {repeated} field")
         head = RequestHead(pseudo, section)
         self._check_request(head, pseudo)
-        if section.hosts and (section.hosts > 1 or not section.host):
-            malformed("host is empty or comes twice")
-        if section.host and not _same_authority(head.authority, section.host, head.scheme):
-            malformed(f"host {section.host!r} is not :authority {head.authority!r}")
+        host = section.host
+        if host == "":
+            malformed("host is empty")
+        if host is not None and not _same_authority(head.authority, host, head.scheme):
+            malformed(f"host {host!r} is not :authority {head.authority!r}")
         # RFC 9110 section 7.1: CONNECT asks for an authority.
         known = fields, head, pseudo.get(":path", head.authority)
         if keeps:

@@ -16,6 +16,7 @@ from plait_engine.errors import ErrorCode, LocalProtocolError, RemoteProtocolErr
 from plait_engine.events import Request, Response
 from plait_engine.headers import Headers, encode, get, get_all, get_joined, has_token, is_token
 from plait_engine.semantics.authority import is_authority
+from plait_engine.semantics.fields import find_repeated_singleton
 
 from .fields import RawHeaders, to_raw, to_text
 
@@ -30,6 +31,9 @@ def read_request(
 ) -> Request:
     """Return the ``Request`` of a header block that h2 accepted."""
     pseudo, headers = _split(raw)
+    repeated = find_repeated_singleton(headers)
+    if repeated is not None:
+        raise malformed(f"more than one {repeated} field")
     method = pseudo[":method"]
     authority = pseudo.get(":authority") or get(headers, "host") or ""
     protocol = pseudo.get(":protocol")

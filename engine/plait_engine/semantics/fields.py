@@ -1,4 +1,4 @@
-"""Rules for fields that are the same in every version (RFC 9110 sections 5.1, 5.5, 10.1.1)."""
+"""Rules for fields that are the same in every version (RFC 9110 sections 5, 10.1.1)."""
 
 from __future__ import annotations
 
@@ -12,6 +12,41 @@ _MAX_NAME: Final = 64
 
 _names: Final[set[str]] = set()
 """Names that were sent, of all connections: as many as ``_MAX_NAMES`` of ``_MAX_NAME`` characters."""
+
+
+SINGLETON_FIELDS: Final = frozenset(
+    {
+        "authorization",
+        "content-length",
+        "content-location",
+        "content-range",
+        "content-type",
+        "etag",
+        "from",
+        "host",
+        "if-modified-since",
+        "if-unmodified-since",
+        "last-modified",
+        "max-forwards",
+        "proxy-authorization",
+        "referer",
+        "user-agent",
+    }
+)
+"""Fields that a request has once: they are no lists (RFC 9110 section 5.3), and two lines
+that disagree are how one recipient is made to read what another did not."""
+
+
+def find_repeated_singleton(headers: Headers) -> str | None:
+    """Return the name of a field that a request has twice and must not; names in lower case."""
+    if len(dict(headers)) == len(headers):
+        return None
+    seen: set[str] = set()
+    for name, _ in headers:
+        if name in seen and name in SINGLETON_FIELDS:
+            return name
+        seen.add(name)
+    return None
 
 
 def asks_for_continue(expect: str) -> bool:

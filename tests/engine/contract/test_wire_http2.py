@@ -30,6 +30,7 @@ from plait_engine import (
 )
 from plait_engine.engines import EngineName
 from plait_engine.preface import PREFACE
+from plait_engine.semantics.fields import SINGLETON_FIELDS
 from plait_engine.testing import TEST_CONFIG, Endpoint, Fragmenter, frames
 from plait_engine.testing.frames import Flag, FrameType
 from tests.engine.contract.messages import body, kinds, taken
@@ -99,13 +100,26 @@ def extended_connect(protocol: str = "websocket") -> bytes:
         frames.request_block("GET", "*"),
         frames.request_block(fields=[("a(b", "1")]),
         frames.request_block(fields=[("a", "1\x7f")]),
+        *(
+            frames.request_block(fields=[(name, "1"), ("a", "1"), (name, "1")])
+            for name in sorted(SINGLETON_FIELDS - {"host"})  # for which h2 ends the connection
+        ),
     ],
 )
 def test_a_malformed_request_is_reset(server: Endpoint, block: bytes) -> None:
-    # RFC 9113 sections 8.1.1, 8.2.1 and 8.3.1
+    # RFC 9113 sections 8.1.1, 8.2.1 and 8.3.1; RFC 9110 section 5.3
     server.receive(frames.headers(1, block, end_stream=True))
     assert [event for event in server.events if isinstance(event, Request)] == []
     assert_refused(server, 1)
+
+
+def test_a_list_may_have_many_lines(server: Endpoint) -> None:
+    fields = [("accept", "a"), ("cookie", "a=1"), ("accept", "b"), ("cookie", "b=2"), ("x", "1")]
+    server.receive(frames.headers(1, frames.request_block(fields=[*fields, ("x", "2")])))
+    (request,) = taken(server)
+    assert isinstance(request, Request)
+    assert [value for name, value in request.headers if name == "accept"] == ["a", "b"]
+    assert [value for name, value in request.headers if name == "x"] == ["1", "2"]
 
 
 def test_extended_connect_that_was_not_announced(engine: EngineName, fragment: Fragmenter) -> None:

@@ -9,7 +9,7 @@ from copy import deepcopy
 from dataclasses import dataclass
 
 from plait_engine.headers import FORBIDDEN_TRAILERS
-from plait_engine.http1.fields import SINGLETON_FIELDS
+from plait_engine.http1.fields import ONCE_IN_A_REQUEST
 from plait_engine.testing import whole
 from tests.engine.differential.harness import Message, Outcome
 from tests.engine.differential.rules import Case, Rule, cut_short
@@ -109,7 +109,7 @@ def repeated_singleton(found: Refused) -> bool:
     names = [name for name, _ in field_lines(section)]
     repeated = [name for name in names if names.count(name) > 1]
     return section.endswith(b"\r\n\r\n") and (
-        any(name.decode("latin-1") in SINGLETON_FIELDS for name in repeated)
+        any(name.decode("latin-1") in ONCE_IN_A_REQUEST for name in repeated)
         or any(b"," in value for value in values_of(section, b"content-length"))
     )
 
