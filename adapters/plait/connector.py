@@ -218,10 +218,12 @@ class BaseConnector:
         key = req.connection_key
         if self._versions.requires_http1(key):
             key = key._replace(http1_only=True)
+        if not traces and (connection := self._take(key)) is not None:
+            return connection
         ticket = Ticket(key, req.clock, req.is_sent_again)
         if traces:
             return await self._place_traced(ticket, traces, timeout)
-        return self._take(ticket) or await self._wait(ticket, timeout)
+        return await self._wait(ticket, timeout)
 
     async def connect_websocket(
         self, req: ClientRequest, traces: list[Trace], timeout: ClientTimeout
@@ -255,11 +257,12 @@ class BaseConnector:
     ) -> Connection:
         """Return a place for ``ticket``, and tell ``traces`` how it came to that."""
         trace = ticket.trace = PlaceTrace(traces)
-        connection = self._take(ticket)
+        key = ticket.connection_key
+        connection = self._take(key)
         if connection is None:
-            if not self._places.pool.would_open(ticket.connection_key):
+            if not self._places.pool.would_open(key):
                 await trace.queue()
-            connection = self._take(ticket) or await self._wait(ticket, timeout)
+            connection = self._take(key) or await self._wait(ticket, timeout)
         try:
             await trace.place()
         except BaseException:
@@ -277,10 +280,10 @@ class BaseConnector:
             await in_time(waiter, ticket, timeout.connect)
         return client.extended_connect or not client.shared
 
-    def _take(self, ticket: Ticket) -> Connection | None:
+    def _take(self, key: ConnectionKey) -> Connection | None:
         if self._closed:
             raise ClientConnectionError("Connector is closed.")
-        return self._places.take(ticket)
+        return self._places.take(key)
 
     async def _wait(self, ticket: Ticket, timeout: ClientTimeout) -> Connection:
         key = ticket.connection_key

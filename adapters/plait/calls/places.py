@@ -51,12 +51,12 @@ class Places:
         self._timer = LazyTimer(loop)
         self._closed = False
 
-    def take(self, ticket: Ticket) -> Lease | None:
+    def take(self, key: ConnectionKey) -> Lease | None:
         """Return a place that is free now, or ``None``: then ``wait`` for one."""
         pool = self.pool
-        assigned = pool.take(ticket, ticket.connection_key, self._now())
-        lease = None if assigned is None else self._make_lease(assigned)
-        if pool.has_events:
+        taken = pool.take(key, self._now())
+        lease = None if taken is None else Lease(self, key, self._clients[taken[0]], taken[1])
+        if pool.events:
             self._follow_pool()
         return lease
 
@@ -131,7 +131,7 @@ class Places:
         if self._following:
             return  # Closing a connection led back here; the loop below goes on.
         pool = self.pool
-        if pool.has_events:
+        if pool.events:
             self._following = True
             try:
                 while (event := pool.next_event()) is not None:
@@ -152,7 +152,8 @@ class Places:
                 self.pool.returned(event.connection, self._now())
             else:
                 # Now, for the connection may be gone when the waiter wakes.
-                waiter.set_result(self._make_lease(event))
+                key = event.ticket.connection_key
+                waiter.set_result(Lease(self, key, self._clients[event.connection], event.reused))
         elif isinstance(event, Connect):
             task = self._loop.create_task(self._open(event))
             self._opening[event.connection] = task
@@ -163,10 +164,6 @@ class Places:
             if waiter is not None and not waiter.done():
                 # Each gets its own, for each adds its own traceback.
                 waiter.set_exception(_copy_error(event.error))
-
-    def _make_lease(self, event: Assign[Ticket]) -> Lease:
-        client = self._clients[event.connection]
-        return Lease(self, event.ticket.connection_key, client, event.reused)
 
     def _close_connection(self, number: int) -> None:
         task = self._opening.pop(number, None)

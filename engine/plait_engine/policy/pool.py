@@ -230,7 +230,6 @@ class Pool(Generic[Key, Ticket]):
         "_arrivals",
         "_closed",
         "_connecting",
-        "_events",
         "_full",
         "_held_back",
         "_hosts",
@@ -240,6 +239,7 @@ class Pool(Generic[Key, Ticket]):
         "_size",
         "_slots",
         "_tickets",
+        "events",
         "keep_alive",
         "limit",
         "limit_per_host",
@@ -251,7 +251,8 @@ class Pool(Generic[Key, Ticket]):
         self.limit = limit
         self.limit_per_host = limit_per_host
         self.keep_alive = keep_alive
-        self._events: deque[PoolEvent[Key, Ticket]] = deque()
+        self.events: deque[PoolEvent[Key, Ticket]] = deque()
+        """What ``next_event`` is going to return."""
         self._hosts: dict[Key, _Host[Key, Ticket]] = {}
         self._slots: dict[int, _Slot[Key, Ticket]] = {}
         self._connecting: dict[int, _Host[Key, Ticket]] = {}
@@ -275,7 +276,7 @@ class Pool(Generic[Key, Ticket]):
 
     def next_event(self) -> PoolEvent[Key, Ticket] | None:
         """Return the next thing to do, or ``None``."""
-        return self._events.popleft() if self._events else None
+        return self.events.popleft() if self.events else None
 
     def next_timeout(self) -> float | None:
         """Return when ``handle_timeout`` is wanted next, or ``None``."""
@@ -287,11 +288,6 @@ class Pool(Generic[Key, Ticket]):
         return None if when == math.inf else when
 
     # -- getters ----------------------------------------------------------------
-
-    @property
-    def has_events(self) -> bool:
-        """Tell whether ``next_event`` returns something."""
-        return bool(self._events)
 
     @property
     def connections(self) -> int:
@@ -336,13 +332,19 @@ class Pool(Generic[Key, Ticket]):
 
     # -- inputs of requests -----------------------------------------------------------
 
-    def take(self, ticket: Ticket, key: Key, now: float) -> Assign[Ticket] | None:
-        """Return what ``acquire`` would assign at once; if that is nothing, ``acquire`` it."""
+    def take(self, key: Key, now: float) -> tuple[int, bool] | None:
+        """Return a connection on which a request has a place now, and whether it is reused.
+
+        It is what ``Assign`` says (see there).  ``None``: there is none, ``acquire`` one.
+        """
         host = self._hosts.get(key)
         if host is None or (self._tickets and host.waiting):
             return None
         slot = self._find_free(host, now)
-        return None if slot is None else self._assign(ticket, slot)
+        if slot is None:
+            return None
+        self._occupy(slot)
+        return slot.number, slot.used
 
     def acquire(
         self, ticket: Ticket, key: Key, now: float, *, may_share: bool = False, again: bool = False
@@ -353,11 +355,11 @@ class Pool(Generic[Key, Ticket]):
         ``again``: it had a connection before, and was not processed.
         """
         if self._closed:
-            self._events.append(Fail(ticket, PoolClosedError("the pool is closed")))
+            self.events.append(Fail(ticket, PoolClosedError("the pool is closed")))
             return
-        assigned = self.take(ticket, key, now)
-        if assigned is not None:
-            self._events.append(assigned)
+        taken = self.take(key, now)
+        if taken is not None:
+            self.events.append(Assign(ticket, *taken))
             return
         host = self._hosts.get(key)
         if host is None:
@@ -440,7 +442,7 @@ class Pool(Generic[Key, Ticket]):
         for each in failed:
             if each in host.waiting:
                 self._dequeue(each, host)
-                self._events.append(Fail(each, error))
+                self.events.append(Fail(each, error))
         self._note_service(host, now)
         self._fill_free_place()
         self._open_more(host, now)
@@ -485,9 +487,9 @@ class Pool(Generic[Key, Ticket]):
         """Close every connection and fail every ticket."""
         self._closed = True
         error = PoolClosedError("the pool was closed")
-        self._events.extend(Fail(ticket, error) for ticket in self._tickets)
-        self._events.extend(Close(number) for number in self._connecting)
-        self._events.extend(Close(number) for number in self._slots)
+        self.events.extend(Fail(ticket, error) for ticket in self._tickets)
+        self.events.extend(Close(number) for number in self._connecting)
+        self.events.extend(Close(number) for number in self._slots)
         for slot in self._slots.values():
             slot.open = False
         for table in (
@@ -531,12 +533,12 @@ class Pool(Generic[Key, Ticket]):
             self._held_back.pop(host.key, None)
             self._full.pop(host.key, None)
 
-    def _assign(self, ticket: Ticket, slot: _Slot[Key, Ticket]) -> Assign[Ticket]:
+    def _occupy(self, slot: _Slot[Key, Ticket]) -> None:
+        """A request has a place on the connection."""
         if not slot.taken:
             self._idle.pop(slot.number, None)
         slot.taken += 1
         slot.unbegun += 1
-        return Assign(ticket, slot.number, slot.used)
 
     def _settle(self, slot: _Slot[Key, Ticket], now: float) -> None:
         """See to a connection after a change: serve who waits, let it be idle, close it."""
@@ -555,7 +557,8 @@ class Pool(Generic[Key, Ticket]):
                 served = host.waiting.first(slot.free)
                 for ticket in served:
                     self._dequeue(ticket, host)
-                    self._events.append(self._assign(ticket, slot))
+                    self._occupy(slot)
+                    self.events.append(Assign(ticket, slot.number, slot.used))
                 if served:
                     self._note_service(host, now)
                     self._make_way(host, now)
@@ -626,7 +629,7 @@ class Pool(Generic[Key, Ticket]):
         self._connecting[number] = host
         host.size += 1
         self._size += 1
-        self._events.append(Connect(number, host.key, ticket))
+        self.events.append(Connect(number, host.key, ticket))
 
     def _make_room(self) -> bool:
         """Close the connection that is idle longest; tell whether there was one.
@@ -640,7 +643,7 @@ class Pool(Generic[Key, Ticket]):
         slot = next(unwanted, None) or next(iter(self._idle.values()))
         host = slot.host
         self._remove(slot)
-        self._events.append(Close(slot.number))
+        self.events.append(Close(slot.number))
         if self._wants_connection(host):  # The peer had set its limit to 0.
             host.refused_at = self._arrivals
             self._held_back.setdefault(host.key)
@@ -673,7 +676,7 @@ class Pool(Generic[Key, Ticket]):
             del self._connecting[number]
             host.size -= 1
             self._size -= 1
-            self._events.append(Close(number))
+            self.events.append(Close(number))
         self._fill_free_place()
 
     # -- the end of a connection -----------------------------------------------------------
@@ -686,7 +689,7 @@ class Pool(Generic[Key, Ticket]):
         """Close a connection that has no request."""
         host = slot.host
         self._remove(slot)
-        self._events.append(Close(slot.number))
+        self.events.append(Close(slot.number))
         self._fill_free_place()
         self._open_more(host, now)
         self._forget_if_empty(host)

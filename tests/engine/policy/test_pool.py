@@ -112,7 +112,7 @@ def test_a_connection_that_was_idle_may_be_stale_though_no_request_was_done_on_i
     Opened(pool, 1, 1.0)
     pool.returned(1, 1.0)
     drain(pool)
-    assert pool.take("r2", "host", 10.0) == Assign("r2", 1, True)
+    assert pool.take("host", 10.0) == (1, True)
 
 
 def test_a_place_on_which_nothing_began_is_returned_and_given_to_the_next() -> None:
@@ -619,16 +619,16 @@ def test_close_fails_who_waits_and_closes_what_is_open() -> None:
 
 def test_a_free_place_is_taken_without_an_event() -> None:
     pool: StrPool = Pool()
-    assert pool.take("r1", "host", 0.0) is None
+    assert pool.take("host", 0.0) is None
     assert (pool.waiting, drain(pool)) == (0, [])
     pool.acquire("r1", "host", 0.0)
     assert drain(pool) == [Connect(1, "host", "r1")]
     opened = Opened(pool, 1)
     assert drain(pool) == [Assign("r1", 1, False)]
-    assert pool.take("r2", "host", 0.0) is None, "its one place is taken"
+    assert pool.take("host", 0.0) is None, "its one place is taken"
     opened.use(1.0)
-    assert pool.take("r2", "host", 2.0) == Assign("r2", 1, True)
-    assert not pool.has_events
+    assert pool.take("host", 2.0) == (1, True)
+    assert not pool.events
     assert (pool.acquired, pool.idle) == (1, 0)
 
 
@@ -641,5 +641,5 @@ def test_nobody_takes_a_place_before_those_who_wait() -> None:
     assert drain(pool) == [Assign("r1", 1, False)]
     opened.begin()
     opened.engine.limit = 2  # Nobody has told the pool yet.
-    assert pool.take("r3", "host", 0.0) is None
-    assert not pool.has_events
+    assert pool.take("host", 0.0) is None
+    assert not pool.events

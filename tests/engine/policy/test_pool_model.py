@@ -149,13 +149,13 @@ class PoolModel(RuleBasedStateMachine):
     def acquire(self, ticket: str, key: str, *, again: bool, take: bool = False) -> None:
         """Ask for a place; ``take``: for one that is free now, first."""
         self.waiting[ticket] = key
-        assigned = self.pool.take(ticket, key, self.now) if take else None
-        if assigned is None:
+        taken = self.pool.take(key, self.now) if take else None
+        if taken is None:
             self.pool.acquire(ticket, key, self.now, may_share=KEYS[key], again=again)
         else:
-            self.assign(assigned)
+            self.assign(Assign(ticket, *taken))
         self.follow()
-        if take and assigned is None:
+        if take and taken is None:
             assert ticket in self.waiting, "what is assigned at once could be taken"
 
     def give_back(self, lease: Lease, *, again: bool = False) -> None:
