@@ -35,6 +35,8 @@ HttpVersion20: Final = HttpVersion(2, 0)
 VERSIONS: Final = {"1.0": HttpVersion10, "1.1": HttpVersion11, "2": HttpVersion20}
 """By the engine's name for a version (``events.Request.http_version``)."""
 
+_CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
+
 LARGE_BODY: Final = 65536
 """A longer last piece waits for the peer before the end follows (asyncio's high-water mark)."""
 
@@ -146,10 +148,16 @@ class StreamWriter(AbstractStreamWriter):
     ) -> None:
         """Send a piece of the body; then wait until the client takes more, if ``drain``.
 
+        Ahead of the head, ``HTTP/1.1 100 Continue`` and an empty line asks for the content, on
+        either HTTP version: an ``expect_handler`` writes that.
+
         Raises RuntimeError after ``write_eof``.  ``LIMIT`` is for compatibility.
         """
         if self._exchange.complete:
             raise RuntimeError("Cannot call write() after write_eof()")
+        if chunk == _CONTINUE and self._head is None and not self._exchange.head_sent:
+            self._exchange.inform(100)
+            return
         if self._bodiless:
             return
         data = chunk if type(chunk) is bytes else bytes(chunk)

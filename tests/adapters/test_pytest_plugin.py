@@ -215,7 +215,7 @@ async def test_without():
     assert asyncio.get_running_loop()
 
 def test_synchronous(loop):
-    assert asyncio.get_event_loop_policy().get_event_loop() is loop
+    assert asyncio.get_event_loop() is loop
 
 @pytest.fixture
 def selector_loop():

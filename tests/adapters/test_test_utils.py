@@ -526,7 +526,7 @@ def test_unittest_run_loop() -> None:
 
 def test_a_loop() -> None:
     with loop_context() as loop:
-        assert asyncio.get_event_loop_policy().get_event_loop() is loop
+        assert asyncio.get_event_loop() is loop
         assert loop.run_until_complete(asyncio.sleep(0, "done")) == "done"
     assert loop.is_closed()
 

@@ -539,6 +539,25 @@ async def test_expect_handler(setup: Setup) -> None:
     assert probe.seen == b"content"
 
 
+async def test_an_expect_handler_that_writes_the_answer_itself(setup: Setup) -> None:
+    """As the recipe for aiohttp has it: the bytes of HTTP/1.1, ahead of the head."""
+
+    async def accept(request: web.Request) -> None:
+        await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+
+    app = web.Application()
+    probe = Probe(lambda request: request.read())
+    app.router.add_post("/", probe, expect_handler=accept)
+    async with setup.serve(app) as site:
+        client = await site.connect()
+        answer = client.request("POST", "/", [("expect", "100-continue")], end=False)
+        await answer.informed.wait()
+        answer.send_body(b"content")
+        assert (await answer.complete()).status == 200
+        assert {event.status for event in answer.informational} == {100}
+    assert probe.seen == b"content"
+
+
 # -- content that does not come ------------------------------------------------------------------
 
 
