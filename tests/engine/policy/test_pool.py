@@ -592,6 +592,16 @@ def test_a_cancelled_ticket_takes_its_connection_with_it() -> None:
     assert drain(pool) == []
 
 
+def test_the_youngest_connection_is_given_up_and_whoever_it_was_for_waits_for_another() -> None:
+    pool: StrPool = Pool()
+    pool.acquire("r1", "host", 0.0)
+    pool.acquire("r2", "host", 0.0)
+    pool.cancel("r1", 0.5)
+    assert drain(pool) == [Connect(1, "host", "r1"), Connect(2, "host", "r2"), Close(2)]
+    Opened(pool, 1, 1.0)
+    assert drain(pool) == [Assign("r2", 1, False)]
+
+
 def test_close_fails_who_waits_and_closes_what_is_open() -> None:
     pool: StrPool = Pool(limit_per_host=1)
     pool.acquire("r1", "a", 0.0)

@@ -150,11 +150,15 @@ class PoolModel(RuleBasedStateMachine):
         """Ask for a place; ``take``: for one that is free now, first."""
         self.waiting[ticket] = key
         taken = self.pool.take(key, self.now) if take else None
+        opens = self.pool.would_open(key)
+        before = set(self.connecting)
         if taken is None:
             self.pool.acquire(ticket, key, self.now, may_share=KEYS[key], again=again)
         else:
             self.assign(Assign(ticket, *taken))
         self.follow()
+        if ticket in self.waiting:
+            assert opens == bool(self.connecting.keys() - before), "it was said before"
         if take and taken is None:
             assert ticket in self.waiting, "what is assigned at once could be taken"
 
