@@ -24,7 +24,6 @@ Rules
 from __future__ import annotations
 
 import asyncio
-import logging
 import sys
 import warnings
 from collections.abc import Awaitable, Callable, Coroutine
@@ -783,8 +782,7 @@ class RequestHandler:
 
     def log_debug(self, *args: Any, **kw: Any) -> None:  # those of logging
         """Log for who looks for an error."""
-        if self.logger.isEnabledFor(logging.DEBUG):
-            self.logger.debug(*args, **kw)
+        self.logger.debug(*args, **kw)  # gunicorn's logger has little more than this.
 
     def log_exception(self, *args: Any, **kw: Any) -> None:  # those of logging
         """Log an error with its traceback."""

@@ -51,6 +51,33 @@ async def test_a_handler_that_fails(
     assert caplog.records[0].msg == "Error handling request from %s"
 
 
+async def test_a_logger_needs_no_more_than_methods(setup: Setup) -> None:
+    """gunicorn's logger has no levels that could be asked for."""
+    logged: list[str] = []
+
+    class Logger:
+        def debug(self, message: str, *args: Any, **_: Any) -> None:
+            logged.append("debug")
+
+        def exception(self, message: str, *args: Any, **_: Any) -> None:
+            logged.append("exception")
+
+    async def handler(request: web.Request) -> web.Response:
+        if request.method == "GET":
+            raise ZeroDivisionError
+        await request.read()
+        return web.Response()
+
+    async with setup.serve(app_of(handler), logger=Logger()) as site:
+        client = await site.connect()
+        assert (await client.fetch("GET", "/")).status == 500
+        client = await site.connect()
+        client.request("POST", "/", end=False)
+        await site.close(client)
+    assert logged.count("exception") == 1
+    assert "debug" in logged
+
+
 async def test_a_handler_that_times_out(setup: Setup) -> None:
     async def handler(request: web.Request) -> web.Response:
         async with asyncio.timeout(0):
