@@ -26,6 +26,7 @@ from yarl import URL
 
 from plait_engine.content.disposition import format_disposition
 from plait_engine.content.disposition import quoted_string as quoted_string
+from plait_engine.content.media_types import parse_content_type
 from plait_engine.policy.auth import (
     decode_basic_credentials,
     encode_basic_credentials,
@@ -218,49 +219,7 @@ def parse_mimetype(mimetype: str) -> MimeType:
     return MimeType(main, subtype, suffix, MultiDictProxy(parameters))
 
 
-# RFC 9110 section 5.6.6: what stands between two semicolons that are not quoted.
-_PARAMETER: Final = re.compile(r'((?:[^;"]|"(?:[^"\\]|\\.)*+"?)*+)(?:;|\Z)', re.DOTALL)
-
-
-@_remember_short
-def _content_type_and_charset(raw: str) -> tuple[str, str | None]:
-    """Return the media type and its charset."""
-    kind = _PARAMETER.match(raw)[1].strip().lower()  # type: ignore[index]  # it may be empty
-    if kind.count("/") != 1:
-        kind = "application/octet-stream"  # RFC 9110 section 8.3: or one may examine the data.
-    charset = _find_parameter(raw, "charset")
-    if charset is None:
-        return kind, None
-    if not charset.startswith('"'):
-        # The token ends where a list or a quote begins: some clients write "utf-8,text/html".
-        return kind, re.split("[,\"']", charset, maxsplit=1)[0].rstrip() or None
-    return kind, _unquote(charset) or None
-
-
-def media_type_parameter(raw: str, name: str) -> str | None:
-    """Return a parameter of a media type, by its name in lower case, or ``None``."""
-    value = _find_parameter(raw, name)
-    return None if value is None else _unquote(value)
-
-
-def _find_parameter(raw: str, name: str) -> str | None:
-    """Return what stands behind ``name=`` in a media type.
-
-    At a cost that is linear in the length of ``raw``: ``email.message`` reads the same, but an
-    unbalanced quote costs it the square.
-    """
-    for match in list(_PARAMETER.finditer(raw))[1:]:
-        key, mark, value = match[1].partition("=")
-        if mark and key.strip().lower() == name:
-            return value.strip()
-    return None
-
-
-def _unquote(value: str) -> str:
-    """Return what a quoted-string says (RFC 9110 section 5.6.4), or the token."""
-    if len(value) < 2 or not value.startswith('"') or not value.endswith('"'):
-        return value
-    return re.sub(r"\\(.)", r"\1", value[1:-1])
+_content_type_and_charset: Final = _remember_short(parse_content_type)
 
 
 def printable(text: str) -> str:

@@ -28,6 +28,7 @@ from urllib.parse import parse_qsl
 from multidict import CIMultiDict, CIMultiDictProxy
 
 from plait_engine.content.disposition import find_parameter, parse_disposition
+from plait_engine.content.media_types import find_media_parameter
 from plait_engine.content.multipart import (
     MultipartEnd,
     MultipartError,
@@ -38,7 +39,7 @@ from plait_engine.content.multipart import (
 
 from . import hdrs
 from .abc import AbstractStreamWriter
-from .helpers import find_charset, media_type_parameter, parse_mimetype, printable, reify
+from .helpers import find_charset, parse_mimetype, printable, reify
 from .parts.codings import MultipartPayloadWriter as MultipartPayloadWriter
 from .parts.codings import PartDecoder, PartEncodingError
 from .parts.content import READ_SIZE, MultipartBody, PartContent, Readable, Rereadable
@@ -383,7 +384,7 @@ class MultipartReader:
         kind = parse_mimetype(media_type)
         if kind.type != "multipart":
             raise MultipartError(f"no multipart media type: {printable(media_type)}")
-        boundary = media_type_parameter(media_type, "boundary")
+        boundary = find_media_parameter(media_type, "boundary")
         if boundary is None:
             raise MultipartError(f"boundary missed for Content-Type: {printable(media_type)}")
         self.headers = headers

@@ -5,5 +5,6 @@ as far as somebody takes it.  ``negotiation``: which coding a client prefers (se
 ``conditional``: whether the client's copy is current (section 13).  ``ranges``: a part of a
 representation (section 14).  ``selection``: how to answer, by both.
 ``multipart``: bodies of several parts (RFC 2046 section 5.1).  ``transfer``: the codings that only
-parts have (RFC 2045).  ``disposition``: Content-Disposition (RFC 6266).
+parts have (RFC 2045).  ``disposition``: Content-Disposition (RFC 6266).  ``media_types``:
+Content-Type.
 """
