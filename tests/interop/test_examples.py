@@ -75,6 +75,18 @@ def test_embed_engine(serve: Serve, curl: Curl, option: str, version: str) -> No
         assert posted.stdout == f"POST {path} over HTTP/{version}\n"
 
 
+@pytest.mark.parametrize("option", ["--http1.1", "--http2-prior-knowledge"])
+def test_trio_upload(serve: Serve, curl: Curl, option: str, tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.write_bytes(bytes(5_000_000))
+    url = serve("trio_upload", "{port}")
+    sent = curl(option, "--form", "text=hello", "--form", f"file=@{file}", url)
+    assert sent.stdout == "text: 5 bytes\nfile: 5,000,000 bytes\n"
+    assert curl(option, "--data", "a=1", url).stdout == "send a multipart form\n"
+    kind = "Content-Type: multipart/form-data; boundary=b"
+    assert "no boundary" in curl(option, "--header", kind, "--data", "x", url).stdout
+
+
 @pytest.mark.parametrize("name", ["client", "trio_fetch"])
 def test_clients(serve: Serve, name: str) -> None:
     url = serve("server", "{port}")
