@@ -11,7 +11,8 @@ Rules
 * ``headers`` has Host on every version; on HTTP/2 it comes from ``:authority`` (RFC 9113
   section 8.3.1), so that handlers need not know.
 * A WebSocket over HTTP/2 (extended CONNECT, RFC 8441) reads as the GET that it is over
-  HTTP/1.1, in ``method`` and for the router.
+  HTTP/1.1, in ``method``, for the router, and in ``headers``: Connection and Upgrade are in
+  them, since libraries look there for a WebSocket.
 * The client is asked for the content (100 Continue) when the handler first waits for it.
 
 For the other classes of the server, not for applications: ``_event`` is the engine's
@@ -285,6 +286,8 @@ class BaseRequest(KeyedState, HeadersMixin):
         headers = CIMultiDict(event.headers)
         if event.http_version == "2" and event.authority and hdrs.HOST not in headers:
             headers = CIMultiDict([("Host", event.authority), *event.headers])
+        if event.http_version == "2" and event.protocol is not None:
+            headers.update({"Connection": "Upgrade", "Upgrade": event.protocol})
         return CIMultiDictProxy(headers)
 
     @property

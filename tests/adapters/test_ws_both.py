@@ -14,6 +14,7 @@ from plait_engine import Limits, LocalProtocolError
 from plait_engine.engines import EngineName
 from tests.adapters.ws_pair import ENGINES, WAYS, Setup, echo
 from tests.conftest import Authority
+from tests.serving import serve
 from tests.sessions import Way
 
 pytestmark = pytest.mark.anyio
@@ -57,6 +58,28 @@ async def test_messages_of_all_sizes(setup: Setup, compress: int) -> None:
         assert await ws.receive_str() == "frame"
         await ws.send_frame(b"frame", WSMsgType.BINARY)
         assert await ws.receive_bytes() == b"frame"
+
+
+async def test_the_request_says_that_it_is_a_websocket(authority: Authority, setup: Setup) -> None:
+    """Libraries look at these fields, which HTTP/2 has not (RFC 8441 section 5)."""
+
+    async def answer(request: web.Request) -> web.WebSocketResponse:
+        websocket: web.WebSocketResponse = web.WebSocketResponse()
+        await websocket.prepare(request)
+        fields = [request.headers[name].lower() for name in ("Host", "Connection", "Upgrade")]
+        await websocket.send_json([request.method, *fields])
+        return websocket
+
+    app = web.Application()
+    app.router.add_get("/", answer)
+    context = authority.server_context("h2", "http/1.1") if setup.way.tls else None
+    async with (
+        serve(app, context, engine=setup.engine) as served,
+        setup.way.open_session(authority) as session,
+        session.ws_connect(served.url) as websocket,
+    ):
+        host = f"127.0.0.1:{served.port}"
+        assert await websocket.receive_json() == ["GET", host, "upgrade", "websocket"]
 
 
 async def test_text_as_bytes(setup: Setup) -> None:
