@@ -190,6 +190,36 @@ def test_a_mock_reads_from_a_stream_of_its_own() -> None:
     )
 
 
+def test_names_that_only_other_libraries_use() -> None:
+    aliased(
+        """
+        import asyncio
+        from aiohttp.abc import StreamResponse
+        from aiohttp.client import DEFAULT_TIMEOUT, _RequestContextManager
+        from aiohttp.client import _WSRequestContextManager
+        from aiohttp.helpers import DEBUG, TimerNoop, ceil_timeout
+        from aiohttp.web import StreamResponse as Public
+        assert StreamResponse is Public and DEFAULT_TIMEOUT.total == 300
+        with TimerNoop() as timer:
+            assert isinstance(timer, TimerNoop)
+
+        async def main():
+            assert DEBUG is asyncio.get_running_loop().get_debug()
+            for endless in (None, 0, -1):
+                async with ceil_timeout(endless) as timeout:
+                    assert timeout.when() is None
+            try:
+                async with ceil_timeout(0.001):
+                    await asyncio.Event().wait()
+            except TimeoutError:
+                return
+            raise AssertionError
+
+        asyncio.run(main())
+        """
+    )
+
+
 def test_the_package_tells_where_it_is() -> None:
     aliased(
         """

@@ -64,6 +64,8 @@ def install() -> None:
     # Now, and not when they are asked for: a class must not change its name later.
     for name in sorted(_modules() - NEEDS_ANOTHER_PACKAGE):
         import_module(f"aiohttp.{name}")
+    for name, names in import_module("plait.as_aiohttp.names").NAMES.items():
+        vars(import_module(f"plait.{name}")).update(names)
     _rename_loggers()
 
 
