@@ -26,7 +26,7 @@ demo: .venv/.installed-demo
 	$(BIN)/python -m examples.demo $(ARGS)
 
 # A file's tests run in one process, the files in as many as there are cores, four at most.
-test: lint peers
+test: lint peers .venv/.installed-ecosystem
 	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile $(ARGS)
 
 # Types are checked for the oldest and the newest Python of pyproject.toml, whichever runs here.
@@ -60,6 +60,14 @@ clean:
 .venv/.installed-%: pyproject.toml | $(BIN)/python
 	$(BIN)/python -m pip install --quiet "pip>=25.1"
 	$(BIN)/python -m pip install --quiet --editable . --group $*
+	@touch $@
+
+# Libraries for aiohttp, which tests run on plait.  They have an environment of their own: pytest
+# loads every plugin that it finds beside it.
+.venv/.installed-ecosystem: pyproject.toml | $(BIN)/python
+	$(BIN)/python -m venv .venv/ecosystem
+	.venv/ecosystem/bin/python -m pip install --quiet "pip>=25.1"
+	.venv/ecosystem/bin/python -m pip install --quiet --editable . --group ecosystem
 	@touch $@
 
 .PRECIOUS: .venv/.installed-%
