@@ -101,7 +101,7 @@ class BodyPartReader:
     """A part that is no multipart.
 
     Args:
-        boundary: what separates the parts, with the leading ``--``.
+        boundary: what separates the parts, with the leading ``--``; bytes, or text.
         headers: the header fields of the part.
         content: where the body is read from: the next byte is the first of the content.
         subtype: of the multipart; ``form-data`` is a form.
@@ -115,7 +115,7 @@ class BodyPartReader:
 
     def __init__(
         self,
-        boundary: bytes,
+        boundary: bytes | str,
         headers: CIMultiDictProxy[str],
         content: Rereadable,
         *,
@@ -132,6 +132,7 @@ class BodyPartReader:
         self._client_max_size = client_max_size
         self._max_size_error_cls = max_size_error_cls
         if not isinstance(content, PartContent):
+            boundary = boundary.encode() if isinstance(boundary, str) else boundary
             length = headers.get(hdrs.CONTENT_LENGTH)
             content = PartContent.alone(
                 boundary, None if length is None else str(length), content, is_form=is_form

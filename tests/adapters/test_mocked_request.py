@@ -292,6 +292,8 @@ async def test_the_writer_tells_how_it_was_called() -> None:
     assert writer.write_headers.call_args.args[0] == "HTTP/1.1 200 OK"
     await response.write_eof(b"x")
     writer.write_eof.assert_called_once_with(b"x")
+    assert writer.anything is writer.anything
+    assert not hasattr(writer, "__fspath__")
     assert b"HTTP/1.1 200 OK" in written(request)
 
 

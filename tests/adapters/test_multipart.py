@@ -764,3 +764,9 @@ async def test_the_parts_of_a_response() -> None:
     assert names == ["a", "f"]
     assert response.released == 1
     assert wrapper.at_eof()
+
+
+async def test_a_boundary_as_text() -> None:
+    stream = stream_of(b"body\r\n--b--")
+    part = BodyPartReader("--b", CIMultiDictProxy(CIMultiDict()), stream)
+    assert await part.read() == b"body"

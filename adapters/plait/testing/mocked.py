@@ -121,6 +121,13 @@ class MockedWriter(StreamWriter):
         for name in _WRITER_METHODS:
             setattr(self, name, mock.Mock(wraps=getattr(self, name)))
 
+    def __getattr__(self, name: str) -> Any:  # a mock has whatever it is asked for
+        if name.startswith("__"):
+            raise AttributeError(name)
+        made = mock.Mock()
+        setattr(self, name, made)
+        return made
+
 
 class _MockedHandler(RequestHandler):
     """The connection: it starts no handler."""
