@@ -138,22 +138,6 @@ async def test_force_close(engine: EngineName) -> None:
         assert counts(session) == (0, 0, 0)
 
 
-async def test_idle_connections_expire(engine: EngineName) -> None:
-    connector = plait.TCPConnector(keepalive_timeout=0.01, engine=engine)
-
-    async def script(connection: RawConnection) -> None:
-        await connection.read_head()
-        connection.send(OK)
-        assert await connection.read_to_end() == b""
-        closed.set()
-
-    closed = asyncio.Event()
-    async with raw_server(script) as server, plait.ClientSession(connector=connector) as session:
-        await (await session.get(server.url)).read()
-        await closed.wait()
-        assert counts(session) == (0, 0, 0)
-
-
 @pytest.mark.parametrize(
     "options",
     [{"ssl": False}, {"server_hostname": "other"}, {"max_field_size": 100}],

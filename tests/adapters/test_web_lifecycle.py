@@ -417,14 +417,6 @@ async def test_arguments_of_the_application_win_over_those_of_the_runner() -> No
         await runner.cleanup()
 
 
-async def test_idle_connections_are_closed(setup: Setup) -> None:
-    app = app_of(Gate())
-    async with setup.serve(app, keepalive_timeout=0.05) as site:
-        client = await site.connect()
-        await client.fetch("GET", "/nothing")
-        await asyncio.wait_for(client.wait_closed(), 20)
-
-
 async def test_without_keep_alive_a_connection_ends_after_its_request(setup: Setup) -> None:
     async with setup.serve(app_of(Gate()), keepalive_timeout=0) as site:
         client = await site.connect()

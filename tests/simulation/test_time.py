@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 import pytest
 
@@ -18,7 +19,7 @@ from tests.simulation.network import Network, VirtualLoop, Weather
 SEED = 7
 Use = Callable[[plait.ClientSession], Awaitable[None]]
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-Simulate = Callable[[Handler, Use], None]
+Simulate = Callable[..., Network]
 
 
 @pytest.fixture(params=["native", "reference"])
@@ -29,12 +30,17 @@ def engine(request: pytest.FixtureRequest) -> EngineName:
 
 @pytest.fixture(params=["http/1.1", "h2"])
 def simulate(request: pytest.FixtureRequest, engine: EngineName) -> Simulate:
-    """Serve a handler, and let a session use it; afterwards nothing is left."""
+    """Serve a handler, and let a session use it; afterwards nothing is left.
 
-    async def run(network: Network, handler: Handler, use: Use) -> None:
+    ``options`` are those of the server.
+    """
+
+    async def run(network: Network, handler: Handler, use: Use, options: dict[str, Any]) -> None:
         app = web.Application()
         app.router.add_get("/", handler)
-        runner = web.AppRunner(app, access_log=None, engine=engine, handler_cancellation=True)
+        runner = web.AppRunner(
+            app, access_log=None, engine=engine, handler_cancellation=True, **options
+        )
         await runner.setup()
         assert runner.server is not None
         network.listen(runner.server)
@@ -48,14 +54,15 @@ def simulate(request: pytest.FixtureRequest, engine: EngineName) -> Simulate:
         await runner.cleanup()
         await asyncio.sleep(1)
 
-    def simulate(handler: Handler, use: Use) -> None:
+    def simulate(handler: Handler, use: Use, **options: Any) -> Network:
         loop = VirtualLoop(end=20_000)
         network = Network(loop, SEED, Weather())
         with asyncio.Runner(loop_factory=lambda: loop) as runner:
-            runner.run(run(network, handler, use))
+            runner.run(run(network, handler, use, options))
             assert loop.timers() == []
         assert network.open_ends() == []
         assert loop.errors == []
+        return network
 
     return simulate
 
@@ -116,6 +123,53 @@ def test_the_read_deadline_runs_again_when_what_came_is_read(simulate: Simulate)
             assert session._loop.time() - begun == pytest.approx(5, abs=0.1)
 
     simulate(handler, use)
+
+
+@pytest.mark.parametrize("simulate", ["h2"], indirect=True)
+def test_a_request_that_timed_out_is_reset(simulate: Simulate) -> None:
+    ended: list[BaseException] = []
+
+    async def handler(request: web.Request) -> web.StreamResponse:
+        if "wait" not in request.query:
+            return web.Response(text="ok")
+        try:
+            await asyncio.sleep(1000)
+        except asyncio.CancelledError as error:
+            ended.append(error)
+            raise
+        raise AssertionError("the client has left")
+
+    async def use(session: plait.ClientSession) -> None:
+        with pytest.raises(TimeoutError):
+            await session.get("/?wait", timeout=plait.ClientTimeout(total=5))
+        async with session.get("/") as response:
+            assert await response.text() == "ok"
+        assert len(ended) == 1
+
+    network = simulate(handler, use)
+    assert len(network.ends) == 2, "one connection"
+
+
+# -- idle connections ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("who", ["client", "server"])
+def test_idle_connections_are_closed(simulate: Simulate, who: str) -> None:
+    async def handler(request: web.Request) -> web.StreamResponse:
+        return web.Response()
+
+    async def use(session: plait.ClientSession) -> None:
+        pool = session.connector._places.pool
+        for _ in range(2):
+            async with session.get("/") as response:
+                assert response.status == 200
+            await asyncio.sleep(9 if who == "server" else 14)
+            assert pool.connections == 1
+        await asyncio.sleep(2)
+        assert pool.connections == 0
+
+    network = simulate(handler, use, keepalive_timeout=10 if who == "server" else 75)
+    assert len(network.ends) == 2, "one connection"
 
 
 # -- WebSockets ------------------------------------------------------------------------------
