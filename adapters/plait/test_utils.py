@@ -156,12 +156,13 @@ class BaseTestServer(ABC):
         """
         if self.started:
             return
-        options = {"ssl": ssl, **self._kwargs} if ssl is None else {**self._kwargs, "ssl": ssl}
-        context = options.pop("ssl")
+        options = {"handler_cancellation": True, **self._kwargs, **kwargs}
+        own = options.pop("ssl", None)
+        context = own if ssl is None else ssl
         if context is not None and self.in_memory:
             raise ValueError("a server in memory has no TLS")
         self._loop = loop or self._loop
-        self.runner = await self._make_runner(**{"handler_cancellation": True, **options, **kwargs})
+        self.runner = await self._make_runner(**options)
         await self.runner.setup()
         name = self.host
         if self.in_memory:

@@ -17,6 +17,9 @@ _T = TypeVar("_T")
 _MAX_WARNED: Final = 1024
 """Keys that are remembered, so that nobody is warned of them again."""
 
+_GUIDE: Final = "https://docs.aiohttp.org/en/stable/web_advanced.html#application-s-config"
+"""Where it is told what such keys are good for."""
+
 
 class NotAppKeyWarning(UserWarning):
     """A string is used as a key where an ``AppKey`` or its like would know the type."""
@@ -73,7 +76,7 @@ class KeyedState(MutableMapping[str | BaseKey[Any], Any]):
         if len(self._warned) < _MAX_WARNED:
             self._warned.add(key)
         warnings.warn(
-            f"It is recommended to use web.{self._key_type.__name__} instances for keys.",
+            f"It is recommended to use web.{self._key_type.__name__} instances for keys: {_GUIDE}",
             NotAppKeyWarning,
             stacklevel=self._stacklevel,
         )
