@@ -266,6 +266,26 @@ _BODIES = (
     ),
 )
 
+_FILE_WRK = Wrk([traffic.FILE], connections=8)
+
+_FILES = (
+    Scenario(
+        "h1-file",
+        "Server, HTTP/1.1, a static file of 1 MiB (sendfile), wrk -c 8",
+        _under(_FILE_WRK, plait=_PLAIT, aiohttp=_AIOHTTP),
+        {"aiohttp": 0.90},
+    ),
+    Scenario(
+        "h2-file",
+        "Server, HTTP/2, a static file of 1 MiB, h2load with 4 connections of 4 streams "
+        "(aiohttp: HTTP/1.1, as h1-file)",
+        {
+            "plait": subjects.server(_PLAIT, H2load([traffic.FILE], connections=4, streams=4)),
+            "aiohttp": subjects.server(_AIOHTTP, _FILE_WRK),
+        },
+    ),
+)
+
 _HTTP1_CLIENT = {"aiohttp": 0.62}
 _HTTP2_CLIENT = {"aiohttp": 0.52}
 _HTTP2_TITLE = "Client, HTTP/2 over TLS, 32 at once against nginx (aiohttp: HTTP/1.1 over TLS)"
@@ -327,6 +347,7 @@ SCENARIOS = (
     *_HTTP2_SERVERS,
     *_WEBSOCKET_SERVERS,
     *_BODIES,
+    *_FILES,
     *_CLIENTS,
     *_ENGINES,
 )

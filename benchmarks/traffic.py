@@ -55,6 +55,9 @@ class Request:
 
 HELLO = Request("GET", "/")
 
+FILE = Request("GET", "/static/large.bin", (("Accept-Encoding", "gzip, deflate, br, zstd"),))
+"""A file of 1 MiB, as a browser asks for it."""
+
 BROWSER = Request(
     "GET",
     "/",

@@ -2,10 +2,10 @@
 
 Strategy
 --------
-An executor opens the file and decides what is sent of it; the decision itself is the engine's
-(``plait_engine.content.selection``).  A small file is read there, too, and leaves with its head as
-one piece.  A large one is sent by the kernel where that can be (HTTP/1.1 without TLS, see
-``StreamWriter.send_file``), else read in an executor, a chunk at a time.
+An executor opens the file; what is sent of it decides the engine (``plait_engine.content.selection``).
+A small file leaves with its head as one piece.  A large one is sent by the kernel where that can be
+(HTTP/1.1 without TLS, see ``StreamWriter.send_file``).  Else it is read, a chunk at a time: at once
+what the system has in memory, in an executor what it has to get from a disk.
 
 Rules
 -----
@@ -30,9 +30,8 @@ import time
 from collections.abc import Sequence
 from mimetypes import MimeTypes
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
-from plait_engine import Headers
 from plait_engine.content.conditional import Conditions, EntityTag, Representation
 from plait_engine.content.negotiation import IDENTITY
 from plait_engine.content.selection import Selection, select
@@ -74,15 +73,6 @@ _SMALL: Final = 65536
 """Bytes that are read at once and sent with the head."""
 
 
-class _Answer(NamedTuple):
-    """What is sent of a file.  ``content``: all of it, if it was read already."""
-
-    file: OpenFile
-    current: Representation
-    selection: Selection
-    content: bytes | None
-
-
 class FileResponse(StreamResponse):
     """A response whose body is a file.
 
@@ -93,8 +83,8 @@ class FileResponse(StreamResponse):
             which nothing speaks against: 206, 304, 403, 404, 412 and 416 take its place.
     """
 
-    _follow_links = True
-    """``path`` may be a link."""
+    _file: OpenFile | None = None
+    """The file, if it was opened already."""
 
     def __init__(
         self,
@@ -121,59 +111,19 @@ class FileResponse(StreamResponse):
             self._compression = False  # It is encoded already.
         else:
             accepted = request.headers.getall(hdrs.ACCEPT_ENCODING, ())
-        compresses = self._compression and self._negotiate(request) is not None
-        event = request._event
-        opening = asyncio.get_running_loop().run_in_executor(
-            None, self._decide, event.method, event.headers, accepted, compresses
-        )
+        file, self._file = self._file, None
         try:
-            answer = await asyncio.shield(opening)
-        except asyncio.CancelledError:
-            opening.add_done_callback(_close_abandoned)
-            raise
+            if file is None:
+                loop = asyncio.get_running_loop()
+                file = await loop.run_in_executor(None, open_file, os.fspath(self._path), accepted)
         except PermissionError:
             return await self._refuse(request, 403)
         except (OSError, ValueError):
             return await self._refuse(request, 404)
         try:
-            return await self._send_answer(request, answer)
+            return await self._send_file(request, file)
         finally:
-            answer.file.close()
-
-    def _decide(
-        self, method: str, fields: Headers, accepted: Sequence[str], compresses: bool
-    ) -> _Answer:
-        """Open the file and decide what is sent.  Runs in an executor.
-
-        ``accepted``: the fields Accept-Encoding.  ``compresses``: the file is going to be
-        compressed, unless there is a sibling.
-        """
-        file = open_file(os.fspath(self._path), accepted, follow=self._follow_links)
-        try:
-            compresses = compresses and file.coding == IDENTITY
-            now = time.time()
-            current = Representation(
-                file.size,
-                EntityTag(f"{file.modified_ns:x}-{file.size:x}", weak=compresses),
-                min(file.modified_ns // 10**9, int(now)),
-            )
-            selection = select(
-                method,
-                Conditions.of(fields),
-                current,
-                now,
-                status=self._status,
-                ranges=not compresses,
-            )
-            content: bytes | None = None
-            if method == hdrs.METH_HEAD or selection.status in WITHOUT_CONTENT:
-                content = b""
-            elif selection.length <= _SMALL:
-                content = _read_all(file, selection)
-        except BaseException:
             file.close()
-            raise
-        return _Answer(file, current, selection, content)
 
     async def _refuse(self, request: BaseRequest, status: int) -> AbstractStreamWriter | None:
         """Send a head without content."""
@@ -184,14 +134,26 @@ class FileResponse(StreamResponse):
             self.content_length = 0
         return await super().prepare(request)
 
-    async def _send_answer(
-        self, request: BaseRequest, answer: _Answer
-    ) -> AbstractStreamWriter | None:
-        file, current, selection, content = answer
+    async def _send_file(self, request: BaseRequest, file: OpenFile) -> AbstractStreamWriter | None:
         headers = self.headers
-        status = selection.status
+        if file.coding != IDENTITY:
+            headers[hdrs.CONTENT_ENCODING] = file.coding
+            self._compression = False
         if file.varies:
             headers.add(hdrs.VARY, hdrs.ACCEPT_ENCODING)
+        compresses = self._compression and self._negotiate(request) is not None
+        now = time.time()
+        current = Representation(
+            file.size,
+            EntityTag(f"{file.modified_ns:x}-{file.size:x}", weak=compresses),
+            min(file.modified_ns // 10**9, int(now)),
+        )
+        method = request.method
+        conditions = Conditions.of(request._event.headers)
+        selection = select(
+            method, conditions, current, now, status=self._status, ranges=not compresses
+        )
+        status = selection.status
         if selection.content_range is not None:
             headers[hdrs.CONTENT_RANGE] = selection.content_range
         if status in (412, 416):
@@ -204,59 +166,56 @@ class FileResponse(StreamResponse):
             self.set_status(status)
         if hdrs.CONTENT_TYPE not in headers:
             self.content_type = CONTENT_TYPES.guess_type(self._path)[0] or _DEFAULT_TYPE
-        if file.coding != IDENTITY:
-            headers[hdrs.CONTENT_ENCODING] = file.coding
-            self._compression = False
-        if not current.etag.weak:
+        if not compresses:
             headers[hdrs.ACCEPT_RANGES] = "bytes"
         if not self._chunked:
             self.content_length = selection.length
+        content: bytes | None = None
+        if method == hdrs.METH_HEAD or status in WITHOUT_CONTENT:
+            content = b""
+        elif selection.length <= _SMALL:
+            content = await _read_all(file, selection)
         self._send_headers_immediately = content is None
         writer = await super().prepare(request)
         if content is None:
-            await self._send_content(file, selection)
+            await self._send_large(file, selection)
         await super().write_eof(content or b"")
         return writer
 
-    async def _send_content(self, file: OpenFile, selection: Selection) -> None:
-        _, position, length, _ = selection
+    async def _send_large(self, file: OpenFile, selection: Selection) -> None:
         writer = self._payload_writer
         if (
             not NOSENDFILE
             and isinstance(writer, StreamWriter)
-            and await writer.send_file(file.file, position, length)
+            and await writer.send_file(file.file, selection.start, selection.length)
         ):
             return
-        loop = asyncio.get_running_loop()
-        end = position + length
+        position, end = selection.start, selection.start + selection.length
+        buffer = memoryview(bytearray(self._chunk_size))
         while position < end:
-            size = min(self._chunk_size, end - position)
-            data = await loop.run_in_executor(None, _read, file, position, size)
-            await self.write(data)
-            position += len(data)
+            piece = await _read_some(file, buffer[: end - position], position)
+            await self.write(piece)
+            position += len(piece)
 
     def _wants_type(self) -> bool:
         return False  # It has one where there is content.
 
 
-def _read_all(file: OpenFile, selection: Selection) -> bytes:
-    """Return what is selected of the file.  Raises EOFError if the file is shorter now."""
-    _, position, length, _ = selection
+async def _read_all(file: OpenFile, selection: Selection) -> bytes:
+    buffer = memoryview(bytearray(selection.length))
     content = b""
-    while len(content) < length:
-        content += _read(file, position + len(content), length - len(content))
+    while room := buffer[len(content) :]:
+        content += await _read_some(file, room, selection.start + len(content))
     return content
 
 
-def _read(file: OpenFile, position: int, size: int) -> bytes:
-    """Return some of the ``size`` bytes from ``position`` on, one at least."""
-    data = file.read(position, size)
-    if not data:
-        raise EOFError(f"the file ends {size} bytes early")
-    return data
+async def _read_some(file: OpenFile, buffer: memoryview, offset: int) -> bytes | memoryview:
+    """Return some of the bytes from ``offset`` on, no more than ``buffer`` has room for.
 
-
-def _close_abandoned(opening: asyncio.Future[_Answer]) -> None:
-    """Close a file that nobody waits for any more."""
-    if not opening.cancelled() and opening.exception() is None:
-        opening.result().file.close()
+    They may be in ``buffer``.  Raises EOFError when there are none.
+    """
+    size = file.read_cached(buffer, offset)
+    if size:
+        return buffer[:size]
+    loop = asyncio.get_running_loop()
+    return await loop.run_in_executor(None, file.read, offset, len(buffer))

@@ -6,15 +6,21 @@ import argparse
 import importlib
 import ssl
 import sys
+import tempfile
+from pathlib import Path
 from typing import Any
 
 from . import json_app
 
+FILE_SIZE = 2**20
 _CHUNK = bytes(65536)
 
 
-def make_app(web: Any, message_types: Any) -> Any:  # Any: plait's or aiohttp's
-    """Return the application for a library's ``web`` module and its ``WSMsgType``."""
+def make_app(web: Any, message_types: Any, folder: Path) -> Any:  # Any: plait's or aiohttp's
+    """Return the application for a library's ``web`` module and its ``WSMsgType``.
+
+    ``folder``: where it may put the files that it serves.
+    """
 
     async def hello(request: Any) -> Any:
         return web.Response(text="Hello, World!")
@@ -66,8 +72,10 @@ def make_app(web: Any, message_types: Any) -> Any:  # Any: plait's or aiohttp's
             web.get("/download", download),
             web.put("/upload", upload),
             web.post("/form", form),
+            web.static("/static", folder),
         ]
     )
+    (folder / "large.bin").write_bytes(bytes(FILE_SIZE))
     return app
 
 
@@ -87,22 +95,24 @@ def main() -> None:
         sys.modules["websockets.speedups"] = None  # type: ignore[assignment]  # No such module.
     library = importlib.import_module(options.library)
     web = importlib.import_module(f"{options.library}.web")
-    app = json_app.make_app(web) if options.app == "json" else make_app(web, library.WSMsgType)
     context = None
     if options.certificate:
         context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
         context.load_cert_chain(options.certificate, options.key)
         if options.library == "plait":
             context.set_alpn_protocols(["h2", "http/1.1"])
-    web.run_app(
-        app,
-        host="127.0.0.1",
-        port=options.port,
-        ssl_context=context,
-        keepalive_timeout=3600.0,  # Idle connections stay open for the whole run.
-        access_log=None,
-        print=None,
-    )
+    with tempfile.TemporaryDirectory(prefix="plait-bench-") as folder:
+        web.run_app(
+            json_app.make_app(web)
+            if options.app == "json"
+            else make_app(web, library.WSMsgType, Path(folder)),
+            host="127.0.0.1",
+            port=options.port,
+            ssl_context=context,
+            keepalive_timeout=3600.0,  # Idle connections stay open for the whole run.
+            access_log=None,
+            print=None,
+        )
 
 
 if __name__ == "__main__":

@@ -66,6 +66,7 @@ class Counted:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.sent = self.read = 0
         real_sendfile, real_read = os.sendfile, files.OpenFile.read
+        real_read_cached = files.OpenFile.read_cached
 
         def count_sent(*args: int) -> int:
             sent = real_sendfile(*args)
@@ -77,8 +78,14 @@ class Counted:
             self.read += len(data)
             return data
 
+        def count_read_cached(file: files.OpenFile, buffer: memoryview, offset: int) -> int:
+            size = real_read_cached(file, buffer, offset)
+            self.read += size
+            return size
+
         monkeypatch.setattr(os, "sendfile", count_sent)
         monkeypatch.setattr(files.OpenFile, "read", count_read)
+        monkeypatch.setattr(files.OpenFile, "read_cached", count_read_cached)
 
 
 @pytest.fixture
@@ -128,10 +135,42 @@ async def test_a_system_without_sendfile_and_pread(
     large: Path, counted: Counted, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sendfile, "AVAILABLE", False)
+    monkeypatch.setattr(files, "_NO_WAIT", 0)
     monkeypatch.delattr(os, "pread")
     async with H1.serve(app_of(sends(large))) as site:
         assert (await (await site.connect()).fetch()).body == LARGE
     assert (counted.sent, counted.read) == (0, len(LARGE))
+
+
+@pytest.mark.parametrize("in_memory", [0, 1, 99_999, 10**9])
+async def test_what_is_in_memory_is_read_at_once(
+    large: Path, in_memory: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The short path and the general one, together, give the file."""
+    real_read_cached = files.OpenFile.read_cached
+
+    def read_cached(file: files.OpenFile, buffer: memoryview, offset: int) -> int:
+        if offset % 3 == 0:  # The system may have let go of a part.
+            return 0
+        return real_read_cached(file, buffer[:in_memory], offset)
+
+    monkeypatch.setattr(files.OpenFile, "read_cached", read_cached)
+    size = 5000 if in_memory == 1 else len(LARGE)
+    headers = (("Range", f"bytes=1-{size}"),)
+    async with H2.serve(app_of(sends(large, chunk_size=100_000))) as site:
+        answer = await (await site.connect()).fetch(headers=headers)
+        assert answer.body == LARGE[1 : size + 1]
+
+
+async def test_a_file_system_that_cannot_tell_what_is_in_memory(
+    large: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*args: Any) -> int:
+        raise OSError(errno.EOPNOTSUPP, "not on this file system")
+
+    monkeypatch.setattr(os, "preadv", refuse)
+    async with H2.serve(app_of(sends(large))) as site:
+        assert (await (await site.connect()).fetch()).body == LARGE
 
 
 async def test_a_file_system_without_sendfile(large: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -322,15 +361,16 @@ async def test_clients_that_die(
 
 
 async def test_a_file_that_cannot_be_read_any_more(
-    large: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    setup: Setup, large: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def fail(*args: int) -> Any:
         raise OSError(errno.EIO, "the disk is broken")
 
     monkeypatch.setattr(os, "sendfile", fail)
     monkeypatch.setattr(os, "pread", fail)
+    monkeypatch.setattr(os, "preadv", fail)
     with caplog.at_level(logging.ERROR):
-        async with H1.serve(app_of(sends(large))) as site:
+        async with setup.serve(app_of(sends(large))) as site:
             answer = (await site.connect()).request()
             await answer.broken()
             assert answer.body == b""
@@ -393,14 +433,14 @@ class Gate:
 @pytest.fixture
 def gate(monkeypatch: pytest.MonkeyPatch) -> Iterator[Gate]:
     made = Gate()
-    real_decide = web_fileresponse.FileResponse._decide
+    real_open = web_fileresponse.open_file
 
-    def decide(self: web.FileResponse, *args: Any) -> Any:
+    def open_file(*args: Any) -> files.OpenFile:
         made.reached.set()
         made.opened.wait(20)
-        return real_decide(self, *args)
+        return real_open(*args)
 
-    monkeypatch.setattr(web_fileresponse.FileResponse, "_decide", decide)
+    monkeypatch.setattr(web_fileresponse, "open_file", open_file)
     yield made
     made.opened.set()
 

@@ -14,7 +14,6 @@ from yarl import URL
 
 from plait import web
 from plait.serving import files
-from plait.serving.static import StaticFile
 from plait.web_urldispatcher import AbstractResource
 from tests.adapters.web_handlers import named
 from tests.adapters.web_peer import Answer, Setup
@@ -300,38 +299,41 @@ async def test_what_must_not_be_read(root: Path, monkeypatch: pytest.MonkeyPatch
     assert (await get(app, "/static/folder/inner.html")).status == 403
 
 
+@pytest.mark.parametrize("moment", ["stat", "open"])
 async def test_a_link_that_takes_the_place_of_a_file(
-    root: Path, monkeypatch: pytest.MonkeyPatch
+    root: Path, moment: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Attack A10: between looking and opening."""
-    real_answer = web.StaticResource._answer
+    """Attack A10: between two looks at it."""
+    real = getattr(os, moment)
 
-    def answer(resource: web.StaticResource, name: str) -> web.StreamResponse:
-        response = real_answer(resource, name)
-        (root / "file.txt").unlink()
-        (root / "file.txt").symlink_to(root.parent / "secret.txt")
-        return response
+    def swap(path: Any, *args: Any, **options: Any) -> Any:
+        if path == str(root / "file.txt") and not os.path.islink(path):
+            os.unlink(path)
+            os.symlink(root.parent / "secret.txt", path)
+        return real(path, *args, **options)
 
-    monkeypatch.setattr(web.StaticResource, "_answer", answer)
-    found = await get(app_with(root), "/static/file.txt")
-    assert b"secret" not in found.body
+    app = app_with(root)
+    monkeypatch.setattr(files.os, moment, swap)
+    found = await get(app, "/static/file.txt")
     assert found.status in (403, 404)
+    assert b"secret" not in found.body
 
 
-async def test_a_link_that_takes_the_place_of_a_file_while_it_is_opened(
-    root: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Attack A10: between the two looks at it."""
-    real_open = os.open
+async def test_a_file_that_a_middleware_does_not_send_is_closed(root: Path) -> None:
+    @web.middleware
+    async def refuse(request: web.Request, handler: Any) -> web.StreamResponse:
+        await handler(request)
+        raise web.HTTPUnauthorized
 
-    def swap(path: str, flags: int) -> int:
-        os.unlink(path)
-        os.symlink(root.parent / "secret.txt", path)
-        return real_open(path, flags)
-
-    monkeypatch.setattr(files.os, "open", swap)
-    found = await get(app_with(root), "/static/file.txt")
-    assert (found.status, found.body) == (404, b"")
+    app = app_with(root)
+    app.middlewares.append(refuse)
+    async with H1.serve(app) as site:
+        client = await site.connect()
+        assert (await client.fetch(target="/static/file.txt")).status == 401
+        before = len(os.listdir("/proc/self/fd"))
+        for _ in range(5):
+            assert (await client.fetch(target="/static/file.txt")).status == 401
+        assert len(os.listdir("/proc/self/fd")) <= before
 
 
 @pytest.mark.parametrize(
@@ -557,7 +559,3 @@ def test_a_definition_is_a_value(root: Path) -> None:
     router = web.UrlDispatcher()
     routes = web.StaticDef("/static", root).register(router)
     assert sorted(route.method for route in routes) == ["GET", "HEAD"]
-
-
-def test_the_response_is_a_file_response(root: Path) -> None:
-    assert isinstance(resource_of(root)._answer("file.txt"), StaticFile)

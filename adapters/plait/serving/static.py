@@ -17,7 +17,7 @@ import base64
 import hashlib
 import html
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
@@ -32,16 +32,11 @@ from plait.web_request import Request
 from plait.web_response import Response, StreamResponse
 from plait_engine.routing import PATH_SAFE, FileTree
 
+from .files import open_file
 from .resource import PrefixResource, Resolved, find_route
 from .route import AbstractRoute, ExpectHandler, ResourceRoute
 
 _WINDOWS: Final = os.name == "nt"
-
-
-class StaticFile(FileResponse):
-    """A file that was found; its path has no links, and if it has one now, that is a trick."""
-
-    _follow_links = False
 
 
 class StaticResource(PrefixResource):
@@ -170,22 +165,28 @@ class StaticResource(PrefixResource):
 
     async def _handle(self, request: Request) -> StreamResponse:
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(None, self._answer, request.match_info["filename"])
+        accepted = request.headers.getall(hdrs.ACCEPT_ENCODING, ())
+        return await loop.run_in_executor(
+            None, self._answer, request.match_info["filename"], accepted
+        )
 
-    def _answer(self, name: str) -> StreamResponse:
+    def _answer(self, name: str, accept_encoding: Sequence[str]) -> StreamResponse:
         path = self._locate(name)
         if path is None:
             raise HTTPNotFound
         try:
             if not path.is_dir():
-                return StaticFile(path, chunk_size=self._chunk_size)
+                response = FileResponse(path, chunk_size=self._chunk_size)
+                # Where links lead was looked at: what is a link now took the place of a file.
+                response._file = open_file(str(path), accept_encoding, follow=False)
+                return response
             if not self._show_index:
                 raise HTTPForbidden
             page = self._directory_as_html(path, name)
             return Response(text=page, content_type="text/html")
         except PermissionError:
             raise HTTPForbidden from None
-        except OSError:  # A name that is too long, or a directory that is gone.
+        except (OSError, ValueError):
             raise HTTPNotFound from None
 
     def _directory_as_html(self, path: Path, name: str) -> str:
