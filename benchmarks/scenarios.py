@@ -266,23 +266,32 @@ _BODIES = (
     ),
 )
 
-_FILE_WRK = Wrk([traffic.FILE], connections=8)
+_FILE = [traffic.FILE]
 
 _FILES = (
     Scenario(
         "h1-file",
         "Server, HTTP/1.1, a static file of 1 MiB (sendfile), wrk -c 8",
-        _under(_FILE_WRK, plait=_PLAIT, aiohttp=_AIOHTTP),
+        _under(Wrk(_FILE, connections=8), plait=_PLAIT, aiohttp=_AIOHTTP),
         {"aiohttp": 0.90},
     ),
     Scenario(
         "h2-file",
         "Server, HTTP/2, a static file of 1 MiB, h2load with 4 connections of 4 streams "
-        "(aiohttp: HTTP/1.1, as h1-file)",
+        "(aiohttp: HTTP/1.1, sendfile)",
         {
-            "plait": subjects.server(_PLAIT, H2load([traffic.FILE], connections=4, streams=4)),
-            "aiohttp": subjects.server(_AIOHTTP, _FILE_WRK),
+            "plait": subjects.server(_PLAIT, H2load(_FILE, connections=4, streams=4)),
+            "aiohttp": subjects.server(_AIOHTTP, Wrk(_FILE, connections=8)),
         },
+    ),
+    Scenario(
+        "h2-tls-file",
+        "As h2-file over TLS, where there is no sendfile (aiohttp: HTTP/1.1)",
+        {
+            "plait": subjects.server(_PLAIT_TLS, H2load(_FILE, connections=4, streams=4, tls=True)),
+            "aiohttp": subjects.server(_AIOHTTP_TLS, Wrk(_FILE, connections=8, tls=True)),
+        },
+        {"aiohttp": 0.90},
     ),
 )
 

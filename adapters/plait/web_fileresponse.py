@@ -191,9 +191,11 @@ class FileResponse(StreamResponse):
         ):
             return
         position, end = selection.start, selection.start + selection.length
-        buffer = memoryview(bytearray(self._chunk_size))
+        # Small enough to stay in the processor's cache.
+        buffer = memoryview(bytearray(min(self._chunk_size, _SMALL)))
         while position < end:
-            piece = await _read_some(file, buffer[: end - position], position)
+            size = min(self._chunk_size, end - position)
+            piece = await _read_some(file, position, size, buffer)
             await self.write(piece)
             position += len(piece)
 
@@ -202,20 +204,24 @@ class FileResponse(StreamResponse):
 
 
 async def _read_all(file: OpenFile, selection: Selection) -> bytes:
-    buffer = memoryview(bytearray(selection.length))
+    _, position, length, _ = selection
+    buffer = memoryview(bytearray(length))
     content = b""
-    while room := buffer[len(content) :]:
-        content += await _read_some(file, room, selection.start + len(content))
+    while len(content) < length:
+        offset = position + len(content)
+        content += await _read_some(file, offset, length - len(content), buffer)
     return content
 
 
-async def _read_some(file: OpenFile, buffer: memoryview, offset: int) -> bytes | memoryview:
-    """Return some of the bytes from ``offset`` on, no more than ``buffer`` has room for.
+async def _read_some(
+    file: OpenFile, offset: int, size: int, buffer: memoryview
+) -> bytes | memoryview:
+    """Return some of the ``size`` bytes from ``offset`` on, perhaps in ``buffer``.
 
-    They may be in ``buffer``.  Raises EOFError when there are none.
+    Raises EOFError when there are none.
     """
-    size = file.read_cached(buffer, offset)
-    if size:
-        return buffer[:size]
+    cached = file.read_cached(buffer[:size], offset)
+    if cached:
+        return buffer[:cached]
     loop = asyncio.get_running_loop()
-    return await loop.run_in_executor(None, file.read, offset, len(buffer))
+    return await loop.run_in_executor(None, file.read, offset, size)

@@ -56,15 +56,20 @@ def _number(pattern: str, output: str) -> int:
     return int(match.group(1))
 
 
+def _scheme(tls: bool) -> str:
+    return "https" if tls else "http"
+
+
 @dataclass(frozen=True)
 class Wrk:
     """HTTP/1.1 with ``connections`` connections that each send request after request.
 
-    ``requests`` are sent in random order.
+    ``requests`` are sent in random order.  ``tls``: over https, whoever the server may be.
     """
 
     requests: Sequence[Request]
     connections: int = 64
+    tls: bool = False
 
     def __call__(self, port: int, seconds: float) -> int:
         duration = max(1, round(seconds))
@@ -76,7 +81,7 @@ class Wrk:
             output = _run(
                 *(find_program("wrk"), "--threads", "1", "--connections", str(self.connections)),
                 *("--duration", f"{duration}s", "--script", str(_WRK_SCRIPT)),
-                *(f"http://{_HOST}:{port}/", "--", file.name),
+                *(f"{_scheme(self.tls)}://{_HOST}:{port}/", "--", file.name),
             )
         if "Non-2xx" in output or "Socket errors" in output:
             raise LoadFailed(output)
@@ -108,16 +113,22 @@ class Counted:
 
 
 class H2load(Counted):
-    """HTTP/2 with prior knowledge: ``connections``, each with ``streams`` at once.
+    """HTTP/2: ``connections``, each with ``streams`` at once.
 
-    The targets of ``requests`` are asked for in turn, all with the fields of the first: so
+    ``tls``: over https, whoever the server may be; else with prior knowledge.  The targets of ``requests`` are asked for in turn, all with the fields of the first: so
     does a browser, whose fields stay in the table of HPACK.
     """
 
     def __init__(
-        self, requests: Sequence[Request], connections: int = 8, streams: int = 16
+        self,
+        requests: Sequence[Request],
+        connections: int = 8,
+        streams: int = 16,
+        *,
+        tls: bool = False,
     ) -> None:
         super().__init__()
+        self.tls = tls
         self.targets = [request.target for request in requests]
         self.fields = requests[0].fields
         self.connections = connections
@@ -125,7 +136,8 @@ class H2load(Counted):
 
     def run(self, port: int, count: int) -> None:
         with tempfile.NamedTemporaryFile("w", prefix="plait-bench-") as file:
-            file.writelines(f"http://{_HOST}:{port}{target}\n" for target in self.targets)
+            base = f"{_scheme(self.tls)}://{_HOST}:{port}"
+            file.writelines(f"{base}{target}\n" for target in self.targets)
             file.flush()
             output = _run(
                 *(find_program("h2load"), "-t", "1", "-n", str(count), "-i", file.name),
@@ -208,10 +220,9 @@ class Curl:
 
     def _curl(self, port: int, path: str, *options: str, stdin: IO[bytes] | None = None) -> None:
         """Run curl, which must print the size of the body."""
-        scheme = "https" if self.tls else "http"
         output = _run(
             *(find_program("curl"), "--silent", "--show-error", "--fail", "--insecure"),
-            *(self.options, *options, f"{scheme}://{_HOST}:{port}{path}"),
+            *(self.options, *options, f"{_scheme(self.tls)}://{_HOST}:{port}{path}"),
             stdin=stdin,
         )
         if output != str(self.size):

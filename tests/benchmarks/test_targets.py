@@ -12,6 +12,7 @@ import pytest
 from benchmarks import traffic
 from benchmarks.subjects import Workplace
 from benchmarks.targets import asgi
+from benchmarks.targets.web_server import FILE_SIZE
 from benchmarks.traffic import Request
 from tests.benchmarks.conftest import Serve
 
@@ -49,6 +50,14 @@ def test_both_libraries_give_the_same_answers(
     theirs = answers(serve("aiohttp", app), requests)
     assert ours == theirs
     assert {status for status, _, _ in ours} == {200}
+
+
+@pytest.mark.parametrize("library", ["plait", "aiohttp"])
+def test_the_file_is_sent(serve: Serve, library: str) -> None:
+    [(status, fields, content)] = answers(serve(library), [traffic.FILE])
+    assert status == 200
+    assert content == bytes(FILE_SIZE)
+    assert fields["content-type"] == "application/octet-stream"
 
 
 def test_the_handler_reads_field_parameter_and_cookie(serve: Serve) -> None:

@@ -123,19 +123,34 @@ class StaticResource(PrefixResource):
                     digest = hashlib.file_digest(file, "sha256").digest()
                 known = (*state, base64.urlsafe_b64encode(digest).decode())
                 self._versions[path] = known
-        except OSError:
+        except (OSError, ValueError):
             return None  # No such file, or none that can be served.
         return known[2]
 
     def _locate(self, name: str) -> Path | None:
         """Return the path of a file, without links; ``None`` if it is not to be served."""
+        places = name.split("/")
+        if ".." in places:
+            return None
+        path = self._directory.joinpath(name)
+        if not _WINDOWS and not self._has_link(places):
+            return path
         try:
-            path = self._directory.joinpath(name).resolve()
+            path = path.resolve()
         except (OSError, RuntimeError, ValueError):
-            return None  # Links in a ring, a name that is too long.
+            return None  # Links in a ring, NUL.
         if self._follow_symlinks or path.is_relative_to(self._directory):
             return path
         return None
+
+    def _has_link(self, places: list[str]) -> bool:
+        """Tell whether there is a link on the way from the directory to a file."""
+        path = str(self._directory)
+        for place in places:
+            path = f"{path}/{place}"
+            if os.path.islink(path):
+                return True
+        return False
 
     def get_info(self) -> dict[str, Any]:
         """Return directory, prefix and routes by method."""
