@@ -436,8 +436,7 @@ class HTTP1Client(HTTP1Connection):
             self._reader = ChunkedReader(self._limits)
         else:
             self._reader = UntilCloseReader()
-        if self.wants_read:
-            self._set_timer(BODY_TIMER, now + seconds(self.config.timeouts.body))
+        self._set_timer(BODY_TIMER, now + seconds(self.config.timeouts.body))
 
     def _drain(self) -> None:
         """The connection ends with this exchange."""

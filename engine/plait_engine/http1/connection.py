@@ -481,11 +481,13 @@ class HTTP1Connection(Connection):
 
     def _reset(self, event: StreamReset, now: float) -> None:
         """Do what a StreamReset of the application says."""
+        if event.code == ErrorCode.NO_ERROR and self._has_ended(event.stream_id):
+            return  # What stood before it in the same command was the end.
         if event.code != ErrorCode.NO_ERROR or self._outgoing.phase != DONE:
             # RFC 9112 has no way to give up a message but to close the connection.
             self._open = False
             self._abort(None, CloseReason.LOCAL)
-        elif self._open and self._read is not READ_HELD:
+        else:
             self._unwanted = True
             self._unread = 0
             if self._reusable:

@@ -428,9 +428,8 @@ class HTTP1Server(HTTP1Connection):
         if pieces:
             self._enqueue(pieces, now)
         if type(first) is InformationalResponse and first.status == 100 and self._expecting:
-            self._expecting = False
-            if self._read is READ_BODY and self._deadline == NEVER:
-                self._set_timer(BODY_TIMER, now + seconds(self.config.timeouts.body))
+            self._expecting = False  # No content has come yet.
+            self._set_timer(BODY_TIMER, now + seconds(self.config.timeouts.body))
         outgoing = self._outgoing
         if before.phase == HEAD and outgoing.phase != HEAD:
             self._reusable = not outgoing.close

@@ -37,6 +37,22 @@ def write_to_the_lost(pair: Pair, stream_id: int) -> None:
         pair.run()
 
 
+def test_nothing_is_left_to_be_unwanted_behind_the_end_of_an_exchange(pair: Pair) -> None:
+    for _ in range(2):
+        stream_id = get(pair)
+        taken(pair.server)
+        pair.server.send(
+            Response(stream_id, 200),
+            Data(stream_id, b"whole"),
+            EndOfMessage(stream_id),
+            StreamReset(stream_id, ErrorCode.NO_ERROR),
+        )
+        pair.run()
+        events = taken(pair.client)
+        assert kinds(events) == [Response, Data, EndOfMessage]
+        assert body(events) == b"whole"
+
+
 def test_a_client_gives_up_a_request(pair: Pair) -> None:
     stream_id = get(pair)
     taken(pair.server)

@@ -409,6 +409,18 @@ def test_a_response_that_nobody_wants_and_goes_wrong() -> None:
     assert closed(endpoint).reason is CloseReason.PROTOCOL_ERROR
 
 
+def test_a_client_that_leaves_is_not_told_that_the_server_does() -> None:
+    endpoint = client()
+    ask(endpoint)
+    endpoint.close()
+    endpoint.receive(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+    response, end, last = endpoint.take()
+    assert isinstance(response, Response)
+    assert end == EndOfMessage(1)
+    assert last == closed(endpoint)
+    assert closed(endpoint).error is None
+
+
 def test_content_that_was_held_may_fill_the_queue() -> None:
     endpoint = client(settings=config(write_high_water=10, write_low_water=5))
     endpoint.send(request("POST", headers=[("Expect", "100-continue")]), Data(1, b"x" * 100))

@@ -300,6 +300,20 @@ def test_answer_and_reset_in_one_command() -> None:
     assert len(requests(endpoint)) == 2
 
 
+def test_answer_and_reset_in_one_command_when_the_request_is_complete() -> None:
+    """There is nothing left to reset, and the request behind it is another."""
+    endpoint = server()
+    endpoint.receive(GET + GET)
+    for stream_id in (1, 3):
+        endpoint.send(
+            Response(stream_id, 200),
+            EndOfMessage(stream_id),
+            StreamReset(stream_id, ErrorCode.NO_ERROR),
+        )
+        assert statuses(endpoint.take_sent()) == [200]
+    assert len(requests(endpoint)) == 2
+
+
 def test_the_end_of_an_answer_until_close_does_not_wait_for_an_unread_body() -> None:
     """RFC 9112 section 6.3: the close is what ends the content."""
     endpoint = server()
