@@ -513,7 +513,10 @@ class ClientResponse(HeadersMixin):
         """Wait for the head."""
         exchange = self._exchange
         assert exchange is not None
-        head = await exchange.wait_for_head()
+        waiter = exchange.expect_head()
+        if waiter is not None:
+            await waiter
+        head = exchange.take_head()
         if not isinstance(head, Response):
             if not exchange.asks_tunnel:
                 exchange.abandon()

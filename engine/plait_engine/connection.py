@@ -100,6 +100,7 @@ class Connection(ABC):
         self.wants_close = CloseAction.NONE
         # Two lists, since a deque takes 700 bytes even when the connection is idle.
         self._events: list[Event] = []
+        """What came; ``driver`` takes all of it at once, and others by ``next_event``."""
         self._next_events: list[Event] = []
         """Those that come before ``_events``, the first one last."""
 

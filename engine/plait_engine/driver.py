@@ -378,9 +378,8 @@ class Driver:
         """Take the outputs of the engine and obey it."""
         if self._dispatching:
             return  # The drain that tells the events goes on until nothing is left.
-        event = self.engine.next_event()
-        if event is not None:
-            self._dispatch(event)
+        if self.engine._events:
+            self._dispatch()
         engine = self.engine
         if self.can_write:
             data = engine.data_to_send()
@@ -394,22 +393,23 @@ class Driver:
         if deadline is not None and deadline < self._timer.at and self.transport is not None:
             self._timer.arm(deadline, self.handle_timeout)
 
-    def _dispatch(self, event: Event | None) -> None:
-        """Tell ``event`` and every one behind it."""
+    def _dispatch(self) -> None:
+        """Tell all events that there are, and those that come of it."""
         listener = self.listener
         self._dispatching = True
         try:
             # What the end of a batch does may bring the next batch: an answer that is sent
             # there, the next of pipelined requests.
-            while event is not None:
-                while event is not None:
-                    if type(event) is PriorKnowledge and self._http2 is not None:
-                        self._replace_engine(event, self._http2)
-                    else:
-                        listener.on_event(event)
-                    event = self.engine.next_event()
+            while self.engine._events:
+                # Taken all at once: a call of next_event for each costs as much as to tell it.
+                while events := self.engine._events:
+                    self.engine._events = []
+                    for event in events:
+                        if type(event) is PriorKnowledge and self._http2 is not None:
+                            self._replace_engine(event, self._http2)
+                        else:
+                            listener.on_event(event)
                 listener.on_batch_end()
-                event = self.engine.next_event()
         finally:
             self._dispatching = False
 
@@ -421,9 +421,8 @@ class Driver:
                 return
             self.transport.write(data)
             # What was written may make room, of which an event tells.
-            event = self.engine.next_event()
-            if event is not None:
-                self._dispatch(event)
+            if self.engine._events:
+                self._dispatch()
             data = self.engine.data_to_send() if self.can_write else b""
 
     def _replace_engine(self, event: PriorKnowledge, name: EngineName) -> None:

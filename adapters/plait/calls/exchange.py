@@ -177,15 +177,19 @@ class ClientExchange(Exchange):
 
     # -- waiting ------------------------------------------------------------------
 
-    async def wait_for_head(self) -> Response | Accept:
+    def expect_head(self) -> asyncio.Future[None] | None:
+        """Return what is done when ``take_head`` has something; ``None``: it has."""
+        if self.head is None and self.accepted is None and self.exception is None:
+            self._head_waiter = self.driver.loop.create_future()
+            return self._head_waiter
+        return None
+
+    def take_head(self) -> Response | Accept:
         """Return the head of the final response, or that the tunnel is accepted.
 
         Raises ``exception``, and forgets it: nobody else waits for it, and what it went
         through holds the exchange, so that they would keep each other alive.
         """
-        if self.head is None and self.accepted is None and self.exception is None:
-            self._head_waiter = self.driver.loop.create_future()
-            await self._head_waiter
         if self.head is not None:
             return self.head
         if self.accepted is not None:

@@ -89,6 +89,7 @@ class Hold(enum.Enum):
 # Cheaper than the members (see ``connection``).
 NOT_HELD, HELD_BACK, DROPPED = Hold
 _OPEN: Final = ConnectionState.OPEN
+_AVAILABLE: Final = StreamsAvailable()
 
 
 class HTTP1Client(HTTP1Connection):
@@ -487,7 +488,7 @@ class HTTP1Client(HTTP1Connection):
         self._set_timer(KEEP_ALIVE_TIMER, now + self._keep_alive_time)
         if not self.wants_read:
             self._update_wants_read()
-        self._events.append(StreamsAvailable())
+        self._events.append(_AVAILABLE)
 
     def _close_unread(self, now: float) -> None:
         self._close_now(CloseReason.LOCAL)
