@@ -216,3 +216,21 @@ def test_no_message_overtakes_another(role: Role) -> None:
     connection.receive_data(second, 0.0)
     assert list(drain(connection)) == [TextMessage("first"), TextMessage("second")]
     assert connection.receive_whole(second, 0.0) == "second"
+
+
+def test_a_compressed_message_takes_the_short_paths(role: Role) -> None:
+    sender = connect(other(role), deflate=Deflate())
+    frames = [sender.whole_frame(data) for data in ("hello " * 20, b"hello " * 20)]
+    receiver = connect(role, deflate=Deflate())
+    messages = [receiver.receive_whole(frame, 0.0) for frame in frames if frame is not None]
+    assert messages == ["hello " * 20, b"hello " * 20]
+
+
+def test_a_whole_message_that_does_not_inflate_fails_the_connection(role: Role) -> None:
+    wire = Frame(TEXT, b"\xff" * 20, rsv=4).encode(role is Role.SERVER)  # RSV1
+    outcomes = []
+    for short in (False, True):
+        connection = connect(role, deflate=Deflate())
+        outcomes.append(received(connection, [wire], short))
+        assert not connection.can_send
+    assert outcomes[0] == outcomes[1]
