@@ -162,6 +162,11 @@ class BasicAuth(_BasicAuthFields):
         return encode_basic_credentials(self.login, self.password, self.encoding)
 
 
+def _basic_auth_no_warn(login: str, password: str = "", encoding: str = "latin1") -> BasicAuth:
+    """Return a login and password without the warning; others know it by this name of aiohttp."""
+    return BasicAuth._make_checked(login, password, encoding)
+
+
 def encode_basic_auth(login: str, password: str = "", encoding: str = "utf-8") -> str:
     """Return the value of ``Authorization`` for Basic authentication (RFC 7617).
 

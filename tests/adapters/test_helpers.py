@@ -10,7 +10,7 @@ from unittest import mock
 
 import pytest
 
-from plait.helpers import TimerNoop, ceil_timeout
+from plait.helpers import BasicAuth, TimerNoop, _basic_auth_no_warn, ceil_timeout
 
 
 @pytest.mark.anyio
@@ -63,3 +63,11 @@ def test_whether_python_debugs(options: list[str], variable: str, debug: bool) -
         check=True,
     )
     assert result.stdout == f"{debug}\n"
+
+
+def test_credentials_without_a_warning() -> None:
+    made = _basic_auth_no_warn("user", "pass")
+    assert type(made) is BasicAuth
+    assert made == ("user", "pass", "latin1")
+    with pytest.raises(ValueError, match="colon"):
+        _basic_auth_no_warn("us:er")
