@@ -373,7 +373,7 @@ class RequestHandler:
         "admission",
         "debug",
         "driver",
-        "last_stream_id",
+        "last_request_id",
         "logger",
         "loop",
         "manager",
@@ -411,7 +411,7 @@ class RequestHandler:
         limits = self.driver.config.limits
         self.admission: Admission[ServerExchange] = Admission(limits.max_concurrent_streams)
         """Which requests get a handler, and which of them run."""
-        self.last_stream_id = manager.last_stream_id
+        self.last_request_id = manager.last_request_id
         self._refusal: asyncio.TimerHandle | None = None
         """Refuses the requests that wait for a handler to end."""
 
@@ -423,7 +423,7 @@ class RequestHandler:
             exchange = ServerExchange(self, event)
             self.driver.exchanges[event.stream_id] = exchange
             self.admission.arrived(exchange)
-            if event.stream_id >= self.last_stream_id:
+            if event.stream_id >= self.last_request_id:
                 self.driver.close()  # When this request is answered.
         elif type(event) is ConnectionClosed:
             self._on_closed(event)

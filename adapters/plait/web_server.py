@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import os
 import socket
 from collections.abc import Awaitable, Callable
@@ -17,7 +18,7 @@ from typing import Any, Final, TypeAlias, TypeVar
 from plait_engine import Config, Limits, Timeouts
 from plait_engine import Request as RequestEvent
 from plait_engine.engines import EngineName
-from plait_engine.policy.lifetimes import Lifetimes
+from plait_engine.policy.lifetimes import last_request_id, retire
 
 from .abc import AbstractAccessLogger
 from .helpers import _SENTINEL, sentinel
@@ -121,11 +122,9 @@ class Server:
         http2: bool = True,
     ) -> None:
         self.request_handler = handler if max_handlers is None else _bound(handler, max_handlers)
-        self._connections: Lifetimes[RequestHandler] = Lifetimes(
-            max_connections, max_connection_age, max_connection_requests
-        )
-        """The open connections, and lost ones whose handlers still run."""
-        self.last_stream_id = self._connections.last_stream_id
+        self.last_request_id = last_request_id(max_connection_requests)
+        self._max_connections = math.inf if max_connections is None else max_connections
+        self._max_age = math.inf if max_connection_age is None else max_connection_age
         self._retirement: asyncio.TimerHandle | None = None
         self._told_full = False
         self.make_request: RequestFactory = request_factory or BaseRequest
@@ -160,6 +159,9 @@ class Server:
         )
         self.tls_config = replace(self.config, scheme="https", half_close=False, detect_http2=False)
         self._loop = loop
+        self._connections: dict[RequestHandler, float] = {}
+        """When the time of each is over: of the open connections, and of lost ones whose
+        handlers still run."""
 
     @property
     def request_factory(self) -> RequestFactory:
@@ -197,13 +199,13 @@ class Server:
         """
         loop = self._loop or asyncio.get_running_loop()
         handler = RequestHandler(self, transport, loop=loop, protocol=protocol)
-        if self._connections.is_full:
+        if len(self._connections) >= self._max_connections:
             self._refuse(transport)
             return handler
         self._told_full = False
-        self._connections.began(handler, loop.time())
-        if self._retirement is None:
-            self._retire_next(loop)
+        self._connections[handler] = end = loop.time() + self._max_age
+        if self._retirement is None and end < math.inf:
+            self._retirement = loop.call_at(end, self._retire, loop)
         return handler
 
     def _refuse(self, transport: asyncio.Transport) -> None:
@@ -215,15 +217,15 @@ class Server:
                 "%d connections are open: others are dropped", len(self.connections)
             )
 
-    def _retire_next(self, loop: asyncio.AbstractEventLoop) -> None:
-        """See that the oldest connection ends when its time is over."""
-        when = self._connections.next_timeout()
-        self._retirement = None if when is None else loop.call_at(when, self._retire, loop)
-
     def _retire(self, loop: asyncio.AbstractEventLoop) -> None:
-        for handler in self._connections.expired(loop.time()):
+        """End the connections whose time is over."""
+        now = loop.time()
+        due, upcoming = retire(self._connections, now)
+        for handler in due:
             handler.close()
-        self._retire_next(loop)
+        self._retirement = None
+        if upcoming is not None:  # One second later at least: all that are due then go together.
+            self._retirement = loop.call_at(max(upcoming, now + 1), self._retire, loop)
 
     def config_for(self, transport: asyncio.Transport) -> Config:
         """Return the engine's configuration for a connection on ``transport``."""
@@ -233,7 +235,7 @@ class Server:
     def connection_lost(self, handler: RequestHandler, exc: BaseException | None = None) -> None:
         """A connection ended, or the last handler of one that had ended before."""
         if not handler.busy:
-            self._connections.ended(handler)
+            self._connections.pop(handler, None)
 
     def pre_shutdown(self) -> None:
         """Close idle connections, and the others when their requests are done."""
@@ -251,9 +253,9 @@ class Server:
             await asyncio.gather(*(handler.shutdown(timeout) for handler in handlers))
         finally:
             notice.cancel()
-            for handler in list(self._connections):
+            for handler in handlers:
                 handler.force_close()
-                self._connections.ended(handler)
+            self._connections.clear()
             if self._retirement is not None:
                 self._retirement.cancel()
 
