@@ -135,43 +135,20 @@ class FileResponse(StreamResponse):
         return await super().prepare(request)
 
     async def _send_file(self, request: BaseRequest, file: OpenFile) -> AbstractStreamWriter | None:
-        headers = self.headers
-        if file.coding != IDENTITY:
-            headers[hdrs.CONTENT_ENCODING] = file.coding
-            self._compression = False
-        if file.varies:
-            headers.add(hdrs.VARY, hdrs.ACCEPT_ENCODING)
-        compresses = self._compression and self._negotiate(request) is not None
-        now = time.time()
-        current = Representation(
-            file.size,
-            EntityTag(f"{file.modified_ns:x}-{file.size:x}", weak=compresses),
-            min(file.modified_ns // 10**9, int(now)),
-        )
-        method = request.method
-        conditions = Conditions.of(request._event.headers)
-        selection = select(
-            method, conditions, current, now, status=self._status, ranges=not compresses
-        )
+        selection = self._select(request, file)
         status = selection.status
         if selection.content_range is not None:
-            headers[hdrs.CONTENT_RANGE] = selection.content_range
-        if status in (412, 416):
-            return await self._refuse(request, status)
-        self.etag = ETag(*current.etag)
-        self.last_modified = current.last_modified
-        if status == 304:
+            self.headers[hdrs.CONTENT_RANGE] = selection.content_range
+        if status in (304, 412, 416):
             return await self._refuse(request, status)
         if status != self._status:
             self.set_status(status)
-        if hdrs.CONTENT_TYPE not in headers:
+        if hdrs.CONTENT_TYPE not in self.headers:
             self.content_type = CONTENT_TYPES.guess_type(self._path)[0] or _DEFAULT_TYPE
-        if not compresses:
-            headers[hdrs.ACCEPT_RANGES] = "bytes"
         if not self._chunked:
             self.content_length = selection.length
         content: bytes | None = None
-        if method == hdrs.METH_HEAD or status in WITHOUT_CONTENT:
+        if request.method == hdrs.METH_HEAD or status in WITHOUT_CONTENT:
             content = b""
         elif selection.length <= _SMALL:
             content = await _read_all(file, selection)
@@ -181,6 +158,35 @@ class FileResponse(StreamResponse):
             await self._send_large(file, selection)
         await super().write_eof(content or b"")
         return writer
+
+    def _select(self, request: BaseRequest, file: OpenFile) -> Selection:
+        """Decide what of the file is sent, and say what it is and from when."""
+        if file.coding != IDENTITY:
+            self.headers[hdrs.CONTENT_ENCODING] = file.coding
+            self._compression = False
+        if file.varies:
+            self.headers.add(hdrs.VARY, hdrs.ACCEPT_ENCODING)
+        compresses = self._compression and self._negotiate(request) is not None
+        now = time.time()
+        current = Representation(
+            file.size,
+            EntityTag(f"{file.modified_ns:x}-{file.size:x}", weak=compresses),
+            min(file.modified_ns // 10**9, int(now)),
+        )
+        selection = select(
+            request.method,
+            Conditions.of(request._event.headers),
+            current,
+            now,
+            status=self._status,
+            ranges=not compresses,
+        )
+        if selection.status < 400:
+            self.etag = ETag(*current.etag)
+            self.last_modified = current.last_modified
+            if not compresses:
+                self.headers[hdrs.ACCEPT_RANGES] = "bytes"
+        return selection
 
     async def _send_large(self, file: OpenFile, selection: Selection) -> None:
         writer = self._payload_writer

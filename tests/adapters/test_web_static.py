@@ -425,6 +425,8 @@ def resource_of(root: Path, prefix: str = "/static", **options: Any) -> Any:
 def test_the_directory_must_be_there(root: Path) -> None:
     with pytest.raises(ValueError, match="does not exist"):
         resource_of(root / "nothing")
+    with pytest.raises(ValueError, match="does not exist"):
+        resource_of(root / "file.txt" / "x")
     with pytest.raises(ValueError, match="is not a directory"):
         resource_of(root / "file.txt")
     with pytest.raises(ValueError, match="must start with '/'"):
@@ -486,16 +488,21 @@ def test_url_for_with_a_version(root: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 @pytest.mark.parametrize(
-    "filename", ["nothing", "folder", "../secret.txt", "out.txt", "ring", "a\0b", "x" * 5000]
+    "filename",
+    ["nothing", "folder", "../secret.txt", "ring", "a\0b", "x" * 5000, "pipe"],
 )
-def test_url_for_what_has_no_version(root: Path, filename: str) -> None:
-    url = resource_of(root, append_version=True).url_for(filename=filename)
-    assert not url.query
+@pytest.mark.parametrize("follow", [False, True])
+def test_url_for_what_has_no_version(root: Path, filename: str, follow: bool) -> None:
+    os.mkfifo(root / "pipe")
+    resource = resource_of(root, append_version=True, follow_symlinks=follow)
+    assert not resource.url_for(filename=filename).query
 
 
 def test_url_for_a_version_by_a_link(root: Path) -> None:
     resource = resource_of(root, append_version=True, follow_symlinks=True)
     assert "v" in resource.url_for(filename="out.txt").query
+    resource = resource_of(root, append_version=True)
+    assert not resource.url_for(filename="out.txt").query
 
 
 async def test_a_handler_of_options(root: Path) -> None:

@@ -17,6 +17,7 @@ import base64
 import hashlib
 import html
 import os
+import stat
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -70,7 +71,7 @@ class StaticResource(PrefixResource):
         super().__init__(prefix.removesuffix("/"), name=name)
         try:
             self._directory = Path(directory).expanduser().resolve(strict=True)
-        except FileNotFoundError as error:
+        except (FileNotFoundError, NotADirectoryError) as error:
             raise ValueError(f"'{directory}' does not exist") from error
         if not self._directory.is_dir():
             raise ValueError(f"'{directory}' is not a directory")
@@ -116,6 +117,8 @@ class StaticResource(PrefixResource):
             return None
         try:
             status = path.stat()
+            if not stat.S_ISREG(status.st_mode):
+                return None  # A pipe would wait for whoever writes into it.
             state = status.st_mtime_ns, status.st_size
             known = self._versions.get(path)
             if known is None or known[:2] != state:
