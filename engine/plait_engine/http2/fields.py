@@ -26,7 +26,7 @@ from typing import Final, NoReturn, TypeAlias
 from plait_engine.errors import RemoteProtocolError, Scope
 from plait_engine.headers import Headers, find_bad_value_char
 from plait_engine.semantics.content import is_content_length
-from plait_engine.semantics.fields import asks_for_continue
+from plait_engine.semantics.fields import CONNECTION_FIELDS, asks_for_continue
 from plait_engine.semantics.message import NO_LENGTH
 
 from .scheduler import parse_priority
@@ -102,12 +102,7 @@ _ORDINARY_NAMES: Final = (
 
 NAMES: Final[dict[str, int]] = {
     **dict.fromkeys(_ORDINARY_NAMES, ORDINARY),
-    # RFC 9113 section 8.2.2
-    "connection": FORBIDDEN,
-    "keep-alive": FORBIDDEN,
-    "proxy-connection": FORBIDDEN,
-    "transfer-encoding": FORBIDDEN,
-    "upgrade": FORBIDDEN,
+    **dict.fromkeys(CONNECTION_FIELDS, FORBIDDEN),
     "te": TE,
     "content-length": LENGTH,
     "host": HOST,

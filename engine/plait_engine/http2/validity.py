@@ -36,7 +36,7 @@ from typing import Final, TypeAlias, TypeVar
 
 from plait_engine.config import Config
 from plait_engine.headers import FORBIDDEN_TRAILERS, Headers, is_token
-from plait_engine.semantics.authority import is_authority
+from plait_engine.semantics.authority import DEFAULT_PORTS, is_authority, same_authority
 from plait_engine.semantics.fields import find_repeated_singleton
 from plait_engine.semantics.message import NO_LENGTH
 from plait_engine.semantics.targets import is_origin_form
@@ -48,7 +48,6 @@ _is_status = re.compile(r"[1-9][0-9]{2}", re.ASCII).fullmatch
 _REQUEST_PSEUDO: Final = frozenset({":method", ":scheme", ":authority", ":path", ":protocol"})
 _RESPONSE_PSEUDO: Final = frozenset({":status"})
 _NO_PSEUDO: Final[frozenset[str]] = frozenset()
-_DEFAULT_PORTS: Final = {"http": ":80", "https": ":443"}
 _KEPT: Final = 64
 KEPT_SIZE: Final = 1024
 
@@ -153,7 +152,7 @@ class HeadReader:
         host = section.host
         if host == "":
             malformed("host is empty")
-        if host is not None and not _same_authority(head.authority, host, head.scheme):
+        if host is not None and not same_authority(head.authority, host, head.scheme):
             malformed(f"host {host!r} is not :authority {head.authority!r}")
         # RFC 9110 section 7.1: CONNECT asks for an authority.
         known = fields, head, pseudo.get(":path", head.authority)
@@ -264,18 +263,10 @@ def _read_pseudo(fields: Fields, allowed: frozenset[str]) -> dict[str, str]:
 
 def _check_scheme_and_path(head: RequestHead, pseudo: dict[str, str]) -> None:
     """RFC 9113 section 8.3.1."""
-    if head.scheme not in _DEFAULT_PORTS:
+    if head.scheme not in DEFAULT_PORTS:
         head.scheme = head.scheme.lower()
-        if head.scheme not in _DEFAULT_PORTS:
+        if head.scheme not in DEFAULT_PORTS:
             malformed(f"the scheme is {head.scheme!r}")
     path = pseudo.get(":path", "")
     if not is_origin_form(path) and (path != "*" or head.method != "OPTIONS"):
         malformed(f"the path is {path!r}" if path else "a request has no :path")
-
-
-def _same_authority(one: str, other: str, scheme: str) -> bool:
-    """Compare without case and default port (RFC 9110 section 4.2.3)."""
-    if one == other:
-        return True
-    port = _DEFAULT_PORTS.get(scheme, "")
-    return one.lower().removesuffix(port) == other.lower().removesuffix(port)

@@ -16,14 +16,12 @@ from plait_engine.errors import ErrorCode, LocalProtocolError, RemoteProtocolErr
 from plait_engine.events import Request, Response
 from plait_engine.headers import Headers, encode, get, get_all, get_joined, has_token, is_token
 from plait_engine.semantics.authority import is_authority
-from plait_engine.semantics.fields import find_repeated_singleton
+from plait_engine.semantics.fields import CONNECTION_FIELDS, find_repeated_singleton
 
 from .fields import RawHeaders, to_raw, to_text
 
 # RFC 9113 section 8.2.2: these have no place in HTTP/2 and are dropped.
-CONNECTION_FIELDS = frozenset(
-    {b"connection", b"keep-alive", b"proxy-connection", b"transfer-encoding", b"upgrade"}
-)
+_CONNECTION_FIELDS = frozenset(name.encode() for name in CONNECTION_FIELDS)
 
 
 def read_request(
@@ -128,7 +126,7 @@ def field_block(headers: Headers) -> RawHeaders:
     return [
         (name, value)
         for name, value in raw
-        if name not in CONNECTION_FIELDS and (name != b"te" or value == b"trailers")
+        if name not in _CONNECTION_FIELDS and (name != b"te" or value == b"trailers")
     ]
 
 

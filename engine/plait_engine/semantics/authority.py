@@ -12,8 +12,11 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from typing import Final
 
 MAX_PORT = 65535
+DEFAULT_PORTS: Final = {"http": ":80", "https": ":443"}
+"""What an authority means that names no port, by the schemes that HTTP has."""
 
 _REG_NAME = r"(?:[A-Za-z0-9\-._~!$&'()*+;=]|%[0-9A-Fa-f]{2})++"
 _IP_FUTURE = r"[vV][0-9A-Fa-f]++\.[A-Za-z0-9\-._~!$&'()*+,;=:]++"
@@ -31,6 +34,14 @@ def is_authority(text: str, *, needs_port: bool = False) -> bool:
     if ipv6 is not None and not _is_ipv6(ipv6):
         return False
     return int(port) <= MAX_PORT if port else not needs_port
+
+
+def same_authority(one: str, other: str, scheme: str) -> bool:
+    """Compare without case and default port (RFC 9110 section 4.2.3)."""
+    if one == other:
+        return True
+    port = DEFAULT_PORTS.get(scheme, "")
+    return one.lower().removesuffix(port) == other.lower().removesuffix(port)
 
 
 def _is_ipv6(text: str) -> bool:

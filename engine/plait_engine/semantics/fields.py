@@ -14,6 +14,11 @@ _names: Final[set[str]] = set()
 """Names that were sent, of all connections: as many as ``_MAX_NAMES`` of ``_MAX_NAME`` characters."""
 
 
+CONNECTION_FIELDS: Final = frozenset(
+    {"connection", "keep-alive", "proxy-connection", "transfer-encoding", "upgrade"}
+)
+"""Fields of an HTTP/1.1 connection, which later versions do not have (RFC 9113 section 8.2.2)."""
+
 SINGLETON_FIELDS: Final = frozenset(
     {
         "authorization",
