@@ -68,6 +68,7 @@ clean:
 	$(BIN)/python -m venv .venv/ecosystem
 	.venv/ecosystem/bin/python -m pip install --quiet "pip>=25.1"
 	.venv/ecosystem/bin/python -m pip install --quiet --editable . --group ecosystem
+	@tests/ecosystem/fetch-suites.sh .venv/ecosystem
 	@touch $@
 
 .PRECIOUS: .venv/.installed-%

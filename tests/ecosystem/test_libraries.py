@@ -2,6 +2,7 @@
 
 For each there is a program in ``programs/`` that does what the library is for.  It runs on plait, over
 HTTP/1.1 and HTTP/2, and on aiohttp itself, so that what it expects is what aiohttp's users see.
+The suites that libraries ship run on plait as they are.
 
 The libraries have an environment of their own (``make test`` makes it): beside these tests their
 pytest plugins would be loaded here.  Without it the tests fail in CI, and are skipped elsewhere.
@@ -19,13 +20,14 @@ import pytest
 ROOT = Path(__file__).parents[2]
 HERE = Path(__file__).parent
 PYTHON = Path(sys.prefix, "ecosystem", "bin", "python")
+SOURCES = PYTHON.parents[1] / "suites"
 PROGRAMS = sorted(path.stem for path in (HERE / "programs").glob("*_*.py"))
 
 
 @pytest.fixture(scope="session", autouse=True)
 def environment() -> None:
-    if not PYTHON.exists():
-        message = f"{PYTHON} is not there (make test makes it)"
+    if not (SOURCES / "aiohttp-sse" / "tests").exists():  # What is installed last.
+        message = f"{PYTHON} and its libraries are not there (make test installs them)"
         if os.environ.get("CI"):
             pytest.fail(message)
         pytest.skip(message)
@@ -65,3 +67,32 @@ def test_a_suite_of_pytest_aiohttp_on_plait() -> None:
 
 def test_the_suite_on_aiohttp() -> None:
     assert "7 passed" in run("-m", "pytest", "-q", cwd=HERE / "suite", plait=False)
+
+
+# Library -> options of pytest: what its suite needs to be left out, for it needs more than Python.
+SUITES = {
+    "aiohttp-cors": ("--ignore=tests/integration",),  # a browser
+    "aiohttp-jinja2": (),
+    "aiohttp-security": ("--ignore=tests/test_jwt_identity.py",),  # PyJWT
+    "aiohttp-session": (  # the fixtures of Redis and Memcached, in containers
+        "--noconftest",
+        "--ignore=tests/test_memcached_storage.py",
+        "--ignore=tests/test_nacl_storage.py",
+        "--ignore=tests/test_redis_storage.py",
+        # aiohttp's cookie jar writes the host into the cookies of the response.
+        "-k",
+        "not test_clear_cookie_on_session_invalidation",
+    ),
+    # It waits until a client that has closed its sending side is taken for one that has left.
+    "aiohttp-sse": (
+        "-k",
+        "not test_abort_when_transport_already_gone",
+    ),
+}
+
+
+@pytest.mark.parametrize("library", SUITES)
+def test_the_suite_of_a_library_on_plait(library: str) -> None:
+    own = ("-o", "addopts=", "-o", "filterwarnings=", "-o", "asyncio_mode=auto")
+    options = ("-q", "-p", "no:cacheprovider", *own, *SUITES[library], "tests")
+    run("pytest", *options, cwd=SOURCES / library, plait=True)
