@@ -35,9 +35,7 @@ NOT_YET_CLIENT = {
         "ClientRequest.update_host",
         "ClientRequest.update_proxy",
     ],
-    "middlewares and digest authentication": [
-        "ClientHandlerType",
-        "ClientMiddlewareType",
+    "digest authentication": [
         "DigestAuthMiddleware",
     ],
     "`UploadTracker`": [

@@ -52,6 +52,7 @@ from .calls.traces import CallTrace
 from .client_exceptions import *  # noqa: F403  # programs look for them here, too
 from .client_exceptions import InvalidUrlClientError
 from .client_exceptions import __all__ as _exceptions
+from .client_middlewares import ClientMiddlewareType
 from .client_reqrep import ClientRequest, ClientResponse, RequestInfo
 from .client_ws import ClientWebSocketResponse, ClientWSTimeout, WSOptions, ws_connect
 from .connector import BaseConnector, TCPConnector, UnixConnector
@@ -116,7 +117,7 @@ class _RequestOptions(TypedDict, total=False):
     max_line_size: int | None
     max_field_size: int | None
     max_headers: int | None
-    middlewares: Sequence[Any] | None
+    middlewares: Sequence[ClientMiddlewareType] | None
     upload_tracker: Any
 
 
@@ -144,12 +145,12 @@ class ClientSession:
         read_bufsize: the low-water mark of a response's stream, in bytes.
         max_line_size, max_field_size, max_headers: limits of a response's head.
         fallback_charset_resolver: names the encoding of a text that does not say it.
+        middlewares: stand around each request; see ``client_middlewares``.
         trace_configs: who hears of each request; see ``tracing``.
         retry_policy: when to send a request again (plait's own).
         http2, engine: for the default connector (plait's own, see ``BaseConnector``).
 
-    Not supported yet, and refused with NotImplementedError: proxy, proxy_auth, trust_env,
-    middlewares.
+    Not supported yet, and refused with NotImplementedError: proxy, proxy_auth, trust_env.
     """
 
     _connector: BaseConnector | None = None
@@ -198,7 +199,7 @@ class ClientSession:
         fallback_charset_resolver: Callable[[ClientResponse, bytes], str] = (
             lambda response, body: "utf-8"
         ),
-        middlewares: Sequence[Any] = (),
+        middlewares: Sequence[ClientMiddlewareType] = (),
         ssl_shutdown_timeout: float | _SENTINEL | None = sentinel,
         retry_policy: RetryPolicy = DEFAULT_RETRY_POLICY,
         http2: bool | None = None,
@@ -208,7 +209,6 @@ class ClientSession:
             proxy=proxy,
             proxy_auth=proxy_auth,
             trust_env=trust_env,
-            middlewares=middlewares,
         )
         if base_url is None or isinstance(base_url, URL):
             self._base_url = base_url
@@ -252,6 +252,7 @@ class ClientSession:
         self._response_class = response_class
         self._ws_response_class = ws_response_class
         self._retry_policy = retry_policy
+        self._middlewares = middlewares
         self._trace_configs = trace_configs or []
         for config in self._trace_configs:
             config.freeze()
@@ -502,7 +503,7 @@ class ClientSession:
         max_line_size: int | None = None,
         max_field_size: int | None = None,
         max_headers: int | None = None,
-        middlewares: Sequence[Any] | None = None,
+        middlewares: Sequence[ClientMiddlewareType] | None = None,
         upload_tracker: Any = None,
         make_head: Callable[[RequestEvent, bool], RequestEvent] | None = None,
     ) -> ClientResponse:
@@ -511,12 +512,11 @@ class ClientSession:
             raise RuntimeError("Session is closed")
         if ssl is not True or verify_ssl is not None or fingerprint or ssl_context:
             ssl = merge_ssl_params(ssl, verify_ssl, ssl_context, fingerprint)
-        if proxy or proxy_auth or proxy_headers or middlewares or upload_tracker:
+        if proxy or proxy_auth or proxy_headers or upload_tracker:
             _refuse(
                 proxy=proxy,
                 proxy_auth=proxy_auth,
                 proxy_headers=proxy_headers,
-                middlewares=middlewares,
                 upload_tracker=upload_tracker,
             )
         if not read_until_eof:
@@ -570,6 +570,7 @@ class ClientSession:
             },
             make_head,
             traced,
+            self._middlewares if middlewares is None else middlewares,
         )
         check = self._raise_for_status if raise_for_status is None else raise_for_status
         response = None

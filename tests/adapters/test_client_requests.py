@@ -578,7 +578,6 @@ async def test_bad_base_urls(base_url: str) -> None:
     [
         {"proxy": "http://localhost:1/"},
         {"trust_env": True},
-        {"middlewares": [object()]},
     ],
 )
 async def test_what_is_not_supported_yet_is_refused(options: dict[str, Any]) -> None:

@@ -1,15 +1,14 @@
 """One call of ``ClientSession.request``: the machine of a call, carried out for a session.
 
 What to do after a redirect and whether to try again is decided by the machine
-(``plait_engine.policy.call``); here its steps meet the session's connector, cookie jar and
-credentials.  ``_send`` is one hop: the place for what wraps a request (middlewares, digest
-authentication) and for the choice of a proxy.
+(``plait_engine.policy.call``); here its steps meet the session's connector, cookie jar,
+credentials and middlewares.  ``_send`` is one hop, and the place for the choice of a proxy.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from http.cookies import Morsel
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +21,7 @@ from plait.client_exceptions import (
     ServerTimeoutError,
     TooManyRedirects,
 )
+from plait.client_middlewares import ClientMiddlewareType, build_client_middlewares
 from plait.cookiejar import CookieJar, make_morsel
 from plait.helpers import BasicAuth
 from plait.typedefs import LooseCookies
@@ -60,6 +60,7 @@ class ClientCall:
         "history",
         "machine",
         "make_head",
+        "middlewares",
         "options",
         "payload",
         "session",
@@ -81,8 +82,10 @@ class ClientCall:
         options: dict[str, Any],
         make_head: Callable[[RequestEvent, bool], RequestEvent] | None,
         traced: CallTrace | None = None,
+        middlewares: Sequence[ClientMiddlewareType] = (),
     ) -> None:
         self.session = session
+        self.middlewares = middlewares
         self.traced = traced
         self.traces: list[Trace] = [] if traced is None else traced.traces
         self.clock = clock
@@ -109,26 +112,36 @@ class ClientCall:
     async def run(self) -> ClientResponse:
         """Return the final response."""
         step = self.machine.start()
+        request = None
         try:
             while step is SEND:
                 request = self._make_request()
-                response = await self._send(request)
+                if self.middlewares:
+                    send = build_client_middlewares(self._send_anew, self.middlewares)
+                    response = await send(request)
+                else:
+                    response = await self._send(request)
                 step = self._after_response(request, response)
-                if step is Step.SEND and self.traced is not None:
+                if step is SEND and self.traced is not None:
                     await self.traced.redirect(request, response)
         except BaseException:
             self.machine.cancel()
-            if self.payload is not None:
-                await self.payload.close()
+            await self._close_content(None if request is None else request.payload)
             raise
-        if self.payload is not None:
-            if request.payload is None:
-                await self.payload.close()  # A redirect dropped it.
-            else:
-                await request.close_body()
+        assert request is not None
+        if request.payload is not None:
+            await request.close_body()
+        if self.payload is not None and self.payload is not request.payload:
+            await self.payload.close()  # A redirect dropped it, or a middleware replaced it.
         if self.history:
             response._history = tuple(self.history)
         return response
+
+    async def _close_content(self, sent: Payload | None) -> None:
+        """Close the content of the call, and ``sent``, which may be another one."""
+        for payload in {self.payload, sent}:
+            if payload is not None:
+                await payload.close()
 
     def _auth_of_session(self, url: URL) -> BasicAuth | None:
         """Return the session's credentials, if they are for this origin."""
@@ -198,6 +211,13 @@ class ClientCall:
         )
         jar.update_cookies({morsel.key: morsel})
         return len(jar.filter_cookies(self.machine.url)) == 1
+
+    async def _send_anew(self, request: ClientRequest) -> ClientResponse:
+        """Send ``request`` for a middleware, which may do so several times."""
+        if not _is_replayable(request):
+            raise ClientPayloadError("The content cannot be sent twice; see update_body()")
+        self.machine.begin_anew()
+        return await self._send(request)
 
     async def _send(self, request: ClientRequest) -> ClientResponse:
         """Send ``request``, again if the machine says so; return the response with its head."""

@@ -11,8 +11,6 @@ import sys
 
 NAMES = frozenset(
     {
-        "ClientHandlerType",
-        "ClientMiddlewareType",
         "DataQueue",
         "DigestAuthMiddleware",
         "FlowControlDataQueue",
@@ -26,7 +24,6 @@ MODULES = frozenset(
     {
         "base_protocol",
         "client_middleware_digest_auth",
-        "client_middlewares",
         "client_proto",
         "http_parser",
         "tcp_helpers",

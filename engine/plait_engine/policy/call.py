@@ -11,7 +11,7 @@ out comes what to do next, and what to send is in the attributes::
                       '-----'   SEND: to ``url``, after ``delay`` seconds
 
 ==============  ====================================================================
-inputs          ``start on_response on_failure cancel``
+inputs          ``start on_response on_failure begin_anew cancel``
 steps           ``SEND``: send ``method url headers``, with content if
                 ``keeps_content``, ``delay`` seconds from now.
                 ``DONE``: the response is the caller's.
@@ -30,7 +30,8 @@ Where others stand
 ------------------
 Each ``SEND`` is one *hop*.  Whatever wraps a request (middlewares, digest authentication)
 wraps a hop: it takes what ``SEND`` says and gives back what came of it, which may be a
-response that never was on a wire.  The way to the origin (direct or by a proxy) is chosen
+response that never was on a wire.  It may also send the request once more, after a response or
+a failure: ``begin_anew``.  The way to the origin (direct or by a proxy) is chosen
 for each hop from ``url``.  A trace hears of each step.
 
 The machine knows URLs by three functions (``Urls``), so that each adapter keeps its own type.
@@ -157,6 +158,17 @@ class Call(Generic[Url]):
         self._expect(READY)
         self.state = SENDING
         return SEND
+
+    def begin_anew(self) -> None:
+        """Whoever wraps the hop sends its request, perhaps not for the first time.
+
+        How often it is sent again after failures is counted from here on.
+        """
+        self.state = SENDING
+        self.retry = self._retry_of_each
+        self.is_sent_again = False
+        self.delay = 0.0
+        self.problem = None
 
     def on_response(self, status: int, location: str | None, *, replayable: bool = True) -> Step:
         """The head of a final response came.

@@ -167,6 +167,16 @@ def test_each_hop_has_its_own_retries() -> None:
     assert call.on_failure(REFUSED) is Step.FAIL
 
 
+def test_who_wraps_a_hop_may_send_it_anew() -> None:
+    call = make(retry=RetryPolicy(unprocessed=1, pause=0.5))
+    for _ in range(3):
+        assert call.on_failure(REFUSED) is Step.SEND
+        assert call.on_failure(REFUSED) is Step.FAIL
+        call.begin_anew()
+        assert (call.delay, call.is_sent_again, call.url) == (0.0, False, HOME)
+    assert call.on_response(200, None) is Step.DONE
+
+
 def test_nothing_follows_the_end() -> None:
     call = make()
     call.cancel()
