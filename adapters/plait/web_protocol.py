@@ -6,7 +6,9 @@ Strategy
 transport: it owns the ``Driver`` and hears its events.  A request becomes a
 ``ServerExchange``.  After all events of a batch, a task is started for each exchange that is
 still alive; it runs handler, response and access log (``_serve``).  On Python 3.12 and newer
-the first step of the task runs at once.
+the first step of the task runs at once.  On 3.11 a task that went from request to request would
+save a thirtieth of the time of a small one.  But what a handler leaves in its context or on its
+task, and who cancels that later, would meet the request of another client.
 
 Rules
 -----

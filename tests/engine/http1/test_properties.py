@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from plait_engine import (
@@ -261,6 +261,7 @@ def test_cuts_do_not_change_how_a_server_judges(data: bytes, cuts: list[int]) ->
 def test_what_one_engine_sends_the_other_receives(
     asked: Message, answered: Message, cuts: list[int], at_once: bool, with_trailers: bool
 ) -> None:
+    assume(answered.status != 205)  # A server sends no content with it, nor trailers.
     pair = Pair(fragment=at(cuts))
     framing = [] if at_once else [("Transfer-Encoding", "chunked")]
     trailers = answered.trailers if with_trailers else []
