@@ -21,6 +21,7 @@ from plait_engine.websocket import (
 )
 
 from . import hdrs
+from .abc import AbstractStreamWriter
 from .client_exceptions import ClientConnectionResetError
 from .helpers import rfc822_formatted_time
 from .http import SERVER_SOFTWARE
@@ -152,14 +153,15 @@ class WebSocketResponse(WebSocketBase[DecodeText], StreamResponse):
             return WebSocketReady(False, None)
         return WebSocketReady(True, negotiated.subprotocol)
 
-    async def prepare(self, request: BaseRequest) -> None:
-        """Accept the handshake of ``request``.  Later calls do nothing.
+    async def prepare(self, request: BaseRequest) -> AbstractStreamWriter:
+        """Accept the handshake of ``request``, and return what writes to its stream; the methods
+        of this class write frames.  Later calls return that only.
 
         Raises HTTPBadRequest, HTTPUpgradeRequired or HTTPMethodNotAllowed when it is none,
         ClientConnectionResetError when the client is gone.
         """
         if self._stream is not None:
-            return
+            return request.writer
         accept, negotiated = self._handshake(request)
         self._warn_without_subprotocol(request, negotiated)
         headers = self.headers
@@ -183,6 +185,7 @@ class WebSocketResponse(WebSocketBase[DecodeText], StreamResponse):
         deflate = negotiated.deflate
         self._compress = 0 if deflate is None else deflate.server_max_window_bits
         self._open_stream(stream)
+        return request.writer
 
     def _handshake(self, request: BaseRequest) -> tuple[Accept, Negotiated]:
         """Check the handshake.  Raises an HTTPException with what to answer."""

@@ -11,12 +11,14 @@ from typing import Any
 import pytest
 from multidict import CIMultiDict
 
+import plait
 from plait import web
 from plait.abc import AbstractStreamWriter
 from plait.http_writer import StreamWriter
 from plait_engine import LocalProtocolError
 from tests.adapters.web_handlers import answer_of, names
 from tests.adapters.web_peer import Setup, app_of
+from tests.serving import serve
 
 pytestmark = pytest.mark.anyio
 
@@ -278,3 +280,25 @@ async def test_another_writer_compresses_and_chunks() -> None:
         ("write_eof", b"abc"),
     ]
     assert length is None
+
+
+async def test_the_writer_of_a_websocket(setup: Setup) -> None:
+    """It writes to the tunnel: whatever it is given must be frames."""
+
+    async def handler(request: web.Request) -> web.StreamResponse:
+        socket = web.WebSocketResponse()
+        writer = await socket.prepare(request)
+        assert writer is request.writer is await socket.prepare(request)
+        assert isinstance(writer, AbstractStreamWriter)
+        assert writer.transport is request.transport
+        await writer.write(b"\x81\x02hi")
+        await socket.receive()
+        return socket
+
+    async with serve(app_of(handler), engine=setup.engine) as served:
+        connector = plait.TCPConnector(http2=setup.is_h2)
+        async with (
+            plait.ClientSession(connector=connector) as session,
+            session.ws_connect(served.url) as socket,
+        ):
+            assert await socket.receive_str() == "hi"
