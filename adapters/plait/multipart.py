@@ -471,9 +471,11 @@ class MultipartReader:
             return False
         if self._part_content is not None:
             await self._part_content.release()
-            if isinstance(self._last_part, BodyPartReader):
-                await self._last_part.release()
-            self._part_content = self._last_part = None
+            self._part_content = None
+        if self._last_part is not None:
+            # Whatever is in it, if it is a multipart: that is not looked at any more.
+            self._last_part._at_eof = True
+            self._last_part = None
         event = await self._body.next_event()
         if isinstance(event, MultipartEnd):
             self._at_eof = True

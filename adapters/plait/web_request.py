@@ -565,7 +565,7 @@ class BaseRequest(KeyedState, HeadersMixin):
             if not isinstance(part, BodyPartReader):
                 raise MultipartError("a part of the form is a multipart: read it by multipart()")
             if part.name is None:
-                raise MultipartError("a part of the form has no name")
+                raise MultipartError("Multipart field missing name")
             if part.filename:
                 if not spools:
                     self._close_at_end(spools)

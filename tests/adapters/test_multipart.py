@@ -152,13 +152,28 @@ async def test_a_nested_multipart_that_is_not_read_is_skipped() -> None:
     outer.append(b"three")
     body = await outer.as_bytes()
     reader = reader_of(body)
-    assert isinstance(await reader.next(), MultipartReader)
+    nested = await reader.next()
+    assert isinstance(nested, MultipartReader)
     assert await (await only_part(reader)).read() == b"three"
+    assert nested.at_eof()
+    assert await nested.next() is None
     reader = reader_of(body)
     nested = await reader.next()
     assert isinstance(nested, MultipartReader)
     assert await (await only_part(nested)).read_chunk(1) == b"o"
     assert await (await only_part(reader)).read() == b"three"
+
+
+async def test_a_part_that_cannot_be_read_may_be_skipped() -> None:
+    body = (
+        b"--b\r\nContent-Type: multipart/mixed\r\n\r\n--c\r\n\r\none\r\n--c--\r\n"
+        b"--b\r\n\r\ntwo\r\n--b--"
+    )
+    reader = reader_of(body)
+    with pytest.raises(MultipartError, match="boundary missed"):
+        await reader.next()
+    assert await (await only_part(reader)).read() == b"two"
+    assert await reader.next() is None
 
 
 async def test_nesting_has_a_limit() -> None:
@@ -552,6 +567,12 @@ async def test_small_parts_are_one_write() -> None:
     sink = Sink()
     await writer.write(sink)  # type: ignore[arg-type]
     assert sink.writes == 1
+    assert writer.size == len(sink.data)
+    for _ in range(2000):
+        writer.append(b"")
+    sink = Sink()
+    await writer.write(sink)  # type: ignore[arg-type]
+    assert 2 <= sink.writes <= 10
     assert writer.size == len(sink.data)
 
 

@@ -206,13 +206,17 @@ class MultipartWriter(Payload):
         pieces: list[bytes] = []
         size = 0
         for part, coding, transfer_coding in self._parts:
-            pieces.append(self._head(part))
+            head = self._head(part)
+            pieces.append(head)
+            size += len(head)
             if _is_at_hand(part) and not coding and not transfer_coding:
-                pieces.append(part.content_bytes())
-                size += part.size or 0
+                content = part.content_bytes()
+                pieces.append(content)
+                size += len(content)
             else:
                 await writer.write(b"".join(pieces))
                 pieces = []
+                size = 0
                 await self._write_part(part, coding, transfer_coding, writer)
             pieces.append(PART_TAIL)
             if size > _WORTH_WRITING:
