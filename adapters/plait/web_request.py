@@ -636,7 +636,7 @@ class BaseRequest(KeyedState, HeadersMixin):
 
 
 class _FormContent:
-    """The content of a form: all that came counts, whatever it is a part of.
+    """The content of a form, in pieces as they come: all counts, whatever it is a part of.
 
     ``check`` raises when so many bytes are too many.
     """
@@ -646,7 +646,7 @@ class _FormContent:
         self._check = check
 
     async def read(self, n: int) -> bytes:
-        data = await self._content.read(n)
+        data, _ = await self._content.readchunk()
         self._check(self._content.total_bytes)
         return data
 

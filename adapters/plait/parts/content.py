@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Final, Protocol
 
 from plait.http_exceptions import LineTooLong
+from plait.streams import StreamReader
 from plait_engine.content.multipart import (
     MultipartError,
     MultipartEvent,
@@ -82,12 +83,18 @@ class MultipartBody:
         while (event := self.poll()) is None:
             if self._error is not None:
                 raise self._error
-            data = await self._content.read(READ_SIZE)
+            data = await self._read()
             if data:
                 self.parser.receive_data(data)
             else:
                 self.parser.receive_eof()
         return event
+
+    async def _read(self) -> bytes:
+        content = self._content
+        if isinstance(content, StreamReader):
+            return (await content.readchunk())[0]  # As it came: ``read`` puts pieces together.
+        return await content.read(READ_SIZE)
 
 
 class PartContent:
