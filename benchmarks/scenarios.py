@@ -68,6 +68,16 @@ def _bodies(
     )
 
 
+def _form(name: str, title: str, path: str) -> Scenario:
+    load = Curl("--http1.1", upload=True, form=path, size=100_000_000)
+    return _bodies(
+        name,
+        f"HTTP/1.1, a multipart form with a file of 100 MB, {title}",
+        _under(load, plait=_PLAIT, aiohttp=_AIOHTTP),
+        {"aiohttp": 0.9},
+    )
+
+
 def _clients(requests: str, *, tls: bool) -> dict[str, Start]:
     return {
         library: subjects.client(library, requests, concurrency=32, tls=tls)
@@ -219,16 +229,8 @@ _BODIES = (
         "HTTP/1.1, 256 MiB up, chunked",
         _under(Curl("--http1.1", upload=True, chunked=True), plait=_PLAIT, aiohttp=_AIOHTTP),
     ),
-    _bodies(
-        "h1-form",
-        "HTTP/1.1, a multipart form with a file of 100 MB, read by read_chunk()",
-        _under(
-            Curl("--http1.1", upload=True, form=True, size=100_000_000),
-            plait=_PLAIT,
-            aiohttp=_AIOHTTP,
-        ),
-        {"aiohttp": 0.9},
-    ),
+    _form("h1-form", "read by read_chunk()", "/form"),
+    _form("h1-form-post", "read by request.post()", "/save"),
     _bodies(
         "h1-tls-down",
         "HTTP/1.1 over TLS, 256 MiB down",

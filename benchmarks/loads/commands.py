@@ -196,7 +196,7 @@ class Curl:
         upload: send the body to ``/upload``; else get ``/download``.
         tls: over https, whoever the server may be.
         chunked: do not say the length of an upload beforehand.
-        form: upload the body as the file of a multipart form, to ``/form``.
+        form: upload the body as the file of a multipart form, to this path.
         size: of the body in bytes.
     """
 
@@ -204,7 +204,7 @@ class Curl:
     upload: bool
     tls: bool = False
     chunked: bool = False
-    form: bool = False
+    form: str | None = None
     size: int = 256 * 2**20
 
     def __call__(self, port: int, seconds: float) -> int:
@@ -236,7 +236,7 @@ class Curl:
         with tempfile.NamedTemporaryFile(prefix="plait-bench-") as zeros:
             zeros.truncate(self.size)  # A hole, which takes no space.
             if self.form:
-                self._curl(port, "/form", "--form", f"file=@{zeros.name}")
+                self._curl(port, self.form, "--form", f"file=@{zeros.name}")
             elif self.chunked:
                 # From a pipe, of which curl does not know the length.
                 with subprocess.Popen(["cat", zeros.name], stdout=subprocess.PIPE) as pipe:

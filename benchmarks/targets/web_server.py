@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import os
 import ssl
 import sys
 import tempfile
@@ -63,6 +64,10 @@ def make_app(web: Any, message_types: Any, folder: Path) -> Any:  # Any: plait's
                 size += len(chunk)
         return web.Response(text=str(size))
 
+    async def save(request: Any) -> Any:
+        file = (await request.post())["file"].file
+        return web.Response(text=str(file.seek(0, os.SEEK_END)))
+
     app = web.Application(client_max_size=0)
     app.add_routes(
         [
@@ -72,6 +77,7 @@ def make_app(web: Any, message_types: Any, folder: Path) -> Any:  # Any: plait's
             web.get("/download", download),
             web.put("/upload", upload),
             web.post("/form", form),
+            web.post("/save", save),
             web.static("/static", folder),
         ]
     )

@@ -39,7 +39,14 @@ class PartDecoder:
         is_form: the part is one of a form.
     """
 
-    __slots__ = ("_decompressor", "_headers", "_is_form", "_max_length")
+    __slots__ = (
+        "_decompressor",
+        "_headers",
+        "_is_form",
+        "_max_length",
+        "_transfer_coding",
+        "has_units",
+    )
 
     def __init__(self, headers: Mapping[str, str], max_length: int, *, is_form: bool) -> None:
         self._headers = headers
@@ -47,15 +54,9 @@ class PartDecoder:
         self._is_form = is_form
         self._decompressor: ZLibDecompressor | None = None
         """What decompresses the content, when it is not complete."""
-
-    @property
-    def _transfer_coding(self) -> str:
-        return self._headers.get(hdrs.CONTENT_TRANSFER_ENCODING, "").strip().lower()
-
-    @property
-    def has_units(self) -> bool:
+        self._transfer_coding = headers.get(hdrs.CONTENT_TRANSFER_ENCODING, "").strip().lower()
+        self.has_units = self._transfer_coding not in IDENTITIES
         """Whether not every piece can be decoded by itself."""
-        return self._transfer_coding not in IDENTITIES
 
     @property
     def incomplete(self) -> bool:
