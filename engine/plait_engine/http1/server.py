@@ -484,7 +484,7 @@ class HTTP1Server(HTTP1Connection):
             self._receive_head(now)
             if self._peer_eof and self._read is READ_HEAD:
                 self._end_in_head(now)
-            elif self.state is _OPEN:
+            else:
                 self._update_wants_read()
         except RemoteProtocolError as error:
             self._refuse(error.without_frames(), now)
