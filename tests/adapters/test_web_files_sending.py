@@ -122,6 +122,20 @@ async def test_the_kernel_sends_a_range(large: Path, counted: Counted) -> None:
     assert (counted.sent, counted.read) == (899001, 0)
 
 
+async def test_the_kernel_sends_it_over_a_unix_socket(
+    large: Path, tmp_path: Path, counted: Counted
+) -> None:
+    async with H1.serve(app_of(sends(large))) as site:
+        path = str(tmp_path / "socket")
+        await web.UnixSite(site.runner, path).start()
+        reader, writer = await asyncio.open_unix_connection(path)
+        writer.write(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        assert (await reader.read()).endswith(b"\r\n\r\n" + LARGE)
+        writer.close()
+        await writer.wait_closed()
+    assert (counted.sent, counted.read) == (len(LARGE), 0)
+
+
 async def test_it_can_be_forbidden(
     large: Path, counted: Counted, monkeypatch: pytest.MonkeyPatch
 ) -> None:
