@@ -12,6 +12,7 @@ Rules
 * What another plugin runs (anyio, pytest-asyncio) is left to it, the fixtures of this module
   too.
 * A coroutine that is never awaited fails its test.
+* The fixtures of plait's names use none of aiohttp's, which another plugin may have, too.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ import asyncio
 import inspect
 import warnings
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterator
-from contextlib import AsyncExitStack, contextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from functools import partial
 from importlib import import_module
 from typing import Any, Final, Protocol, Self, TypeVar, cast, overload
@@ -308,58 +309,13 @@ class _Opened(AsyncExitStack):
         return made
 
 
-@pytest.fixture
-def aiohttp_unused_port() -> Callable[[], int]:
-    """A function that returns a free TCP port."""
-    return _unused_port
-
-
-@pytest.fixture
-async def aiohttp_server(loop: asyncio.AbstractEventLoop) -> AsyncIterator[AiohttpServer]:
-    """Serves an application: ``await aiohttp_server(app, **kwargs)`` returns a ``TestServer``.
-
-    The keywords are those of ``TestServer`` and of its ``start_server``.
-    """
-    async with _Opened() as servers:
-
-        async def serve(app: Application, **kwargs: Any) -> TestServer:
-            return await servers.start(lambda: TestServer(app, **kwargs))
-
-        yield serve
-
-
-@pytest.fixture
-async def aiohttp_raw_server(loop: asyncio.AbstractEventLoop) -> AsyncIterator[AiohttpRawServer]:
-    """Serves a bare handler: ``await aiohttp_raw_server(handler, **kwargs)`` returns a
-    ``RawTestServer``."""
-    async with _Opened() as servers:
-
-        async def serve(handler: RequestCallback, **kwargs: Any) -> RawTestServer:
-            return await servers.start(lambda: RawTestServer(handler, **kwargs))
-
-        yield serve
-
-
-@pytest.fixture
-def aiohttp_client_cls() -> type[TestClient[Any, Any]]:
-    """The class of ``aiohttp_client``; override it to use your own."""
-    return TestClient
-
-
-@pytest.fixture
-async def aiohttp_client(
-    loop: asyncio.AbstractEventLoop, aiohttp_client_cls: type[TestClient[Any, Any]]
-) -> AsyncIterator[AiohttpClient]:
-    """Makes clients: ``await aiohttp_client(app, **kwargs)`` returns a ``TestClient``.
-
-    Takes an application, a test server, or a function that returns one of them, which is
-    called with the loop and the arguments behind it.  The keywords are those of
-    ``TestClient``, and ``server_kwargs`` those of ``TestServer``.
-    """
+@asynccontextmanager
+async def _clients(kind: type[TestClient[Any, Any]]) -> AsyncIterator[AiohttpClient]:
+    """What ``plait_client`` is, for clients of a class."""
     async with _Opened() as clients:
 
         async def connect(
-            target: Any,  # see above
+            target: Any,  # see plait_client
             *args: Any,
             server_kwargs: dict[str, Any] | None = None,
             **kwargs: Any,
@@ -373,36 +329,89 @@ async def aiohttp_client(
                 target = TestServer(target, **(server_kwargs or {}))
             elif not isinstance(target, BaseTestServer):
                 raise ValueError(f"Unknown argument type: {type(target)!r}")
-            return await clients.start(lambda: aiohttp_client_cls(target, **kwargs))
+            return await clients.start(lambda: kind(target, **kwargs))
 
         yield cast("AiohttpClient", connect)
 
 
-# -- other names ---------------------------------------------------------------------------
+@pytest.fixture
+def plait_unused_port() -> Callable[[], int]:
+    """A function that returns a free TCP port."""
+    return _unused_port
 
 
 @pytest.fixture
-def plait_unused_port(aiohttp_unused_port: Callable[[], int]) -> Callable[[], int]:
-    """``aiohttp_unused_port`` by plait's name."""
-    return aiohttp_unused_port
+async def plait_server(loop: asyncio.AbstractEventLoop) -> AsyncIterator[AiohttpServer]:
+    """Serves an application: ``await plait_server(app, **kwargs)`` returns a ``TestServer``.
+
+    The keywords are those of ``TestServer`` and of its ``start_server``.
+    """
+    async with _Opened() as servers:
+
+        async def serve(app: Application, **kwargs: Any) -> TestServer:
+            return await servers.start(lambda: TestServer(app, **kwargs))
+
+        yield serve
 
 
 @pytest.fixture
-def plait_server(aiohttp_server: AiohttpServer) -> AiohttpServer:
-    """``aiohttp_server`` by plait's name."""
-    return aiohttp_server
+async def plait_raw_server(loop: asyncio.AbstractEventLoop) -> AsyncIterator[AiohttpRawServer]:
+    """Serves a bare handler: ``await plait_raw_server(handler, **kwargs)`` returns a
+    ``RawTestServer``."""
+    async with _Opened() as servers:
+
+        async def serve(handler: RequestCallback, **kwargs: Any) -> RawTestServer:
+            return await servers.start(lambda: RawTestServer(handler, **kwargs))
+
+        yield serve
 
 
 @pytest.fixture
-def plait_raw_server(aiohttp_raw_server: AiohttpRawServer) -> AiohttpRawServer:
-    """``aiohttp_raw_server`` by plait's name."""
-    return aiohttp_raw_server
+async def plait_client(loop: asyncio.AbstractEventLoop) -> AsyncIterator[AiohttpClient]:
+    """Makes clients: ``await plait_client(app, **kwargs)`` returns a ``TestClient``.
+
+    Takes an application, a test server, or a function that returns one of them, which is
+    called with the loop and the arguments behind it.  The keywords are those of
+    ``TestClient``, and ``server_kwargs`` those of ``TestServer``.
+    """
+    async with _clients(TestClient) as connect:
+        yield connect
+
+
+# -- aiohttp's names -----------------------------------------------------------------------
 
 
 @pytest.fixture
-def plait_client(aiohttp_client: AiohttpClient) -> AiohttpClient:
-    """``aiohttp_client`` by plait's name."""
-    return aiohttp_client
+def aiohttp_unused_port(plait_unused_port: Callable[[], int]) -> Callable[[], int]:
+    """``plait_unused_port``."""
+    return plait_unused_port
+
+
+@pytest.fixture
+def aiohttp_server(plait_server: AiohttpServer) -> AiohttpServer:
+    """``plait_server``."""
+    return plait_server
+
+
+@pytest.fixture
+def aiohttp_raw_server(plait_raw_server: AiohttpRawServer) -> AiohttpRawServer:
+    """``plait_raw_server``."""
+    return plait_raw_server
+
+
+@pytest.fixture
+def aiohttp_client_cls() -> type[TestClient[Any, Any]]:
+    """The class of what ``aiohttp_client`` makes; override it to use your own."""
+    return TestClient
+
+
+@pytest.fixture
+async def aiohttp_client(
+    loop: asyncio.AbstractEventLoop, aiohttp_client_cls: type[TestClient[Any, Any]]
+) -> AsyncIterator[AiohttpClient]:
+    """``plait_client``, for clients of the class ``aiohttp_client_cls``."""
+    async with _clients(aiohttp_client_cls) as connect:
+        yield connect
 
 
 def _warn_of_old_name(name: str) -> None:

@@ -173,17 +173,29 @@ def test_the_names_of_plait(run: Run) -> None:
     run(
         """
 async def test_they_are_the_same(
-    plait_client, aiohttp_client, plait_server, aiohttp_server,
+    plait_client, plait_server, aiohttp_server,
     plait_raw_server, aiohttp_raw_server, plait_unused_port, aiohttp_unused_port,
 ):
-    assert plait_client is aiohttp_client
     assert plait_server is aiohttp_server
     assert plait_raw_server is aiohttp_raw_server
     assert plait_unused_port is aiohttp_unused_port
     client = await plait_client(make_app())
     assert (await client.get("/")).status == 200
+
+class TestBesideAnother:
+    @pytest.fixture
+    def aiohttp_client_cls(self): return int
+    aiohttp_client = aiohttp_server = aiohttp_raw_server = aiohttp_unused_port = aiohttp_client_cls
+
+    async def test_they_need_none_of_aiohttp(
+        self, plait_client, plait_server, plait_raw_server, plait_unused_port, aiohttp_client
+    ):
+        assert aiohttp_client is int
+        await plait_server(make_app(), port=plait_unused_port())
+        client = await plait_client(await plait_raw_server(hello))
+        assert (await client.get("/")).status == 200
 """
-    ).assert_outcomes(passed=1)
+    ).assert_outcomes(passed=2)
 
 
 @pytest.mark.parametrize(
