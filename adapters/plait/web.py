@@ -154,7 +154,7 @@ if not TYPE_CHECKING:  # A type checker would take it for every name.
 
 
 def main(argv: Sequence[str]) -> None:
-    """Run an application from the command line."""
+    """Run an application from the command line, and exit with status 0 when it has ended."""
     parser = ArgumentParser(description="plait.web server", prog="python -m plait.web")
     parser.add_argument(
         "entry_func",
@@ -200,6 +200,7 @@ def main(argv: Sequence[str]) -> None:
             path=arguments.path,
             engine=arguments.engine,
         )
+    parser.exit(message="Stopped\n")
 
 
 if __name__ == "__main__":

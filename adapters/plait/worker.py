@@ -139,7 +139,9 @@ class GunicornWebWorker(Worker):
 
     def init_signals(self) -> None:
         """Handle signals in the event loop, but for SIGABRT: it comes when the loop hangs."""
-        super().init_signals()
+        for number in self.SIGNALS:  # The arbiter's handlers are not ours.
+            signal.signal(number, signal.SIG_DFL)
+        signal.signal(signal.SIGABRT, self.handle_abort)
         for number, handler in {
             signal.SIGQUIT: self.handle_quit,
             signal.SIGINT: self.handle_quit,
