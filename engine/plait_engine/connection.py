@@ -300,7 +300,7 @@ class Connection(ABC):
 
     def _emit_closed(self, reason: CloseReason, error: Exception | None = None) -> None:
         """Emit the last event, exactly once."""
-        if self.state is not ConnectionState.CLOSED:
+        if self.state is not ConnectionState.CLOSED:  # pragma: no branch: callers ask, too
             self.state = ConnectionState.CLOSED
             self.wants_read = False
             self._events.append(ConnectionClosed(reason, error))
