@@ -126,6 +126,22 @@ async def test_other_methods_and_types(setup: Setup) -> None:
         assert (await client.fetch("POST", "/", mixed, body)).body == b"0"
 
 
+async def test_a_form_that_is_compressed(setup: Setup) -> None:
+    body = body_of(('name="a"', b"one"), ('name="f"; filename="x"', bytes(600_000)))
+    headers = [*FORM, ("content-encoding", "gzip")]
+
+    async def handler(request: web.Request) -> web.Response:
+        form = await request.post()
+        field = form["f"]
+        assert isinstance(field, web.FileField)
+        return web.Response(text=f"{form['a']} {len(field.file.read())}")
+
+    answer = await answer_to(setup, handler, gzip.compress(body), headers)
+    assert answer.body == b"one 600000"
+    large = gzip.compress(body_of(('name="f"; filename="x"', bytes(20_000_000))))
+    assert (await answer_to(setup, handler, large, headers)).status == 413
+
+
 async def test_what_was_read_can_be_parsed(setup: Setup) -> None:
     body = body_of(('name="a"', b"one"), ('name="f"; filename="x"', b"two"))
 

@@ -13,6 +13,7 @@ from typing import Final, Protocol
 
 from plait.http_exceptions import LineTooLong
 from plait.streams import StreamReader
+from plait.transport.exchange import copy_error
 from plait_engine.content.multipart import (
     MultipartError,
     MultipartEvent,
@@ -70,7 +71,7 @@ class MultipartBody:
         try:
             event = self.parser.next_event()
         except MultipartError as error:
-            self._error = error
+            self._error = error.with_traceback(None)  # Its frames hold the connection.
             return None
         if self._give_back is not None and isinstance(event, PartEnd):
             with warnings.catch_warnings():
@@ -82,7 +83,7 @@ class MultipartBody:
         """Return the next event.  Raises MultipartError, and what reading raises."""
         while (event := self.poll()) is None:
             if self._error is not None:
-                raise self._error
+                raise copy_error(self._error)
             data = await self._read()
             if data:
                 self.parser.receive_data(data)
