@@ -351,6 +351,36 @@ async def test_a_multipart_response(client: Client) -> None:
         assert await first.json() == {"a": 1}
 
 
+@ways
+async def test_parts_come_while_the_response_goes_on(way: Way, authority: Authority) -> None:
+    """As those of a camera: without end, each one before the next is sent."""
+    received = asyncio.Event()
+
+    async def camera(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse(
+            headers={"Content-Type": "multipart/x-mixed-replace; boundary=frame"}
+        )
+        await response.prepare(request)
+        for number in range(3):
+            await response.write(b"--frame\r\n\r\npicture %d\r\n" % number)
+            await asyncio.wait_for(received.wait(), 20)
+            received.clear()
+        return response
+
+    app = web.Application()
+    app.router.add_get("/", camera)
+    context = authority.server_context("h2", "http/1.1") if way.tls else None
+    async with serve(app, context) as served, way.open_session(authority) as session:
+        url = served.url.replace("127.0.0.1", "localhost")
+        async with session.get(url) as response:
+            reader = MultipartReader.from_response(response)
+            for number in range(3):
+                each = await reader.next()
+                assert isinstance(each, BodyPartReader)
+                assert await each.read_chunk() == b"picture %d" % number
+                received.set()
+
+
 def test_no_content_disposition() -> None:
     assert read_content_disposition(None) is None
     with pytest.warns(plait.BadContentDispositionHeader):

@@ -9,6 +9,8 @@ import pytest
 import plait
 from examples.demo.server import COUNTS, StepCounts, make_app
 from tests.conftest import Authority
+from tests.interop.app import digest
+from tests.interop.app import make_app as make_peers_app
 from tests.interop.chromium import Browser, browser
 from tests.interop.conftest import require
 from tests.serving import ServerThread
@@ -30,6 +32,15 @@ _CLOSE = """
     for (let i = 0; i < 1000 && !document.querySelector("button").disabled; i++)
         await new Promise(done => setTimeout(done, 10));
     return document.querySelector("#socket").lastElementChild.textContent;
+"""
+
+
+_SEND_FORM = """
+    const form = new FormData();
+    form.append('t\u00e9 "x"', "one\\ntwo \u00e9");
+    form.append("f", new File([new Uint8Array(arguments[0])], '\u00e9 "q".txt', {type: "text/x"}));
+    const response = await fetch("/form", {method: "POST", body: form});
+    return await response.json();
 """
 
 
@@ -65,3 +76,15 @@ def test_page_and_its_websocket(
     assert seen.requests >= 2
     if protocol == "HTTP/2":
         assert len(seen.connections) == 1, "the WebSocket had a connection of its own"
+
+
+@pytest.mark.parametrize("tls", [True, False], ids=["h2", "h1"])
+def test_a_form_with_a_file(chrome: Browser, authority: Authority, tls: bool) -> None:
+    with ServerThread(plait, make_peers_app(plait, []), authority.server_context()) as server:
+        port = server.tls_port if tls else server.port
+        chrome.open(f"{'https' if tls else 'http'}://localhost:{port}/")
+        # Names come in UTF-8, with %22 for a quote; line ends of text are CRLF.
+        assert chrome.evaluate(_SEND_FORM, 3_000_000) == [
+            ["t\u00e9 %22x%22", "one\r\ntwo \u00e9"],
+            ["f", "\u00e9 %22q%22.txt", "text/x", digest(bytes(3_000_000))],
+        ]
