@@ -432,6 +432,15 @@ def test_a_script(program: Path) -> None:
     assert result.stdout == "__main__ ['-x', 'y']\n"
 
 
+def test_a_script_without_the_folder_of_it(tmp_path: Path) -> None:
+    path = tmp_path / "program.py"
+    path.write_text("import sys; print(sys.path)")
+    as_it_is = run("-P", str(path))
+    result = run("-P", "-m", "plait.as_aiohttp", str(path))
+    assert (result.returncode, result.stderr) == (0, "")
+    assert result.stdout == as_it_is.stdout
+
+
 def test_a_module(program: Path) -> None:
     result = run("-m", "plait.as_aiohttp", "-m", "program", "-x", "y", cwd=program.parent)
     assert (result.returncode, result.stderr) == (0, "")

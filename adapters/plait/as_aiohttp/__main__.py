@@ -39,7 +39,8 @@ def main(arguments: list[str]) -> None:
         case [script, *_] if not script.startswith("-"):
             install_as_aiohttp()
             sys.argv = arguments
-            sys.path[0] = str(Path(script).resolve().parent)
+            if not sys.flags.safe_path:  # Without "python -P" it is the current folder.
+                sys.path[0] = str(Path(script).resolve().parent)
             runpy.run_path(script, run_name="__main__")
         case _:
             print((__doc__ or "").partition("::")[2].partition("The program")[0], file=sys.stderr)
