@@ -35,9 +35,6 @@ NOT_YET_CLIENT = {
         "ClientRequest.update_host",
         "ClientRequest.update_proxy",
     ],
-    "digest authentication": [
-        "DigestAuthMiddleware",
-    ],
     "`UploadTracker`": [
         "ClientResponse.output_size",
         "ClientResponse.upload_complete",

@@ -12,7 +12,6 @@ import sys
 NAMES = frozenset(
     {
         "DataQueue",
-        "DigestAuthMiddleware",
         "FlowControlDataQueue",
         "NamedPipeConnector",
         "UploadTracker",
@@ -23,7 +22,6 @@ NAMES = frozenset(
 MODULES = frozenset(
     {
         "base_protocol",
-        "client_middleware_digest_auth",
         "client_proto",
         "http_parser",
         "tcp_helpers",
