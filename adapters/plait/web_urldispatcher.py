@@ -212,6 +212,8 @@ class UrlDispatcher(AbstractRouter, Mapping[str, AbstractResource]):
         self._named_resources: dict[str, AbstractResource] = {}
         self._table: RouteTable[ResourceRoute | AbstractResource] | None = None
         """Made when it is needed, and again after a change."""
+        self._by_rule: list[MatchedSubAppResource] = []
+        """They go before the table, in their order."""
         self._custom = False
         """Something else decides what matches: a resource, or a ``resolve`` of another's."""
 
@@ -250,12 +252,10 @@ class UrlDispatcher(AbstractRouter, Mapping[str, AbstractResource]):
         path = path_of(request)
         if is_dangerous(path):
             return MatchInfoError(HTTPBadRequest(text="400: NUL, CR or LF in the path"))
-        for resource in self._resources:
-            if isinstance(resource, MatchedSubAppResource):
-                match_info, methods = await resource.resolve(request)
-                if match_info is not None:
-                    return match_info
-                allowed |= methods
+        for resource in self._by_rule:
+            match_info, _ = await resource.resolve(request)
+            if match_info is not None:
+                return match_info
         for routes, params in table.candidates(path):
             route = routes.get(method) or routes.get(hdrs.METH_ANY)
             if isinstance(route, ResourceRoute):
@@ -275,6 +275,7 @@ class UrlDispatcher(AbstractRouter, Mapping[str, AbstractResource]):
         table: RouteTable[ResourceRoute | AbstractResource] = RouteTable()
         # Packages that watch applications put a function of their own in its place.
         self._custom = UrlDispatcher.resolve is not _RESOLVE
+        self._by_rule = []
         for resource in self._resources:
             if isinstance(resource, Resource) and type(resource).resolve is Resource.resolve:
                 table.add(resource._template, resource._routes)
@@ -286,6 +287,7 @@ class UrlDispatcher(AbstractRouter, Mapping[str, AbstractResource]):
                 table.add(resource._subtree, resource._routes)
                 continue
             if isinstance(resource, MatchedSubAppResource):
+                self._by_rule.append(resource)
                 self._custom = True
                 continue
             if not isinstance(resource, PrefixedSubAppResource):
