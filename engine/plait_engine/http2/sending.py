@@ -159,7 +159,7 @@ def _send_on(core: HTTP2Core, stream: Stream, events: tuple[Sendable, ...], now:
     elif draft.is_tunnel and draft.phase == BODY:
         core._end_of_request(stream)
     if draft.heads and core._is_server:
-        _read_response_fields(core, stream, draft.heads)
+        _read_response_fields(stream, draft.heads)
     _carry_out(core, stream, draft, now)
 
 
@@ -229,14 +229,12 @@ def _read_request_fields(core: HTTP2Core, stream: Stream, fields: Fields, now: f
                 core._timers.set(Timer.CONTINUE, deadline)
 
 
-def _read_response_fields(core: HTTP2Core, stream: Stream, heads: list[Fields]) -> None:
+def _read_response_fields(stream: Stream, heads: list[Fields]) -> None:
     """Obey what the application says of its own response (RFC 9218 section 8)."""
     priority = [value for fields in heads for name, value in fields if name == "priority"]
     if priority:
         base = stream.priority or DEFAULT_PRIORITY
         stream.priority = parse_priority(",".join(priority), base)
-        if stream.outbound is not None:
-            core._outflow.scheduler.set_priority(stream.outbound, stream.priority)
 
 
 # -- carrying out -----------------------------------------------------------------
