@@ -217,6 +217,28 @@ async def test_classes_of_ones_own() -> None:
     assert type(await reader.next()) is Other
 
 
+async def test_the_content_of_a_part_is_a_stream() -> None:
+    class Raw(MultipartReader):
+        def __init__(self, headers: Any, content: Any, **options: Any) -> None:
+            super().__init__(headers, content, **options)
+            self.content = content
+
+    reader = reader_of(b"--b\r\nContent-Type: multipart/x; boundary=c\r\n\r\none\ntwo\r\n--b--")
+    reader.multipart_reader_cls = Raw
+    raw = await reader.next()
+    assert isinstance(raw, Raw)
+    content = raw.content
+    assert await content.readline() == b"one\n"
+    content.unread_data(b"half")
+    assert await content.read(2) == b"ha"
+    content.unread_data(b"ha")
+    assert not content.at_eof()
+    assert await content.read() == b"halftwo"
+    assert content.at_eof()
+    assert await content.read() == b""
+    assert await reader.next() is None
+
+
 @pytest.mark.parametrize(
     ("media_type", "problem"),
     [
