@@ -50,6 +50,9 @@ __all__ = ("WSMsgType", "WebSocketReady", "WebSocketResponse")
 MAX_RECEIVES_AFTER_CLOSE: Final = 5
 """The call of ``receive()`` on a closed WebSocket that raises, against endless loops."""
 
+_SHOWN: Final = 200
+"""Characters of what a client offers, in a log."""
+
 
 @dataclass(frozen=True, slots=True)
 class WebSocketReady:
@@ -204,7 +207,7 @@ class WebSocketResponse(WebSocketBase[DecodeText], StreamResponse):
             ws_logger.warning(
                 "%s: none of the client's subprotocols %r is among %r",
                 request.remote,
-                offered,
+                offered[:_SHOWN],
                 self._protocols,
             )
 
