@@ -304,7 +304,7 @@ class BodyPartReader:
     @reify
     def name(self) -> str | None:
         """The name of the field of a form, ``None`` without one."""
-        return self._disposition("name")
+        return find_parameter(self._disposition, "name")
 
     @reify
     def filename(self) -> str | None:
@@ -312,12 +312,12 @@ class BodyPartReader:
 
         It is as the peer sent it and no path: do not open a file by it.
         """
-        return self._disposition("filename")
+        return find_parameter(self._disposition, "filename")
 
-    def _disposition(self, name: str) -> str | None:
+    @reify
+    def _disposition(self) -> dict[str, str]:
         # The field is the peer's: who parses it by hand gets warnings, a log does not.
-        read = parse_disposition(self.headers.get(hdrs.CONTENT_DISPOSITION))
-        return find_parameter(read.parameters, name)
+        return parse_disposition(self.headers.get(hdrs.CONTENT_DISPOSITION)).parameters
 
 
 class MultipartResponseWrapper:
@@ -444,11 +444,10 @@ class MultipartReader:
             return None
         is_first, self._at_bof = self._at_bof, False
         part = await self.fetch_next_part()
-        if is_first and self._subtype == "form-data" and isinstance(part, BodyPartReader):
-            read = parse_disposition(part.headers.get(hdrs.CONTENT_DISPOSITION))
-            if read.parameters.get("name") == "_charset_":
-                self._default_charset = await self._read_charset(part)
-                return await self.next()
+        is_form = self._subtype == "form-data"
+        if is_first and is_form and isinstance(part, BodyPartReader) and part.name == "_charset_":
+            self._default_charset = await self._read_charset(part)
+            return await self.next()
         return part
 
     async def fetch_next_part(self) -> MultipartReader | BodyPartReader:
