@@ -50,3 +50,10 @@ def test_names_take_bounded_memory() -> None:
         check_fields([(f"x-{number}", ""), (f"{number}" * 100, "")])
         assert len(fields._names) <= 512
     assert max(map(len, fields._names)) <= 64
+
+
+def test_a_long_name_is_not_remembered() -> None:
+    name = "x" * (fields._MAX_NAME + 1)
+    for _ in range(2):
+        check_fields([(name, "1")])
+    assert name not in fields._names

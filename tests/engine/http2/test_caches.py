@@ -90,3 +90,22 @@ def test_what_a_peer_never_indexes_is_not_remembered() -> None:
             [("x-private", SECRET)]
         ]
     assert SECRET not in remembered(server)
+
+
+def test_a_target_that_is_never_indexed_is_not_remembered_either() -> None:
+    """The rest of the head may be known."""
+    server = connect(Role.SERVER)
+    encoder = hpack.Encoder()
+    server.receive_data(wire.PREFACE + wire.settings() + wire.settings_ack(), 0.0)
+    for stream_id, path in ((1, "/"), (3, "/" + SECRET.replace(" ", "-")), (5, "/")):
+        pair = (":path", path)
+        fields = [
+            (":method", "GET"),
+            (":scheme", "http"),
+            hpack.NeverIndexedHeaderTuple(*pair) if path != "/" else pair,
+            (":authority", "a"),
+        ]
+        block = encoder.encode(fields, huffman=False)
+        server.receive_data(wire.headers(stream_id, block, end_stream=True), 0.0)
+        assert [e.target for e in drain(server) if isinstance(e, Request)] == [path]
+    assert SECRET.replace(" ", "-") not in remembered(server)
