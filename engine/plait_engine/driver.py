@@ -38,6 +38,8 @@ from .engines import EngineName, create_connection
 from .events import Event, PriorKnowledge, Request, Sendable
 from .headers import Headers
 
+_OPEN: Final = ConnectionState.OPEN
+
 NEVER: Final = math.inf
 
 _LARGE: Final = 16384
@@ -370,7 +372,7 @@ class Driver:
     @property
     def is_closing(self) -> bool:
         """True when no new exchange can begin."""
-        return self.transport is None or self.engine.state is not ConnectionState.OPEN
+        return self.transport is None or self.engine.state is not _OPEN
 
     # -- the law ------------------------------------------------------------------
 

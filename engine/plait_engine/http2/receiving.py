@@ -50,6 +50,15 @@ from .scheduler import parse_priority
 from .settings import INITIAL_WINDOW
 from .streams import HALF_CLOSED_REMOTE
 
+# On CPython 3.11 a member that is asked of its Enum costs ten times a global.
+_CLOSED: Final = ConnectionState.CLOSED
+_DRAINING: Final = ConnectionState.DRAINING
+_HEAD_TIMER: Final = Timer.HEAD
+_OPEN: Final = ConnectionState.OPEN
+_PONG_TIMER: Final = Timer.PONG
+_SETTINGS_TIMER: Final = Timer.SETTINGS
+
+
 _MAX_DEBUG_DATA: Final = 1024
 _SMALL_INCREMENT: Final = 64
 """A WINDOW_UPDATE below this buys hardly more than its own frame costs."""
@@ -57,7 +66,7 @@ _SMALL_INCREMENT: Final = 64
 
 def receive_data(core: HTTP2Core, data: bytes | memoryview, now: float) -> None:
     """Bytes came from the peer.  After ``CLOSED`` they are ignored."""
-    if core.state is ConnectionState.CLOSED:
+    if core.state is _CLOSED:
         return
     core._tick(now)
     core._received_at = now
@@ -138,7 +147,7 @@ def _on_headers(core: HTTP2Core, flags: int, stream_id: int, payload: bytes, now
     core._block = (stream_id, flags, [payload])
     core._handlers = _IN_BLOCK
     if core.config.timeouts.head is not None:
-        core._timers.set(Timer.HEAD, now + core.config.timeouts.head)
+        core._timers.set(_HEAD_TIMER, now + core.config.timeouts.head)
 
 
 def _on_continuation(
@@ -155,7 +164,7 @@ def _on_continuation(
     if flags & frames.END_HEADERS:
         core._block = None
         core._handlers = _FRAMES
-        core._timers.stop(Timer.HEAD)
+        core._timers.stop(_HEAD_TIMER)
         messages.on_header_block(core, first_flags, stream_id, b"".join(fragments), now)
 
 
@@ -250,7 +259,7 @@ def _on_first_settings(
         connection_error("the first frame acknowledges SETTINGS")
     _on_settings(core, flags, stream_id, payload, now)
     core._handlers = _FRAMES
-    core._timers.stop(Timer.HEAD)
+    core._timers.stop(_HEAD_TIMER)
 
 
 def _move_windows(core: HTTP2Core, delta: int) -> None:
@@ -278,7 +287,7 @@ def _on_settings_ack(core: HTTP2Core, now: float) -> None:
     core._inflow.is_settled = True
     core._decoder.max_table_size = core.config.limits.header_table_size
     core._streams.max_open = core.config.limits.max_concurrent_streams
-    core._timers.stop(Timer.SETTINGS)
+    core._timers.stop(_SETTINGS_TIMER)
     surplus = INITIAL_WINDOW - core.config.limits.stream_window
     if surplus > 0:
         for stream in core._streams.values():
@@ -299,15 +308,15 @@ def _on_ping(core: HTTP2Core, flags: int, stream_id: int, payload: bytes, now: f
         return
     sent = core._pings.pop(payload, None)
     if sent is not None:
-        core._timers.stop(Timer.PONG)
+        core._timers.stop(_PONG_TIMER)
         if core._pings:  # in the order of their times
             oldest = next(iter(core._pings.values()))
-            core._timers.set(Timer.PONG, oldest + core.config.timeouts.pong)
+            core._timers.set(_PONG_TIMER, oldest + core.config.timeouts.pong)
         if payload != KEEP_ALIVE_PING:
             core._events.append(PingAcknowledged(payload, now - sent))
     elif payload == PROBE:
         _finish_probe(core)
-    elif payload == GOAWAY_PING and core.state is ConnectionState.DRAINING:
+    elif payload == GOAWAY_PING and core.state is _DRAINING:
         if not core._departure.is_announced:
             core._send_last_goaway()
         core._finish_draining()
@@ -337,8 +346,8 @@ def _on_goaway(core: HTTP2Core, flags: int, stream_id: int, payload: bytes, now:
     last, code, debug = frames.parse_goaway(payload)
     core._budgets.charge_glitch(now)
     core._departure.peer_is_leaving = True
-    if core.state is ConnectionState.OPEN:
-        core.state = ConnectionState.DRAINING
+    if core.state is _OPEN:
+        core.state = _DRAINING
     if not core._is_server:
         last = core._streams.last_accepted = min(
             last, core._streams.last_accepted
@@ -427,13 +436,13 @@ def _on_broken_block(
 
 def receive_eof(core: HTTP2Core, now: float) -> None:
     """The peer will send nothing more; what it asked for in full is still answered."""
-    if core.state is ConnectionState.CLOSED:
+    if core.state is _CLOSED:
         return
     core._tick(now)
     core._departure.peer_is_leaving = core._departure.input_has_ended = True
     core._out.is_paused = False
     core.wants_read = False
-    core.state = ConnectionState.DRAINING
+    core.state = _DRAINING
     for stream in list(core._streams.values()):
         if not stream.state & HALF_CLOSED_REMOTE:
             core._events.append(StreamReset(stream.stream_id, ErrorCode.CANCEL, Initiator.REMOTE))
@@ -443,7 +452,7 @@ def receive_eof(core: HTTP2Core, now: float) -> None:
 
 def connection_lost(core: HTTP2Core, error: Exception | None, now: float) -> None:
     """The transport is gone.  Open streams end with ``StreamReset``."""
-    if core.state is ConnectionState.CLOSED:
+    if core.state is _CLOSED:
         return
     core._tick(now)
     core._close_streams(ErrorCode.CANCEL, Initiator.REMOTE, None)

@@ -48,6 +48,15 @@ from .outgoing import Fields
 from .scheduler import DEFAULT_PRIORITY, Outbound, parse_priority
 from .streams import HALF_CLOSED_LOCAL, HALF_CLOSED_REMOTE, OPEN, Stream
 
+# On CPython 3.11 a member that is asked of its Enum costs ten times a global.
+_CLOSED: Final = ConnectionState.CLOSED
+_CONTINUE_TIMER: Final = Timer.CONTINUE
+_DRAINING: Final = ConnectionState.DRAINING
+_OPEN: Final = ConnectionState.OPEN
+_PONG_TIMER: Final = Timer.PONG
+_WRITE_TIMER: Final = Timer.WRITE
+
+
 _HAVE_MORE_TO_SAY: Final = METHODS_WITH_CONTENT | {"CONNECT"}
 
 
@@ -209,9 +218,9 @@ def _send_request(
         _carry_out(core, stream, draft, now)
     core._streams.highest = stream_id
     core._streams.first_unsent = min(core._streams.first_unsent, stream_id)
-    if stream_id + 2 > frames.MAX_STREAM_ID and core.state is ConnectionState.OPEN:
+    if stream_id + 2 > frames.MAX_STREAM_ID and core.state is _OPEN:
         core._departure.reason = CloseReason.LOCAL
-        core.state = ConnectionState.DRAINING
+        core.state = _DRAINING
         core._events.append(Draining(stream_id))
 
 
@@ -225,8 +234,8 @@ def _read_request_fields(core: HTTP2Core, stream: Stream, fields: Fields, now: f
             deadline = now + core.config.timeouts.expect_continue
             stream.expects = deadline
             core._outflow.queue_of(stream).is_held = True
-            if core._timers.deadline(Timer.CONTINUE) is None:
-                core._timers.set(Timer.CONTINUE, deadline)
+            if core._timers.deadline(_CONTINUE_TIMER) is None:
+                core._timers.set(_CONTINUE_TIMER, deadline)
 
 
 def _read_response_fields(stream: Stream, heads: list[Fields]) -> None:
@@ -273,8 +282,8 @@ def _queue(core: HTTP2Core, stream: Stream, draft: Draft, now: float) -> None:
         outbound.is_full = True
     core._outflow.scheduler.update(outbound)
     timeout = core.config.timeouts.write
-    if core._is_server and timeout is not None and core._timers.deadline(Timer.WRITE) is None:
-        core._timers.set(Timer.WRITE, now + timeout)
+    if core._is_server and timeout is not None and core._timers.deadline(_WRITE_TIMER) is None:
+        core._timers.set(_WRITE_TIMER, now + timeout)
 
 
 def _send_head(core: HTTP2Core, stream: Stream, fields: Headers, end_stream: bool) -> None:
@@ -394,7 +403,7 @@ def acknowledge(core: HTTP2Core, stream_id: int, credit: int, now: float) -> Non
 
     Raises LocalProtocolError for more than was received and not acknowledged yet.
     """
-    if core.state is ConnectionState.CLOSED:
+    if core.state is _CLOSED:
         return
     core._tick(now)
     if credit < 0:
@@ -410,22 +419,22 @@ def acknowledge(core: HTTP2Core, stream_id: int, credit: int, now: float) -> Non
 
 def ping(core: HTTP2Core, payload: bytes, now: float) -> None:
     """Send a PING of 8 bytes; the answer comes as ``PingAcknowledged`` (section 6.7)."""
-    if core.state is ConnectionState.CLOSED:
+    if core.state is _CLOSED:
         raise LocalProtocolError("the connection is closed")
     if len(payload) != 8 or payload in core._pings:
         raise LocalProtocolError("a PING has 8 bytes that no unanswered PING has")
     core._tick(now)
     core._pings[payload] = now
     core._out.append(frames.encode_ping(payload))
-    if core._timers.deadline(Timer.PONG) is None:
-        core._timers.set(Timer.PONG, now + core.config.timeouts.pong)
+    if core._timers.deadline(_PONG_TIMER) is None:
+        core._timers.set(_PONG_TIMER, now + core.config.timeouts.pong)
 
 
 def next_stream_id(core: HTTP2Core) -> int:
     """Return the id for the next request (section 5.1.1)."""
     if (
         core._is_server
-        or core.state is not ConnectionState.OPEN
+        or core.state is not _OPEN
         or len(core._streams) >= core._peer.max_concurrent_streams
     ):
         raise LocalProtocolError("no stream can be opened now")
