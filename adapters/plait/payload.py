@@ -499,9 +499,10 @@ class BufferedReaderPayload(IOBasePayload):
 
 
 class AsyncIterablePayload(Payload):
-    """Pieces that come one by one.  They can be sent once."""
+    """Pieces that come one by one.  They can be sent once, unless ``as_bytes`` kept them."""
 
     _value: AsyncIterable[bytes]
+    _kept: bytes | None = None
 
     def __init__(self, value: AsyncIterable[bytes], *args: Any, **kwargs: Any) -> None:
         if not isinstance(value, AsyncIterable):
@@ -510,13 +511,26 @@ class AsyncIterablePayload(Payload):
         super().__init__(value, *args, **kwargs)
 
     def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:
-        raise TypeError("the body is not there yet: it comes piece by piece")
+        """Return the body as text, after ``as_bytes``; before that it raises TypeError."""
+        if self._kept is None:
+            raise TypeError(
+                "Unable to decode - content not cached: it is not there yet, await as_bytes() first"
+            )
+        return self._kept.decode(encoding, errors)
 
     async def as_bytes(self, encoding: str = "utf-8", errors: str = "strict") -> bytes:
-        self._consumed = True
-        return b"".join([piece async for piece in self._value])
+        """Return the body, and keep it for whoever sends or reads it next."""
+        if self._kept is None:
+            data = b"".join([piece async for piece in self._value])
+            if self._consumed:  # It was sent, and what is left of it is not the body.
+                return data
+            self._kept = data
+        return self._kept
 
     async def write(self, writer: AbstractStreamWriter) -> None:
+        if self._kept is not None:
+            await writer.write(self._kept)
+            return
         self._consumed = True
         iterator: AsyncIterator[bytes] = aiter(self._value)
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -99,3 +100,35 @@ async def test_a_part_of_anything(tmp_path: Path, size: int | None) -> None:
             collector = Collector()
             await plait.get_payload(value).write_with_length(collector, size)
             assert collector.written == content.encode()[:size]
+
+
+async def pieces() -> AsyncIterator[bytes]:
+    yield b"Hello "
+    yield b"World"
+
+
+async def test_pieces_that_were_read_can_be_sent() -> None:
+    """Digest authentication reads a body before it is sent."""
+    payload = plait.AsyncIterablePayload(pieces())
+    with pytest.raises(TypeError, match="not there yet"):
+        payload.decode()
+    for _ in range(2):
+        assert await payload.as_bytes() == b"Hello World"
+        assert payload.decode() == "Hello World"
+        assert payload.replayable
+        writer = Collector()
+        await payload.write_with_length(writer, 7)
+        assert writer.written == b"Hello W"
+
+
+async def test_pieces_that_were_sent_are_gone() -> None:
+    payload = plait.AsyncIterablePayload(pieces())
+    writer = Collector()
+    await payload.write(writer)
+    assert writer.written == b"Hello World"
+    assert not payload.replayable
+    assert await payload.as_bytes() == b""
+    await payload.write(writer)
+    assert writer.written == b"Hello World"
+    with pytest.raises(TypeError):
+        payload.decode()
