@@ -57,6 +57,7 @@ from .http_writer import LARGE_BODY, HttpVersion, HttpVersion11, StreamWriter
 from .payload import Payload
 from .serving.cookies import CookieMixin
 from .serving.keyed_state import KeyedState
+from .serving.misuse import MisuseError, MisuseTypeError
 from .serving.response_fields import FieldMixin, join_type, usual_headers
 from .typedefs import JSONBytesEncoder, JSONEncoder, LooseHeaders
 
@@ -193,7 +194,7 @@ class StreamResponse(KeyedState, CookieMixin, FieldMixin):
 
     def _check_unprepared(self, what: str) -> None:
         if self.prepared:
-            raise RuntimeError(f"Cannot {what} after the headers have been sent")
+            raise MisuseError(f"Cannot {what} after the headers have been sent")
 
     # -- framing and persistence ----------------------------------------------------------
 
@@ -240,7 +241,7 @@ class StreamResponse(KeyedState, CookieMixin, FieldMixin):
             warnings.warn("Using boolean for force is deprecated", DeprecationWarning, stacklevel=2)
             force = ContentCoding.deflate if force else None
         elif force is not None and not isinstance(force, ContentCoding):
-            raise TypeError("force should be one of ContentCoding")
+            raise MisuseTypeError("force should be one of ContentCoding")
         self._whole = False
         self._compression = True
         self._compression_force = force
@@ -330,7 +331,7 @@ class StreamResponse(KeyedState, CookieMixin, FieldMixin):
         Raises ClientConnectionResetError when the client is gone.
         """
         if type(data) is not bytes and not isinstance(data, bytes | bytearray | memoryview):
-            raise TypeError(f"data argument must be byte-ish ({type(data)!r})")
+            raise MisuseTypeError(f"data argument must be byte-ish ({type(data)!r})")
         if self._eof_sent:
             raise RuntimeError("Cannot call write() after write_eof()")
         writer = self._payload_writer
@@ -344,7 +345,7 @@ class StreamResponse(KeyedState, CookieMixin, FieldMixin):
             return
         writer = self._payload_writer
         if writer is None:
-            raise RuntimeError("Response has not been started")
+            raise MisuseError("Response has not been started")
         trailers = self._sendable_trailers()
         if trailers and isinstance(writer, StreamWriter):
             await writer.write_eof(data, trailers=trailers)
@@ -354,6 +355,8 @@ class StreamResponse(KeyedState, CookieMixin, FieldMixin):
 
     async def drain(self) -> None:
         """Wait until the client takes more.  Deprecated: ``write`` does."""
+        if not self.prepared:
+            raise MisuseError("Response has not been started")
         warnings.warn("drain method is deprecated, use await resp.write()", DeprecationWarning, 2)
         if self._payload_writer is not None:
             await self._payload_writer.drain()
@@ -608,7 +611,7 @@ class Response(StreamResponse):
     @text.setter
     def text(self, text: str) -> None:
         if not isinstance(text, str):
-            raise TypeError(f"text argument must be str ({type(text)!r})")
+            raise MisuseTypeError(f"text argument must be str ({type(text)!r})")
         self._compressed_body = None
         if self._multidict is None and self._type is None:
             self._type = _TEXT_PLAIN
@@ -663,7 +666,7 @@ class Response(StreamResponse):
     async def _write_payload(self, body: Payload) -> None:
         request, writer = self._req, self._payload_writer
         if request is None or writer is None:
-            raise RuntimeError("Response has not been started")
+            raise MisuseError("Response has not been started")
         # RFC 9110 section 6.4.1: there is nobody to read it.
         if request.method != hdrs.METH_HEAD and self._status not in WITHOUT_CONTENT:
             # A file may have grown since its length was told.

@@ -338,3 +338,19 @@ async def test_a_response_can_be_sent_again(setup: Setup) -> None:
             assert (await client.fetch()).body == b"again"
         assert (await client.fetch(target="/?special")).status == 200
         assert (await client.fetch(target="/?special")).status == 500
+
+
+async def test_misuse_is_an_assertion_error_too() -> None:
+    """As programs expect it from aiohttp, which asserts."""
+    response = web.StreamResponse()
+    for misuse in (response.write_eof, response.drain):
+        with pytest.raises(RuntimeError, match="not been started") as raised:
+            await misuse()
+        assert isinstance(raised.value, AssertionError)
+    for wrong in (
+        lambda: setattr(web.Response(), "text", b"x"),
+        lambda: response.enable_compression("gzip"),  # type: ignore[arg-type]  # that is the misuse
+    ):
+        with pytest.raises(TypeError) as wrong_type:
+            wrong()
+        assert isinstance(wrong_type.value, AssertionError)
