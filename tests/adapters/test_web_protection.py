@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+import plait
 from plait import web
 from plait.transport.stream import StreamProtocol
 from plait_engine import LocalProtocolError, Timeouts
@@ -371,3 +372,27 @@ def test_handlers_that_fail_are_over(setup: Setup, caplog: pytest.LogCaptureFixt
             assert (await client.fetch()).status == 500
 
     run(setup, fail, scenario, max_handlers=1)
+
+
+def test_a_websocket_outlives_the_time_of_its_connection(setup: Setup) -> None:
+    async def echo(request: web.Request) -> web.StreamResponse:
+        socket = web.WebSocketResponse()
+        await socket.prepare(request)
+        async for message in socket:
+            await socket.send_str(message.data)
+        return socket
+
+    async def scenario(world: World) -> None:
+        connector = plait.UnixConnector("simulated", http2=setup.is_h2)
+        async with (
+            plait.ClientSession("http://localhost", connector=connector) as session,
+            session.ws_connect("/") as socket,
+        ):
+            for _ in range(5):
+                await asyncio.sleep(100)
+                await socket.send_str("still here")
+                assert await socket.receive_str() == "still here"
+        await asyncio.sleep(30)
+        assert world.server.connections == []
+
+    run(setup, echo, scenario, max_connection_age=60)
