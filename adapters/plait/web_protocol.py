@@ -647,6 +647,9 @@ class RequestHandler:
                 response = self._answer_instead(request, error)
             if not sent:
                 response = await self._send(request, exchange, response)
+        except asyncio.CancelledError:
+            self.log_debug("Ignored premature client disconnection")
+            raise
         except (ConnectionResetError, RequestPayloadError) as error:
             self.log_debug("Ignored premature client disconnection: %s", error)
         except Exception as error:

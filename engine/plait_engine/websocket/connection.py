@@ -461,7 +461,7 @@ class WebSocketConnection:
         if self._heard > self._pinged or self.waiting_events:
             self._ping_when_silent(now)
         else:
-            message = f"no pong came within {self._pong_timeout} seconds"
+            message = f"No PONG received after {self._pong_timeout} seconds"
             code = CloseCode.ABNORMAL_CLOSURE
             self._lose(PongTimeout(message, code=code, scope=Scope.STREAM))
             self.close_code = int(code)
