@@ -19,7 +19,7 @@ import pytest
 import plait
 from plait import web
 from plait_engine.engines import EngineName
-from tests.adapters.test_memory import MemoryConnector
+from tests.adapters.test_memory import Connector
 
 pytestmark = pytest.mark.anyio
 
@@ -97,7 +97,7 @@ async def test_a_dropped_connection_is_freed(
     await runner.setup()
     server = runner.server
     assert server is not None
-    connector = MemoryConnector(server, http2=http2, engine=engine)
+    connector = Connector(server, http2=http2, engine=engine)
     seen: list[weakref.ref[Any]] = []
 
     def drop() -> None:
