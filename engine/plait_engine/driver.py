@@ -11,8 +11,8 @@ fuzzers and the examples differ in their ``Transport``, their ``Scheduler`` and 
 
 Rules
 -----
-* A listener is called synchronously and must not raise.  It may send: a command issued while
-  events are being told is written when all have been told, in order.
+* A listener is called synchronously and must not raise.  It may send: that is written as ever,
+  and the events that come of it are told behind those that there are.
 * On HTTP/1.1 a command is written at once.  On HTTP/2 it is written when the scheduler calls
   back, so that the answers of all the streams of a batch leave in one write.
 * ``data_to_send`` is called only while the transport takes bytes (``can_write``).  That is
@@ -304,7 +304,6 @@ class Driver:
             not self.can_write
             # What is small waits for what else comes in this turn of the scheduler.
             or (self._coalesce and len(data) < _LARGE)
-            or self._dispatching
             or transport is None
             or self._has_failed()
         ):
@@ -379,14 +378,14 @@ class Driver:
     def drain(self) -> None:
         """Take the outputs of the engine and obey it."""
         if self._dispatching:
-            return  # The drain that tells the events goes on until nothing is left.
+            # Whoever is told may send, and wait, and drop the connection: what it sent goes out.
+            # All else is for the drain that tells the events, until nothing is left.
+            self._write_output()
+            return
         if self.engine._events:
             self._dispatch()
+        self._write_output()
         engine = self.engine
-        if self.can_write:
-            data = engine.data_to_send()
-            if data:
-                self._write(data)
         if engine.wants_close:
             self._obey_close(engine.wants_close)
         if engine.wants_read is not self._reading:
@@ -415,15 +414,16 @@ class Driver:
         finally:
             self._dispatching = False
 
-    def _write(self, data: bytes) -> None:
-        """Give the transport ``data``, and what follows while it takes it."""
+    def _write_output(self) -> None:
+        """Write what there is to send, and what follows while the transport takes it."""
+        data = self.engine.data_to_send() if self.can_write else b""
         while data and self.transport is not None:
             if self._has_failed():
                 self.can_write = False
                 return
             self.transport.write(data)
             # What was written may make room, of which an event tells.
-            if self.engine._events:
+            if self.engine._events and not self._dispatching:
                 self._dispatch()
             data = self.engine.data_to_send() if self.can_write else b""
 

@@ -139,9 +139,9 @@ class StaticResource(PrefixResource):
         if not _WINDOWS and not self._has_link(places):
             return path
         try:
-            path = path.resolve()
+            path = path.resolve(strict=True)
         except (OSError, RuntimeError, ValueError):
-            return None  # Links in a ring, NUL.
+            return None  # Nothing is there, links go in a ring, NUL.
         if self._follow_symlinks or path.is_relative_to(self._directory):
             return path
         return None
