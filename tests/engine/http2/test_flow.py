@@ -107,6 +107,20 @@ def test_what_was_received_before_the_end_can_be_acknowledged_behind_it(slow: Pe
     slow.endpoint.acknowledge(3, 3)
 
 
+def test_what_was_received_of_an_unwanted_request_is_given_back_without_an_acknowledgement(
+    slow: Peer,
+) -> None:
+    """The handler may still take it; that gives nothing back a second time."""
+    slow.say(*(wire.data(1, bytes(10_000)) for _ in range(3)))
+    slow.endpoint.send(Response(1, 204), EndOfMessage(1), StreamReset(1, ErrorCode.NO_ERROR))
+    assert slow.connection.open_streams == 2, "a short rest is let in"
+    for _ in range(3):
+        slow.endpoint.acknowledge(1, 10_000)
+    slow.say(*(wire.data(3, bytes(10_000)) for _ in range(2)))
+    slow.endpoint.acknowledge(3, 20_000)
+    assert updates(slow) == [(0, 50_000)]
+
+
 def test_no_update_for_a_stream_that_has_ended(slow: Peer) -> None:
     slow.say(*(wire.data(1, bytes(16000)) for _ in range(4)), wire.data(1, b"", end_stream=True))
     slow.endpoint.acknowledge(1, 64000)
