@@ -332,7 +332,7 @@ PAYLOADS: dict[str, bytes] = {
     "w8_new_message_inside": b"\x01\x01a\x81\x01b",
     "w8_fragmented_ping": b"\x09\x00",
     "w10_code": b"\x88\x02\x03\xed",
-    "w10_one_octet": b"\x88\x01\x03",
+    "w10_one_byte": b"\x88\x01\x03",
     "w10_reason": b"\x88\x03\x03\xe8\xff",
     "w11_utf8_split": b"\x01\x02\xc3\xa9\x00\x01\xe2\x80\x02\x82\xac",
     "w11_surrogate": b"\x81\x03\xed\xa0\x80",

@@ -375,8 +375,8 @@ _VOLATILE = frozenset(
 _MANY_UNUSED: Final = 8
 _OBSERVED_NAMES: Final = 64
 
-_INDEXED_OCTETS = [encode_integer(index, 7, INDEXED) for index in range(256)]
-_STATIC_OCTETS = {field: _INDEXED_OCTETS[index] for field, index in STATIC_INDEXES.items()}
+_INDEXED_BYTES = [encode_integer(index, 7, INDEXED) for index in range(256)]
+_STATIC_BYTES = {field: _INDEXED_BYTES[index] for field, index in STATIC_INDEXES.items()}
 
 
 class Encoder:
@@ -467,7 +467,7 @@ class Encoder:
 
     def _represent(self, field: Field) -> bytes:
         """Return the representation of a field (section 6); it may enter the table."""
-        data = _STATIC_OCTETS.get(field)
+        data = _STATIC_BYTES.get(field)
         if data is None:
             entry = self._dynamic.get(field)
             if entry is None:

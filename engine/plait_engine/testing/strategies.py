@@ -21,7 +21,7 @@ from .fragmenters import Fragmenter, at, bytewise, random_cuts, whole
 
 TOKEN_CHARS = "!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 # Bytes with which grammars are broken; a mutation puts one in often.
-SPECIAL_OCTETS = b'\r\n\x00 \t:;,="\\/*#?0129aAfFgG\x7f\x80\xff'
+SPECIAL_BYTES = b'\r\n\x00 \t:;,="\\/*#?0129aAfFgG\x7f\x80\xff'
 
 Fields: TypeAlias = list[tuple[str, str]]
 
@@ -323,4 +323,4 @@ def mutated(draw: st.DrawFn, data: SearchStrategy[bytes], most: int = 3) -> byte
 
 
 def _special() -> SearchStrategy[bytes]:
-    return st.lists(st.sampled_from(SPECIAL_OCTETS), min_size=1, max_size=3).map(bytes)
+    return st.lists(st.sampled_from(SPECIAL_BYTES), min_size=1, max_size=3).map(bytes)

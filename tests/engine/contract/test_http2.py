@@ -105,10 +105,10 @@ def test_a_stream_too_many_is_refused(make_pair: MakePair) -> None:
 def test_ping(make_pair: MakePair) -> None:
     pair = make_pair(latency=0.5)
     for endpoint in (pair.client, pair.server):
-        endpoint.ping(b"8 octets")
+        endpoint.ping(b"8 bytes.")
         pair.run()
         (event,) = endpoint.recorder.of_type(PingAcknowledged)
-        assert event.payload == b"8 octets"
+        assert event.payload == b"8 bytes."
         assert event.round_trip == pytest.approx(1.0)
 
 

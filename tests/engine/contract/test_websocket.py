@@ -31,7 +31,7 @@ DEFLATES = {
     "small-window": Deflate(server_max_window_bits=9, client_max_window_bits=10),
 }
 TEXTS = ["", "hello", "grüße ✓ 𐍈" * 20, "x" * 70_000]
-MANY_OCTETS = 10_000
+MANY_BYTES = 10_000
 
 
 class Sockets:
@@ -59,7 +59,7 @@ class Sockets:
         data = b""
         while piece := source.data_to_send():
             data += piece
-        fragment = self.fragment if len(data) < MANY_OCTETS else whole
+        fragment = self.fragment if len(data) < MANY_BYTES else whole
         for piece in fragment(data):
             target.receive_data(piece, self.now)
         return bool(data)
@@ -237,8 +237,8 @@ FAULTS = {
     "close-1005": (websocket_frame(8, b"\x03\xed", mask=MASK), 1002),
     "close-2000": (websocket_frame(8, b"\x07\xd0", mask=MASK), 1002),
     "close-not-utf-8": (websocket_frame(8, b"\x03\xe8\xff", mask=MASK), 1007),
-    "two-octet-length": (b"\x82\xfe\x00\x05" + MASK + b"xxxxx", 1002),
-    "eight-octet-length": (b"\x82\xff" + bytes(6) + b"\x00\x05" + MASK + b"xxxxx", 1002),
+    "two-byte-length": (b"\x82\xfe\x00\x05" + MASK + b"xxxxx", 1002),
+    "eight-byte-length": (b"\x82\xff" + bytes(6) + b"\x00\x05" + MASK + b"xxxxx", 1002),
 }
 
 

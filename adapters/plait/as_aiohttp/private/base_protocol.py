@@ -1,4 +1,8 @@
-"""``aiohttp.base_protocol``: flow control between a transport and whoever reads and writes."""
+"""``aiohttp.base_protocol``: flow control between a transport and whoever reads and writes.
+
+A transport that cannot stop reading, or is closed, says so by an exception; then there is nothing
+to stop, so these are ignored.
+"""
 
 from __future__ import annotations
 
