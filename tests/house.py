@@ -48,6 +48,8 @@ NOT_TRANSPORT = (
     "plait.calls.fields",
     "plait.calls.links",
     "plait.calls.media",
+    "plait.calls.request",
+    "plait.calls.response",
     "plait.calls.target",
 )
 """What a request and its response say, and what a session decides about them."""

@@ -36,6 +36,9 @@ NEEDS_ANOTHER_PACKAGE: Final = frozenset({"pytest_plugin", "worker"})
 """Modules that are not imported before a program imports them."""
 
 HOMES: Final = {
+    "plait.calls.media": "client_reqrep",
+    "plait.calls.request": "client_reqrep",
+    "plait.calls.response": "client_reqrep",
     "plait.calls.target": "client_reqrep",
     "plait.calls.timeouts": "client",
     "plait.calls.tls": "client_reqrep",

@@ -1,0 +1,422 @@
+"""A client's request.
+
+``ClientRequest`` collects what goes out in ``headers`` and ``body``; ``send`` gives it to
+an exchange.  What depends on the server alone is worked out once for each and kept
+(``calls.target``).  A body that is all there leaves with the head in one write; another one
+is sent by a task, while the response may already be coming.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import weakref
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from multidict import CIMultiDict, CIMultiDictProxy
+from yarl import URL
+
+from plait.abc import AbstractStreamWriter
+from plait.compression_utils import ACCEPT_ENCODING, COMPRESSORS
+from plait.helpers import BasicAuth
+from plait.http import SERVER_SOFTWARE
+from plait.http_writer import HttpVersion, HttpVersion11
+from plait.payload import Payload
+from plait.typedefs import LooseCookies, LooseHeaders, Query
+from plait_engine import Request
+from plait_engine.headers import is_token
+
+from .content import describe, make_payload
+from .cookies import cookie_field
+from .exchange import ClientExchange
+from .fields import field_pairs
+from .response import ClientResponse
+from .sending import send_request, send_upgrade, tell_sent
+from .target import ConnectionKey, RequestInfo, find_server
+from .timeouts import ClientClock
+from .tls import Fingerprint
+
+if TYPE_CHECKING:
+    import ssl as ssl_module
+
+    from plait.client import ClientSession
+    from plait.connector import Connection
+    from plait.tracing import Trace
+
+
+class ClientRequest:
+    """A request, ready to be sent.
+
+    The arguments are those of ``ClientSession.request``.  ``clock`` keeps its deadlines.
+
+    Raises ValueError for arguments that contradict each other, and for a method, header
+    or cookie that could not be sent as one.
+    """
+
+    GET_METHODS: ClassVar = {"GET", "HEAD", "OPTIONS", "TRACE"}
+    POST_METHODS: ClassVar = {"PATCH", "POST", "PUT"}
+    ALL_METHODS: ClassVar = GET_METHODS | POST_METHODS | {"DELETE"}
+    DEFAULT_HEADERS: ClassVar = {"Accept": "*/*", "Accept-Encoding": ACCEPT_ENCODING}
+
+    method = "GET"
+    url = URL()
+    auth: BasicAuth | None = None
+    headers: CIMultiDict[str]
+    compress: str | None = None
+    length: int | None = None
+    traces: Sequence[Trace] = ()
+    """Who hears of the request."""
+    is_sent_again = False
+    """A connection took the request before, and nothing came of it."""
+    closes_body = False
+    """The content is to be closed when it is sent."""
+
+    _body: Payload | None = None
+    _skip_auto_headers: CIMultiDict[None] | None = None
+    _request_info: RequestInfo | None = None
+    _response: weakref.ref[ClientResponse] | None = None
+
+    def __init__(
+        self,
+        method: str,
+        url: URL,
+        *,
+        params: Query = None,
+        headers: LooseHeaders | None = None,
+        skip_auto_headers: Iterable[str] | None = None,
+        data: Any = None,
+        cookies: LooseCookies | None = None,
+        auth: BasicAuth | None = None,
+        version: HttpVersion = HttpVersion11,
+        compress: str | bool | None = None,
+        chunked: bool | None = None,
+        expect100: bool = False,
+        loop: asyncio.AbstractEventLoop | None = None,
+        response_class: type[ClientResponse] | None = None,
+        proxy: URL | None = None,
+        proxy_auth: BasicAuth | None = None,
+        timer: object = None,
+        session: ClientSession | None = None,
+        ssl: ssl_module.SSLContext | bool | Fingerprint = True,
+        proxy_headers: LooseHeaders | None = None,
+        traces: Sequence[Trace] | None = None,
+        trust_env: bool = False,
+        server_hostname: str | None = None,
+        clock: ClientClock | None = None,
+        limits: tuple[int, int, int] | None = None,
+    ) -> None:
+        if method not in self.ALL_METHODS and not is_token(method):
+            raise ValueError(f"Method cannot contain non-token characters {method!r}")
+        if proxy is not None or proxy_auth is not None or proxy_headers is not None:
+            raise NotImplementedError("proxies are not supported yet")
+        if version != HttpVersion11:
+            raise NotImplementedError("a request is sent as HTTP/1.1 or HTTP/2")
+        if params:
+            url = url.extend_query(params)
+        self.method = method.upper()
+        self.version = version
+        self.loop = loop
+        self.chunked = chunked
+        self.response_class = response_class or ClientResponse
+        self.server_hostname = server_hostname
+        self.clock = clock
+        if traces:
+            self.traces = traces
+        self._session = session
+        self._ssl = ssl
+        self._limits = limits
+        self._server = find_server(url)
+        if self._server.authorization is not None:
+            url = url.with_user(None)
+        self.original_url = url
+        self.url = url.with_fragment(None) if url.raw_fragment else url
+        # A class that extends this one may have replaced steps that do nothing here.
+        extended = type(self) is not ClientRequest
+        if headers or skip_auto_headers or extended:
+            self.update_headers(headers)
+            self.update_auto_headers(skip_auto_headers)
+        else:
+            self.headers = CIMultiDict(_plain_headers(self._server.authority))
+        if cookies:
+            self.update_cookies(cookies)
+        if compress or extended:
+            self.update_content_encoding(data, compress)
+        if auth is not None or self._server.authorization is not None or extended:
+            self.update_auth(auth)
+        if data is not None or self.method not in self.GET_METHODS or extended:
+            self.update_body_from_data(data)
+        if headers or self.chunked or extended:
+            self.update_transfer_encoding()
+        if expect100:
+            self.update_expect_continue(True)
+
+    def __repr__(self) -> str:
+        return f"<ClientRequest {self.method} {self.url}>"
+
+    # -- properties -----------------------------------------------------------------
+
+    @property
+    def host(self) -> str:
+        """The host of the URL."""
+        return self._server.host
+
+    @property
+    def port(self) -> int | None:
+        """The port of the URL."""
+        return self._server.port
+
+    def is_ssl(self) -> bool:
+        """Tell whether the URL asks for TLS."""
+        return self._server.is_ssl
+
+    @property
+    def ssl(self) -> ssl_module.SSLContext | bool | Fingerprint:
+        """The ``ssl`` argument."""
+        return self._ssl
+
+    @property
+    def session(self) -> ClientSession:
+        """The session that makes the request.  Raises RuntimeError when there is none."""
+        if self._session is None:
+            raise RuntimeError("the request belongs to no session")
+        return self._session
+
+    @property
+    def connection_key(self) -> ConnectionKey:
+        """What connections are good for this request."""
+        key = self._server.key
+        if self._ssl is True and self.server_hostname is None and self._limits is None:
+            return key
+        return key._replace(
+            ssl=self._ssl,
+            server_hostname=self.server_hostname,
+            limits=self._limits,
+        )
+
+    @property
+    def request_info(self) -> RequestInfo:
+        """What was asked for, for responses and errors."""
+        info = self._request_info
+        if info is None:
+            headers = CIMultiDictProxy(self.headers)
+            info = RequestInfo(self.url, self.method, headers, self.original_url)
+            self._request_info = info
+        return info
+
+    @property
+    def skip_auto_headers(self) -> CIMultiDict[None]:
+        """Names of fields that are not added."""
+        return self._skip_auto_headers or CIMultiDict()
+
+    @property
+    def body(self) -> Payload | Literal[b""]:
+        """The content."""
+        return b"" if self._body is None else self._body
+
+    @property
+    def response(self) -> ClientResponse | None:
+        """The response, while somebody else holds it: nobody does, nobody reads it."""
+        return None if self._response is None else self._response()
+
+    @property
+    def payload(self) -> Payload | None:
+        """The content, or ``None`` when there is none."""
+        return self._body
+
+    # -- building ---------------------------------------------------------------------
+
+    def update_headers(self, headers: LooseHeaders | None) -> None:
+        """Set the fields that the caller gave; Host comes first."""
+        fields = CIMultiDict([("Host", self._server.authority), *field_pairs(headers)])
+        hosts = fields.getall("Host")
+        if len(hosts) > 1:
+            fields["Host"] = hosts[-1]
+        self.headers = fields
+
+    def update_auto_headers(self, skip_auto_headers: Iterable[str] | None) -> None:
+        """Add the fields that every request has, unless they are there or to be skipped."""
+        headers = self.headers
+        if skip_auto_headers:
+            self._skip_auto_headers = CIMultiDict((name, None) for name in skip_auto_headers)
+        skip = self._skip_auto_headers or ()
+        for name, value in self.DEFAULT_HEADERS.items():
+            if name not in headers and name not in skip:
+                headers[name] = value
+        if "User-Agent" not in headers and "User-Agent" not in skip:
+            headers["User-Agent"] = SERVER_SOFTWARE
+
+    def update_cookies(self, cookies: LooseCookies | None) -> None:
+        """Add ``cookies`` to the Cookie field, in the place of those with the same name."""
+        if not cookies:
+            return
+        before = "; ".join(self.headers.popall("Cookie", []))
+        self.headers["Cookie"] = cookie_field(before, cookies)
+
+    def update_content_encoding(self, data: Any, compress: str | bool | None = None) -> None:
+        """Decide about compression.  An empty body is not compressed."""
+        if not compress or not data:
+            return
+        if "Content-Encoding" in self.headers:
+            raise ValueError("compress can not be set if Content-Encoding header is set")
+        self.compress = compress if isinstance(compress, str) else "deflate"
+        if self.compress not in COMPRESSORS:
+            raise ValueError(f"content cannot be compressed as {compress!r}")
+        self.headers["Content-Encoding"] = self.compress
+        self.chunked = True
+
+    def update_transfer_encoding(self) -> None:
+        """Check ``chunked`` against the caller's fields."""
+        headers = self.headers
+        coding = headers.get("Transfer-Encoding", "").lower()
+        if "chunked" in coding:
+            if self.chunked:
+                raise ValueError(
+                    "chunked can not be set if Transfer-Encoding: chunked header is set"
+                )
+        elif self.chunked and "Content-Length" in headers:
+            raise ValueError("chunked can not be set if Content-Length header is set")
+
+    def update_auth(self, auth: BasicAuth | None, trust_env: bool = False) -> None:
+        """Set Authorization from ``auth`` or the URL's credentials."""
+        authorization = self._server.authorization
+        if auth is not None:
+            if authorization is not None:
+                raise ValueError("Cannot combine AUTH argument with credentials encoded in URL")
+            if not isinstance(auth, BasicAuth):
+                raise TypeError("BasicAuth() tuple is required instead")
+            authorization = auth.encode()
+        if authorization is None:
+            return
+        if "Authorization" in self.headers:
+            raise ValueError(
+                "Cannot combine AUTHORIZATION header with AUTH argument"
+                " or credentials encoded in URL"
+            )
+        self.headers["Authorization"] = authorization
+
+    def update_body_from_data(self, body: Any, _stacklevel: int = 3) -> None:
+        """Make ``body`` the content, and set the fields that describe it."""
+        if body is None:
+            self._body = None
+            if self.method not in self.GET_METHODS and not self.chunked:
+                self.headers.setdefault("Content-Length", "0")
+            if self.method in self.POST_METHODS and self._may_name_type:
+                self.headers.setdefault("Content-Type", "application/octet-stream")
+            return
+        self._body = payload = make_payload(body)
+        self.chunked = describe(payload, self.headers, self.chunked, names_type=self._may_name_type)
+
+    @property
+    def _may_name_type(self) -> bool:
+        return "Content-Type" not in (self._skip_auto_headers or ())
+
+    def update_expect_continue(self, expect: bool = False) -> None:
+        """Ask the server to say whether it wants the content."""
+        if expect:
+            self.headers["Expect"] = "100-continue"
+
+    async def update_body(self, body: Any) -> None:
+        """Replace the content; the one before is closed."""
+        before, self._body = self._body, None
+        if before is not None:
+            await before.close()
+        for name in ("Content-Length", "Transfer-Encoding"):
+            self.headers.popall(name, None)
+        self.chunked = None
+        self._request_info = None
+        self.update_body_from_data(body)
+        self.update_transfer_encoding()
+
+    # -- sending ------------------------------------------------------------------------
+
+    async def send(self, conn: Connection) -> ClientResponse:
+        """Send the request on ``conn``; the response's head has not come yet.
+
+        Raises ValueError when a field cannot be sent, ClientConnectionResetError when
+        the connection takes no request any more.  The caller closes ``conn`` then.
+        """
+        response = self._make_response(send_request(self, conn))
+        if self.traces:
+            await tell_sent(self)
+        return response
+
+    async def send_upgrade(
+        self, conn: Connection, make_head: Callable[[Request, bool], Request]
+    ) -> ClientResponse:
+        """Ask on ``conn`` for a tunnel; the answer has not come yet.
+
+        ``make_head`` makes the engine's request of a plain one, for HTTP/2 if told so.
+        Raises what ``send`` raises.
+        """
+        response = self._make_response(send_upgrade(self, conn, make_head))
+        if self.traces:
+            await tell_sent(self)
+        return response
+
+    def head_event(self, stream_id: int) -> Request:
+        """Return the head of the request, as the engine takes it."""
+        authority = self._server.authority
+        fields = list(self.headers.items())
+        if fields and fields[0][0] == "Host":
+            authority = fields.pop(0)[1]
+        if self.chunked and "Transfer-Encoding" not in self.headers:
+            fields.append(("Transfer-Encoding", "chunked"))
+        scheme = "https" if self._server.is_ssl else "http"
+        return Request(
+            stream_id, self.method, scheme, authority, self.url.raw_path_qs or "/", fields
+        )
+
+    def _make_response(self, exchange: ClientExchange) -> ClientResponse:
+        session = self._session
+        response = self.response_class(
+            self.method,
+            self.original_url,
+            writer=None,
+            continue100=None,
+            timer=None,
+            request_info=None,
+            traces=self.traces,
+            loop=exchange.driver.loop,
+            session=session,
+            stream_writer=None,
+        )
+        response._exchange = exchange
+        self._response = weakref.ref(response)
+        return response
+
+    async def write_bytes(
+        self, writer: AbstractStreamWriter, conn: Connection, content_length: int | None = None
+    ) -> None:
+        """Write the content to ``writer``, and end it."""
+        if self._body is not None:
+            await self._body.write(writer)
+        await writer.write_eof()
+
+    async def close_body(self) -> None:
+        """Close the content, as soon as nobody sends it any more."""
+        response = self.response
+        exchange = None if response is None else response._exchange
+        if exchange is not None and exchange.upload is not None and not self.closes_body:
+            self.closes_body = True
+        elif self._body is not None:
+            await self._body.close()
+
+    async def close(self) -> None:
+        """Stop sending."""
+        response = self.response
+        if response is not None:
+            await response.wait_for_close()
+
+    def terminate(self) -> None:
+        """Stop sending at once."""
+        response = self.response
+        if response is not None:
+            response.close()
+
+
+@functools.lru_cache(maxsize=256)
+def _plain_headers(authority: str) -> CIMultiDictProxy[str]:
+    """Return the fields of a request for which the caller gave none."""
+    own = {"Host": authority, **ClientRequest.DEFAULT_HEADERS, "User-Agent": SERVER_SOFTWARE}
+    return CIMultiDictProxy(CIMultiDict(own))
