@@ -4,9 +4,8 @@ Strategy
 --------
 Which request gets which place is decided by the pool, and ``calls.places`` does what it
 says.  A connector knows how a connection is opened: over TCP, with TLS where the URL says
-so, or over a Unix socket.  A name becomes addresses through a cache; who asks for the same
-name at the same time shares one look-up.  The addresses are tried in the way of RFC 8305
-(aiohappyeyeballs).  ALPN then decides the version.
+so, or over a Unix socket.  A name becomes addresses by ``calls.names``; they are tried in the
+way of RFC 8305 (aiohappyeyeballs).  ALPN then decides the version.
 
 ``connect`` gives a ``Connection``: a lease of one place (see ``calls.lease``).
 """
@@ -14,29 +13,27 @@ name at the same time shares one look-up.  The addresses are tried in the way of
 from __future__ import annotations
 
 import asyncio
-import os
 import socket
 import ssl as ssl_module
 import warnings
 from collections.abc import Awaitable, Generator
-from dataclasses import replace
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self
 
 import aiohappyeyeballs
 from aiohappyeyeballs import AddrInfoType, SocketFactoryType
 
-from plait_engine import Config, Limits, Timeouts
 from plait_engine.engines import EngineName
 from plait_engine.policy.addresses import AddressCache
-from plait_engine.policy.hosts import is_ip_literal
 from plait_engine.policy.pool import Pool
 from plait_engine.policy.versions import Versions
 
 from .abc import AbstractResolver, ResolveResult
+from .calls.configs import Configs
 from .calls.connection import ClientConnection
 from .calls.lease import Lease as Connection
 from .calls.lease import Ticket
+from .calls.names import Names, addr_info
 from .calls.places import Places, TicketPool, in_time
 from .calls.target import ConnectionKey
 from .calls.timeouts import DEFAULT_TIMEOUT, ClientTimeout
@@ -72,19 +69,6 @@ __all__ = (
 
 KEEP_ALIVE: Final = 15.0
 """Seconds after which an idle connection is closed."""
-
-CLIENT_TIMEOUTS: Final = Timeouts(head=None, body=None, keep_alive=None, write=None, close=2.0)
-"""Deadlines of requests are the session's, and those of idle connections the pool's."""
-
-
-CLIENT_LIMITS: Final = Limits(
-    stream_window=1048576, connection_window=67108864, max_connection_window=67108864
-)
-"""Windows of HTTP/2, in bytes.  A response comes while others are read if it fits into its
-first window, as it does over HTTP/1.1 into the buffers of the kernel (Go: 4 MiB, Chromium: 6,
-curl: 10).  One that nobody reads keeps its window full, and then a wider one is dearer: what a
-connection may hold in all is bounded, and 64 of them must not stop the others (Go: 1 GiB for
-256 of them, Chromium: 15 MiB for 2)."""
 
 
 class _Closing:
@@ -148,7 +132,7 @@ class BaseConnector:
         self._places = Places(pool, self._open, self._loop)
         self._versions: Versions[ConnectionKey] = Versions(http2)
         self._contexts = TLSContexts()
-        self._configs: dict[tuple[object, ...], Config] = {}
+        self._configs = Configs()
         self._closed = False
 
     def __del__(self, _warn: Any = warnings.warn) -> None:
@@ -343,7 +327,7 @@ class BaseConnector:
         """
         client = ClientConnection(
             self._places,
-            self._config(key),
+            self._configs.find(key, self._ssl_shutdown_timeout),
             transport,
             loop=self._loop,
             protocol=protocol,
@@ -351,36 +335,6 @@ class BaseConnector:
         )
         self._places.alive.add(client)
         return client
-
-    def _config(self, key: ConnectionKey) -> Config:
-        """Return the engine's configuration for ``key``."""
-        name = (key.is_ssl, key.limits)
-        config = self._configs.get(name)
-        if config is None:
-            timeouts = CLIENT_TIMEOUTS
-            if key.is_ssl and self._ssl_shutdown_timeout is not None:
-                timeouts = replace(timeouts, close=self._ssl_shutdown_timeout)
-            config = Config(
-                limits=CLIENT_LIMITS,
-                timeouts=timeouts,
-                scheme="https" if key.is_ssl else "http",
-                half_close=not key.is_ssl,
-                random=os.urandom,
-            )
-            if key.limits is not None:
-                max_line_size, max_field_size, max_headers = key.limits
-                limits = replace(
-                    config.limits,
-                    max_line_size=max_line_size,
-                    max_field_size=max_field_size,
-                    max_fields=max_headers,
-                    max_header_list_size=max(
-                        config.limits.max_header_list_size, max_field_size + max_line_size
-                    ),
-                )
-                config = replace(config, limits=limits)
-            self._configs[name] = config
-        return config
 
     def _protocols(self, key: ConnectionKey) -> tuple[str, ...]:
         """Return what to offer by ALPN."""
@@ -507,10 +461,10 @@ class TCPConnector(BaseConnector):
         self._ssl = merge_ssl_params(ssl, verify_ssl, ssl_context, fingerprint)
         self._resolver = resolver or DefaultResolver(self._loop)
         self._resolver_owner = resolver is None
-        self._cache: AddressCache[ResolveResult] | None = (
+        cache: AddressCache[ResolveResult] | None = (
             AddressCache(ttl_dns_cache, dns_cache_max_size) if use_dns_cache else None
         )
-        self._lookups: dict[tuple[str, int], asyncio.Task[list[ResolveResult]]] = {}
+        self._names = Names(self._ask_resolver, cache, self._loop)
         self._family = family
         self._local_addr_infos = (
             None if local_addr is None else aiohappyeyeballs.addr_to_addr_infos(local_addr)
@@ -527,27 +481,17 @@ class TCPConnector(BaseConnector):
     @property
     def use_dns_cache(self) -> bool:
         """True when addresses are kept."""
-        return self._cache is not None
+        return self._names.cache is not None
 
     def clear_dns_cache(self, host: str | None = None, port: int | None = None) -> None:
         """Forget the addresses of ``host`` and ``port``, or all.
 
         Raises ValueError when only one of the two is given.
         """
-        if (host is None) != (port is None):
-            raise ValueError("either both host and port or none of them are allowed")
-        if self._cache is None:
-            return
-        if host is not None and port is not None:
-            self._cache.remove((host, port))
-        else:
-            self._cache.clear()
+        self._names.forget(host, port)
 
     async def wait_closed(self) -> None:
-        lookups = list(self._lookups.values())
-        for lookup in lookups:
-            lookup.cancel()
-        await asyncio.gather(*lookups, return_exceptions=True)
+        await self._names.close()
         await super().wait_closed()
         if self._resolver_owner:
             await self._resolver.close()
@@ -574,7 +518,7 @@ class TCPConnector(BaseConnector):
     ) -> list[AddrInfoType]:
         """Return the addresses of ``host``.  Raises OSError when there are none."""
         resolved = await self._resolve_host(host, port, trace)
-        found = [_addr_info(address) for address in resolved]
+        found = [addr_info(address) for address in resolved]
         found = [info for info in found if self._family in (socket.AF_UNSPEC, info[0])]
         if not found:
             raise OSError(None, f"no address of the family {self._family!r} for {host}")
@@ -636,49 +580,10 @@ class TCPConnector(BaseConnector):
         self, host: str, port: int, trace: PlaceTrace | None = None
     ) -> list[ResolveResult]:
         """Return the addresses of ``host``; who asks at the same time shares one look-up."""
-        if is_ip_literal(host):
-            family = socket.AF_INET6 if ":" in host else socket.AF_INET
-            return [
-                ResolveResult(hostname=host, host=host, port=port, family=family, proto=0, flags=0)
-            ]
-        trace = trace or PlaceTrace(())
-        if self._cache is None:
-            await trace.begin_lookup(host)
-            found = await self._resolver.resolve(host, port, family=self._family)
-            await trace.end_lookup(host)
-            return found
-        key = (host, port)
-        known = self._cache.find(key, self._loop.time())
-        if known is not None:
-            await trace.hit_cache(host)
-            return known
-        lookup = self._lookups.get(key)
-        if lookup is not None:
-            found = list(await asyncio.shield(lookup))
-            await trace.hit_cache(host)
-            return found
-        lookup = self._loop.create_task(self._look_up(key))
-        self._lookups[key] = lookup
-        lookup.add_done_callback(lambda task: self._end_lookup(key, task))
-        await trace.miss_cache(host)
-        await trace.begin_lookup(host)
-        found = list(await asyncio.shield(lookup))
-        await trace.end_lookup(host)
-        return found
+        return await self._names.find(host, port, trace)
 
-    async def _look_up(self, key: tuple[str, int]) -> list[ResolveResult]:
-        host, port = key
-        addresses = await self._resolver.resolve(host, port, family=self._family)
-        if not addresses:
-            raise OSError(None, f"no address for {host}")
-        if self._cache is not None:
-            self._cache.add(key, addresses, self._loop.time())
-        return addresses
-
-    def _end_lookup(self, key: tuple[str, int], task: asyncio.Task[list[ResolveResult]]) -> None:
-        self._lookups.pop(key, None)
-        if not task.cancelled():
-            task.exception()  # It was raised at whoever waited; nobody else needs it.
+    async def _ask_resolver(self, host: str, port: int) -> list[ResolveResult]:
+        return await self._resolver.resolve(host, port, family=self._family)
 
 
 class UnixConnector(BaseConnector):
@@ -758,12 +663,3 @@ class _Factory:
 def _end(waiter: asyncio.Future[None]) -> None:
     if not waiter.done():
         waiter.set_result(None)
-
-
-def _addr_info(address: ResolveResult) -> AddrInfoType:
-    family = socket.AddressFamily(address["family"])
-    where: tuple[Any, ...] = (address["host"], address["port"])
-    if family is socket.AF_INET6:
-        host, _, zone = address["host"].partition("%")
-        where = (host, address["port"], 0, socket.if_nametoindex(zone) if zone else 0)
-    return (family, socket.SOCK_STREAM, socket.IPPROTO_TCP, "", where)

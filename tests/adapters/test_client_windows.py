@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from plait.connector import CLIENT_LIMITS
+from plait.calls.configs import CLIENT_LIMITS
 from plait_engine import Config, Data, EndOfMessage, Request, Response
 from plait_engine.testing import TEST_CONFIG, Pair, counting_random
 
