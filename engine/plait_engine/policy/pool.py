@@ -46,6 +46,10 @@ Rules
   one that is idle longest is closed.
 * An idle connection is closed after ``keep_alive`` seconds.  ``None``: never; ``0``: a
   connection is used once.
+* A connection that is ``max_age`` seconds old, or was given ``max_requests``, takes no more: it
+  is closed when those are done that it has.  So a client comes to learn where a name leads
+  now.  Ages differ by up to a tenth, for connections that were opened together should not all
+  be opened anew together.
 
 Every input is O(1) but for ``close``, for the number of shared connections of a key, and,
 where a peer takes no request, for the number of keys that wait.
@@ -57,37 +61,26 @@ from __future__ import annotations
 
 import math
 from collections import OrderedDict, deque
-from collections.abc import Hashable
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final, Generic, Protocol, TypeAlias, TypeVar
+from typing import Final, Generic, TypeAlias
 
 from plait_engine.connection import ConnectionState
 
-from .queue import TicketQueue
-
-Key = TypeVar("Key", bound=Hashable)
-Ticket = TypeVar("Ticket", bound=Hashable)
+from .slots import Carrier, Host, Key, Slot, Ticket
+from .stats import HostStats
 
 PATIENCE: Final = 0.1
 """Seconds for which full connections are waited for before another one joins them."""
+
+SPREAD: Final = 0.1
+"""The part of ``max_age`` by which the ages differ at which connections end."""
 
 MAX_REMEMBERED: Final = 1024
 """Keys without connections whose nature is remembered."""
 
 # On CPython 3.11 a member that is asked of its Enum costs ten times a global.
 _OPEN: Final = ConnectionState.OPEN
-
-
-class Carrier(Protocol):
-    """What the pool asks of an open connection: the getters of a protocol engine."""
-
-    @property
-    def state(self) -> ConnectionState:
-        """Whether it takes requests at all."""
-
-    @property
-    def available_streams(self) -> int:
-        """How many more requests may begin now."""
 
 
 @dataclass(slots=True)
@@ -135,88 +128,6 @@ class PoolClosedError(Exception):
     """The pool was closed while a ticket waited."""
 
 
-class _Host(Generic[Key, Ticket]):
-    """What there is for one key."""
-
-    __slots__ = (
-        "connecting",
-        "idle",
-        "key",
-        "refused_at",
-        "served_at",
-        "shared",
-        "sharing",
-        "size",
-        "undialed",
-        "waiting",
-    )
-
-    def __init__(self, key: Key, sharing: bool | None) -> None:
-        self.key = key
-        self.sharing = sharing
-        """Whether connections are shared; ``None``: not known yet."""
-        self.waiting: TicketQueue[Ticket] = TicketQueue()
-        self.undialed: OrderedDict[Ticket, None] = OrderedDict()
-        """Those of the waiting tickets for which no connection is being opened."""
-        self.connecting: dict[int, Ticket] = {}
-        """Connections that are being opened, and for whom; who may have got another."""
-        self.idle: list[_Slot[Key, Ticket]] = []
-        """Connections that are not shared and have no request, the last used last.  May
-        hold some that were closed: they are skipped."""
-        self.shared: dict[int, _Slot[Key, Ticket]] = {}
-        """Shared connections that take requests, the oldest first."""
-        self.size = 0
-        """Connections, those being opened included."""
-        self.served_at = 0.0
-        """When a waiting ticket got a place, or the first began to wait."""
-        self.refused_at = 0
-        """How many tickets had come when a peer was last found to take no request."""
-
-    @property
-    def turn(self) -> tuple[int, int]:
-        """Its place among the keys that wait: the lowest is first."""
-        return max(self.waiting.oldest, self.refused_at), self.refused_at
-
-
-class _Slot(Generic[Key, Ticket]):
-    """One open connection."""
-
-    __slots__ = (
-        "carrier",
-        "draining",
-        "host",
-        "idle_since",
-        "number",
-        "open",
-        "shared",
-        "taken",
-        "unbegun",
-        "used",
-    )
-
-    def __init__(
-        self, number: int, host: _Host[Key, Ticket], carrier: Carrier, shared: bool
-    ) -> None:
-        self.number = number
-        self.host = host
-        self.carrier = carrier
-        self.shared = shared
-        self.taken = 0
-        """Places that were assigned and not given back."""
-        self.unbegun = 0
-        """Those of them on which no request has begun: the engine does not count them."""
-        self.used = False
-        """It may be stale: a request was done on it, or it was idle."""
-        self.draining = False
-        self.open = True
-        self.idle_since = 0.0
-
-    @property
-    def free(self) -> int:
-        """How many more requests may be given to the connection."""
-        return self.carrier.available_streams - self.unbegun
-
-
 class Pool(Generic[Key, Ticket]):
     """The machine; see the module.
 
@@ -224,6 +135,11 @@ class Pool(Generic[Key, Ticket]):
         limit: connections in all, 0 for no limit.
         limit_per_host: connections for one key, 0 for no limit.
         keep_alive: seconds; ``None`` for ever, 0 for not at all.
+        max_age: seconds after which a connection takes no more requests; ``None``: never.
+        max_requests: how many requests a connection takes; ``None``: any number.
+        random: returns any number from 0 to 1.
+
+    Raises ValueError for a ``max_age`` or ``max_requests`` that is not above 0.
     """
 
     __slots__ = (
@@ -234,7 +150,9 @@ class Pool(Generic[Key, Ticket]):
         "_held_back",
         "_hosts",
         "_idle",
+        "_next_end",
         "_next_number",
+        "_random",
         "_remembered",
         "_size",
         "_slots",
@@ -243,26 +161,44 @@ class Pool(Generic[Key, Ticket]):
         "keep_alive",
         "limit",
         "limit_per_host",
+        "max_age",
+        "max_requests",
     )
 
     def __init__(
-        self, *, limit: int = 100, limit_per_host: int = 0, keep_alive: float | None = 15.0
+        self,
+        *,
+        limit: int = 100,
+        limit_per_host: int = 0,
+        keep_alive: float | None = 15.0,
+        max_age: float | None = None,
+        max_requests: int | None = None,
+        random: Callable[[], float] = lambda: 0.0,
     ) -> None:
+        if max_age is not None and not max_age > 0:
+            raise ValueError(f"the maximal age of a connection must be above 0, not {max_age}")
+        if max_requests is not None and max_requests < 1:
+            raise ValueError(f"a connection must take 1 request or more, not {max_requests}")
         self.limit = limit
         self.limit_per_host = limit_per_host
         self.keep_alive = keep_alive
+        self.max_age = max_age
+        self.max_requests = max_requests
+        self._random = random
+        self._next_end = math.inf
+        """When the next connection is too old, or a moment before that."""
         self.events: deque[PoolEvent[Key, Ticket]] = deque()
         """What ``next_event`` is going to return."""
-        self._hosts: dict[Key, _Host[Key, Ticket]] = {}
-        self._slots: dict[int, _Slot[Key, Ticket]] = {}
-        self._connecting: dict[int, _Host[Key, Ticket]] = {}
-        self._tickets: dict[Ticket, _Host[Key, Ticket]] = {}
+        self._hosts: dict[Key, Host[Key, Ticket]] = {}
+        self._slots: dict[int, Slot[Key, Ticket]] = {}
+        self._connecting: dict[int, Host[Key, Ticket]] = {}
+        self._tickets: dict[Ticket, Host[Key, Ticket]] = {}
         """Where each waiting ticket waits."""
-        self._idle: OrderedDict[int, _Slot[Key, Ticket]] = OrderedDict()
+        self._idle: OrderedDict[int, Slot[Key, Ticket]] = OrderedDict()
         """Open connections without a request, the longest idle first."""
         self._held_back: OrderedDict[Key, None] = OrderedDict()
         """Keys that want a connection and are stopped by ``limit``."""
-        self._full: OrderedDict[Key, _Host[Key, Ticket]] = OrderedDict()
+        self._full: OrderedDict[Key, Host[Key, Ticket]] = OrderedDict()
         """Keys whose tickets wait for a place on shared connections, in the order of
         ``served_at``."""
         self._remembered: OrderedDict[Key, bool] = OrderedDict()
@@ -280,9 +216,9 @@ class Pool(Generic[Key, Ticket]):
 
     def next_timeout(self) -> float | None:
         """Return when ``handle_timeout`` is wanted next, or ``None``."""
-        when = math.inf
+        when = self._next_end
         if self.keep_alive and self._idle:
-            when = next(iter(self._idle.values())).idle_since + self.keep_alive
+            when = min(when, next(iter(self._idle.values())).idle_since + self.keep_alive)
         if self._full:
             when = min(when, next(iter(self._full.values())).served_at + PATIENCE)
         return None if when == math.inf else when
@@ -312,6 +248,25 @@ class Pool(Generic[Key, Ticket]):
     def waiting(self) -> int:
         """How many tickets wait."""
         return len(self._tickets)
+
+    def stats(self) -> list[tuple[Key, HostStats]]:
+        """Return the figures of each key that has a connection or a ticket."""
+        taken: dict[Key, list[int]] = {}
+        for slot in self._slots.values():
+            taken.setdefault(slot.host.key, []).append(slot.taken)
+        return [
+            (
+                key,
+                HostStats(
+                    connecting=len(host.connecting),
+                    open=len(places := taken.get(key, [])),
+                    idle=places.count(0),
+                    streams=sum(places),
+                    waiting=len(host.waiting),
+                ),
+            )
+            for key, host in self._hosts.items()
+        ]
 
     def has_place(self, key: Key) -> bool:
         """Tell whether a request for ``key`` could begin now on a shared connection."""
@@ -363,7 +318,7 @@ class Pool(Generic[Key, Ticket]):
             return
         host = self._hosts.get(key)
         if host is None:
-            host = self._hosts[key] = _Host(key, self._recall(key, may_share))
+            host = self._hosts[key] = Host(key, self._recall(key, may_share))
         if not host.waiting:
             host.served_at = now
         self._arrivals += 1
@@ -420,7 +375,8 @@ class Pool(Generic[Key, Ticket]):
         if ticket in host.waiting:  # It is not sure to be served by this one.
             host.undialed[ticket] = None
             host.undialed.move_to_end(ticket, last=False)
-        slot = self._slots[connection] = _Slot(connection, host, carrier, shared)
+        slot = self._slots[connection] = Slot(connection, host, carrier, shared)
+        self._limit_life(slot, now)
         host.sharing = shared
         if shared and host.shared and not host.waiting:
             self._discard(slot, now)  # Needless: the others have room for all who came.
@@ -472,12 +428,14 @@ class Pool(Generic[Key, Ticket]):
     # -- inputs of time and the end --------------------------------------------------------
 
     def handle_timeout(self, now: float) -> None:
-        """Close what was idle for too long; open more where all was full for too long."""
+        """Close what was idle for too long or is too old; open more where all was full for long."""
         if self.keep_alive:
             for slot in list(self._idle.values()):
                 if slot.idle_since + self.keep_alive > now:
                     break
                 self._discard(slot, now)
+        if self._next_end <= now:
+            self._retire_old(now)
         for host in list(self._full.values()):
             if host.served_at + PATIENCE > now:
                 break
@@ -503,13 +461,16 @@ class Pool(Generic[Key, Ticket]):
         ):
             table.clear()
         self._size = 0
+        self._next_end = math.inf
 
     # -- decisions -----------------------------------------------------------------------
 
-    def _find_free(self, host: _Host[Key, Ticket], now: float) -> _Slot[Key, Ticket] | None:
+    def _find_free(self, host: Host[Key, Ticket], now: float) -> Slot[Key, Ticket] | None:
         """Return a connection that takes a request now."""
         # A connection may be due to be closed, should the timer be late.
         keep_alive = self.keep_alive or math.inf
+        if self._next_end <= now:
+            self._retire_old(now)
         for slot in tuple(host.shared.values()) if host.shared else ():
             if not slot.taken and slot.idle_since + keep_alive <= now:
                 self._discard(slot, now)
@@ -524,7 +485,7 @@ class Pool(Generic[Key, Ticket]):
                 self._discard(slot, now)
         return None
 
-    def _dequeue(self, ticket: Ticket, host: _Host[Key, Ticket]) -> None:
+    def _dequeue(self, ticket: Ticket, host: Host[Key, Ticket]) -> None:
         """``ticket`` waits no longer."""
         del self._tickets[ticket]
         host.waiting.remove(ticket)
@@ -533,14 +494,17 @@ class Pool(Generic[Key, Ticket]):
             self._held_back.pop(host.key, None)
             self._full.pop(host.key, None)
 
-    def _occupy(self, slot: _Slot[Key, Ticket]) -> None:
+    def _occupy(self, slot: Slot[Key, Ticket]) -> None:
         """A request has a place on the connection."""
         if not slot.taken:
             self._idle.pop(slot.number, None)
         slot.taken += 1
         slot.unbegun += 1
+        slot.allowance -= 1
+        if not slot.allowance:
+            self._drain(slot)
 
-    def _settle(self, slot: _Slot[Key, Ticket], now: float) -> None:
+    def _settle(self, slot: Slot[Key, Ticket], now: float) -> None:
         """See to a connection after a change: serve who waits, let it be idle, close it."""
         host = slot.host
         if not slot.draining and slot.carrier.state is not _OPEN:
@@ -567,13 +531,13 @@ class Pool(Generic[Key, Ticket]):
         if self._tickets:
             self._open_more(host, now)
 
-    def _others_are_first(self, host: _Host[Key, Ticket]) -> bool:
+    def _others_are_first(self, host: Host[Key, Ticket]) -> bool:
         """Tell whether the turn of a key that ``limit`` holds back is before that of ``host``."""
         if not self._held_back:
             return False
         return self._hosts[next(iter(self._held_back))].turn < host.turn
 
-    def _rest(self, slot: _Slot[Key, Ticket], now: float) -> None:
+    def _rest(self, slot: Slot[Key, Ticket], now: float) -> None:
         """Let a connection be idle, unless another key needs its place."""
         host = slot.host
         slot.idle_since = now
@@ -590,13 +554,13 @@ class Pool(Generic[Key, Ticket]):
         if held_back:
             self._discard(slot, now)
 
-    def _note_service(self, host: _Host[Key, Ticket], now: float) -> None:
+    def _note_service(self, host: Host[Key, Ticket], now: float) -> None:
         """A waiting ticket was served."""
         host.served_at = now
         if host.key in self._full:
             self._full.move_to_end(host.key)
 
-    def _open_more(self, host: _Host[Key, Ticket], now: float) -> None:
+    def _open_more(self, host: Host[Key, Ticket], now: float) -> None:
         """Open as many connections as the waiting tickets need and the limits allow."""
         while self._wants_connection(host):
             if host.shared and host.served_at + PATIENCE > now:
@@ -610,7 +574,7 @@ class Pool(Generic[Key, Ticket]):
             self._held_back.pop(host.key, None)
         self._full.pop(host.key, None)
 
-    def _wants_connection(self, host: _Host[Key, Ticket], coming: int = 0) -> bool:
+    def _wants_connection(self, host: Host[Key, Ticket], coming: int = 0) -> bool:
         """Tell whether those who wait, and ``coming`` more, need another connection."""
         connecting = len(host.connecting)
         if len(host.waiting) + coming <= connecting:
@@ -621,7 +585,7 @@ class Pool(Generic[Key, Ticket]):
             return False
         return not self.limit_per_host or host.size < self.limit_per_host
 
-    def _open(self, host: _Host[Key, Ticket]) -> None:
+    def _open(self, host: Host[Key, Ticket]) -> None:
         number = self._next_number
         self._next_number += 1
         ticket, _ = host.undialed.popitem(last=False)
@@ -650,7 +614,7 @@ class Pool(Generic[Key, Ticket]):
         self._forget_if_empty(host)
         return True
 
-    def _make_way(self, host: _Host[Key, Ticket], now: float) -> None:
+    def _make_way(self, host: Host[Key, Ticket], now: float) -> None:
         """Tickets are gone: close what took no request and was kept for them, if others wait."""
         if self._held_back and not host.waiting:
             for slot in [slot for slot in host.shared.values() if not slot.taken]:
@@ -667,7 +631,7 @@ class Pool(Generic[Key, Ticket]):
             if self._wants_connection(host):
                 self._held_back[key] = None
 
-    def _give_up_needless(self, host: _Host[Key, Ticket]) -> None:
+    def _give_up_needless(self, host: Host[Key, Ticket]) -> None:
         """Give up opening connections that nobody waits for, the youngest first."""
         while len(host.connecting) > len(host.waiting):
             number, ticket = host.connecting.popitem()
@@ -681,11 +645,28 @@ class Pool(Generic[Key, Ticket]):
 
     # -- the end of a connection -----------------------------------------------------------
 
-    def _drain(self, slot: _Slot[Key, Ticket]) -> None:
+    def _limit_life(self, slot: Slot[Key, Ticket], now: float) -> None:
+        """A connection was opened: note when and after what it ends."""
+        if self.max_requests is not None:
+            slot.allowance = self.max_requests
+        if self.max_age is not None:
+            slot.end = now + self.max_age * (1 - SPREAD * self._random())
+            self._next_end = min(self._next_end, slot.end)
+
+    def _retire_old(self, now: float) -> None:
+        """Let the connections take no more requests that are too old."""
+        slots = [slot for slot in self._slots.values() if not slot.draining]
+        self._next_end = min((slot.end for slot in slots if slot.end > now), default=math.inf)
+        for slot in slots:
+            if slot.end <= now and slot.open:
+                self._drain(slot)
+                self._settle(slot, now)
+
+    def _drain(self, slot: Slot[Key, Ticket]) -> None:
         slot.draining = True
         slot.host.shared.pop(slot.number, None)
 
-    def _discard(self, slot: _Slot[Key, Ticket], now: float) -> None:
+    def _discard(self, slot: Slot[Key, Ticket], now: float) -> None:
         """Close a connection that has no request."""
         host = slot.host
         self._remove(slot)
@@ -694,7 +675,7 @@ class Pool(Generic[Key, Ticket]):
         self._open_more(host, now)
         self._forget_if_empty(host)
 
-    def _remove(self, slot: _Slot[Key, Ticket]) -> None:
+    def _remove(self, slot: Slot[Key, Ticket]) -> None:
         """Forget a connection; its place is free."""
         slot.open = False
         del self._slots[slot.number]
@@ -709,7 +690,7 @@ class Pool(Generic[Key, Ticket]):
     def _recall(self, key: Key, may_share: bool) -> bool | None:
         return self._remembered.pop(key, None) if may_share else False
 
-    def _forget_if_empty(self, host: _Host[Key, Ticket]) -> None:
+    def _forget_if_empty(self, host: Host[Key, Ticket]) -> None:
         """Let go of a key that has nothing, but remember whether it is shared."""
         if host.size or host.waiting or self._hosts.get(host.key) is not host:
             return

@@ -10,12 +10,15 @@ which speaks raw frames, so it can do whatever a server can.  The invariants:
   peer took the place back in between; then it waits for another;
 * what the pool knows of places agrees with the leases, and with the engines;
 * no connection is closed under a request; the limits on connections hold;
+* a connection that is too old, or was given all the requests that it takes, gets none, and is
+  closed when it has none;
 * at the end every request has ended, nothing is acquired and nobody waits, and each
   connection's window is as large as it was.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 
 import pytest
@@ -39,7 +42,8 @@ from plait_engine import (
 )
 from plait_engine.connection import Connection
 from plait_engine.engines import EngineName
-from plait_engine.policy.pool import PATIENCE, Assign, Close, Connect, Fail, Pool
+from plait_engine.policy.pool import PATIENCE, SPREAD, Assign, Close, Connect, Fail, Pool
+from plait_engine.policy.stats import PoolStats
 from plait_engine.testing import counting_random
 from plait_engine.testing import frames as wire
 from plait_engine.testing.frames import FrameType
@@ -88,6 +92,10 @@ class Carrier:
     highest: int = 0
     goaway: int | None = None
     """The last stream id of the peer's GOAWAY."""
+    end: float = math.inf
+    """When it takes no more requests."""
+    given: int = 0
+    """How many requests it was given."""
 
     @property
     def shared(self) -> bool:
@@ -102,6 +110,7 @@ class PoolModel(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.limit = 0
+        self.max_age = self.max_requests = math.inf
         self.pool: Pool[str, str] = Pool()
         self.now = 0.0
         self.count = 0
@@ -111,10 +120,25 @@ class PoolModel(RuleBasedStateMachine):
         self.leases: dict[str, Lease] = {}
         self.ended: set[str] = set()
 
-    @initialize(limit=st.integers(1, 3))
-    def begin_with_a_limit(self, limit: int) -> None:
+    @initialize(
+        limit=st.integers(1, 3),
+        max_age=st.sampled_from([None, None, PATIENCE, 2 * KEEP_ALIVE]),
+        max_requests=st.sampled_from([None, None, 1, 3]),
+    )
+    def begin_with_limits(
+        self, limit: int, max_age: float | None, max_requests: int | None
+    ) -> None:
         self.limit = limit
-        self.pool = Pool(limit=limit, limit_per_host=LIMIT_PER_HOST, keep_alive=KEEP_ALIVE)
+        self.max_age = math.inf if max_age is None else max_age
+        self.max_requests = math.inf if max_requests is None else max_requests
+        self.pool = Pool(
+            limit=limit,
+            limit_per_host=LIMIT_PER_HOST,
+            keep_alive=KEEP_ALIVE,
+            max_age=max_age,
+            max_requests=max_requests,
+            random=lambda: (self.count % 3) / 2,
+        )
 
     # -- the adapter ---------------------------------------------------------------------
 
@@ -141,10 +165,16 @@ class PoolModel(RuleBasedStateMachine):
         carrier = self.open[event.connection]
         assert self.waiting.pop(event.ticket) == carrier.key
         lease = Lease(event.ticket, carrier)
+        assert not self.is_over(carrier)
+        carrier.given += 1
         carrier.leases.append(lease)
         self.leases[event.ticket] = lease
         unbegun = sum(each.stream_id is None for each in carrier.leases)
         assert unbegun <= carrier.engine.available_streams, "no place is given twice"
+
+    def is_over(self, carrier: Carrier) -> bool:
+        """Tell whether the connection takes no more requests, since it has lived for long."""
+        return carrier.end <= self.now or carrier.given >= self.max_requests
 
     def acquire(self, ticket: str, key: str, *, again: bool, take: bool = False) -> None:
         """Ask for a place; ``take``: for one that is free now, first."""
@@ -357,7 +387,8 @@ class PoolModel(RuleBasedStateMachine):
         protocol = "h2" if key in SHARED else "http/1.1"
         engine = create_connection(Role.CLIENT, protocol, CONFIG, engine=self.engine_name)
         engine.connection_made(self.now)
-        carrier = self.open[number] = Carrier(number, key, engine)
+        end = self.now + self.max_age * (1 - SPREAD * (self.count % 3) / 2)
+        carrier = self.open[number] = Carrier(number, key, engine, end=end)
         while data_to_send := engine.data_to_send():
             self.hear(carrier, data_to_send)
         if carrier.shared and limit is not None:
@@ -509,6 +540,21 @@ class PoolModel(RuleBasedStateMachine):
         timeout = pool.next_timeout()
         assert timeout is None or timeout > self.now
 
+    @invariant()
+    def what_is_over_and_has_nothing_is_closed(self) -> None:
+        for carrier in self.open.values():
+            assert carrier.leases or not self.is_over(carrier)
+
+    @invariant()
+    def the_figures_are_right(self) -> None:
+        stats = PoolStats.of(self.pool.stats())
+        assert stats.streams == len(self.leases)
+        assert stats.waiting == len(self.waiting)
+        assert stats.connecting == len(self.connecting)
+        assert stats.open == len(self.open)
+        assert stats.in_use == sum(bool(carrier.leases) for carrier in self.open.values())
+        assert stats.idle == self.pool.idle
+
     def connections_of(self, key: str) -> int:
         opened = sum(carrier.key == key for carrier in self.open.values())
         return opened + list(self.connecting.values()).count(key)
@@ -518,7 +564,7 @@ class PoolModel(RuleBasedStateMachine):
         for carrier in self.open.values():
             unbegun = sum(lease.stream_id is None for lease in carrier.leases)
             free = carrier.engine.available_streams - unbegun
-            assert free <= 0 or carrier.key not in self.waiting.values()
+            assert free <= 0 or self.is_over(carrier) or carrier.key not in self.waiting.values()
 
     @invariant()
     def nobody_waits_without_a_reason(self) -> None:
@@ -531,7 +577,10 @@ class PoolModel(RuleBasedStateMachine):
                 or len(self.connecting) + len(self.open) == self.limit
             )
             full = any(
-                carrier.shared and carrier.engine.state is ConnectionState.OPEN for carrier in mine
+                carrier.shared
+                and carrier.engine.state is ConnectionState.OPEN
+                and not self.is_over(carrier)
+                for carrier in mine
             )
             soon = full and self.pool.next_timeout() is not None
             refuses_all = any(carrier.shared and not carrier.leases for carrier in mine)
