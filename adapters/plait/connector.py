@@ -13,6 +13,7 @@ way of RFC 8305 (aiohappyeyeballs).  ALPN then decides the version.
 from __future__ import annotations
 
 import asyncio
+import random
 import socket
 import ssl as ssl_module
 import warnings
@@ -26,6 +27,7 @@ from aiohappyeyeballs import AddrInfoType, SocketFactoryType
 from plait_engine.engines import EngineName
 from plait_engine.policy.addresses import AddressCache
 from plait_engine.policy.pool import Pool
+from plait_engine.policy.stats import PoolStats
 from plait_engine.policy.versions import Versions
 
 from .abc import AbstractResolver, ResolveResult
@@ -95,8 +97,14 @@ class BaseConnector:
             ``True``: HTTP/2 only, by prior knowledge on cleartext; ``False``: HTTP/1.1
             only.  (plait's own.)
         engine: ``"native"`` or ``"reference"``.  (plait's own.)
+        max_connection_age: seconds after which a connection takes no more requests, less up to
+            a tenth, so that not all end at once; it is closed when those are done that it has.
+            ``None``, the default: never.  (plait's own.)
+        max_connection_requests: how many requests a connection takes; ``None``, the default:
+            any number.  (plait's own.)
 
-    Raises ValueError for ``force_close`` with ``keepalive_timeout``.
+    Raises ValueError for ``force_close`` with ``keepalive_timeout``, and for a maximal age or
+    number of requests that is not above 0.
     """
 
     allowed_protocol_schema_set = frozenset({"", "http", "https", "ws", "wss"})
@@ -119,6 +127,8 @@ class BaseConnector:
         timeout_ceil_threshold: float = 5,
         http2: bool | None = None,
         engine: EngineName = "native",
+        max_connection_age: float | None = None,
+        max_connection_requests: int | None = None,
     ) -> None:
         keep_alive = KEEP_ALIVE if keepalive_timeout is sentinel else keepalive_timeout
         if force_close:
@@ -128,7 +138,14 @@ class BaseConnector:
         self._loop = loop or asyncio.get_running_loop()
         self._force_close = force_close
         self._engine: EngineName = engine
-        pool: TicketPool = Pool(limit=limit, limit_per_host=limit_per_host, keep_alive=keep_alive)
+        pool: TicketPool = Pool(
+            limit=limit,
+            limit_per_host=limit_per_host,
+            keep_alive=keep_alive,
+            max_age=max_connection_age,
+            max_requests=max_connection_requests,
+            random=random.random,
+        )
         self._places = Places(pool, self._open, self._loop)
         self._versions: Versions[ConnectionKey] = Versions(http2)
         self._contexts = TLSContexts()
@@ -188,6 +205,14 @@ class BaseConnector:
     def engine(self) -> EngineName:
         """The engine behind the connections."""
         return self._engine
+
+    def stats(self) -> PoolStats:
+        """Return how many connections and requests there are now, in all and of each host.
+
+        ``session.connector.stats().hosts["https://example.org:443"].open``, for instance.
+        Connections that are being closed do not count.  (plait's own.)
+        """
+        return PoolStats.of((key.origin, stats) for key, stats in self._places.pool.stats())
 
     # -- for requests -----------------------------------------------------------------
 
@@ -439,6 +464,8 @@ class TCPConnector(BaseConnector):
         ssl_shutdown_timeout: _SENTINEL | float | None = sentinel,
         http2: bool | None = None,
         engine: EngineName = "native",
+        max_connection_age: float | None = None,
+        max_connection_requests: int | None = None,
     ) -> None:
         super().__init__(
             keepalive_timeout=keepalive_timeout,
@@ -450,6 +477,8 @@ class TCPConnector(BaseConnector):
             timeout_ceil_threshold=timeout_ceil_threshold,
             http2=http2,
             engine=engine,
+            max_connection_age=max_connection_age,
+            max_connection_requests=max_connection_requests,
         )
         if ssl_shutdown_timeout is not sentinel:
             warnings.warn(
@@ -602,6 +631,8 @@ class UnixConnector(BaseConnector):
         *,
         http2: bool | None = None,
         engine: EngineName = "native",
+        max_connection_age: float | None = None,
+        max_connection_requests: int | None = None,
     ) -> None:
         super().__init__(
             force_close=force_close,
@@ -611,6 +642,8 @@ class UnixConnector(BaseConnector):
             loop=loop,
             http2=http2,
             engine=engine,
+            max_connection_age=max_connection_age,
+            max_connection_requests=max_connection_requests,
         )
         self._path = path
 

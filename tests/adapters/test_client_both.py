@@ -84,7 +84,8 @@ class Site:
         """How many requests have a connection, and how many wait."""
         connector = self.session.connector
         assert connector is not None
-        return connector._places.pool.acquired, connector._places.pool.waiting
+        stats = connector.stats()
+        return stats.streams, stats.waiting
 
 
 @asynccontextmanager

@@ -46,8 +46,8 @@ async def session(engine: EngineName) -> AsyncIterator[plait.ClientSession]:
 def counts(session: plait.ClientSession) -> tuple[int, int, int]:
     connector = session.connector
     assert connector is not None
-    pool = connector._places.pool
-    return pool.acquired, pool.idle, pool.waiting
+    stats = connector.stats()
+    return stats.streams, stats.idle, stats.waiting
 
 
 async def answer_all(peer: H2Peer) -> None:

@@ -51,8 +51,8 @@ async def connected(
         plait.ClientSession(connector=connector, timeout=timeout) as session,
     ):
         yield server, session
-        pool = connector._places.pool
-        assert (pool.acquired, pool.waiting) == (0, 0)
+        stats = connector.stats()
+        assert (stats.in_use, stats.streams, stats.waiting) == (0, 0, 0)
 
 
 async def answer_all(peer: H2Peer) -> None:

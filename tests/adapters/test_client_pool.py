@@ -13,8 +13,10 @@ from typing import Any
 import pytest
 
 import plait
+from plait.calls.target import ConnectionKey
 from plait_engine.engines import EngineName
 from plait_engine.policy.retry import RetryPolicy
+from plait_engine.policy.stats import HostStats, PoolStats
 from tests.adapters.raw_server import OK, RawConnection, RawServer, always, raw_server
 from tests.conftest import Authority
 
@@ -31,9 +33,9 @@ def counts(session: plait.ClientSession) -> tuple[int, int, int]:
     """Return how many requests have a connection, how many are idle, how many wait."""
     connector = session.connector
     assert connector is not None
-    pool = connector._places.pool
-    assert not connector._places._waiters.keys() - pool._tickets.keys()
-    return pool.acquired, pool.idle, pool.waiting
+    assert not connector._places._waiters.keys() - connector._places.pool._tickets.keys()
+    stats = connector.stats()
+    return stats.streams, stats.idle, stats.waiting
 
 
 # -- reuse ------------------------------------------------------------------------
@@ -54,6 +56,59 @@ async def test_a_body_that_is_complete_frees_its_connection_by_itself(engine: En
         assert await response.read() == b"ok"
         assert response.connection is None
         assert counts(session) == (0, 1, 0)
+
+
+async def test_the_figures_of_a_connector(engine: EngineName) -> None:
+    answer = asyncio.Event()
+    asked = asyncio.Event()
+
+    async def script(connection: RawConnection) -> None:
+        while head := await connection.read_head():
+            if b"/wait" in head:
+                asked.set()
+                await answer.wait()
+            connection.send(OK)
+
+    connector = plait.TCPConnector(limit=2, engine=engine)
+    async with (
+        raw_server(script) as one,
+        raw_server(script) as other,
+        plait.ClientSession(connector=connector) as session,
+    ):
+        assert connector.stats() == PoolStats()
+        for server in (one, other):
+            await (await session.get(server.url)).read()
+        here, there = (f"http://localhost:{server.port}" for server in (one, other))
+        idle = HostStats(open=1, idle=1)
+        assert connector.stats() == PoolStats(open=2, idle=2, hosts={here: idle, there: idle})
+        tasks = [asyncio.create_task(session.get(one.url + "wait")) for _ in range(3)]
+        await asked.wait()
+        stats = connector.stats()
+        assert (stats.in_use, stats.waiting) == (1, 2)
+        assert stats.hosts[here] == HostStats(connecting=1, open=1, streams=1, waiting=2)
+        answer.set()
+        await asyncio.gather(*tasks)
+        # Another option of TLS needs another connection, and it is the same host.
+        await (await session.get(one.url, ssl=False)).read()
+        assert connector.stats() == PoolStats(
+            open=2, idle=2, hosts={here: HostStats(open=2, idle=2)}
+        )
+
+
+def test_the_origin_of_connections() -> None:
+    for host, port, secure, origin in (
+        ("example.org", 443, True, "https://example.org:443"),
+        ("::1", 80, False, "http://[::1]:80"),
+        ("localhost", None, False, "http://localhost"),
+    ):
+        assert ConnectionKey(host, port, secure).origin == origin
+
+
+async def test_lives_that_cannot_be() -> None:
+    with pytest.raises(ValueError, match="age"):
+        plait.TCPConnector(max_connection_age=0)
+    with pytest.raises(ValueError, match="1 request or more"):
+        plait.UnixConnector("path", max_connection_requests=0)
 
 
 async def test_private_names_that_programs_look_at(engine: EngineName) -> None:

@@ -100,8 +100,8 @@ class Simulation:
         ) as session:
             await self._run_operations(session)
             await asyncio.sleep(TOTAL_TIMEOUT)
-            pool = connector._places.pool
-            assert (pool.acquired, pool.waiting) == (0, 0)
+            stats = connector.stats()
+            assert (stats.in_use, stats.streams, stats.waiting) == (0, 0, 0)
         self._over.set()
         await server
         await asyncio.sleep(1)  # The last connections go in the next turns of the loop.

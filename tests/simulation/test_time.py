@@ -32,10 +32,16 @@ def engine(request: pytest.FixtureRequest) -> EngineName:
 def simulate(request: pytest.FixtureRequest, engine: EngineName) -> Simulate:
     """Serve a handler, and let a session use it; afterwards nothing is left.
 
-    ``options`` are those of the server.
+    ``options`` are those of the server, ``connector`` those of the session's connector.
     """
 
-    async def run(network: Network, handler: Handler, use: Use, options: dict[str, Any]) -> None:
+    async def run(
+        network: Network,
+        handler: Handler,
+        use: Use,
+        connector_options: dict[str, Any],
+        options: dict[str, Any],
+    ) -> None:
         app = web.Application()
         app.router.add_get("/", handler)
         runner = web.AppRunner(
@@ -44,21 +50,25 @@ def simulate(request: pytest.FixtureRequest, engine: EngineName) -> Simulate:
         await runner.setup()
         assert runner.server is not None
         network.listen(runner.server)
-        connector = plait.UnixConnector("simulated", http2=request.param == "h2", engine=engine)
+        connector = plait.UnixConnector(
+            "simulated", http2=request.param == "h2", engine=engine, **connector_options
+        )
         async with plait.ClientSession("http://localhost", connector=connector) as session:
             await use(session)
             await asyncio.sleep(1)
-            pool = connector._places.pool
-            assert (pool.acquired, pool.waiting) == (0, 0)
+            stats = connector.stats()
+            assert (stats.in_use, stats.streams, stats.waiting) == (0, 0, 0)
             assert not session._deadlines._timed
         await runner.cleanup()
         await asyncio.sleep(1)
 
-    def simulate(handler: Handler, use: Use, **options: Any) -> Network:
+    def simulate(
+        handler: Handler, use: Use, connector: dict[str, Any] | None = None, **options: Any
+    ) -> Network:
         loop = VirtualLoop(end=20_000)
         network = Network(loop, SEED, Weather())
         with asyncio.Runner(loop_factory=lambda: loop) as runner:
-            runner.run(run(network, handler, use, options))
+            runner.run(run(network, handler, use, connector or {}, options))
             assert loop.timers() == []
         assert network.open_ends() == []
         assert loop.errors == []
@@ -170,6 +180,79 @@ def test_idle_connections_are_closed(simulate: Simulate, who: str) -> None:
 
     network = simulate(handler, use, keepalive_timeout=10 if who == "server" else 75)
     assert len(network.ends) == 2, "one connection"
+
+
+# -- the age of connections ------------------------------------------------------------------
+
+
+def test_an_old_connection_ends_behind_what_it_carries(simulate: Simulate) -> None:
+    """Requests that come meanwhile have another one, and nothing is refused."""
+    peers: dict[str, object] = {}
+
+    async def handler(request: web.Request) -> web.StreamResponse:
+        peers[request.query["name"]] = request.transport
+        await asyncio.sleep(float(request.query.get("seconds", 0)))
+        return web.Response(text="ok")
+
+    async def fetch(session: plait.ClientSession, name: str, seconds: float = 0) -> None:
+        async with session.get("/", params={"name": name, "seconds": seconds}) as response:
+            assert await response.text() == "ok"
+
+    async def use(session: plait.ClientSession) -> None:
+        assert session.connector is not None
+        stats = session.connector.stats
+        long = asyncio.create_task(fetch(session, "long", seconds=100))
+        await asyncio.sleep(70)
+        await fetch(session, "after")
+        assert (stats().in_use, stats().idle) == (1, 1)
+        await long
+        await asyncio.sleep(1)
+        assert (stats().in_use, stats().idle) == (0, 1), "the old one is closed"
+        await asyncio.sleep(70)
+        assert stats().open == 0, "the other one, too, though it was idle for ever"
+        assert peers["long"] is not peers["after"]
+
+    network = simulate(
+        handler, use, connector={"max_connection_age": 60, "keepalive_timeout": None}
+    )
+    assert len(network.ends) == 4
+
+
+def test_connections_of_a_moment_do_not_end_in_one_moment(simulate: Simulate) -> None:
+    async def handler(request: web.Request) -> web.StreamResponse:
+        await asyncio.sleep(1)
+        return web.Response(text="ok")
+
+    async def use(session: plait.ClientSession) -> None:
+        assert session.connector is not None
+        http1 = session.connector.http2 is not True
+        count = 50 if http1 else 1
+        await asyncio.gather(*[session.get("/") for _ in range(count)])
+        left = [session.connector.stats().open]
+        for _ in range(5):
+            await asyncio.sleep(100 if len(left) == 1 else 2.5)
+            left.append(session.connector.stats().open)
+            assert left[-1] <= left[-2]
+        assert left[0] == count
+        assert left[-1] == 0
+        if http1:
+            assert len(set(left)) > 2
+
+    ends = {"max_connection_age": 111, "keepalive_timeout": None}
+    simulate(handler, use, connector=ends)
+
+
+def test_a_connection_takes_so_many_requests(simulate: Simulate) -> None:
+    async def handler(request: web.Request) -> web.StreamResponse:
+        return web.Response(text="ok")
+
+    async def use(session: plait.ClientSession) -> None:
+        for _ in range(7):
+            async with session.get("/") as response:
+                assert await response.text() == "ok"
+
+    network = simulate(handler, use, connector={"max_connection_requests": 3})
+    assert len(network.ends) == 2 * 3
 
 
 # -- WebSockets ------------------------------------------------------------------------------

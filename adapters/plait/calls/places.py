@@ -138,12 +138,16 @@ class Places:
                     self._follow(event)
             finally:
                 self._following = False
-        # While nobody waits, what is due next only moves later, for connections become idle
-        # one after the other.  A timer that was armed for who waited is PATIENCE late at most.
+        # While nobody waits and nothing is opened, what is due next only moves later, for
+        # connections become idle one after the other.  A timer that was armed for who waited is
+        # PATIENCE late at most.
         if self._waiters or self._timer.at == NEVER:
-            when = pool.next_timeout()
-            if when is not None and not self._closed:
-                self._timer.arm(when, self._on_timer)
+            self._arm_timer()
+
+    def _arm_timer(self) -> None:
+        when = self.pool.next_timeout()
+        if when is not None and not self._closed:
+            self._timer.arm(when, self._on_timer)
 
     def _follow(self, event: PoolEvent[ConnectionKey, Ticket]) -> None:
         if isinstance(event, Assign):
@@ -206,6 +210,7 @@ class Places:
             self._clients[number] = client
             self.pool.connected(number, client.driver.engine, now, shared=client.shared)
         self._follow_pool()
+        self._arm_timer()
 
     def idle(self) -> dict[ConnectionKey, list[ClientConnection]]:
         """Return the connections without a request, by what they are good for."""

@@ -57,6 +57,13 @@ class ConnectionKey(NamedTuple):
     http1_only: bool = False
     limits: tuple[int, int, int] | None = None
 
+    @property
+    def origin(self) -> str:
+        """What the connections are to, as in ``https://example.org:443``."""
+        scheme = "https" if self.is_ssl else "http"
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{scheme}://{host}" if self.port is None else f"{scheme}://{host}:{self.port}"
+
 
 class _RequestInfo(NamedTuple):
     url: URL

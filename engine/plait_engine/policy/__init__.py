@@ -2,6 +2,7 @@
 
 ================  ==================================================================
 ``pool``          which request gets which connection, and when to open or close one
+``stats``         what a pool has at this moment, in figures
 ``redirect``      what the next request is, after a redirect
 ``retry``         whether a request that failed may be sent again
 ``cookies``       which cookies are stored, and which are sent (RFC 6265bis)
