@@ -508,7 +508,8 @@ class PoolModel(RuleBasedStateMachine):
         limits = {key: 0 if key in refusing else 100 for key in KEYS}
         for carrier in [self.open[number] for number in self.shared()]:
             self.say(carrier, wire.settings([(MAX_CONCURRENT_STREAMS, limits[carrier.key])]))
-        rounds = 2 * len(self.waiting) + len(KEYS) + self.limit
+        # A connection may take one request only, and each key may have a turn in between.
+        rounds = len(KEYS) * (len(self.waiting) + 1) + self.limit
         while self.connecting or not refusing.issuperset(self.waiting.values()):
             rounds -= 1
             assert rounds > 0, "somebody is not served, or connections are opened without end"
