@@ -7,10 +7,9 @@ nothing: that is ``pool``.
 from __future__ import annotations
 
 import math
-import sys
 from collections import OrderedDict
 from collections.abc import Hashable
-from typing import Generic, Protocol, TypeVar
+from typing import Final, Generic, Protocol, TypeVar
 
 from plait_engine.connection import ConnectionState
 
@@ -18,6 +17,9 @@ from .queue import TicketQueue
 
 Key = TypeVar("Key", bound=Hashable)
 Ticket = TypeVar("Ticket", bound=Hashable)
+
+UNLIMITED: Final = 2**62
+"""More requests than a connection ever has."""
 
 
 class Carrier(Protocol):
@@ -106,7 +108,7 @@ class Slot(Generic[Key, Ticket]):
         """Those of them on which no request has begun: the engine does not count them."""
         self.used = False
         """It may be stale: a request was done on it, or it was idle."""
-        self.allowance = sys.maxsize
+        self.allowance = UNLIMITED
         """How many more places on it may be assigned."""
         self.end = math.inf
         """When it is too old for another request."""
