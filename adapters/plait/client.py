@@ -58,7 +58,7 @@ from .client_ws import ClientWebSocketResponse, ClientWSTimeout, WSOptions, ws_c
 from .connector import BaseConnector, TCPConnector, UnixConnector
 from .cookiejar import CookieJar
 from .helpers import _SENTINEL, BasicAuth, sentinel
-from .http_writer import HttpVersion, HttpVersion11
+from .http_writer import HttpVersion, HttpVersion10, HttpVersion11
 from .payload import JsonBytesPayload, JsonPayload
 from .tracing import TraceConfig
 from .transport.driver import clock_of
@@ -136,6 +136,9 @@ class ClientSession:
         json_serialize: makes ``str`` of ``json=``; ``json_serialize_bytes`` makes bytes.
         cookie_jar: keeps the cookies; a ``CookieJar`` by default.
         connector_owner: close the connector with the session.
+        version: ``HttpVersion11``: HTTP/1.1, or HTTP/2 where a connection speaks it;
+            ``HttpVersion10``: HTTP/1.0, on connections of HTTP/1.  What HTTP/1.0 has not
+            is a ValueError: content without a length, expect100, WebSockets.
         raise_for_status: raise ClientResponseError for a status of 400 or above; or a
             coroutine function that checks each response.
         timeout: the deadlines of each request; ``read_timeout`` and ``conn_timeout`` are
@@ -232,6 +235,8 @@ class ClientSession:
             raise RuntimeError("Session and connector has to use same event loop")
         elif http2 is not None or (engine is not None and engine != connector.engine):
             raise ValueError("http2 and engine are the connector's: give them to the connector")
+        if version == HttpVersion10 and connector.http2 is True:
+            raise ValueError("requests in HTTP/1.0 and http2=True contradict each other")
         self._timeout = timeout_of_session(timeout, read_timeout, conn_timeout)
         self._cookie_jar: AbstractCookieJar = CookieJar() if cookie_jar is None else cookie_jar
         if cookies:

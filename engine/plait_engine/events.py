@@ -78,8 +78,11 @@ class Request:
     ``protocol`` is the token of ``Upgrade`` on HTTP/1.1 and ``:protocol`` on HTTP/2
     (RFC 8441), in lower case, or ``None``.
 
-    ``http_version`` is the version of the message: ``"1.0"``, ``"1.1"`` or ``"2"``.  It
-    is for reading; on sending it is ignored.
+    ``http_version`` is the version of the message: ``"1.0"``, ``"1.1"`` or ``"2"``.  On
+    sending, an HTTP/1.1 connection writes ``"1.0"`` as that, and refuses what HTTP/1.0 has
+    not: chunks, ``protocol``, the expectation of 100.  Such a request is the last of its
+    connection, unless it says ``Connection: keep-alive``.  HTTP/2 has one version only and
+    ignores it.
 
     ``expect_continue`` is true when the client waits for ``100 Continue`` (RFC 9110
     section 10.1.1): send ``InformationalResponse(stream_id, 100)`` when the content is

@@ -12,7 +12,7 @@ import asyncio
 import functools
 import weakref
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal
 
 from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
@@ -21,7 +21,7 @@ from plait.abc import AbstractStreamWriter
 from plait.compression_utils import ACCEPT_ENCODING, COMPRESSORS
 from plait.helpers import BasicAuth
 from plait.http import SERVER_SOFTWARE
-from plait.http_writer import HttpVersion, HttpVersion11
+from plait.http_writer import HttpVersion, HttpVersion10, HttpVersion11
 from plait.payload import Payload
 from plait.typedefs import LooseCookies, LooseHeaders, Query
 from plait_engine import Request
@@ -43,6 +43,10 @@ if TYPE_CHECKING:
     from plait.client import ClientSession
     from plait.connector import Connection
     from plait.tracing import Trace
+
+
+VERSIONS_TO_ASK_FOR: Final = frozenset({HttpVersion10, HttpVersion11})
+"""HTTP/1.1 also stands for HTTP/2, where the connection speaks that."""
 
 
 class ClientRequest:
@@ -110,8 +114,8 @@ class ClientRequest:
             raise ValueError(f"Method cannot contain non-token characters {method!r}")
         if proxy is not None or proxy_auth is not None or proxy_headers is not None:
             raise NotImplementedError("proxies are not supported yet")
-        if version != HttpVersion11:
-            raise NotImplementedError("a request is sent as HTTP/1.1 or HTTP/2")
+        if version is not HttpVersion11 and version not in VERSIONS_TO_ASK_FOR:
+            raise ValueError(f"a request is in HTTP/1.1, or in HTTP/1.0: not in {version}")
         if params:
             url = url.extend_query(params)
         self.method = method.upper()
@@ -186,11 +190,17 @@ class ClientRequest:
     def connection_key(self) -> ConnectionKey:
         """What connections are good for this request."""
         key = self._server.key
-        if self._ssl is True and self.server_hostname is None and self._limits is None:
+        if (
+            self._ssl is True
+            and self.server_hostname is None
+            and self._limits is None
+            and self.version is HttpVersion11
+        ):
             return key
         return key._replace(
             ssl=self._ssl,
             server_hostname=self.server_hostname,
+            http1_only=self.version == HttpVersion10,
             limits=self._limits,
         )
 
@@ -336,6 +346,12 @@ class ClientRequest:
         Raises ValueError when a field cannot be sent, ClientConnectionResetError when
         the connection takes no request any more.  The caller closes ``conn`` then.
         """
+        session = self._session
+        once = (
+            session is not None and session.connector is not None and session.connector.force_close
+        )
+        if once or self.version is not HttpVersion11:
+            self._say_persistence(once, conn)
         response = self._make_response(send_request(self, conn))
         if self.traces:
             await tell_sent(self)
@@ -354,6 +370,16 @@ class ClientRequest:
             await tell_sent(self)
         return response
 
+    def _say_persistence(self, once: bool, conn: Connection) -> None:
+        """Say whether the connection is kept, where that is not what the version means."""
+        old = self.version == HttpVersion10
+        if once != old and not conn.driver.shared and "Connection" not in self.headers:
+            headers = CIMultiDict(self.headers)  # Those of a plain request belong to others, too.
+            # RFC 9112 sections 9.6 and 9.3.
+            headers["Connection"] = "keep-alive" if old else "close"
+            self.headers = headers
+            self._request_info = None
+
     def head_event(self, stream_id: int) -> Request:
         """Return the head of the request, as the engine takes it."""
         authority = self._server.authority
@@ -363,9 +389,12 @@ class ClientRequest:
         if self.chunked and "Transfer-Encoding" not in self.headers:
             fields.append(("Transfer-Encoding", "chunked"))
         scheme = "https" if self._server.is_ssl else "http"
-        return Request(
+        request = Request(
             stream_id, self.method, scheme, authority, self.url.raw_path_qs or "/", fields
         )
+        if self.version is not HttpVersion11 and self.version == HttpVersion10:
+            request.http_version = "1.0"
+        return request
 
     def _make_response(self, exchange: ClientExchange) -> ClientResponse:
         session = self._session

@@ -43,6 +43,7 @@ from plait_engine.events import (
 from plait_engine.headers import encode
 from plait_engine.semantics.authority import is_authority
 from plait_engine.semantics.content import METHODS_WITH_CONTENT, METHODS_WITHOUT_CONTENT
+from plait_engine.semantics.http10 import check_http10_request
 from plait_engine.semantics.message import DONE, IDLE, WAIT
 from plait_engine.timers import Timer
 
@@ -178,6 +179,7 @@ class HTTP1Client(HTTP1Connection):
             request.stream_id == self._stream_id + 2
             and request.method in METHODS_WITHOUT_CONTENT
             and request.protocol is None
+            and request.http_version != "1.0"
             and not self._open
             and self.state is _OPEN
             and grammar.match_target(request.target)
@@ -191,7 +193,7 @@ class HTTP1Client(HTTP1Connection):
             self._authority = authority
         if not fields.plain:
             return None
-        line = request_line(request)
+        line = request_line(request.method, request.target)
         if not fields.seen & HOST:
             line += "Host: " + authority + "\r\n"
         outgoing = self._outgoing
@@ -222,7 +224,7 @@ class HTTP1Client(HTTP1Connection):
         if grammar.match_target(event.target) is None:
             raise LocalProtocolError(f"invalid request target: {event.target!r}")
         fields = self._prepare(event.headers)
-        line = request_line(event)
+        line = request_line(event.method, event.target, event.http_version)
         if not fields.seen & HOST:
             authority = event.authority
             # RFC 9110 section 7.2: empty, or a host and a port, without user information.
@@ -239,7 +241,11 @@ class HTTP1Client(HTTP1Connection):
                     line += "Connection: Upgrade\r\n"
         else:
             line += self._frame_content(event, fields, draft, length)
-        draft.close = fields.close or self.state is not _OPEN
+        if event.http_version == "1.0":
+            check_http10_request(event, chunked=draft.framing is IN_CHUNKS)
+        # RFC 9112 section 9.3: HTTP/1.0 persists only if both sides say so.
+        once = fields.close or (event.http_version == "1.0" and not fields.keep_alive)
+        draft.close = once or self.state is not _OPEN
         pieces.append(encode(line) + fields.block + b"\r\n")
 
     def _frame_tunnel(self, event: Request, fields: PreparedFields, draft: Outgoing) -> None:
@@ -526,7 +532,7 @@ class HTTP1Client(HTTP1Connection):
     }
 
 
-def request_line(request: Request) -> str:
+def request_line(method: str, target: str, version: str = "1.1") -> str:
     """Return the request line with its CRLF (RFC 9112 section 3)."""
     # "+" takes the characters that were checked; a subclass of str may format itself otherwise.
-    return request.method + " " + request.target + " HTTP/1.1\r\n"
+    return method + " " + target + (" HTTP/1.0\r\n" if version == "1.0" else " HTTP/1.1\r\n")

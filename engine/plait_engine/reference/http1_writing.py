@@ -39,6 +39,7 @@ from plait_engine.semantics.content import (
     WITHOUT_CONTENT,
 )
 from plait_engine.semantics.fields import check_fields
+from plait_engine.semantics.http10 import check_http10_request
 from plait_engine.semantics.message import check_final, check_informational, complete_length
 
 from .fields import to_raw
@@ -106,6 +107,10 @@ def write_request(machine: h11.Connection, exchange: Exchange, event: Request, r
             headers, "expect", "100-continue"
         )
     exchange.has_length = bool(get_all(headers, "content-length"))
+    if event.http_version == "1.0":
+        check_http10_request(event, chunked=bool(get_all(headers, "transfer-encoding")))
+        if not has_token(headers, "connection", "keep-alive"):  # RFC 9112 section 9.3
+            exchange.last = True
     data = write(
         machine,
         h11.Request(
@@ -115,6 +120,8 @@ def write_request(machine: h11.Connection, exchange: Exchange, event: Request, r
     if exchange.tunnel_offered:  # what follows is tunnel bytes, and only after Accept
         write(machine, h11.EndOfMessage())
         exchange.sent_end = True
+    if event.http_version == "1.0":  # h11 writes 1.1 only; a target has no spaces.
+        data = data.replace(b" HTTP/1.1\r\n", b" HTTP/1.0\r\n", 1)
     return data
 
 

@@ -16,6 +16,7 @@ from plait_engine import (
     EndOfMessage,
     ErrorCode,
     Event,
+    Headers,
     InformationalResponse,
     Initiator,
     Limits,
@@ -361,3 +362,59 @@ def test_the_loss_of_a_server_that_lingers_is_no_news(server: Endpoint) -> None:
     server.receive(b"GET /a#b HTTP/1.1\r\nHost: a\r\n\r\n")
     server.lose(ConnectionResetError())
     assert last_error(server).status_hint == 400
+
+
+# -- requests in HTTP/1.0 ---------------------------------------------------------------------
+
+KEPT = (("Connection", "keep-alive"),)
+
+
+def old_request(method: str = "GET", headers: Headers = (), protocol: str | None = None) -> Request:
+    return Request(1, method, "http", "a", "/", headers, protocol, http_version="1.0")
+
+
+def test_a_request_in_http10(engine: EngineName, fragment: Fragmenter) -> None:
+    client = connect(Role.CLIENT, engine, fragment)
+    client.send(old_request(), EndOfMessage(1))
+    assert client.take_sent() == b"GET / HTTP/1.0\r\nHost: a\r\n\r\n"
+    client.receive(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+    assert kinds(taken(client)) == [Response, Data, EndOfMessage]
+    # RFC 9112 section 9.3: neither side said that the connection goes on.
+    assert isinstance(client.events[-1], ConnectionClosed)
+
+
+def test_content_in_http10_has_a_length(engine: EngineName, fragment: Fragmenter) -> None:
+    client = connect(Role.CLIENT, engine, fragment)
+    client.send(old_request("POST"), Data(1, b"body"), EndOfMessage(1))
+    head, _, content = client.take_sent().partition(b"\r\n\r\n")
+    assert head.startswith(b"POST / HTTP/1.0\r\n")
+    assert b"content-length: 4" in head.lower()
+    assert content == b"body"
+
+
+def test_a_connection_of_http10_that_is_kept(engine: EngineName, fragment: Fragmenter) -> None:
+    client = connect(Role.CLIENT, engine, fragment)
+    client.send(old_request(headers=KEPT), EndOfMessage(1))
+    client.receive(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+    assert client.connection.available_streams == 1
+    client.send(replace(old_request(headers=KEPT), stream_id=3), EndOfMessage(3))
+    assert client.take_sent().count(b"GET / HTTP/1.0\r\n") == 2
+
+
+@pytest.mark.parametrize(
+    ("request_", "reason"),
+    [
+        (old_request("POST"), "chunks"),
+        (old_request("POST", [("Transfer-Encoding", "chunked")]), "chunks"),
+        (old_request(protocol="websocket"), "Upgrade"),
+        (old_request("PUT", [("Content-Length", "2"), ("Expect", "100-continue")]), "100"),
+    ],
+)
+def test_what_http10_has_not(
+    engine: EngineName, fragment: Fragmenter, request_: Request, reason: str
+) -> None:
+    client = connect(Role.CLIENT, engine, fragment)
+    with pytest.raises(LocalProtocolError, match=reason):
+        client.send(request_)
+    assert client.take_sent() == b""
+    assert client.connection.available_streams == 1
