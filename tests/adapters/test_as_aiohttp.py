@@ -119,23 +119,6 @@ def test_what_is_plaits_own_has_no_name_in_aiohttp() -> None:
 # -- what plait lacks ----------------------------------------------------------------------
 
 
-def test_a_module_that_plait_lacks_is_explained() -> None:
-    aliased(
-        """
-        import importlib
-        from plait.missing import MODULES
-        for name in MODULES - {"base_protocol", "client_proto"}:
-            try:
-                importlib.import_module(f"aiohttp.{name}")
-            except ModuleNotFoundError as error:
-                assert str(error) == f"{name} is not in plait yet: see docs/differences.md", error
-                assert error.name == f"aiohttp.{name}"
-            else:
-                raise AssertionError(name)
-        """
-    )
-
-
 def test_a_name_that_plait_lacks_is_explained() -> None:
     aliased(
         """
@@ -186,6 +169,189 @@ def test_a_mock_reads_from_a_stream_of_its_own() -> None:
             assert protocol.should_close and not protocol.is_connected()
 
         asyncio.run(main())
+        """
+    )
+
+
+def test_modules_that_plait_has_no_use_for() -> None:
+    aliased(
+        """
+        import importlib
+        from plait.missing import MODULES
+        for name in MODULES:
+            assert importlib.import_module(f"aiohttp.{name}").__name__ == f"aiohttp.{name}"
+        """
+    )
+
+
+def test_a_protocol_waits_for_a_full_transport_and_stops_its_parser() -> None:
+    aliased(
+        """
+        import asyncio
+        from unittest.mock import Mock, create_autospec
+        from aiohttp.base_protocol import BaseProtocol
+        from aiohttp.http_parser import HttpParser
+
+        async def main():
+            parser = create_autospec(HttpParser, instance=True)
+            protocol = BaseProtocol(asyncio.get_running_loop(), parser)
+            transport = Mock(spec=asyncio.Transport)
+            protocol.connection_made(transport)
+            protocol.pause_reading()
+            parser.pause_reading.assert_called_once_with()
+            transport.pause_reading.assert_called_once_with()
+
+            await protocol._drain_helper()
+            for end in (protocol.resume_writing, lambda: protocol.connection_lost(None)):
+                protocol.pause_writing()
+                waiters = [asyncio.ensure_future(protocol._drain_helper()) for _ in range(2)]
+                await asyncio.sleep(0)
+                assert not any(waiter.done() for waiter in waiters)
+                end()
+                await asyncio.gather(*waiters)
+            try:
+                await protocol._drain_helper()
+            except ConnectionResetError:
+                pass
+            else:
+                raise AssertionError
+
+            protocol.connection_made(transport)
+            waiter = asyncio.ensure_future(protocol._drain_helper())
+            await asyncio.sleep(0)
+            why = OSError("gone")
+            protocol.connection_lost(why)
+            try:
+                await waiter
+            except ConnectionError as error:
+                assert error.__cause__ is why
+            else:
+                raise AssertionError
+
+        asyncio.run(main())
+        """
+    )
+
+
+def test_frames_are_written_and_read_with_a_transport_of_ones_own() -> None:
+    aliased(
+        """
+        import asyncio
+        from unittest.mock import Mock
+        from aiohttp import WSMessage, WSMsgType, WebSocketError
+        from aiohttp._websocket.reader import WebSocketDataQueue
+        from aiohttp.base_protocol import BaseProtocol
+        from aiohttp.http import WebSocketReader, WebSocketWriter
+
+        async def main():
+            loop = asyncio.get_running_loop()
+            for masked in (False, True):
+                for compress in (0, 15):
+                    sent = bytearray()
+                    transport = Mock(spec=asyncio.Transport)
+                    transport.is_closing.return_value = False
+                    transport.write.side_effect = sent.extend
+                    protocol = BaseProtocol(loop)
+                    protocol.connection_made(transport)
+                    writer = WebSocketWriter(
+                        protocol, transport, use_mask=masked, compress=compress
+                    )
+                    long = b"a" * 70000
+                    await writer.send_frame("ä".encode(), WSMsgType.TEXT)
+                    await writer.send_frame(long, WSMsgType.BINARY)
+                    await writer.send_frame(b"?", WSMsgType.PING)
+                    await writer.close(1001, "bye")
+                    assert (len(sent) < 1000) == bool(compress)
+
+                    protocol = BaseProtocol(loop)
+                    queue = WebSocketDataQueue(protocol, 2**16, loop=loop)
+                    reader = WebSocketReader(queue, 2**20, compress=bool(compress))
+                    for position in range(len(sent)):
+                        assert reader.feed_data(sent[position : position + 1]) == (False, b"")
+                    assert [await queue.read() for _ in range(4)] == [
+                        WSMessage(WSMsgType.TEXT, "ä", ""),
+                        WSMessage(WSMsgType.BINARY, long, ""),
+                        WSMessage(WSMsgType.PING, b"?", ""),
+                        WSMessage(WSMsgType.CLOSE, 1001, "bye"),
+                    ]
+                    try:
+                        await writer.send_frame(b"late", WSMsgType.TEXT)
+                    except ConnectionResetError:
+                        pass
+                    else:
+                        raise AssertionError
+
+            queue = WebSocketDataQueue(BaseProtocol(loop), 10, loop=loop)
+            reader = WebSocketReader(queue, 5)
+            assert reader.feed_data(b"\\x81\\x02ab\\x82\\x06abcdef") == (True, b"")
+            assert queue._protocol._reading_paused
+            assert await queue.read() == WSMessage(WSMsgType.TEXT, "ab", "")
+            assert not queue._protocol._reading_paused
+            try:
+                await queue.read()
+            except WebSocketError as error:
+                assert error.code == 1009
+            else:
+                raise AssertionError
+
+        asyncio.run(main())
+        """
+    )
+
+
+def test_names_of_test_suites_are_what_they_say() -> None:
+    aliased(
+        """
+        import hashlib, ssl
+        import aiohttp
+        from aiohttp.client_middleware_digest_auth import (
+            DigestFunctions, escape_quotes, parse_header_pairs, unescape_quotes,
+        )
+        from aiohttp.client_reqrep import _gen_default_accept_encoding, _merge_ssl_params
+        from aiohttp.connector import (
+            _DNSCacheTable, _SSL_CONTEXT_UNVERIFIED, _SSL_CONTEXT_VERIFIED,
+        )
+        from aiohttp.cookiejar import _MAX_COOKIES_PER_REQUEST
+        from aiohttp.helpers import EMPTY_BODY_METHODS, must_be_empty_body
+        from aiohttp.http import RawRequestMessage, RawResponseMessage
+        from aiohttp.http_writer import _serialize_headers
+        from aiohttp.web_request import _FORWARDED_PAIR_RE
+
+        assert DigestFunctions["SHA-256-SESS"](b"a").digest() == hashlib.sha256(b"a").digest()
+        assert escape_quotes('a"\\\\b') == 'a\\\\"\\\\\\\\b'
+        assert unescape_quotes(escape_quotes('a"\\\\b')) == 'a"\\\\b'
+        for text in ('realm="a b", qop=auth, Basic realm="c"', 'Digest realm="a b", qop=auth'):
+            assert parse_header_pairs(text) == {"realm": "a b", "qop": "auth"}
+        assert parse_header_pairs("") == {}
+        assert "gzip" in _gen_default_accept_encoding()
+        assert _merge_ssl_params(False, None, None, None) is False
+        assert _SSL_CONTEXT_VERIFIED.verify_mode is ssl.CERT_REQUIRED
+        assert _SSL_CONTEXT_UNVERIFIED.verify_mode is ssl.CERT_NONE
+        assert _MAX_COOKIES_PER_REQUEST == 150
+        assert "HEAD" in EMPTY_BODY_METHODS
+        empty = [("HEAD", 200), ("GET", 204), ("GET", 304), ("CONNECT", 200), ("GET", 103)]
+        assert all(must_be_empty_body(*each) for each in empty)
+        assert not must_be_empty_body("CONNECT", 400)
+        assert RawRequestMessage._fields[:2] == ("method", "path")
+        assert RawResponseMessage._fields[:2] == ("version", "code")
+        head = _serialize_headers("HTTP/1.1 200 OK", {"A": "b"})
+        assert head == b"HTTP/1.1 200 OK\\r\\nA: b\\r\\n\\r\\n"
+        try:
+            _serialize_headers("HTTP/1.1 200 OK", {"A": "b\\r\\nC: d"})
+        except ValueError:
+            pass
+        else:
+            raise AssertionError
+        assert _FORWARDED_PAIR_RE.match("for=a")
+
+        table = _DNSCacheTable(ttl=1000, max_size=2)
+        for host in "abc":
+            table.add((host, 80), [1, 2])
+        assert ("a", 80) not in table and not table.expired(("b", 80))
+        assert table.next_addrs(("b", 80)) == [1, 2]
+        assert table.next_addrs(("b", 80)) == [2, 1]
+        table.add(("d", 80), [1])
+        assert ("c", 80) not in table
         """
     )
 

@@ -25,7 +25,6 @@ from types import ModuleType
 from typing import Final
 
 from plait import log
-from plait.missing import MODULES as MISSING_MODULES
 
 __all__ = ("AIOHTTP_VERSION", "AliasFinder", "install")
 
@@ -67,7 +66,8 @@ def install() -> None:
     # Now, and not when they are asked for: a class must not change its name later.
     for name in sorted(_modules() - NEEDS_ANOTHER_PACKAGE):
         import_module(f"aiohttp.{name}")
-    for name, names in import_module("plait.as_aiohttp.names").NAMES.items():
+    extra = import_module("plait.as_aiohttp.names")
+    for name, names in [*extra.NAMES.items(), *extra.UNUSED.items()]:
         vars(import_module(f"plait.{name}")).update(names)
     _rename_loggers()
 
@@ -81,10 +81,7 @@ class AliasFinder(DistributionFinder):
         path: Sequence[str] | None = None,
         target: ModuleType | None = None,
     ) -> ModuleSpec | None:
-        """Return how to load ``aiohttp`` or ``aiohttp.NAME``, ``None`` for other names.
-
-        Raises ``ModuleNotFoundError`` for a module of aiohttp that plait has not yet.
-        """
+        """Return how to load ``aiohttp`` or ``aiohttp.NAME``, ``None`` for other names."""
         if fullname == "aiohttp":
             spec = ModuleSpec(fullname, _PackageLoader(), origin=__file__, is_package=True)
             spec.submodule_search_locations = [str(_PRIVATE)]
@@ -92,9 +89,6 @@ class AliasFinder(DistributionFinder):
         package, _, name = fullname.partition(".")
         if package != "aiohttp":
             return None
-        if name in MISSING_MODULES and not (_PRIVATE / f"{name}.py").exists():
-            sentence = f"{name} is not in plait yet: see docs/differences.md"
-            raise ModuleNotFoundError(sentence, name=fullname)
         if name not in _modules():
             return None
         module = find_spec(f"plait.{name}")

@@ -1,17 +1,51 @@
-"""Names in aiohttp's modules that are not for others, and that other libraries import.
+"""Names in aiohttp's modules that are not for others, and that libraries and test suites import.
 
-They are in plait's modules only while plait stands in aiohttp's place.
+They are in plait's modules only while plait stands in aiohttp's place.  A test file that cannot
+import one of them fails as a whole, with all the tests in it that need no such name.
+
+Most are plait's own objects by aiohttp's names.  ``UNUSED`` are the numbers that describe how
+aiohttp works inside: nothing here reads them.
 """
 
 from __future__ import annotations
 
+import sys
+from importlib import import_module
 from typing import Final
 
 from plait.calls.context import RequestContextManager, WSRequestContextManager
 from plait.calls.timeouts import DEFAULT_TIMEOUT
+from plait.calls.tls import default_context, merge_ssl_params
+from plait.compression_utils import ACCEPT_ENCODING
+from plait.resolver import NUMERIC_NAMES, SharedResolvers
+from plait.serving.fields import FORWARDED_PAIR
+from plait.serving.route import check_expectation
 from plait.web_response import StreamResponse
+from plait_engine.policy import cookie_store
+
+from . import shims
 
 __all__ = ("NAMES",)
+
+_PROTOCOLS: Final = ("h2", "http/1.1")
+
+
+def _module(name: str, *names: str) -> dict[str, object]:
+    """Return ``names`` of a module of the folder ``private``."""
+    module = import_module(f"aiohttp.{name}")
+    return {name: getattr(module, name) for name in names}
+
+
+_PARSED: Final = _module("http_parser", "HttpParser", "RawRequestMessage", "RawResponseMessage")
+_WEBSOCKET: Final = {
+    **_module("_websocket.reader", "WebSocketReader"),
+    **_module("_websocket.writer", "WebSocketWriter"),
+}
+
+UNUSED: Final[dict[str, dict[str, int]]] = {
+    "compression_utils": {"MEMBER_WINDOW_MIN": 64, "MEMBER_WINDOW_MAX": 65536},
+}
+"""The module -> its names -> what they are in aiohttp."""
 
 NAMES: Final[dict[str, dict[str, object]]] = {
     "abc": {"StreamResponse": StreamResponse},
@@ -20,5 +54,44 @@ NAMES: Final[dict[str, dict[str, object]]] = {
         "_RequestContextManager": RequestContextManager,
         "_WSRequestContextManager": WSRequestContextManager,
     },
+    "client_middleware_digest_auth": {
+        "DigestAuthChallenge": shims.DigestAuthChallenge,
+        "DigestFunctions": shims.DIGEST_FUNCTIONS,
+        "_HEADER_PAIRS_PATTERN": shims.HEADER_PAIR,
+        "escape_quotes": shims.escape_quotes,
+        "parse_header_pairs": shims.parse_header_pairs,
+        "unescape_quotes": shims.unescape_quotes,
+    },
+    "client_reqrep": {
+        "_gen_default_accept_encoding": lambda: ACCEPT_ENCODING,
+        "_merge_ssl_params": merge_ssl_params,
+    },
+    "connector": {
+        "_ConnectTunnelConnection": shims.ConnectTunnelConnection,
+        "_DNSCacheTable": shims.DNSCacheTable,
+        "_SSL_CONTEXT_UNVERIFIED": default_context(False, _PROTOCOLS),
+        "_SSL_CONTEXT_VERIFIED": default_context(True, _PROTOCOLS),
+    },
+    "cookiejar": {
+        "_COOKIE_HEADER_PREFIX_LENGTH": len("Cookie: "),
+        "_COOKIE_QUOTA_PER_DOMAIN": cookie_store.PURGED_PER_DOMAIN,
+        "_COOKIE_QUOTA_TOTAL": cookie_store.PURGED_COOKIES,
+        "_MAX_COOKIES_PER_DOMAIN": cookie_store.MAX_PER_DOMAIN,
+        "_MAX_COOKIES_PER_REQUEST": cookie_store.MAX_SENT,
+        "_MAX_COOKIES_TOTAL": cookie_store.MAX_COOKIES,
+        "_MAX_COOKIE_HEADER_LENGTH": cookie_store.MAX_SENT_SIZE,
+    },
+    "helpers": {
+        "EMPTY_BODY_METHODS": frozenset({"HEAD"}),
+        "IS_MACOS": sys.platform == "darwin",
+        "IS_WINDOWS": sys.platform == "win32",
+        "must_be_empty_body": shims.must_be_empty_body,
+    },
+    "http": {**_PARSED, **_WEBSOCKET},
+    "http_websocket": _WEBSOCKET,
+    "http_writer": {"_serialize_headers": shims.serialize_headers},
+    "resolver": {"_DNSResolverManager": SharedResolvers, "_NAME_SOCKET_FLAGS": NUMERIC_NAMES},
+    "web_request": {"_FORWARDED_PAIR_RE": FORWARDED_PAIR},
+    "web_urldispatcher": {"_default_expect_handler": check_expectation},
 }
 """The module -> its names -> what they are."""

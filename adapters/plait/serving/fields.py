@@ -20,7 +20,7 @@ from plait_engine.policy.cookies import unquote_value
 __all__ = ("parse_cookies", "parse_etags", "parse_forwarded", "parse_query", "parse_range")
 
 # A port may stand unquoted behind an address, though RFC 7239 section 6 wants quotes then.
-_PAIR: Final = re.compile(
+FORWARDED_PAIR: Final = re.compile(
     r"([!#$%&'*+\-.^_`|~0-9A-Za-z]+)="
     r"(?:([!#$%&'*+\-.^_`|~0-9A-Za-z:]+)"
     r'|"((?:[^"\\]|\\.)*+)")'
@@ -96,7 +96,7 @@ def _elements(field: str) -> Iterator[dict[str, str]]:
     position = 0
     while position < len(field):
         byte = field[position]
-        match = None if complete else _PAIR.match(field, position)
+        match = None if complete else FORWARDED_PAIR.match(field, position)
         if match is not None:
             name, token, quoted = match.groups()
             pairs[name.lower()] = token if quoted is None else re.sub(r"\\(.)", r"\1", quoted)

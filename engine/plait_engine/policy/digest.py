@@ -34,7 +34,7 @@ from urllib.parse import urljoin, urlsplit
 
 from plait_engine.headers import TOKEN_CHARS
 
-_HASHES: Final[dict[str, str]] = {
+HASHES: Final[dict[str, str]] = {
     "MD5": "md5",
     "SHA": "sha1",
     "SHA-256": "sha256",
@@ -49,7 +49,7 @@ hashlib calls them.  Each has a variant with ``-SESS``."""
 _CNONCE_BYTES: Final = 18
 
 _TOKEN: Final = f"[{TOKEN_CHARS}]+"
-_PARAMETER: Final = re.compile(
+PARAMETER: Final = re.compile(
     rf'\s*({_TOKEN})\s*=\s*(?:"((?:[^"\\]|\\.)*)"|({_TOKEN}))\s*(?=,|$)', re.DOTALL
 )
 _SCHEME: Final = re.compile(rf"\s*({_TOKEN})(?=\s|,|$)")
@@ -72,7 +72,7 @@ def parse_challenges(values: Iterable[str]) -> Iterator[Challenge]:
     for value in values:
         position, found = 0, None
         while position < len(value):
-            parameter = _PARAMETER.match(value, position)
+            parameter = PARAMETER.match(value, position)
             if parameter is not None and found is not None:
                 name, quoted, token = parameter.groups()
                 text = token if quoted is None else re.sub(r"\\(.)", r"\1", quoted, flags=re.DOTALL)
@@ -90,7 +90,7 @@ def parse_challenges(values: Iterable[str]) -> Iterator[Challenge]:
             found = Challenge(scheme[1].lower(), {})
             position = scheme.end()
             token68 = _TOKEN68.match(value, position)
-            if token68 is not None and _PARAMETER.match(value, position) is None:
+            if token68 is not None and PARAMETER.match(value, position) is None:
                 position = token68.end() + 1
         if found is not None:
             yield found
@@ -204,16 +204,16 @@ class DigestAuth:
         # Section 3.4.4.
         user = digest(f"{self._login}:{challenge.realm}") if challenge.userhash else self._login
         fields = [
-            f'username="{_escape(user)}"',
-            f'realm="{_escape(challenge.realm)}"',
-            f'nonce="{_escape(challenge.nonce)}"',
-            f'uri="{_escape(target)}"',
+            f'username="{escape_quoted(user)}"',
+            f'realm="{escape_quoted(challenge.realm)}"',
+            f'nonce="{escape_quoted(challenge.nonce)}"',
+            f'uri="{escape_quoted(target)}"',
             f'response="{response}"',
         ]
         if challenge.algorithm is not None:
             fields.append(f"algorithm={challenge.algorithm}")
         if challenge.opaque is not None:
-            fields.append(f'opaque="{_escape(challenge.opaque)}"')
+            fields.append(f'opaque="{escape_quoted(challenge.opaque)}"')
         if challenge.qop is not None:
             fields += [f"qop={challenge.qop}", f"nc={count}", f'cnonce="{cnonce}"']
         if challenge.userhash:
@@ -229,7 +229,7 @@ def _read(parameters: dict[str, str], url: str) -> _Answerable | None:
     algorithm = parameters.get("algorithm")
     name = (algorithm or "MD5").upper()
     base = name.removesuffix("-SESS")
-    hash_name = _HASHES.get(base)
+    hash_name = HASHES.get(base)
     if hash_name is None or hash_name not in hashlib.algorithms_available:
         return None
     qop = None
@@ -261,5 +261,6 @@ def _is_within(url: str, root: str) -> bool:
     return ours.path == path or ours.path.startswith(f"{path}/")
 
 
-def _escape(text: str) -> str:
+def escape_quoted(text: str) -> str:
+    """Return what stands for ``text`` between quotes (RFC 9110 section 5.6.4)."""
     return text.replace("\\", "\\\\").replace('"', '\\"')
