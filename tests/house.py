@@ -51,6 +51,7 @@ NOT_TRANSPORT = (
     "plait.calls.request",
     "plait.calls.response",
     "plait.calls.target",
+    "plait.calls.upload",
 )
 """What a request and its response say, and what a session decides about them."""
 

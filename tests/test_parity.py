@@ -35,12 +35,6 @@ NOT_YET_CLIENT = {
         "ClientRequest.update_host",
         "ClientRequest.update_proxy",
     ],
-    "`UploadTracker`": [
-        "ClientResponse.output_size",
-        "ClientResponse.upload_complete",
-        "UploadTracker",
-    ],
-    "requests in HTTP/1.0": ["ClientRequest.update_version"],
     "`DataQueue`": ["DataQueue", "FlowControlDataQueue"],
     "`NamedPipeConnector`": ["NamedPipeConnector"],
 }

@@ -47,7 +47,7 @@ from .client_exceptions import (
 )
 from .client_middleware_digest_auth import DigestAuthMiddleware
 from .client_middlewares import ClientHandlerType, ClientMiddlewareType
-from .client_reqrep import ClientRequest, ClientResponse, RequestInfo
+from .client_reqrep import ClientRequest, ClientResponse, RequestInfo, UploadTracker
 from .client_ws import ClientWebSocketResponse, ClientWSTimeout
 from .compression_utils import set_zlib_backend
 from .connector import (
@@ -204,6 +204,7 @@ __all__ = [
     "UnixClientConnectorError",
     "UnixConnector",
     "UploadAbortedError",
+    "UploadTracker",
     "WSCloseCode",
     "WSMessage",
     "WSMessageTypeError",

@@ -53,7 +53,7 @@ from .client_exceptions import *  # noqa: F403  # programs look for them here, t
 from .client_exceptions import InvalidUrlClientError
 from .client_exceptions import __all__ as _exceptions
 from .client_middlewares import ClientMiddlewareType
-from .client_reqrep import ClientRequest, ClientResponse, RequestInfo
+from .client_reqrep import ClientRequest, ClientResponse, RequestInfo, UploadTracker
 from .client_ws import ClientWebSocketResponse, ClientWSTimeout, WSOptions, ws_connect
 from .connector import BaseConnector, TCPConnector, UnixConnector
 from .cookiejar import CookieJar
@@ -73,6 +73,7 @@ __all__ = (
     "ClientWSTimeout",
     "RequestInfo",
     "UnixConnector",
+    "UploadTracker",
     "request",
     *_exceptions,
 )
@@ -118,7 +119,7 @@ class _RequestOptions(TypedDict, total=False):
     max_field_size: int | None
     max_headers: int | None
     middlewares: Sequence[ClientMiddlewareType] | None
-    upload_tracker: Any
+    upload_tracker: UploadTracker | None
 
 
 class ClientSession:
@@ -509,98 +510,104 @@ class ClientSession:
         max_field_size: int | None = None,
         max_headers: int | None = None,
         middlewares: Sequence[ClientMiddlewareType] | None = None,
-        upload_tracker: Any = None,
+        upload_tracker: UploadTracker | None = None,
         make_head: Callable[[RequestEvent, bool], RequestEvent] | None = None,
     ) -> ClientResponse:
-        connector = self._connector
-        if connector is None or connector.closed:
-            raise RuntimeError("Session is closed")
-        if ssl is not True or verify_ssl is not None or fingerprint or ssl_context:
-            ssl = merge_ssl_params(ssl, verify_ssl, ssl_context, fingerprint)
-        if proxy or proxy_auth or proxy_headers or upload_tracker:
-            _refuse(
-                proxy=proxy,
-                proxy_auth=proxy_auth,
-                proxy_headers=proxy_headers,
-                upload_tracker=upload_tracker,
-            )
-        if not read_until_eof:
-            _refuse(read_until_eof=True)
-        if json is not None:
-            if data is not None:
-                raise ValueError("data and json parameters can not be used at the same time")
-            if self._json_serialize_bytes is not None:
-                data = JsonBytesPayload(json, dumps=self._json_serialize_bytes)
-            else:
-                data = JsonPayload(json, dumps=self._json_serialize)
-        if not isinstance(chunked, bool) and chunked is not None:
-            warnings.warn("Chunk size is deprecated", DeprecationWarning, stacklevel=2)
-        real_timeout = self._timeout if timeout is sentinel else as_timeout(timeout)
-        limits = self._limits
-        if max_line_size or max_field_size or max_headers:
-            own = limits or _LIMITS
-            limits = (max_line_size or own[0], max_field_size or own[1], max_headers or own[2])
-        url = self._build_url(str_or_url)
-        if params:
-            url = url.extend_query(params)
-        fields = self._prepare_headers(headers)
-        traced = None
-        if self._trace_configs:
-            traced = CallTrace(self, trace_request_ctx, fields)
-            await traced.begin(method, url)
-            fields = field_pairs(traced.headers)
-        clock = RequestClock(self._deadlines, real_timeout, self._now(), error_of_deadline)
-        call = ClientCall(
-            self,
-            clock,
-            method,
-            url,
-            fields,
-            data,
-            cookies,
-            auth,
-            max_redirects if allow_redirects else None,
-            {
-                "skip_auto_headers": (
-                    self._skip_auto_headers
-                    if skip_auto_headers is None
-                    else {*self._skip_auto_headers, *map(istr, skip_auto_headers)}
-                ),
-                "compress": compress,
-                "chunked": bool(chunked) or None,
-                "expect100": expect100,
-                "ssl": ssl,
-                "server_hostname": server_hostname,
-                "limits": limits,
-            },
-            make_head,
-            traced,
-            self._middlewares if middlewares is None else middlewares,
-        )
-        check = self._raise_for_status if raise_for_status is None else raise_for_status
-        response = None
+        if upload_tracker is not None:
+            upload_tracker._bind()
         try:
-            response = await call.run()
-            response._read_bufsize = read_bufsize or self._read_bufsize
-            if auto_decompress is None:
-                auto_decompress = self._auto_decompress
-            response._auto_decompress = auto_decompress
-            clock.hand_over()
-            if check is True:
-                response.raise_for_status()
-            elif callable(check):
-                await check(response)
-            if traced is not None:
-                await traced.end(call.machine.method, call.machine.url, response)
-        except BaseException as error:
-            if response is None:
-                clock.stop()
-            else:
-                response.close()
-            if traced is not None:
-                await traced.fail(call.machine.method, call.machine.url, error)
-            raise
-        return response
+            connector = self._connector
+            if connector is None or connector.closed:
+                raise RuntimeError("Session is closed")
+            if ssl is not True or verify_ssl is not None or fingerprint or ssl_context:
+                ssl = merge_ssl_params(ssl, verify_ssl, ssl_context, fingerprint)
+            if proxy or proxy_auth or proxy_headers:
+                _refuse(
+                    proxy=proxy,
+                    proxy_auth=proxy_auth,
+                    proxy_headers=proxy_headers,
+                )
+            if not read_until_eof:
+                _refuse(read_until_eof=True)
+            if json is not None:
+                if data is not None:
+                    raise ValueError("data and json parameters can not be used at the same time")
+                if self._json_serialize_bytes is not None:
+                    data = JsonBytesPayload(json, dumps=self._json_serialize_bytes)
+                else:
+                    data = JsonPayload(json, dumps=self._json_serialize)
+            if not isinstance(chunked, bool) and chunked is not None:
+                warnings.warn("Chunk size is deprecated", DeprecationWarning, stacklevel=2)
+            real_timeout = self._timeout if timeout is sentinel else as_timeout(timeout)
+            limits = self._limits
+            if max_line_size or max_field_size or max_headers:
+                own = limits or _LIMITS
+                limits = (max_line_size or own[0], max_field_size or own[1], max_headers or own[2])
+            url = self._build_url(str_or_url)
+            if params:
+                url = url.extend_query(params)
+            fields = self._prepare_headers(headers)
+            traced = None
+            if self._trace_configs:
+                traced = CallTrace(self, trace_request_ctx, fields)
+                await traced.begin(method, url)
+                fields = field_pairs(traced.headers)
+            clock = RequestClock(self._deadlines, real_timeout, self._now(), error_of_deadline)
+            call = ClientCall(
+                self,
+                clock,
+                method,
+                url,
+                fields,
+                data,
+                cookies,
+                auth,
+                max_redirects if allow_redirects else None,
+                {
+                    "skip_auto_headers": (
+                        self._skip_auto_headers
+                        if skip_auto_headers is None
+                        else {*self._skip_auto_headers, *map(istr, skip_auto_headers)}
+                    ),
+                    "compress": compress,
+                    "chunked": bool(chunked) or None,
+                    "expect100": expect100,
+                    "ssl": ssl,
+                    "server_hostname": server_hostname,
+                    "limits": limits,
+                },
+                make_head,
+                traced,
+                self._middlewares if middlewares is None else middlewares,
+                upload_tracker,
+            )
+            check = self._raise_for_status if raise_for_status is None else raise_for_status
+            response = None
+            try:
+                response = await call.run()
+                response._read_bufsize = read_bufsize or self._read_bufsize
+                if auto_decompress is None:
+                    auto_decompress = self._auto_decompress
+                response._auto_decompress = auto_decompress
+                clock.hand_over()
+                if check is True:
+                    response.raise_for_status()
+                elif callable(check):
+                    await check(response)
+                if traced is not None:
+                    await traced.end(call.machine.method, call.machine.url, response)
+            except BaseException as error:
+                if response is None:
+                    clock.stop()
+                else:
+                    response.close()
+                if traced is not None:
+                    await traced.fail(call.machine.method, call.machine.url, error)
+                raise
+            return response
+        finally:
+            if upload_tracker is not None:
+                upload_tracker._end()
 
     def _build_url(self, str_or_url: StrOrURL) -> URL:
         try:

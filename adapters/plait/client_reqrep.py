@@ -11,6 +11,7 @@ from .calls.request import ClientRequest
 from .calls.response import ClientResponse
 from .calls.target import ConnectionKey, RequestInfo
 from .calls.tls import Fingerprint
+from .calls.upload import UploadTracker
 
 __all__ = (
     "ClientRequest",
@@ -19,4 +20,5 @@ __all__ = (
     "ContentDisposition",
     "Fingerprint",
     "RequestInfo",
+    "UploadTracker",
 )

@@ -41,6 +41,7 @@ HOMES: Final = {
     "plait.calls.target": "client_reqrep",
     "plait.calls.timeouts": "client",
     "plait.calls.tls": "client_reqrep",
+    "plait.calls.upload": "client_reqrep",
     "plait.parts.writer": "multipart",
     "plait.serving.keyed_state": "web_exceptions",
     "plait.serving.domain": "web_urldispatcher",

@@ -92,14 +92,21 @@ class RequestWriter(AbstractStreamWriter):
         Raises ClientConnectionResetError when the exchange is over.
         """
         data = bytes(chunk)
-        if self._exchange.request.traces:
-            await tell_chunk(self._exchange.request, data)
+        request = self._exchange.request
+        if request.traces:
+            await tell_chunk(request, data)
+        attempt = request.upload_attempt
+        size, before = len(data), 0 if attempt is None else attempt.taken
         if self._compressor is not None:
             data = self._compressor.compress_sync(data)
-        for start in range(0, len(data), SLICE):
-            self._send(data[start : start + SLICE])
+        for end in range(SLICE, len(data) + SLICE, SLICE):
+            self._send(data[end - SLICE : end])
+            if attempt is not None:
+                attempt.taken = before + size * min(end, len(data)) // len(data)
             if not self._ended and not self._exchange.can_send():
                 await self._exchange.drain()
+        if attempt is not None:
+            attempt.taken = before + size
 
     async def write_eof(self, chunk: bytes = b"") -> None:
         """Send ``chunk`` and end the body."""
@@ -134,6 +141,7 @@ class RequestWriter(AbstractStreamWriter):
         if exchange.done:
             raise ClientConnectionResetError("Cannot write to closing transport")
         self.output_size += len(data)
+        exchange.sent = self.output_size
         if self.length is None or self.output_size < self.length:
             exchange.send(Data(exchange.stream_id, data))
             return

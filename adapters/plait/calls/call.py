@@ -36,6 +36,7 @@ from .lease import Lease
 from .target import REQUOTED, VERBATIM, origin
 from .timeouts import ClientClock
 from .traces import CallTrace
+from .upload import UploadTracker
 
 if TYPE_CHECKING:
     from plait.client import ClientSession
@@ -49,7 +50,8 @@ class ClientCall:
     """One call of ``ClientSession.request``, through its redirects and retries.
 
     ``url`` and ``headers`` are the first request's; ``options`` what ``ClientRequest`` takes
-    for each.  ``max_redirects``: see ``Call``.  ``traced`` hears of each hop.
+    for each.  ``max_redirects``: see ``Call``.  ``traced`` hears of each hop, ``tracker`` of
+    the content.
     """
 
     __slots__ = (
@@ -66,6 +68,7 @@ class ClientCall:
         "session",
         "traced",
         "traces",
+        "tracker",
     )
 
     def __init__(
@@ -83,8 +86,10 @@ class ClientCall:
         make_head: Callable[[RequestEvent, bool], RequestEvent] | None,
         traced: CallTrace | None = None,
         middlewares: Sequence[ClientMiddlewareType] = (),
+        tracker: UploadTracker | None = None,
     ) -> None:
         self.session = session
+        self.tracker = tracker
         self.middlewares = middlewares
         self.traced = traced
         self.traces: list[Trace] = [] if traced is None else traced.traces
@@ -226,6 +231,8 @@ class ClientCall:
             connector = self.session._connector
             if connector is None:
                 raise RuntimeError("Session is closed")
+            if self.tracker is not None:
+                request.upload_attempt = self.tracker._begin()
             make_head = self.make_head
             if make_head is None:
                 lease = await connector.connect(request, self.traces, self.clock.timeout)

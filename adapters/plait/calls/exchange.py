@@ -95,6 +95,7 @@ class ClientExchange(Exchange):
         "received",
         "request",
         "reset_code",
+        "sent",
         "sink",
         "started",
         "state",
@@ -125,6 +126,8 @@ class ClientExchange(Exchange):
         """The credit of ``pieces``."""
         self.unacknowledged = 0
         """Credit of all that came, wherever it waits to be read."""
+        self.sent = 0
+        """Bytes of the request's content that the connection took."""
         self.received = 0
         """Bytes of the body that came."""
         self.ended = False
@@ -333,8 +336,8 @@ class ClientExchange(Exchange):
 
     def _tell(self) -> None:
         """Wake whoever waits for the head or the body."""
-        _wake(self._head_waiter)
-        _wake(self.waiter)
+        wake(self._head_waiter)
+        wake(self.waiter)
         sink = self.sink
         if sink is not None and self.exception is not None:
             self.sink = None
@@ -353,14 +356,14 @@ class ClientExchange(Exchange):
         self.started = True
         self._answer()
         self.head = event
-        _wake(self._head_waiter)
+        wake(self._head_waiter)
 
     def on_accept(self, event: Accept) -> None:
         if self._is_timed:
             self._note_activity()
         self._answer()
         self.accepted = event
-        _wake(self._head_waiter)
+        wake(self._head_waiter)
 
     def on_data(self, event: Data) -> None:
         if self._is_timed:
@@ -373,7 +376,7 @@ class ClientExchange(Exchange):
         self.pieces.append(event.data)
         self.credit += event.credit
         if self.waiter is not None:
-            _wake(self.waiter)
+            wake(self.waiter)
 
     def on_end(self, event: EndOfMessage) -> None:
         self.ended = True
@@ -387,7 +390,7 @@ class ClientExchange(Exchange):
         if sink is not None:
             sink.feed_eof()
         if self.waiter is not None:
-            _wake(self.waiter)
+            wake(self.waiter)
 
     def on_reset(self, event: StreamReset) -> None:
         if self.done:
@@ -415,7 +418,8 @@ class ClientExchange(Exchange):
         self.last_activity = self.driver.loop.time()
 
 
-def _wake(waiter: asyncio.Future[None] | None) -> None:
+def wake(waiter: asyncio.Future[None] | None) -> None:
+    """Tell whoever waits, if somebody does."""
     if waiter is not None and not waiter.done():
         waiter.set_result(None)
 

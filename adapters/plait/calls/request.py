@@ -36,6 +36,7 @@ from .sending import send_request, send_upgrade, tell_sent
 from .target import ConnectionKey, RequestInfo, find_server
 from .timeouts import ClientClock
 from .tls import Fingerprint
+from .upload import UploadAttempt
 
 if TYPE_CHECKING:
     import ssl as ssl_module
@@ -75,6 +76,8 @@ class ClientRequest:
     """A connection took the request before, and nothing came of it."""
     closes_body = False
     """The content is to be closed when it is sent."""
+    upload_attempt: UploadAttempt | None = None
+    """How far the content got, if somebody wants to know."""
 
     _body: Payload | None = None
     _skip_auto_headers: CIMultiDict[None] | None = None

@@ -31,7 +31,7 @@ from plait_engine.headers import encode
 from plait_engine.semantics.reasons import REASONS
 
 from .body import read_body
-from .exchange import ClientExchange
+from .exchange import ClientExchange, wake
 from .links import read_links
 from .media import (
     ContentDisposition,
@@ -69,6 +69,7 @@ class ClientResponse(HeadersMixin):
     _closed = False
     _released = False
     _in_context = False
+    _upload_complete: asyncio.Future[None] | None = None
     _read_bufsize = 2**18
     _auto_decompress = True
 
@@ -329,6 +330,29 @@ class ClientResponse(HeadersMixin):
             return None
         return loads(stripped.decode(encoding or self.get_encoding()))
 
+    # -- the request ----------------------------------------------------------------------
+
+    @property
+    def output_size(self) -> int:
+        """Bytes of the request's content that were sent, compressed.  Deprecated."""
+        _deprecate("output_size")
+        return 0 if self._exchange is None else self._exchange.sent
+
+    @property
+    def upload_complete(self) -> asyncio.Future[None]:
+        """Done when the request's content is sent, or no more of it will be.  Deprecated."""
+        _deprecate("upload_complete")
+        future = self._upload_complete
+        if future is None:
+            loop = self._loop or asyncio.get_running_loop()
+            future = self._upload_complete = loop.create_future()
+            upload = None if self._exchange is None else self._exchange.upload
+            if upload is None:
+                future.set_result(None)
+            else:
+                upload.add_done_callback(lambda _: wake(future))
+        return future
+
     # -- the end ------------------------------------------------------------------------
 
     @property
@@ -389,3 +413,9 @@ class ClientResponse(HeadersMixin):
     ) -> None:
         self._in_context = False
         self.release()
+
+
+def _deprecate(name: str) -> None:
+    warnings.warn(
+        f"ClientResponse.{name} is deprecated, use UploadTracker", DeprecationWarning, stacklevel=3
+    )

@@ -33,8 +33,14 @@ def send_request(request: ClientRequest, lease: Lease) -> ClientExchange:
     try:
         if payload is None:
             exchange.begin(head, ends=True)
+            if request.upload_attempt is not None:
+                request.upload_attempt.complete(0)
         elif _fits_in_one_write(payload, request):
-            exchange.begin(head, Data(stream_id, payload.content_bytes()), EndOfMessage(stream_id))
+            content = payload.content_bytes()
+            exchange.begin(head, Data(stream_id, content), EndOfMessage(stream_id))
+            exchange.sent = len(content)
+            if request.upload_attempt is not None:
+                request.upload_attempt.complete(len(content))
         else:
             exchange.begin(head)
             if not exchange.done:
@@ -94,9 +100,13 @@ def _start_upload(request: ClientRequest, exchange: ClientExchange, lease: Lease
     value = request.headers.get("Content-Length")
     length = int(value) if value is not None else None
     writer = RequestWriter(exchange, length, request.compress)
-    exchange.upload = exchange.driver.loop.create_task(
+    task = exchange.upload = exchange.driver.loop.create_task(
         _upload(request, exchange, writer, lease, length)
     )
+    attempt = request.upload_attempt
+    if attempt is not None:
+        attempt.begin(exchange)
+        task.add_done_callback(lambda _: attempt.fail(exchange.exception))
 
 
 async def _upload(
@@ -107,14 +117,20 @@ async def _upload(
     length: int | None,
 ) -> None:
     """Send the content; what goes wrong goes to whoever waits for the response."""
+    attempt = request.upload_attempt
     try:
         await request.write_bytes(writer, lease, length)
     except asyncio.CancelledError:
         raise
     except Exception as error:
+        failure = upload_error(error)
+        if attempt is not None:
+            attempt.fail(failure)
         exchange.upload = None
-        exchange.fail(upload_error(error))
+        exchange.fail(failure)
     else:
+        if attempt is not None:
+            attempt.complete(attempt.taken)
         exchange.finish_upload()
     finally:
         if request.closes_body:

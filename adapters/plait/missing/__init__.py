@@ -14,7 +14,6 @@ NAMES = frozenset(
         "DataQueue",
         "FlowControlDataQueue",
         "NamedPipeConnector",
-        "UploadTracker",
     }
 )
 """Of ``plait``."""

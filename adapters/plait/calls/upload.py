@@ -1,0 +1,131 @@
+"""How far the content of a request got, for the program that sends it.
+
+A request may be sent several times: after a redirect, a failure, by a middleware.  Each time
+is an ``UploadAttempt``, and an ``UploadTracker`` shows the last one.  So a task that still
+ends an earlier attempt changes nothing that the program sees.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from plait.client_exceptions import UploadAbortedError
+
+if TYPE_CHECKING:
+    from .exchange import ClientExchange
+
+
+class UploadTracker:
+    """Shows how far the content of one request got (``upload_tracker=`` of a request).
+
+    Make one for each request, where a loop runs: a second request with it is a RuntimeError.
+
+    ``attempts``: how often the request was sent, redirects included.  ``upload_complete``: a
+    future that is done when nothing more of the content will be sent.  It has the error with
+    which the last attempt failed, or an UploadAbortedError when content is missing for another
+    reason: the server did not want it, the request failed before or was cancelled.
+    """
+
+    def __init__(self) -> None:
+        self.attempts = 0
+        self.upload_complete: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._attempt: UploadAttempt | None = None
+        self._is_bound = False
+        self._is_last = False
+
+    @property
+    def bytes_written(self) -> int:
+        """Bytes of the content that the operating system has, in this attempt.
+
+        They are counted before compression and framing.  While other requests use the same
+        connection of HTTP/2, those that are about to be written may be missing.
+        """
+        return 0 if self._attempt is None else self._attempt.bytes_written
+
+    def _bind(self) -> None:
+        """A request takes the tracker.  Raises RuntimeError for a second one."""
+        if self._is_bound:
+            raise RuntimeError("UploadTracker is already bound to a request")
+        self._is_bound = True
+
+    def _begin(self) -> UploadAttempt:
+        """The request is about to be sent, for the first time or again."""
+        self.attempts += 1
+        self._attempt = UploadAttempt(self)
+        return self._attempt
+
+    def _end(self) -> None:
+        """The request is not sent again: what becomes of the last attempt counts."""
+        self._is_last = True
+        if self._attempt is None or not self._attempt.is_running:
+            self._settle()
+
+    def _on_end(self, attempt: UploadAttempt) -> None:
+        if self._is_last and attempt is self._attempt:
+            self._settle()
+
+    def _settle(self) -> None:
+        attempt, future = self._attempt, self.upload_complete
+        if future.done():  # The program may have cancelled it.
+            return
+        if attempt is not None and attempt.is_complete:
+            future.set_result(None)
+            return
+        error = None if attempt is None else attempt.error
+        future.set_exception(error or UploadAbortedError("The request body was not fully sent"))
+        future.exception()  # Whoever only asks whether it is done has heard of it.
+
+
+class UploadAttempt:
+    """One time that the content is sent; see the module.
+
+    ``taken`` is how many bytes of the content were given to the connection.
+    """
+
+    __slots__ = ("_exchange", "_tracker", "_written", "error", "is_complete", "taken")
+
+    def __init__(self, tracker: UploadTracker) -> None:
+        self._tracker = tracker
+        self._exchange: ClientExchange | None = None
+        self._written = 0
+        self.taken = 0
+        self.is_complete = False
+        self.error: BaseException | None = None
+
+    @property
+    def is_running(self) -> bool:
+        """True while a task sends the content."""
+        return self._exchange is not None
+
+    @property
+    def bytes_written(self) -> int:
+        """See ``UploadTracker.bytes_written``."""
+        if self._exchange is not None:
+            transport = self._exchange.driver.transport
+            # What a closing transport dropped from its buffer was never written.
+            if transport is not None and not transport.is_closing():
+                written = self.taken - transport.get_write_buffer_size()
+                self._written = max(self._written, written)
+        return self._written
+
+    def begin(self, exchange: ClientExchange) -> None:
+        """A task is going to send the content on ``exchange``."""
+        self._exchange = exchange
+
+    def complete(self, size: int) -> None:
+        """All of the content was given to the connection, ``size`` bytes."""
+        self._written = self.taken = size
+        self.is_complete = True
+        self._leave()
+
+    def fail(self, error: BaseException | None) -> None:
+        """The task is over; nothing happens if the attempt had ended before."""
+        if self._exchange is not None:
+            self._written = self.bytes_written
+            self.error = error
+            self._leave()
+
+    def _leave(self) -> None:
+        self._exchange = None
+        self._tracker._on_end(self)
