@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 
 import pytest
+from yarl import URL
 
 import plait
 from plait import HttpVersion, HttpVersion10, HttpVersion11, web
@@ -116,6 +117,16 @@ async def test_a_version_that_no_request_has() -> None:
     async with plait.ClientSession(version=HttpVersion(0, 9)) as session:
         with pytest.raises(ValueError, match=r"HTTP/1\.1"):
             await session.get("http://localhost/")
+
+
+@pytest.mark.parametrize("version", ["1.0", HttpVersion10, HttpVersion(1, 0)])
+def test_a_version_that_is_set_later(version: HttpVersion | str) -> None:
+    request = plait.ClientRequest("GET", URL("http://localhost/"))
+    request.update_version(version)
+    assert request.version == HttpVersion10
+    assert request.head_event(1).http_version == "1.0"
+    with pytest.raises(ValueError, match=r"0\.9"):
+        request.update_version("0.9")
 
 
 async def test_content_without_a_length(engine: EngineName) -> None:

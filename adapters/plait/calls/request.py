@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from plait.tracing import Trace
 
 
-VERSIONS_TO_ASK_FOR: Final = frozenset({HttpVersion10, HttpVersion11})
+VERSIONS_TO_ASK_FOR: Final = {"1.0": HttpVersion10, "1.1": HttpVersion11}
 """HTTP/1.1 also stands for HTTP/2, where the connection speaks that."""
 
 
@@ -65,6 +65,7 @@ class ClientRequest:
     DEFAULT_HEADERS: ClassVar = {"Accept": "*/*", "Accept-Encoding": ACCEPT_ENCODING}
 
     method = "GET"
+    version = HttpVersion11
     url = URL()
     auth: BasicAuth | None = None
     headers: CIMultiDict[str]
@@ -117,12 +118,11 @@ class ClientRequest:
             raise ValueError(f"Method cannot contain non-token characters {method!r}")
         if proxy is not None or proxy_auth is not None or proxy_headers is not None:
             raise NotImplementedError("proxies are not supported yet")
-        if version is not HttpVersion11 and version not in VERSIONS_TO_ASK_FOR:
-            raise ValueError(f"a request is in HTTP/1.1, or in HTTP/1.0: not in {version}")
         if params:
             url = url.extend_query(params)
         self.method = method.upper()
-        self.version = version
+        if version is not HttpVersion11:
+            self.update_version(version)
         self.loop = loop
         self.chunked = chunked
         self.response_class = response_class or ClientResponse
@@ -238,6 +238,13 @@ class ClientRequest:
         return self._body
 
     # -- building ---------------------------------------------------------------------
+
+    def update_version(self, version: HttpVersion | str) -> None:
+        """Set the version, which may be given as text.  Raises ValueError for another one."""
+        number = version if isinstance(version, str) else ".".join(map(str, version))
+        if number not in VERSIONS_TO_ASK_FOR:
+            raise ValueError(f"a request is in HTTP/1.1 or in HTTP/1.0, not in {number!r}")
+        self.version = VERSIONS_TO_ASK_FOR[number]
 
     def update_headers(self, headers: LooseHeaders | None) -> None:
         """Set the fields that the caller gave; Host comes first."""
