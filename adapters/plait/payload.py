@@ -376,6 +376,7 @@ class IOBasePayload(Payload):
     ) -> None:
         kwargs.setdefault("filename", guess_filename(value))
         super().__init__(value, *args, **kwargs)
+        self._was_read = False
         self._start: int | None = None
         try:
             if value.seekable():
@@ -399,14 +400,13 @@ class IOBasePayload(Payload):
     @property
     def replayable(self) -> bool:
         """True while the file is open and was not read, or can go back."""
-        return not getattr(self._value, "closed", False) and (
-            self._start is not None or not self._consumed
-        )
+        return not getattr(self._value, "closed", False) and not self._consumed
 
     def _rewind(self) -> None:
-        if self._consumed and self._start is not None:
+        if self._was_read and self._start is not None:
             self._value.seek(self._start)
-        self._consumed = True
+        self._was_read = True
+        self._consumed = self._start is None
 
     def _read(self, size: int) -> bytes:
         data: bytes = self._value.read(size)

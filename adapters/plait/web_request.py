@@ -193,6 +193,8 @@ class BaseRequest(KeyedState, HeadersMixin):
         )
         made._state = dict(self._storage)
         made._payload_writer = self._payload_writer
+        if headers is not sentinel:  # These alone: nothing of the connection is among them.
+            made._cache["headers"] = CIMultiDictProxy(CIMultiDict(event.headers))
         given = {"scheme": scheme, "host": host, "remote": remote}
         made._cache.update(
             {name: self._cache[name] for name in given if name in self._cache},

@@ -444,8 +444,7 @@ class StreamResponse(KeyedState, CookieMixin, FieldMixin):
             length = None
             headers.pop(hdrs.CONTENT_LENGTH, None)
         if self._status in WITHOUT_CONTENT:
-            headers.pop(hdrs.CONTENT_LENGTH, None)
-            headers.pop(hdrs.TRANSFER_ENCODING, None)
+            self._drop_framing(headers)
         field = frame_response(
             self._status,
             length=length,
@@ -456,6 +455,11 @@ class StreamResponse(KeyedState, CookieMixin, FieldMixin):
         ).field
         if field is not None and (version != "2" or field[0] == "Content-Length"):
             headers[field[0]] = field[1]
+
+    @staticmethod
+    def _drop_framing(headers: CIMultiDict[str]) -> None:
+        headers.pop(hdrs.CONTENT_LENGTH, None)
+        headers.pop(hdrs.TRANSFER_ENCODING, None)
 
     def _whole_length(self) -> int | None:
         """Return how many bytes the body has, if that is known."""
@@ -557,7 +561,8 @@ class Response(StreamResponse):
             if self._multidict is None:
                 self._type = _TEXT_PLAIN
             elif hdrs.CONTENT_TYPE in self._multidict:
-                charset = self.charset
+                self.text = text  # Which says the charset that it is encoded with.
+                return
             else:
                 # First, so that it is where one looks for it.
                 self._multidict = CIMultiDict(
@@ -685,6 +690,8 @@ class Response(StreamResponse):
             return False
         if self._status in WITHOUT_CONTENT:
             body = b""
+            if self._multidict is not None:
+                self._drop_framing(self._multidict)
         if self._multidict is None and self._cookies is None:
             content_type = self._type
             if content_type is None and body:
