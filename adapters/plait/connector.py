@@ -112,8 +112,8 @@ class BaseConnector:
     _closed = True
     """Until ``__init__`` is through, should that fail."""
 
-    _ssl_shutdown_timeout: float | None = 0.1
-    """Seconds for which the closure alert of a server is waited for."""
+    _ssl_shutdown_timeout: float | None = None
+    """Seconds for which the closure alert of a server is waited for, if that was said."""
 
     def __init__(
         self,
@@ -400,7 +400,10 @@ class BaseConnector:
     # -- the end -----------------------------------------------------------------------------
 
     def close(self, *, abort_ssl: bool = False) -> Awaitable[None]:
-        """Close all connections.  Await the result to wait until they are closed.
+        """Close all connections.  Await the result, which takes a moment, and all are closed.
+
+        Servers are told by the closure alert of TLS and by GOAWAY, and their answers are not
+        waited for.  Without awaiting it, the rest goes on in the background: up to 2 seconds.
 
         ``abort_ssl``: drop TLS connections instead of closing TLS properly.
         """
@@ -411,8 +414,8 @@ class BaseConnector:
         return _Closing(self)
 
     async def wait_closed(self) -> None:
-        """Wait until no connection is open any more, after ``close``."""
-        await self._places.wait_closed()
+        """See that no socket is open any more, after ``close``."""
+        await self._places.wait_closed(self._ssl_shutdown_timeout or 0.0)
 
 
 class TCPConnector(BaseConnector):
@@ -430,8 +433,8 @@ class TCPConnector(BaseConnector):
             that does not answer (RFC 8305); ``None``: one after the other.
         interleave: how addresses of both families alternate, see aiohappyeyeballs.
         socket_factory: makes the sockets.
-        ssl_shutdown_timeout: deprecated: seconds that the closure alert of a server is
-            waited for (RFC 8446 section 6.1), 0.1 by default; ours is always sent.
+        ssl_shutdown_timeout: deprecated: seconds that ``close()`` waits for the closure alerts
+            of servers (RFC 8446 section 6.1), none by default; ours is always sent.
 
     The other arguments are those of ``BaseConnector``.
     """

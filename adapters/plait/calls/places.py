@@ -239,8 +239,17 @@ class Places:
         for client in self.alive:
             client.driver.abort()
 
-    async def wait_closed(self) -> None:
-        """Wait until no connection is open any more, after ``close``."""
+    async def wait_closed(self, tls_patience: float) -> None:
+        """Drop what is open still, after ``close``, and wait until no socket is open any more.
+
+        By then each server was told that the end has come, as far as it reads, and none has
+        anything to say that somebody waits for: RFC 8446 section 6.1 lets us close without its
+        closure alert.  That is waited for only if ``tls_patience`` is above 0.
+        """
+        await asyncio.sleep(0)  # A transport that has written what it has is closed by now.
+        for client in list(self.alive):
+            if not (tls_patience and client.driver.tls):
+                client.driver.abort()
         await asyncio.gather(
             *self._given_up,
             *(client.driver.wait_closed() for client in list(self.alive)),
