@@ -40,7 +40,7 @@ from .calls.context import (
     SessionRequestContextManager,
     WSRequestContextManager,
 )
-from .calls.fields import FieldPairs, field_pairs
+from .calls.fields import FieldPairs, InformationalCallback, field_pairs
 from .calls.timeouts import (
     ClientTimeout,
     as_timeout,
@@ -120,6 +120,7 @@ class _RequestOptions(TypedDict, total=False):
     max_headers: int | None
     middlewares: Sequence[ClientMiddlewareType] | None
     upload_tracker: UploadTracker | None
+    on_informational: InformationalCallback | None
 
 
 class ClientSession:
@@ -307,6 +308,10 @@ class ClientSession:
         auth, allow_redirects=True, max_redirects=10, compress, chunked, expect100=False,
         raise_for_status, read_until_eof=True, timeout, ssl=True, server_hostname,
         read_bufsize, auto_decompress, max_line_size, max_field_size, max_headers.
+
+        And plait's own: ``on_informational(status, headers)`` is called for each informational
+        response (RFC 9110 section 15.2), such as 103 Early Hints, but for 100 and 101; what it
+        raises is raised by the request.
 
         Raises ClientError and its subclasses, TimeoutError, TypeError for an unknown keyword
         or a header that is not text, and ValueError for arguments that contradict each other.
@@ -511,6 +516,7 @@ class ClientSession:
         max_headers: int | None = None,
         middlewares: Sequence[ClientMiddlewareType] | None = None,
         upload_tracker: UploadTracker | None = None,
+        on_informational: InformationalCallback | None = None,
         make_head: Callable[[RequestEvent, bool], RequestEvent] | None = None,
     ) -> ClientResponse:
         if upload_tracker is not None:
@@ -580,6 +586,7 @@ class ClientSession:
                 traced,
                 self._middlewares if middlewares is None else middlewares,
                 upload_tracker,
+                on_informational,
             )
             check = self._raise_for_status if raise_for_status is None else raise_for_status
             response = None

@@ -31,7 +31,7 @@ from plait_engine.policy.call import FAIL, SEND, Call, Problem, Step
 from plait_engine.policy.redirect import REDIRECTS
 from plait_engine.policy.retry import Failure
 
-from .fields import FieldPairs
+from .fields import FieldPairs, InformationalCallback
 from .lease import Lease
 from .target import REQUOTED, VERBATIM, origin
 from .timeouts import ClientClock
@@ -63,6 +63,7 @@ class ClientCall:
         "machine",
         "make_head",
         "middlewares",
+        "on_informational",
         "options",
         "payload",
         "session",
@@ -87,9 +88,11 @@ class ClientCall:
         traced: CallTrace | None = None,
         middlewares: Sequence[ClientMiddlewareType] = (),
         tracker: UploadTracker | None = None,
+        on_informational: InformationalCallback | None = None,
     ) -> None:
         self.session = session
         self.tracker = tracker
+        self.on_informational = on_informational
         self.middlewares = middlewares
         self.traced = traced
         self.traces: list[Trace] = [] if traced is None else traced.traces
@@ -233,6 +236,7 @@ class ClientCall:
                 raise RuntimeError("Session is closed")
             if self.tracker is not None:
                 request.upload_attempt = self.tracker._begin()
+            request.on_informational = self.on_informational
             make_head = self.make_head
             if make_head is None:
                 lease = await connector.connect(request, self.traces, self.clock.timeout)

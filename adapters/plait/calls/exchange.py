@@ -29,6 +29,8 @@ import asyncio
 import enum
 from typing import TYPE_CHECKING, Final
 
+from multidict import CIMultiDict, CIMultiDictProxy
+
 from plait.transport.exchange import Exchange
 from plait_engine import (
     Accept,
@@ -54,6 +56,9 @@ if TYPE_CHECKING:
     from .lease import Lease
 
 _OVER: Final = (ConnectionState.CLOSING, ConnectionState.CLOSED)
+
+CONTINUE: Final = 100
+"""The informational response that concerns the upload only."""
 
 UNREAD_LIMIT: Final = 131072
 """Bytes that wait to be read, from which on the server may have been stopped (half of the
@@ -349,6 +354,12 @@ class ClientExchange(Exchange):
         self.started = True
         if self._is_timed:
             self._note_activity()
+        tell = self.request.on_informational
+        if tell is not None and event.status != CONTINUE:
+            try:
+                tell(event.status, CIMultiDictProxy(CIMultiDict(event.headers)))
+            except Exception as error:
+                self.fail(error)
 
     def on_response(self, event: Response) -> None:
         if self._is_timed:

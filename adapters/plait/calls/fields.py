@@ -6,12 +6,15 @@ taken already, and the message could not say whose mistake it is.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Final, cast
+from collections.abc import Callable, Iterable, Mapping
+from typing import Final, TypeAlias, cast
 
-from multidict import MultiDict, MultiDictProxy
+from multidict import CIMultiDictProxy, MultiDict, MultiDictProxy
 
 from plait.typedefs import LooseHeaders
+
+InformationalCallback: TypeAlias = Callable[[int, CIMultiDictProxy[str]], object]
+"""Is told the status and the fields of an informational response."""
 
 _MAPPINGS: Final = (dict, Mapping, MultiDict, MultiDictProxy)
 

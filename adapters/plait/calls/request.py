@@ -30,7 +30,7 @@ from plait_engine.headers import is_token
 from .content import describe, make_payload
 from .cookies import cookie_field
 from .exchange import ClientExchange
-from .fields import field_pairs
+from .fields import InformationalCallback, field_pairs
 from .response import ClientResponse
 from .sending import send_request, send_upgrade, tell_sent
 from .target import ConnectionKey, RequestInfo, find_server
@@ -79,6 +79,8 @@ class ClientRequest:
     """The content is to be closed when it is sent."""
     upload_attempt: UploadAttempt | None = None
     """How far the content got, if somebody wants to know."""
+    on_informational: InformationalCallback | None = None
+    """Is told of informational responses."""
 
     _body: Payload | None = None
     _skip_auto_headers: CIMultiDict[None] | None = None
