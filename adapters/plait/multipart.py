@@ -21,6 +21,7 @@ import asyncio
 import json
 import sys
 import warnings
+from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Mapping
 from typing import TYPE_CHECKING, Any, Final, Self
 from urllib.parse import parse_qsl
@@ -320,12 +321,8 @@ class BodyPartReader:
         return parse_disposition(self.headers.get(hdrs.CONTENT_DISPOSITION)).parameters
 
 
-class MultipartResponseWrapper:
-    """The parts of a response.  Behind the last one the connection is given back."""
-
-    def __init__(self, resp: ClientResponse, stream: MultipartReader) -> None:
-        self.resp = resp
-        self.stream = stream
+class _Parts(ABC):
+    """What ``next`` returns, for ``async for``."""
 
     def __aiter__(self) -> Self:
         return self
@@ -335,6 +332,18 @@ class MultipartResponseWrapper:
         if part is None:
             raise StopAsyncIteration
         return part
+
+    @abstractmethod
+    async def next(self) -> MultipartReader | BodyPartReader | None:
+        """Return the next part, ``None`` behind the last one."""
+
+
+class MultipartResponseWrapper(_Parts):
+    """The parts of a response.  Behind the last one the connection is given back."""
+
+    def __init__(self, resp: ClientResponse, stream: MultipartReader) -> None:
+        self.resp = resp
+        self.stream = stream
 
     def at_eof(self) -> bool:
         """Tell whether the whole response was read."""
@@ -352,7 +361,7 @@ class MultipartResponseWrapper:
         await self.resp.release()
 
 
-class MultipartReader:
+class MultipartReader(_Parts):
     """Reads a multipart body part by part.
 
     Args:
@@ -362,6 +371,8 @@ class MultipartReader:
         max_field_size: bytes of a header field of a part.
         max_headers: header fields of a part.
         max_size_error_cls: raised, with the limit, by ``read`` of a part.
+        max_parts: parts, those in nested multiparts included; ``None``: any number.  One more
+            raises TooManyPartsError, a MultipartError.
 
     Raises MultipartError for a media type that is no multipart or has no valid boundary.
     """
@@ -380,6 +391,7 @@ class MultipartReader:
         max_field_size: int = 8190,
         max_headers: int = 128,
         max_size_error_cls: type[Exception] = ValueError,
+        max_parts: int | None = None,
     ) -> None:
         media_type = headers[hdrs.CONTENT_TYPE]
         kind = parse_mimetype(media_type)
@@ -400,7 +412,7 @@ class MultipartReader:
             parser = content.parser.nested(boundary, is_form=is_form)
         else:
             limits = MultipartLimits(
-                parts=None,
+                parts=max_parts,
                 fields=max_headers,
                 field_line=max_field_size,
                 header_section=max(MultipartLimits().header_section, max_field_size),
@@ -413,15 +425,6 @@ class MultipartReader:
         self._default_charset: str | None = None
         self._at_bof = True
         self._at_eof = False
-
-    def __aiter__(self) -> Self:
-        return self
-
-    async def __anext__(self) -> MultipartReader | BodyPartReader:
-        part = await self.next()
-        if part is None:
-            raise StopAsyncIteration
-        return part
 
     @classmethod
     def from_response(cls, response: ClientResponse) -> MultipartResponseWrapper:

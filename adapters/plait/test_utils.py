@@ -19,11 +19,10 @@ import socket
 import ssl
 import sys
 import warnings
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import AsyncExitStack, contextmanager
-from types import TracebackType
-from typing import Any, Final, Generic, Literal, Self, TypeVar, Unpack, cast, overload
+from typing import Any, Final, Generic, Literal, TypeVar, Unpack, cast, overload
 from unittest import IsolatedAsyncioTestCase, mock
 
 from aiosignal import Signal
@@ -43,6 +42,7 @@ from .helpers import sentinel
 from .http_writer import HttpVersion, HttpVersion11
 from .streams import EMPTY_PAYLOAD, StreamReader
 from .testing.connector import MemoryConnector
+from .testing.lifetime import Startable
 from .testing.mocked import MockedWriter, make_exchange, mock_loop
 from .typedefs import LooseHeaders, StrOrURL
 from .web_app import Application
@@ -94,7 +94,7 @@ def unused_port() -> int:
 # -- servers -------------------------------------------------------------------------------
 
 
-class BaseTestServer(ABC):
+class BaseTestServer(Startable):
     """A server of a test; use it with ``async with``, or call ``start_server`` and ``close``.
 
     Args:
@@ -231,28 +231,6 @@ class BaseTestServer(ABC):
         self.port = None
         await self.runner.cleanup()
 
-    def __enter__(self) -> None:
-        raise TypeError("Use async with instead")
-
-    def __exit__(self, *args: object) -> None:  # noqa: B027  # as it says
-        """Never called; ``with`` looks for it before ``__enter__`` raises."""
-
-    async def __aenter__(self) -> Self:
-        try:
-            await self.start_server(loop=self._loop)
-        except BaseException:
-            await self.close()
-            raise
-        return self
-
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc_value: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        await self.close()
-
 
 class TestServer(BaseTestServer):
     """Serves ``app`` to a test.  The keywords are those of ``BaseTestServer``."""
@@ -310,7 +288,7 @@ def _family(host: str) -> socket.AddressFamily:
 # -- the client ----------------------------------------------------------------------------
 
 
-class TestClient(Generic[_Request, _ApplicationNone]):
+class TestClient(Startable, Generic[_Request, _ApplicationNone]):
     """Makes requests of a test's server, by paths; it starts the server and closes it.
 
     Use it with ``async with``, or call ``start_server`` and ``close``.
@@ -491,28 +469,6 @@ class TestClient(Generic[_Request, _ApplicationNone]):
                 steps.push_async_callback(websocket.close)
             for response in reversed(self._responses):
                 steps.callback(response.close)
-
-    def __enter__(self) -> None:
-        raise TypeError("Use async with instead")
-
-    def __exit__(self, *args: object) -> None:
-        """Never called; ``with`` looks for it before ``__enter__`` raises."""
-
-    async def __aenter__(self) -> Self:
-        try:
-            await self.start_server()
-        except BaseException:
-            await self.close()
-            raise
-        return self
-
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc_value: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        await self.close()
 
 
 # -- unittest ------------------------------------------------------------------------------

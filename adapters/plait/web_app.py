@@ -67,7 +67,8 @@ class Application(KeyedState):
             those of the runner.
         client_max_size: bytes of content that ``Request.read`` and its like accept
             before they answer 413; 0: any.
-        client_max_fields: fields of a form that ``Request.post`` accepts; 0 or less: any.
+        client_max_fields: fields of a form that ``Request.post`` accepts, and parts that
+            ``Request.multipart`` gives; 0 or less: any.
         loop: deprecated, and not needed.
         debug: deprecated; show tracebacks to clients, by default if the loop is in debug mode.
     """

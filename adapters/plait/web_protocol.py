@@ -47,7 +47,7 @@ from plait_engine import (
 from plait_engine import Request as RequestEvent
 from plait_engine import Response as ResponseEvent
 from plait_engine.content.codings import CodingError
-from plait_engine.content.multipart import MultipartError
+from plait_engine.content.multipart import MultipartError, TooManyPartsError
 from plait_engine.events import Event, Sendable
 from plait_engine.policy.admission import Admission
 from plait_engine.streams import dispatch
@@ -64,6 +64,7 @@ from .web_exceptions import (
     HTTPException,
     HTTPInternalServerError,
     HTTPNotImplemented,
+    HTTPRequestEntityTooLarge,
 )
 from .web_request import BaseRequest
 from .web_response import Response, StreamResponse
@@ -719,6 +720,8 @@ class RequestHandler:
         if is_peer_to_blame(error):
             return HTTPBadRequest(text=f"400: Bad Request: {excerpt(str(error))}")
         if isinstance(error, MultipartError) and request.content_type.startswith("multipart/"):
+            if isinstance(error, TooManyPartsError):
+                return HTTPRequestEntityTooLarge(request.client_max_fields, text=str(error))
             return self.handle_error(request, 400, error, f"400: Bad Request: {error}")
         return self.handle_error(request, 500, error)
 

@@ -120,7 +120,8 @@ class BaseRequest(KeyedState, HeadersMixin):
         event: the engine's event.
         exchange: where the content comes from and the response goes to.
         client_max_size: bytes of content that ``read`` and its like accept; 0: any.
-        client_max_fields: fields of a form that ``post`` accepts; 0 or less: any.
+        client_max_fields: fields of a form that ``post`` accepts, and parts that ``multipart``
+            gives; 0 or less: any.
     """
 
     _key_type = RequestKey
@@ -406,7 +407,8 @@ class BaseRequest(KeyedState, HeadersMixin):
 
     @property
     def client_max_fields(self) -> int:
-        """Fields of a form that ``post`` accepts."""
+        """Fields of a form that ``post`` accepts, and parts that ``multipart`` gives; 0 or less:
+        any."""
         return self._client_max_fields
 
     @property
@@ -501,14 +503,15 @@ class BaseRequest(KeyedState, HeadersMixin):
         """Return a reader of the parts of the content.
 
         Its parts can be read piece by piece without a limit; ``read`` and its like accept
-        ``client_max_size`` bytes of a part.  A MultipartError that the handler does not catch is
-        answered with 400.
+        ``client_max_size`` bytes of a part.  It gives ``client_max_fields`` parts, and raises
+        TooManyPartsError for more.  A MultipartError that the handler does not catch is answered
+        with 400, that one with 413.
 
         Raises HTTPUnsupportedMediaType for content that is no multipart.
         """
-        return self._multipart(self.content)
+        return self._multipart(self.content, self._client_max_fields)
 
-    def _multipart(self, content: Readable) -> MultipartReader:
+    def _multipart(self, content: Readable, max_parts: int = 0) -> MultipartReader:
         if not self.content_type.startswith("multipart/"):
             raise HTTPUnsupportedMediaType(text="the content is no multipart")
         limits = self._exchange.driver.config.limits
@@ -519,6 +522,7 @@ class BaseRequest(KeyedState, HeadersMixin):
             max_field_size=limits.max_field_size,
             max_headers=limits.max_fields,
             max_size_error_cls=HTTPRequestEntityTooLarge,
+            max_parts=max_parts if max_parts > 0 else None,
         )
 
     async def post(self) -> MultiDictProxy[_Field]:

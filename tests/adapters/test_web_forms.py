@@ -309,6 +309,19 @@ async def test_expect_is_answered_before_the_content(setup: Setup) -> None:
 # -- multipart() -----------------------------------------------------------------------------------
 
 
+async def test_the_limit_on_parts(setup: Setup) -> None:
+    async def handler(request: web.Request) -> web.Response:
+        count = 0
+        async for _ in await request.multipart():
+            count += 1
+        return web.Response(text=str(count))
+
+    parts = [('name="a"', b"x")] * 3
+    for limit, status, text in ((3, 200, b"3"), (2, 413, b"more than 2 parts"), (0, 200, b"3")):
+        answer = await answer_to(setup, handler, body_of(*parts), client_max_fields=limit)
+        assert (answer.status, answer.body) == (status, text)
+
+
 async def test_parts_as_they_come(setup: Setup) -> None:
     sizes: list[int] = []
     seen = asyncio.Event()

@@ -72,12 +72,17 @@ class MultipartLimitError(MultipartError):
     """A limit was exceeded (``MultipartLimits``)."""
 
 
+class TooManyPartsError(MultipartLimitError):
+    """There are more parts than allowed."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MultipartLimits:
     """What a parser accepts.  The content of parts has no limit: it is given as it comes."""
 
     parts: int | None = 1000
-    """Parts, nested ones not counted.  ``None``: any number.  Werkzeug and Django: 1,000."""
+    """Parts, those in nested multiparts included.  ``None``: any number.  Werkzeug and Django:
+    1,000."""
     header_section: int = 16384
     """Bytes of the header section of a part.  As the field sections of a request."""
     field_line: int = 8190
@@ -128,6 +133,15 @@ class _State(enum.Enum):
     EPILOGUE = enum.auto()
 
 
+class _Count:
+    """How many parts have begun, in a multipart and in those nested in it."""
+
+    __slots__ = ("parts",)
+
+    def __init__(self) -> None:
+        self.parts = 0
+
+
 class MultipartParser:
     """Reads one multipart body.
 
@@ -144,12 +158,12 @@ class MultipartParser:
     __slots__ = (
         "_buffer",
         "_complete",
+        "_count",
         "_delimiter",
         "_depth",
         "_is_form",
         "_limits",
         "_missing",
-        "_parts",
         "_position",
         "_searched",
         "_skip",
@@ -173,7 +187,7 @@ class MultipartParser:
         self._depth = depth
         self._state = _State.PREAMBLE
         self._complete = False
-        self._parts = 0
+        self._count = _Count()
         self._buffer = b"\r\n"  # The first delimiter may be the first line.
         self._position = 0
         """Where in the buffer that begins which was not read yet."""
@@ -196,18 +210,20 @@ class MultipartParser:
     ) -> MultipartParser:
         """Return a parser for what follows the header section of a part, which is ``headers``."""
         parser = cls(boundary, is_form=is_form, limits=limits)
-        parser._parts = 1
+        parser._count.parts = 1
         parser._begin_content(headers)
         return parser
 
     def nested(self, boundary: str, *, is_form: bool = False) -> MultipartParser:
         """Return a parser for the content of a part that is a multipart.
 
-        Raises what the constructor raises.
+        Its parts count together with those around it.  Raises what the constructor raises.
         """
-        return MultipartParser(
+        parser = MultipartParser(
             boundary, is_form=is_form, limits=self._limits, depth=self._depth + 1
         )
+        parser._count = self._count
+        return parser
 
     def receive_data(self, data: bytes) -> None:
         """Take bytes.  Take the events before the next call, or memory grows."""
@@ -288,9 +304,9 @@ class MultipartParser:
         if not rest.endswith(b"\r\n"):
             raise MultipartError("the body is malformed: it ends before its last boundary")
         limit = self._limits.parts
-        if limit is not None and self._parts >= limit:
-            raise MultipartLimitError(f"more than {limit} parts")
-        self._parts += 1
+        if limit is not None and self._count.parts >= limit:
+            raise TooManyPartsError(f"more than {limit} parts")
+        self._count.parts += 1
         # The line end is kept: together with another one it ends an empty header section.
         self._position = self._searched = end - 2
         self._skip = 2

@@ -20,6 +20,7 @@ from plait_engine.content.multipart import (
     PartBegin,
     PartData,
     PartEnd,
+    TooManyPartsError,
     boundary_parameter,
     encode_end,
     encode_part_head,
@@ -231,6 +232,22 @@ def test_nesting() -> None:
     parser = MultipartParser("b", limits=MultipartLimits(nesting=3)).nested("c").nested("d")
     with pytest.raises(MultipartLimitError, match="more than 3 multiparts"):
         parser.nested("e")
+
+
+def test_nested_parts_count() -> None:
+    parser = MultipartParser("b", limits=MultipartLimits(parts=3))
+    parser.receive_data(b"--b\r\n\r\n")
+    assert isinstance(parser.next_event(), PartBegin)
+    inner = parser.nested("c")
+    inner.receive_data(b"--c\r\n\r\n\r\n--c\r\n\r\n\r\n--c\r\n")
+    kinds = [type(inner.next_event()) for _ in range(4)]
+    assert kinds == [PartBegin, PartEnd, PartBegin, PartEnd]
+    with pytest.raises(TooManyPartsError, match="more than 3 parts"):
+        inner.next_event()
+    parser.receive_data(b"\r\n--b\r\n")
+    assert isinstance(parser.next_event(), PartEnd)
+    with pytest.raises(TooManyPartsError, match="more than 3 parts"):
+        parser.next_event()
 
 
 @pytest.mark.parametrize("chop", CHOPS)
