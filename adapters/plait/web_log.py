@@ -29,7 +29,7 @@ class KeyMethod(NamedTuple):
     """The key of an atom in the record's ``extra``, and what makes its value."""
 
     key: str | tuple[str, str]
-    method: Callable[[BaseRequest | None, StreamResponse, float], str | int]
+    method: Callable[[BaseRequest | None, StreamResponse, float], object]
 
 
 _Format: TypeAlias = Callable[["BaseRequest | None", "StreamResponse", float], str | int]
@@ -82,8 +82,9 @@ def _request_header(
 
 def _response_header(
     name: str, request: BaseRequest | None, response: StreamResponse, time: float
-) -> str:
-    return _escape(response.headers.get(name, "-"))
+) -> object:
+    value: object = response.headers.get(name, "-")
+    return _escape(value) if isinstance(value, str) else value  # a number of the program's
 
 
 def _environment(
@@ -167,7 +168,7 @@ class AccessLogger(AbstractAccessLogger):
             self.logger.exception("Error in logging")
 
     def _log(self, request: BaseRequest | None, response: StreamResponse, time: float) -> None:
-        values: list[str | int] = []
+        values: list[object] = []
         extra: dict[str, object] = {}
         for key, method in self._methods:
             value = method(request, response, time)

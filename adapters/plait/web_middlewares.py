@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from functools import update_wrapper
 from typing import TYPE_CHECKING, TypeVar, cast
 
+from .serving.misuse import MisuseTypeError
 from .typedefs import Handler, Middleware
 from .web_exceptions import HTTPMove, HTTPPermanentRedirect
 from .web_response import StreamResponse
@@ -58,7 +59,8 @@ def warn_of_old_style(middlewares: Sequence[Middleware]) -> None:
     for function in middlewares:
         if not _is_new_style(function):
             warnings.warn(
-                f"old-style middleware {function!r} deprecated, see @web.middleware",
+                # In aiohttp's words, which programs filter by; #2252 is aiohttp's.
+                f'old-style middleware "{function!r}" deprecated, see #2252',
                 DeprecationWarning,
                 stacklevel=3,
             )
@@ -109,7 +111,7 @@ def normalize_path_middleware(
     both ``append_slash`` and ``remove_slash``.
     """
     if append_slash and remove_slash:
-        raise TypeError("append_slash and remove_slash exclude each other")
+        raise MisuseTypeError("append_slash and remove_slash exclude each other")
 
     def variants(path: str) -> list[str]:
         merged = re.sub("//+", "/", path)

@@ -26,6 +26,7 @@ from plait_engine.routing import NoMatch, Params, RouteTable, Subtree, is_danger
 from . import hdrs
 from .abc import AbstractRouter, AbstractView
 from .serving.domain import AbstractRuleMatching, Domain, MaskDomain
+from .serving.misuse import MisuseTypeError
 from .serving.resource import (
     AbstractResource,
     DynamicResource,
@@ -309,7 +310,7 @@ class UrlDispatcher(AbstractRouter, Mapping[str, AbstractResource]):
         that is taken or no name.
         """
         if not isinstance(resource, AbstractResource):
-            raise TypeError(f"a resource must be an AbstractResource, not {resource!r}")
+            raise MisuseTypeError(f"a resource must be an AbstractResource, not {resource!r}")
         if self.frozen:
             raise RuntimeError("Cannot register a resource into frozen router.")
         name = resource.name

@@ -7,6 +7,7 @@ import logging
 import os
 import re
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -64,6 +65,15 @@ async def test_every_atom(setup: Setup, caplog: pytest.LogCaptureFixture) -> Non
     assert (fields["response_status"], fields["response_size"]) == (200, 1)
     assert fields["request_header"] == {"X-In": "in"}
     assert fields["response_header"] == {"X-Out": "out", "X-None": "-"}
+
+
+def test_a_response_header_that_is_a_number(caplog: pytest.LogCaptureFixture) -> None:
+    """Other programs call the logger with messages of their own."""
+    caplog.set_level(logging.INFO, logger=access_logger.name)
+    response: Any = SimpleNamespace(headers={"X-Out": 12})
+    AccessLogger(access_logger, "<%{X-Out}o>").log(None, response, 0.0)
+    assert caplog.messages == ["<12>"]
+    assert vars(caplog.records[0])["response_header"] == {"X-Out": 12}
 
 
 async def test_a_client_on_a_unix_socket_has_no_address(

@@ -14,8 +14,9 @@ pytestmark = pytest.mark.anyio
 
 
 def test_a_path_cannot_gain_and_lose_its_slash() -> None:
-    with pytest.raises(TypeError):
-        web.normalize_path_middleware(append_slash=True, remove_slash=True)
+    for error in (TypeError, AssertionError):
+        with pytest.raises(error):
+            web.normalize_path_middleware(append_slash=True, remove_slash=True)
 
 
 async def test_middlewares(setup: Setup) -> None:
@@ -116,7 +117,7 @@ async def test_old_style_middlewares() -> None:
 
     app = web.Application(middlewares=[factory])  # type: ignore[list-item]  # that is the point
     app.router.add_get("/", named("x"))
-    with pytest.warns(DeprecationWarning, match="old-style"):
+    with pytest.warns(DeprecationWarning, match='old-style middleware "<func.*>" deprecated'):
         app.freeze()  # Once, and not for each request.
     assert await serve_once(app, ("GET", "/"), ("GET", "/")) == [(200, "X"), (200, "X")]
 

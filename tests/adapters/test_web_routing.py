@@ -148,7 +148,10 @@ async def test_names_and_urls() -> None:
         (lambda router: router.add_route("BAD METHOD", "/x", say), ValueError),
         (lambda router: router.add_get("/taken", say), RuntimeError),
         (lambda router: router.add_get("/x", 7), TypeError),
+        (lambda router: router.add_get("/x", 7), AssertionError),
         (lambda router: router.add_get("/x", say, expect_handler=named), TypeError),
+        (lambda router: router.add_get("/x", say, expect_handler=named), AssertionError),
+        (lambda router: router.register_resource(7), AssertionError),
     ],
 )
 def test_routes_that_cannot_be_added(add: Any, error: type[Exception]) -> None:

@@ -19,6 +19,7 @@ from plait.abc import AbstractView
 from plait.typedefs import Handler
 from plait_engine.routing import SEGMENT, Subtree, Template, decode_path
 
+from .misuse import MisuseTypeError
 from .route import AbstractRoute, ExpectHandler, ResourceRoute, UrlMappingMatchInfo
 
 if TYPE_CHECKING:
@@ -120,7 +121,7 @@ class Resource(AbstractResource):
     def register_route(self, route: ResourceRoute) -> None:
         """Add a route."""
         if not isinstance(route, ResourceRoute):
-            raise TypeError(f"a route must be a ResourceRoute, not {route!r}")
+            raise MisuseTypeError(f"a route must be a ResourceRoute, not {route!r}")
         self._routes[route.method] = route
 
     async def resolve(self, request: Request) -> Resolved:

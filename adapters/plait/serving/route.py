@@ -25,6 +25,8 @@ from plait.web_exceptions import HTTPException, HTTPExpectationFailed, HTTPMetho
 from plait.web_response import StreamResponse
 from plait_engine.routing import Params
 
+from .misuse import MisuseTypeError
+
 if TYPE_CHECKING:
     from plait.web_app import Application
     from plait.web_request import Request
@@ -59,7 +61,9 @@ class AbstractRoute(abc.ABC):
         resource: AbstractResource | None = None,
     ) -> None:
         if expect_handler is not None and not inspect.iscoroutinefunction(expect_handler):
-            raise TypeError(f"expect_handler must be a coroutine function, not {expect_handler!r}")
+            raise MisuseTypeError(
+                f"expect_handler must be a coroutine function, not {expect_handler!r}"
+            )
         self._method = method
         self._handler = _as_handler(handler)
         self._expect_handler = expect_handler
@@ -118,7 +122,7 @@ def _as_handler(handler: Handler | type[AbstractView]) -> Handler:
     if isinstance(handler, type) and issubclass(handler, AbstractView):
         return cast("Handler", handler)  # Its instances are awaited.
     if not callable(handler):
-        raise TypeError(f"Only async functions are allowed as web-handlers, got {handler!r}")
+        raise MisuseTypeError(f"Only async functions are allowed as web-handlers, got {handler!r}")
     if not inspect.iscoroutinefunction(getattr(handler, "__call__", None)):  # noqa: B004  # the method, not whether there is one
         warnings.warn(
             "Bare functions are deprecated, use async ones", DeprecationWarning, stacklevel=5
