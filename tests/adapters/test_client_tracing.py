@@ -350,6 +350,28 @@ async def test_a_queue() -> None:
 # -- configs ----------------------------------------------------------------------------------
 
 
+async def test_a_start_that_fails_ends_those_before_it() -> None:
+    first, third = Recorder(), Recorder()
+    second = plait.TraceConfig()
+    failure = RuntimeError("no start")
+
+    async def fail(*args: object) -> None:
+        raise failure
+
+    async def hear_of_it(*args: object) -> None:
+        pytest.fail("it has not begun")
+
+    second.on_request_start.append(fail)
+    second.on_request_exception.append(hear_of_it)
+    configs = [first.config, second, third.config]
+    async with plait.ClientSession(trace_configs=configs) as session:
+        with pytest.raises(RuntimeError, match="no start"):
+            await session.get("http://a.test/")
+    assert first.names == ["request_start", "request_exception"]
+    assert first.params("request_exception").exception is failure
+    assert not third.names
+
+
 async def test_each_request_has_a_context(way: Way, authority: Authority) -> None:
     recorder = Recorder()
     async with session_of(way, authority, recorder) as (session, url):

@@ -95,6 +95,7 @@ def error_of_deadline(clock: ClientClock, passed: Deadline) -> Exception:
         return TimeoutError(f"the request took more than {clock.timeout.total} s")
     if passed is Deadline.CONNECT:
         return ConnectionTimeoutError(
-            f"no connection to {clock.host} became available within {clock.waits} s"
+            f"Connection timeout to host {clock.host}:"
+            f" no connection became available within {clock.waits} s"
         )
     return SocketTimeoutError(f"nothing came from the server for {clock.timeout.sock_read} s")

@@ -39,9 +39,16 @@ class CallTrace:
         ]
 
     async def begin(self, method: str, url: URL) -> None:
-        """The call begins."""
-        for trace in self.traces:
-            await trace.send_request_start(method, url, self.headers)
+        """The call begins.  When one of the traces raises, those that had begun hear of it."""
+        begun: list[Trace] = []
+        try:
+            for trace in self.traces:
+                await trace.send_request_start(method, url, self.headers)
+                begun.append(trace)
+        except BaseException as error:
+            for trace in begun:
+                await trace.send_request_exception(method, url, self.headers, error)
+            raise
 
     async def redirect(self, request: ClientRequest, response: ClientResponse) -> None:
         """``response`` sends the call elsewhere."""

@@ -77,7 +77,7 @@ class Problem(enum.Enum):
     """Why a call fails, although a response came."""
 
     TOO_MANY_REDIRECTS = "too many redirects"
-    CONTENT_IS_GONE = "the redirect asks for the content again, which cannot be sent twice"
+    CONTENT_IS_GONE = "Cannot follow redirect with a consumed request body: it cannot be sent twice"
 
 
 class CallState(enum.Enum):
