@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, TypedDict
 from multidict import CIMultiDict
 from yarl import URL
 
+from .calls.cookies import parse_set_cookies
 from .typedefs import LooseCookies
 
 if TYPE_CHECKING:
@@ -146,9 +147,9 @@ class AbstractCookieJar(Sized, Iterable["Morsel[str]"]):
         """True when values are quoted by the rules of ``http.cookies``."""
 
     @property
-    @abstractmethod
     def treat_as_secure_origin(self) -> frozenset[URL]:
-        """Origins that get Secure cookies over cleartext too."""
+        """Origins that get Secure cookies over cleartext too: none."""
+        return frozenset()
 
     @property
     @abstractmethod
@@ -174,10 +175,9 @@ class AbstractCookieJar(Sized, Iterable["Morsel[str]"]):
 
     def update_cookies_from_headers(self, headers: Sequence[str], response_url: URL) -> None:
         """Store the cookies of ``Set-Cookie`` values."""
-        cookies: SimpleCookie = SimpleCookie()
-        for header in headers:
-            cookies.load(header)
-        self.update_cookies(cookies, response_url)
+        cookies = parse_set_cookies(headers)
+        if cookies:
+            self.update_cookies(cookies, response_url)
 
     @abstractmethod
     def filter_cookies(self, request_url: URL) -> BaseCookie[str]:

@@ -1,89 +1,54 @@
 """Cookie jars: the cookies of a session, under aiohttp's interface.
 
-The rules are those of ``plait_engine.policy.cookies`` and ``cookie_store``; here they meet
-the clock, the file system, and the classes of ``http.cookies``.
+The rules are those of ``plait_engine.policy.cookies`` and ``cookie_store``, the format of a file
+is ``cookie_file``; here they meet the clock, the file system, and the classes of ``http.cookies``.
 """
 
 from __future__ import annotations
 
 import asyncio
-import json
 import os
+import stat
+import tempfile
 import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict
+from contextlib import suppress
 from email.utils import formatdate
-from http.cookies import BaseCookie, Morsel, SimpleCookie
+from http.cookies import Morsel, SimpleCookie
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
 
 from yarl import URL
 
+from plait_engine.policy.cookie_file import dump_cookies, load_cookies
 from plait_engine.policy.cookie_store import Cookie, CookieStore, domain_matches, specificity
-from plait_engine.policy.cookies import SetCookie, parse_set_cookie, unquote_value
+from plait_engine.policy.cookies import (
+    SetCookie,
+    is_sendable,
+    keeps_prefix_promise,
+    parse_set_cookie,
+    unquote_value,
+)
 
 from .abc import AbstractCookieJar
+from .calls.cookies import (
+    MAX_COOKIES_PER_RESPONSE,
+    FreeCookie,
+    cookie_pairs,
+    make_morsel,
+    quoted,
+)
+from .log import internal_logger
 from .typedefs import LooseCookies, PathLike, StrOrURL
 
 __all__ = ("CookieJar", "DummyCookieJar")
 
-MAX_COOKIES_PER_RESPONSE: Final = 50
-"""Set-Cookie fields that are looked at."""
-
 _SECURE_SCHEMES: Final = frozenset({"https", "wss"})
 _NO_URL: Final = URL()
-
-
-class _LooseCookie(SimpleCookie):
-    """A ``SimpleCookie`` whose cookies may have any name that a server gave them."""
-
-    def put(self, morsel: Morsel[str]) -> None:
-        dict.__setitem__(self, morsel.key, morsel)
-
-
-def make_morsel(name: str, value: str, coded_value: str) -> Morsel[str]:
-    """Return a morsel; unlike ``Morsel.set``, with any name."""
-    morsel: Morsel[str] = Morsel()
-    state = {"key": name, "value": value, "coded_value": coded_value}
-    morsel.__setstate__(state)  # type: ignore[attr-defined]  # typeshed lacks it
-    return morsel
-
-
-def parse_set_cookies(fields: Sequence[str]) -> SimpleCookie:
-    """Return the cookies of Set-Cookie fields; what cannot be stored is left out."""
-    cookies = _LooseCookie()
-    for field in fields[:MAX_COOKIES_PER_RESPONSE]:
-        cookie = parse_set_cookie(field)
-        if cookie is not None:
-            morsel = make_morsel(cookie.name, unquote_value(cookie.value), cookie.value)
-            morsel["domain"] = cookie.domain or ""
-            morsel["path"] = cookie.path or ""
-            morsel["max-age"] = cookie.max_age or ""
-            morsel["expires"] = cookie.expires or ""
-            morsel["samesite"] = cookie.same_site or ""
-            if cookie.secure:
-                morsel["secure"] = True
-            if cookie.http_only:
-                morsel["httponly"] = True
-            cookies.put(morsel)
-    return cookies
-
-
-def _from_morsel(morsel: Morsel[Any]) -> SetCookie:
-    max_age = str(morsel["max-age"])
-    return SetCookie(
-        morsel.key,
-        morsel.coded_value,
-        domain=morsel["domain"] or None,
-        path=morsel["path"] or None,
-        max_age=max_age if max_age else None,
-        expires=morsel["expires"] or None,
-        secure=bool(morsel["secure"]),
-        http_only=bool(morsel["httponly"]),
-        same_site=morsel["samesite"] or None,
-    )
+_PICKLE: Final = b"\x80"
+"""What a pickle begins with (since protocol 2)."""
 
 
 class CookieJar(AbstractCookieJar):
@@ -91,11 +56,13 @@ class CookieJar(AbstractCookieJar):
 
     Args:
         unsafe: hosts that are IP addresses may set cookies.
-        quote_cookie: quote the values that the application sets, by the rules of
-            ``http.cookies``.  What a server set is sent back as it wrote it.
+        quote_cookie: send values in quotes, by the rules of ``http.cookies``, and those of a
+            server as it wrote them.  False: send each without quotes, if it can be sent so.
         treat_as_secure_origin: origins that get Secure cookies over cleartext too.
         is_public_suffix: whether a domain is one under which everybody can register, such
             as ``co.uk`` (plait's own; domains of one label always are).
+
+    What is refused, dropped or left out of a request is told to the logger ``plait.internal``.
     """
 
     MAX_TIME: Final = 253402300799
@@ -111,7 +78,12 @@ class CookieJar(AbstractCookieJar):
         is_public_suffix: Callable[[str], bool] | None = None,
     ) -> None:
         super().__init__(loop=loop)
-        self._store = CookieStore(allow_ip=unsafe, is_public_suffix=is_public_suffix)
+        self._store = CookieStore(
+            allow_ip=unsafe,
+            is_public_suffix=is_public_suffix,
+            one_per_name=True,
+            tell=internal_logger.debug,
+        )
         self._quote_cookie = quote_cookie
         if treat_as_secure_origin is None:
             origins: Iterable[StrOrURL] = ()
@@ -140,19 +112,18 @@ class CookieJar(AbstractCookieJar):
 
     @property
     def cookies(self) -> MappingProxyType[tuple[str, str], SimpleCookie]:
-        """What is stored, by domain and path."""
-        found: dict[tuple[str, str], SimpleCookie] = {}
-        for cookie in self._store:
-            place = found.setdefault((cookie.domain, cookie.path), _LooseCookie())
-            assert isinstance(place, _LooseCookie)
-            place.put(_to_morsel(cookie))
-        return MappingProxyType(found)
+        """What is stored, by domain and path without its last slash.
+
+        It changes with the jar.  Of two cookies with the same place and name, the more
+        specific one is here.
+        """
+        return MappingProxyType(_Places(self._store))
 
     @property
     def host_only_cookies(self) -> frozenset[tuple[str, str, str]]:
-        """Domain, path and name of cookies that go to no subdomain."""
+        """Domain, path and name of cookies that go to no subdomain; see ``cookies``."""
         return frozenset(
-            (cookie.domain, cookie.path, cookie.name) for cookie in self._store if cookie.host_only
+            (*_place(cookie), cookie.name) for cookie in self._store if cookie.host_only
         )
 
     def __len__(self) -> int:
@@ -170,16 +141,11 @@ class CookieJar(AbstractCookieJar):
 
         Without a URL they go to every host.
         """
-        quoting: BaseCookie[str] = SimpleCookie() if self._quote_cookie else BaseCookie()
-        for name, value in cookies.items() if isinstance(cookies, Mapping) else cookies:
-            if isinstance(value, Morsel):
-                cookie = _from_morsel(value)
-                cookie.name = value.key or name
-            elif isinstance(value, BaseCookie):
-                raise TypeError("a cookie's value is text or a Morsel")
-            else:
-                cookie = SetCookie(name, quoting.value_encode(value)[1])
-            self._set(cookie, response_url)
+        for name, value in cookie_pairs(cookies):
+            self._set(
+                _from_morsel(value) if isinstance(value, Morsel) else _named(name, value),
+                response_url,
+            )
 
     def update_cookies_from_headers(self, headers: Sequence[str], response_url: URL) -> None:
         """Store the cookies of Set-Cookie fields."""
@@ -192,7 +158,7 @@ class CookieJar(AbstractCookieJar):
         self._store.set(
             cookie,
             host=url.raw_host or "",
-            path=url.raw_path if url.raw_host else "/",
+            path=url.raw_path,
             secure=self._is_secure(url),
             now=time.time(),
         )
@@ -200,9 +166,9 @@ class CookieJar(AbstractCookieJar):
     def _is_secure(self, url: URL) -> bool:
         if url.scheme in _SECURE_SCHEMES:
             return True
-        return bool(self._treat_as_secure_origin) and (
-            url.absolute and url.origin() in self._treat_as_secure_origin
-        )
+        if not self._treat_as_secure_origin or not url.absolute or not url.scheme:
+            return False
+        return url.origin() in self._treat_as_secure_origin
 
     # -- sending ------------------------------------------------------------------------
 
@@ -213,23 +179,25 @@ class CookieJar(AbstractCookieJar):
                 "filter_cookies expects a yarl.URL, not str", DeprecationWarning, stacklevel=2
             )
             request_url = URL(request_url)
-        selected = self._store.select(
+        found = FreeCookie()
+        for cookie in self._store.select(
             host=request_url.raw_host or "",
             path=request_url.raw_path or "/",
             secure=self._is_secure(request_url),
             now=time.time(),
-        )
-        # A SimpleCookie has one of each name: that of the host before that of its domain.
-        winners: dict[str, Cookie] = {}
-        for cookie in selected:
-            rival = winners.get(cookie.name)
-            if rival is None or specificity(cookie) > specificity(rival):
-                winners[cookie.name] = cookie
-        found = _LooseCookie()
-        for cookie in selected:
-            if winners[cookie.name] is cookie:
-                found.put(make_morsel(cookie.name, unquote_value(cookie.value), cookie.value))
+        ):
+            morsel = cookie.form
+            if morsel is None:
+                morsel = cookie.form = self._sent_morsel(cookie)
+            assert isinstance(morsel, Morsel)
+            found.put(morsel)
         return found
+
+    def _sent_morsel(self, cookie: Cookie) -> Morsel[str]:
+        value = unquote_value(cookie.value)
+        if not self._quote_cookie and is_sendable(SetCookie(cookie.name, value)):
+            return make_morsel(cookie.name, value, value)
+        return make_morsel(cookie.name, value, cookie.value)
 
     # -- removing -------------------------------------------------------------------------
 
@@ -252,33 +220,72 @@ class CookieJar(AbstractCookieJar):
     # -- files ------------------------------------------------------------------------------
 
     def save(self, file_path: PathLike) -> None:
-        """Write the cookies as JSON into a file.
+        """Write the cookies as JSON into a file, as aiohttp does.
 
-        A new one only its owner may read; whose file exists already has said who may.
+        A new one only its owner may read; whose file exists already has said who may.  The
+        file is replaced as a whole: whoever reads it meets the old cookies or the new ones.
         """
-        path = Path(file_path)
-        text = json.dumps([asdict(cookie) for cookie in self._store], indent=2)
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(text)
+        self._store.expire(time.time())
+        path = Path(os.path.realpath(file_path))
+        descriptor, name = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
+        try:
+            with os.fdopen(descriptor, "w", encoding="utf-8") as file:  # Mode 0600.
+                file.write(dump_cookies(sorted(self._store, key=lambda cookie: cookie.created)))
+            with suppress(FileNotFoundError):
+                os.chmod(name, stat.S_IMODE(path.stat().st_mode))
+            os.replace(name, path)
+        except BaseException:
+            os.unlink(name)
+            raise
 
     def load(self, file_path: PathLike) -> None:
-        """Replace the cookies by those that ``save`` wrote, this one or aiohttp's.
+        """Replace the cookies by those of a file that ``save`` wrote, or that of aiohttp.
 
-        Raises ValueError, and changes nothing, when the file is something else.  Pickles
-        are refused: reading one can run any code.
+        Cookies that have expired, and those that the jar would not accept, are left out.
+        Raises ValueError, and changes nothing, when the file is something else.  Pickles,
+        which aiohttp wrote before 3.14, are refused: reading one can run any code.
         """
         data = Path(file_path).read_bytes()
+        if data.startswith(_PICKLE):
+            raise ValueError(
+                f"{file_path} is a pickle, which is never loaded: open it with the CookieJar of"
+                " aiohttp 3.14 once, whose save() writes JSON"
+            )
+        store = CookieStore(
+            allow_ip=self.unsafe,
+            is_public_suffix=self._store.is_public_suffix,
+            tell=self._store.tell,
+        )
         try:
-            content = json.loads(data)
-            items = _translate(content) if isinstance(content, dict) else content
-            cookies = [_from_json(item) for item in items]
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
-            raise ValueError(f"{file_path} has no cookies that save() wrote") from error
-        self._store.clear()
-        now = time.time()
-        for cookie in cookies:
-            self._store.add(cookie, now)
+            load_cookies(data, store, now=time.time())
+        except ValueError as error:
+            raise ValueError(f"{file_path} has no cookies that save() wrote: {error}") from error
+        self._store.replace(store)
+
+
+class _Places(Mapping[tuple[str, str], SimpleCookie]):
+    """The cookies of a store by place, as they are when somebody looks."""
+
+    def __init__(self, store: CookieStore) -> None:
+        self._store = store
+
+    def _now(self) -> dict[tuple[str, str], SimpleCookie]:
+        places: dict[tuple[str, str], FreeCookie] = {}
+        for cookie in sorted(self._store, key=specificity):
+            places.setdefault(_place(cookie), FreeCookie()).put(_to_morsel(cookie))
+        return dict(places)
+
+    def __getitem__(self, place: tuple[str, str]) -> SimpleCookie:
+        return self._now()[place]
+
+    def __iter__(self) -> Iterator[tuple[str, str]]:
+        return iter(self._now())
+
+    def __len__(self) -> int:
+        return len(self._now())
+
+    def __repr__(self) -> str:
+        return repr(self._now())
 
 
 class DummyCookieJar(AbstractCookieJar):
@@ -332,54 +339,31 @@ class DummyCookieJar(AbstractCookieJar):
         return SimpleCookie()
 
 
-def _translate(content: dict[str, dict[str, Any]]) -> Iterator[dict[str, Any]]:
-    """Yield what aiohttp saved as ``save`` of this module writes it.
-
-    aiohttp's keys are "domain|path" and then the name.  May fail in any way, lazily, for
-    content of another kind.
-    """
-    number = 0
-    for scope, cookies in content.items():
-        domain, _, path = scope.partition("|")
-        for name, item in cookies.items():
-            number += 1
-            yield {
-                "name": name,
-                "value": item["coded_value"],
-                "domain": domain,
-                "path": path or "/",
-                "host_only": item.get("host_only", False),
-                "secure": item.get("secure", False),
-                "http_only": item.get("httponly", False),
-                "same_site": item.get("samesite"),
-                "expires": item.get("expires_timestamp"),
-                "created": number,
-                "used": number,
-            }
+def _place(cookie: Cookie) -> tuple[str, str]:
+    return cookie.domain, cookie.path.rstrip("/")
 
 
-def _from_json(item: Any) -> Cookie:  # whatever the file has
-    """Return the cookie that ``save`` wrote.  Raises TypeError or ValueError for another item."""
-    cookie = Cookie(**item)
-    for name, types in _TYPES.items():
-        if type(getattr(cookie, name)) not in types:
-            raise ValueError(f"{name} of a cookie is {getattr(cookie, name)!r}")
+def _named(name: str, value: str) -> SetCookie:
+    """Return a cookie of the application, with what the prefix of its name promises."""
+    cookie = SetCookie(name, quoted(value))
+    if not keeps_prefix_promise(cookie):
+        cookie.secure, cookie.path = True, "/"
     return cookie
 
 
-_TYPES: Final[dict[str, tuple[type, ...]]] = {
-    "name": (str,),
-    "value": (str,),
-    "domain": (str,),
-    "path": (str,),
-    "host_only": (bool,),
-    "secure": (bool,),
-    "http_only": (bool,),
-    "same_site": (str, type(None)),
-    "expires": (float, int, type(None)),
-    "created": (int,),
-    "used": (int,),
-}
+def _from_morsel(morsel: Morsel[Any]) -> SetCookie:
+    coded_value = str(morsel.coded_value)
+    return SetCookie(
+        morsel.key,
+        coded_value if coded_value.startswith('"') else quoted(morsel.value),
+        domain=morsel["domain"] or None,
+        path=morsel["path"] or None,
+        max_age=str(morsel["max-age"]) or None,
+        expires=morsel["expires"] or None,
+        secure=bool(morsel["secure"]),
+        http_only=bool(morsel["httponly"]),
+        same_site=morsel["samesite"] or None,
+    )
 
 
 def _to_morsel(cookie: Cookie) -> Morsel[str]:

@@ -22,7 +22,7 @@ from plait.client_exceptions import (
     TooManyRedirects,
 )
 from plait.client_middlewares import ClientMiddlewareType, build_client_middlewares
-from plait.cookiejar import CookieJar, make_morsel
+from plait.cookiejar import CookieJar
 from plait.helpers import BasicAuth
 from plait.typedefs import LooseCookies
 from plait_engine import ErrorCode
@@ -31,6 +31,7 @@ from plait_engine.policy.call import FAIL, SEND, Call, Problem, Step
 from plait_engine.policy.redirect import REDIRECTS
 from plait_engine.policy.retry import Failure
 
+from .cookies import cookie_pairs, make_morsel
 from .fields import FieldPairs, InformationalCallback
 from .lease import Lease
 from .target import REQUOTED, VERBATIM, origin
@@ -170,13 +171,15 @@ class ClientCall:
         url = machine.url
         if url.scheme not in connector.allowed_protocol_schema_set:
             raise NonHttpUrlClientError(url)
-        cookies = self._own_cookies() if self.cookies and machine.keeps_cookies else None
+        cookies: Mapping[str, Any] | None = None
+        if self.cookies and machine.keeps_cookies:
+            cookies = self._own_cookies()
         jar = session._cookie_jar
         if len(jar):
             found = jar.filter_cookies(url)
             if cookies:
                 found.load(cookies)
-            cookies = dict(found)
+            cookies = found
         request = session._request_class(
             machine.method,
             url,
@@ -200,12 +203,12 @@ class ClientCall:
         """Return the cookies of the call, without Morsels that are not for this URL."""
         cookies = self.cookies
         assert cookies is not None
-        pairs = cookies.items() if isinstance(cookies, Mapping) else cookies
+        pairs = cookie_pairs(cookies)
         if not self.session._cookie_jar.quote_cookie:
-            pairs = [
+            pairs = (
                 (name, make_morsel(name, value, value) if isinstance(value, str) else value)
                 for name, value in pairs
-            ]
+            )
         return {
             name: value
             for name, value in pairs

@@ -20,7 +20,6 @@ from multidict import CIMultiDict, CIMultiDictProxy, MultiDictProxy
 from yarl import URL
 
 from plait.client_exceptions import ClientConnectionError, ClientResponseError, ContentTypeError
-from plait.cookiejar import parse_set_cookies
 from plait.hdrs import CONTENT_TYPE
 from plait.helpers import NOOP, HeadersMixin, noop
 from plait.http_writer import VERSIONS, HttpVersion
@@ -31,6 +30,7 @@ from plait_engine.headers import encode
 from plait_engine.semantics.reasons import REASONS
 
 from .body import read_body
+from .cookies import parse_set_cookies
 from .exchange import ClientExchange, wake
 from .links import read_links
 from .media import (

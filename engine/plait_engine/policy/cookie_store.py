@@ -18,16 +18,26 @@ Rules
 * Domain ``""`` is for cookies that the application set: they go everywhere.
 * The longest path first, then the oldest (section 5.8.3).
 * Where a request has not room for all, those of the host itself come before those of the
-  domains above it: who has a sibling host cannot crowd them out.
+  domains above it: who has a sibling host cannot crowd them out.  Of those that fit equally
+  well, the newest come first.
+* A domain that is full makes room by dropping cookies without Secure; Secure ones only make
+  room for another Secure one (section 5.7).
+* Nothing is dropped without a word to ``tell``.
+
+Speed
+-----
+What a host and path get is remembered until a cookie changes or the first of them expires, so
+a request that follows another one like it sorts and matches nothing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import Final
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from math import inf
+from typing import Final, NamedTuple
 
-from .cookies import SetCookie, expiry, keeps_prefix_promise
+from .cookies import MAX_AGE, SetCookie, expiry, is_sendable, keeps_prefix_promise
 from .hosts import is_ip_literal
 
 MAX_PER_DOMAIN: Final = 180
@@ -40,6 +50,8 @@ MAX_SENT: Final = 150
 """Cookies in one request."""
 MAX_SENT_SIZE: Final = 8190
 """Bytes of the line ``Cookie: a=b; c=d`` (a server's usual limit of a line)."""
+MAX_REMEMBERED: Final = 256
+"""Selections that are kept; see Speed."""
 
 
 @dataclass(slots=True)
@@ -59,11 +71,21 @@ class Cookie:
     """A number that grows with each cookie that is new."""
     used: int
     """A number that grows with each use."""
+    form: object = field(default=None, compare=False, repr=False)
+    """What the user of the store made of this cookie and wants to find again."""
 
 
-def specificity(cookie: Cookie) -> tuple[int, int]:
+class _Selection(NamedTuple):
+    """What was found for a host and path."""
+
+    cookies: Sequence[Cookie]
+    until: float
+    """When the first of them expires."""
+
+
+def specificity(cookie: Cookie) -> tuple[int, int, bool]:
     """Return how closely a cookie fits where it is sent to: by its domain, then its path."""
-    return len(cookie.domain), len(cookie.path)
+    return len(cookie.domain), len(cookie.path), cookie.host_only
 
 
 def domain_matches(host: str, domain: str) -> bool:
@@ -89,22 +111,39 @@ class CookieStore:
     Args:
         allow_ip: hosts that are IP addresses may set cookies.
         is_public_suffix: whether a domain is one under which everybody can register.
+        one_per_name: of cookies with one name, a request gets the most specific alone; the RFC
+            sends them all.
+        tell: is given a sentence for each cookie that is refused, dropped or not sent.
     """
 
-    __slots__ = ("_count", "_domains", "_uses", "allow_ip", "is_public_suffix")
+    __slots__ = (
+        "_count",
+        "_domains",
+        "_remembered",
+        "_uses",
+        "allow_ip",
+        "is_public_suffix",
+        "one_per_name",
+        "tell",
+    )
 
     def __init__(
         self,
         *,
         allow_ip: bool = False,
         is_public_suffix: Callable[[str], bool] | None = None,
+        one_per_name: bool = False,
+        tell: Callable[[str], object] = lambda _: None,
     ) -> None:
         self.allow_ip = allow_ip
         self.is_public_suffix = is_public_suffix
+        self.one_per_name = one_per_name
+        self.tell = tell
         # Name, domain, path and host-only-flag identify a cookie (section 5.7, step 23).
         self._domains: dict[str, dict[tuple[str, str, bool], Cookie]] = {}
         self._count = 0
         self._uses = 0
+        self._remembered: dict[tuple[str, str, bool], _Selection] = {}
 
     def __len__(self) -> int:
         return self._count
@@ -114,30 +153,43 @@ class CookieStore:
             yield from cookies.values()
 
     def set(
-        self, cookie: SetCookie, *, host: str, path: str, secure: bool, now: float
+        self,
+        cookie: SetCookie,
+        *,
+        host: str,
+        path: str,
+        secure: bool,
+        now: float,
+        deadline: float | None = None,
     ) -> Cookie | None:
         """Store what a response of ``host`` asks for, if that is allowed.
 
         ``path`` is that of the request, ``secure`` whether its channel is.  An expired
         cookie removes the one that it replaces.  ``host=""``: the application sets it.
+        ``deadline`` is when the cookie expires, in seconds since 1970, whatever it says itself.
         """
-        if not keeps_prefix_promise(cookie):
-            return None
         scope = self._scope(cookie, host)
-        if scope is None or (cookie.secure and host and not secure):
+        problem = self._problem(cookie, host, secure)
+        if scope is None:
+            problem = "its domain is refused"
+        if problem:
+            self.tell(f"Refused cookie {cookie.name!r} from {host!r}: {problem}")
             return None
+        assert scope is not None
         domain, host_only = scope
         own_path = cookie.path
         if not own_path or not own_path.startswith("/"):
             own_path = default_path(path)
         if not secure and host and self._would_shadow_secure(cookie.name, domain, own_path):
+            self.tell(f"Refused cookie {cookie.name!r} from {host!r}: a Secure one is there")
             return None
-        expires = expiry(cookie, now)
-        key = (own_path, cookie.name, host_only)
-        before = self._domains.get(domain, {}).get(key)
+        expires = expiry(cookie, now) if deadline is None else min(deadline, now + MAX_AGE)
+        before = self._domains.get(domain, {}).get((own_path, cookie.name, host_only))
         if expires is not None and expires <= now:
             if before is not None:
                 self.remove(before)
+            return None
+        if before is None and not self._make_room(domain, cookie, now):
             return None
         self._uses += 1
         stored = Cookie(
@@ -153,29 +205,34 @@ class CookieStore:
             self._uses if before is None else before.created,
             self._uses,
         )
-        self.add(stored, now)
+        if before is not None and _is_renewed(before, stored):
+            before.used = self._uses
+            return before
+        self._domains.setdefault(domain, {})[own_path, cookie.name, host_only] = stored
+        self._count += before is None
+        self._remembered.clear()
         return stored
 
-    def add(self, cookie: Cookie, now: float) -> None:
-        """Put a cookie that was stored before, in the place of one like it."""
-        cookies = self._domains.setdefault(cookie.domain, {})
-        key = (cookie.path, cookie.name, cookie.host_only)
-        self._count += key not in cookies
-        cookies[key] = cookie
-        self._uses = max(self._uses, cookie.created, cookie.used)
-        if len(cookies) > MAX_PER_DOMAIN:
-            self.expire(now)
-            if len(cookies) > MAX_PER_DOMAIN:
-                self._purge(list(cookies.values()), PURGED_PER_DOMAIN)
-        if self._count > MAX_COOKIES:
-            self.expire(now)
-            if self._count > MAX_COOKIES:
-                self._purge(list(self), PURGED_COOKIES)
+    def replace(self, other: CookieStore) -> None:
+        """Take over the cookies of ``other``, which is not used any more."""
+        self._domains = other._domains
+        self._count = other._count
+        self._uses = other._uses
+        self._remembered.clear()
 
-    def select(self, *, host: str, path: str, secure: bool, now: float) -> list[Cookie]:
+    def select(self, *, host: str, path: str, secure: bool, now: float) -> Sequence[Cookie]:
         """Return the cookies to send to ``host``, in order."""
         if not self._count:
-            return []
+            return ()
+        selection = self._remembered.get((host, path, secure))
+        if selection is None or selection.until <= now:
+            selection = self._select(host, path, secure, now)
+        self._uses += 1
+        for cookie in selection.cookies:
+            cookie.used = self._uses
+        return selection.cookies
+
+    def _select(self, host: str, path: str, secure: bool, now: float) -> _Selection:
         found = list(self._domains.get("", {}).values())
         if not is_ip_literal(host):
             found += self._domains.get(host, {}).values()
@@ -187,17 +244,24 @@ class CookieStore:
         elif self.allow_ip:
             found += self._domains.get(host, {}).values()
         chosen: list[Cookie] = []
+        until = inf
         for cookie in found:
             if cookie.expires is not None and cookie.expires <= now:
                 self.remove(cookie)
             elif (secure or not cookie.secure) and path_matches(path, cookie.path):
                 chosen.append(cookie)
-        chosen = self._within_limits(chosen)
-        chosen.sort(key=lambda cookie: (-len(cookie.path), cookie.created))
-        for cookie in chosen:
-            self._uses += 1
-            cookie.used = self._uses
-        return chosen
+                if cookie.expires is not None:
+                    until = min(until, cookie.expires)
+        if self.one_per_name:
+            chosen = list({c.name: c for c in sorted(chosen, key=specificity)}.values())
+        cookies, is_whole = self._within_limits(chosen, host)
+        cookies.sort(key=lambda cookie: (-len(cookie.path), cookie.created))
+        selection = _Selection(cookies, until)
+        if is_whole:
+            if len(self._remembered) >= MAX_REMEMBERED:
+                self._remembered.clear()
+            self._remembered[host, path, secure] = selection
+        return selection
 
     def expire(self, now: float) -> None:
         """Remove what has expired."""
@@ -210,15 +274,28 @@ class CookieStore:
         cookies = self._domains.get(cookie.domain, {})
         if cookies.pop((cookie.path, cookie.name, cookie.host_only), None) is not None:
             self._count -= 1
+            self._remembered.clear()
             if not cookies:
                 del self._domains[cookie.domain]
 
     def clear(self) -> None:
         """Remove all cookies."""
         self._domains.clear()
+        self._remembered.clear()
         self._count = 0
 
     # -- rules ----------------------------------------------------------------------
+
+    @staticmethod
+    def _problem(cookie: SetCookie, host: str, secure: bool) -> str | None:
+        """Return what is wrong with a cookie itself."""
+        if not is_sendable(cookie):
+            return "it cannot be sent in a Cookie field"
+        if not keeps_prefix_promise(cookie):
+            return "it lacks what the prefix of its name promises"
+        if cookie.secure and host and not secure:
+            return "it is Secure, and the channel is not"
+        return None
 
     def _scope(self, cookie: SetCookie, host: str) -> tuple[str, bool] | None:
         """Return the domain of a cookie and whether it is host-only; ``None``: refused."""
@@ -239,34 +316,84 @@ class CookieStore:
 
     def _would_shadow_secure(self, name: str, domain: str, path: str) -> bool:
         """Tell whether a Secure cookie is in the place of an insecure one (section 5.7)."""
-        for cookie in self:
-            if (
-                cookie.secure
-                and cookie.name == name
-                and (domain_matches(domain, cookie.domain) or domain_matches(cookie.domain, domain))
-                and path_matches(path, cookie.path)
-            ):
-                return True
-        return False
+        return any(
+            cookie.secure and cookie.name == name and path_matches(path, cookie.path)
+            for other, cookies in self._domains.items()
+            if domain_matches(domain, other) or domain_matches(other, domain)
+            for cookie in cookies.values()
+        )
 
-    def _purge(self, cookies: list[Cookie], left: int) -> None:
-        """Remove the least recently used, those without Secure first."""
-        cookies.sort(key=lambda cookie: (cookie.secure, cookie.used))
-        for cookie in cookies[: max(len(cookies) - left, 0)]:
+    def _make_room(self, domain: str, cookie: SetCookie, now: float) -> bool:
+        """Make room for a cookie that is new to ``domain``; tell whether there is any."""
+        if len(self._domains.get(domain, {})) >= MAX_PER_DOMAIN or self._count >= MAX_COOKIES:
+            self.expire(now)
+        cookies = self._domains.get(domain, {}).values()
+        if len(cookies) >= MAX_PER_DOMAIN:
+            candidates = [other for other in cookies if not other.secure]
+            if not candidates and cookie.secure:
+                candidates = list(cookies)
+            if not candidates:
+                self.tell(f"Refused cookie {cookie.name!r}: {domain!r} is full of Secure cookies")
+                return False
+            self._purge(candidates, len(cookies) + 1 - PURGED_PER_DOMAIN)
+        if self._count >= MAX_COOKIES:
+            self._purge(self, self._count + 1 - PURGED_COOKIES)
+        return True
+
+    def _purge(self, cookies: Iterable[Cookie], number: int) -> None:
+        """Remove ``number`` of ``cookies``: those without Secure first, then the least used."""
+        order = sorted(cookies, key=lambda cookie: (cookie.secure, cookie.used))
+        for cookie in order[:number]:
             self.remove(cookie)
+        self.tell(f"Removed {len(order[:number])} cookies that were not used of late: too many")
 
-    def _within_limits(self, cookies: list[Cookie]) -> list[Cookie]:
-        """Return as many as one request has, the most specific first."""
-        cookies.sort(key=lambda cookie: (specificity(cookie), -cookie.created), reverse=True)
-        size = len("Cookie: ") - len("; ")
+    def _within_limits(self, cookies: list[Cookie], host: str) -> tuple[list[Cookie], bool]:
+        """Return as many as one request has, the best first, and whether these are all."""
+        if len(cookies) <= MAX_SENT and _field_size(cookies) <= MAX_SENT_SIZE:
+            return cookies, True
+        cookies.sort(key=lambda cookie: (specificity(cookie), cookie.created), reverse=True)
+        room = MAX_SENT_SIZE - _field_size(())
         sent: list[Cookie] = []
-        for cookie in cookies[:MAX_SENT]:
-            size += len("; ") + _bytes(cookie.name) + len("=") + _bytes(cookie.value)
-            if size > MAX_SENT_SIZE:
-                break
-            sent.append(cookie)
-        return sent
+        for cookie in cookies:
+            size = _pair_size(cookie)
+            if len(sent) < MAX_SENT and size <= room:
+                sent.append(cookie)
+                room -= size
+        self.tell(
+            f"Left out {len(cookies) - len(sent)} cookies of a request to {host!r}: a request has"
+            f" at most {MAX_SENT} in {MAX_SENT_SIZE} bytes"
+        )
+        return sent, False
+
+
+def _is_renewed(before: Cookie, after: Cookie) -> bool:
+    """Tell whether ``after`` is ``before`` and only lives longer, and note that in ``before``.
+
+    What was selected holds on then: it looked at an expiry that is earlier.
+    """
+    if (before.value, before.secure, before.http_only, before.same_site) != (
+        after.value,
+        after.secure,
+        after.http_only,
+        after.same_site,
+    ):
+        return False
+    if before.expires is not None and after.expires is not None:
+        if after.expires < before.expires:
+            return False
+        before.expires = after.expires
+        return True
+    return before.expires is after.expires
+
+
+def _field_size(cookies: Sequence[Cookie]) -> int:
+    """Return the bytes of the line with these cookies."""
+    return len("Cookie: ") - len("; ") + sum(map(_pair_size, cookies))
+
+
+def _pair_size(cookie: Cookie) -> int:
+    return len("; ") + _bytes(cookie.name) + len("=") + _bytes(cookie.value)
 
 
 def _bytes(text: str) -> int:
-    return len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
+    return len(text) if text.isascii() else len(text.encode("utf-8", "surrogateescape"))

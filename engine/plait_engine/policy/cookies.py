@@ -25,11 +25,16 @@ MAX_COOKIE_SIZE: Final = 4096
 """Bytes of name and value together."""
 MAX_ATTRIBUTE_SIZE: Final = 1024
 """Bytes of an attribute's value."""
+_FLAGS: Final = ("secure", "httponly")
+"""They have no value, so theirs cannot be too long to count."""
 MAX_ATTRIBUTES: Final = 32
 """Attributes that are looked at."""
 MAX_AGE: Final = 400 * 24 * 3600
 """Seconds that a cookie may live."""
 
+# In a Cookie field these would end it, or a cookie, or a name.  Surrogates are bytes that a server
+# sent (headers.py); others cannot be encoded.
+_UNSENDABLE = re.compile(r"[\x00-\x08\x0a-\x1f\x7f;\ud800-\udc7f\udd00-\udfff]")
 _CONTROLS = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 _QUOTED_PAIR = re.compile(r"\\(?:([0-3][0-7][0-7])|(.))")
 
@@ -62,9 +67,9 @@ def parse_set_cookie(field: str) -> SetCookie | None:
     cookie = SetCookie(name, value)
     for attribute in attributes[:MAX_ATTRIBUTES]:
         key, _, text = attribute.partition("=")
-        text = text.strip(" \t")
-        if len(text) <= MAX_ATTRIBUTE_SIZE:
-            _set_attribute(cookie, key.strip(" \t").lower(), text)
+        key, text = key.strip(" \t").lower(), text.strip(" \t")
+        if len(text) <= MAX_ATTRIBUTE_SIZE or key in _FLAGS:
+            _set_attribute(cookie, key, text)
     return cookie
 
 
@@ -100,6 +105,12 @@ def unquote_value(value: str) -> str:
 def _unquote_pair(match: re.Match[str]) -> str:
     octal, char = match.groups()
     return chr(int(octal, 8)) if octal else char
+
+
+def is_sendable(cookie: SetCookie) -> bool:
+    """Tell whether name and value can stand in a Cookie field, and mean themselves there."""
+    name = cookie.name
+    return bool(name) and "=" not in name and not _UNSENDABLE.search(name + cookie.value)
 
 
 def keeps_prefix_promise(cookie: SetCookie) -> bool:

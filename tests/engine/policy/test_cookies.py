@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from plait_engine.policy.cookie_store import (
     MAX_COOKIES,
     MAX_PER_DOMAIN,
+    MAX_REMEMBERED,
     MAX_SENT,
     MAX_SENT_SIZE,
     PURGED_COOKIES,
@@ -374,7 +375,9 @@ def test_the_largest_cookie_field(letter: str) -> None:
     jar.store.set(SetCookie("b", fitting), host="", path="/", secure=True, now=NOW)
     assert jar.get() == f"a=1; b={fitting}"
     jar.store.set(SetCookie("b", fitting + letter), host="", path="/", secure=True, now=NOW)
-    assert jar.get() == "a=1"
+    assert jar.get() == f"b={fitting + letter}", "the newest has room first"
+    jar.store.set(SetCookie("b", letter * 9000), host="", path="/", secure=True, now=NOW)
+    assert jar.get() == "a=1", "what has no room leaves it to others"
 
 
 def test_sibling_hosts_cannot_crowd_out_a_hosts_own_cookies() -> None:
@@ -398,3 +401,104 @@ def test_what_expired_makes_room_before_anything_is_purged() -> None:
         jar.set(f"a=1{'; max-age=1' if number == 0 else ''}", host=f"h{number}.example.org")
     jar.store.set(SetCookie("new", "1"), host="www.example.org", path="/", secure=True, now=NOW + 2)
     assert len(jar.store) == MAX_COOKIES
+
+
+# -- what is remembered -----------------------------------------------------------------
+
+STEPS = st.lists(
+    st.tuples(
+        st.sampled_from(["a", "b"]),
+        st.sampled_from(["1", "2"]),
+        st.sampled_from(["", "; domain=example.org", "; path=/x", "; secure", "; max-age=0"]),
+        st.sampled_from(["", "; max-age=2", "; max-age=5"]),
+        st.sampled_from(["example.org", "www.example.org"]),
+        st.sampled_from([0.0, 1.0, 3.0]),
+    ),
+    max_size=15,
+)
+
+
+@given(STEPS, st.booleans())
+def test_what_is_remembered_is_what_would_be_found(
+    steps: list[tuple[str, str, str, str, str, float]], one_per_name: bool
+) -> None:
+    now = NOW
+    remembering = CookieStore(one_per_name=one_per_name)
+    looking = CookieStore(one_per_name=one_per_name)
+    for name, value, scope, age, host, pause in steps:
+        cookie = parse_set_cookie(f"{name}={value}{age}{scope}")
+        assert cookie is not None
+        for store in (remembering, looking):
+            store.set(cookie, host=host, path="/", secure=True, now=now)
+        now += pause
+        looking._remembered.clear()
+        for path in ("/", "/x"):
+            found, again, expected = (
+                store.select(host=host, path=path, secure=True, now=now)
+                for store in (remembering, remembering, looking)
+            )
+            assert again is found or not found
+            assert [(cookie.name, cookie.value, cookie.path) for cookie in found] == [
+                (cookie.name, cookie.value, cookie.path) for cookie in expected
+            ]
+
+
+def test_of_one_name_the_most_specific_is_sent_alone() -> None:
+    jar = Jar(one_per_name=True)
+    jar.set("a=domain; domain=example.org", host="example.org")
+    jar.set("a=host", host="example.org")
+    assert jar.get("example.org") == "a=host"
+    assert jar.get("www.example.org") == "a=domain"
+    jar.set("a=path; path=/x; domain=example.org", host="example.org")
+    assert jar.get("example.org", path="/x") == "a=path"
+
+
+def test_selections_are_not_kept_for_ever() -> None:
+    jar = Jar()
+    jar.set("a=1")
+    for number in range(MAX_REMEMBERED + 1):
+        assert jar.get(path=f"/{number}") == "a=1"
+    assert len(jar.store._remembered) <= MAX_REMEMBERED
+
+
+def test_a_domain_full_of_secure_cookies_takes_no_other() -> None:
+    told: list[str] = []
+    jar = Jar()
+    jar.store.tell = told.append
+    for number in range(MAX_PER_DOMAIN):
+        jar.set(f"c{number}=1; secure")
+    assert not jar.set("plain=1")
+    assert told == ["Refused cookie 'plain': 'www.example.org' is full of Secure cookies"]
+    assert jar.set("c0=2; secure"), "what is there already needs no room"
+    assert len(jar.store) == MAX_PER_DOMAIN
+    assert jar.set("new=1; secure")
+    assert len(jar.store) == PURGED_PER_DOMAIN
+
+
+@pytest.mark.parametrize(
+    "cookie",
+    [
+        SetCookie("", "1"),
+        SetCookie("a=b", "1"),
+        SetCookie("a;b", "1"),
+        SetCookie("a", "1;2"),
+        SetCookie("a", "1\r\nX: y"),
+        SetCookie("a", "\ud800"),
+    ],
+)
+def test_what_cannot_be_sent_is_not_stored(cookie: SetCookie) -> None:
+    store = CookieStore()
+    assert store.set(cookie, host="", path="/", secure=True, now=NOW) is None
+
+
+def test_bytes_that_are_no_text_are_sent_back() -> None:
+    jar = Jar()
+    jar.set("a=\udcff")
+    assert jar.get() == "a=\udcff"
+
+
+def test_secure_counts_whatever_its_value() -> None:
+    jar = Jar()
+    jar.set(f"a=1; Secure={'x' * 2000}")
+    assert jar.get(secure=False) == ""
+    assert jar.get() == "a=1"

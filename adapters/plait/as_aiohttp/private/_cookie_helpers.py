@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from plait.cookiejar import MAX_COOKIES_PER_RESPONSE as _MAX_COOKIES_PER_RESPONSE
+from plait.calls.cookies import MAX_COOKIES_PER_RESPONSE as _MAX_COOKIES_PER_RESPONSE
 from plait_engine.policy.cookies import MAX_ATTRIBUTE_SIZE as _MAX_COOKIE_ATTRIBUTE_VALUE_LENGTH
 from plait_engine.policy.cookies import MAX_ATTRIBUTES as _MAX_COOKIE_ATTRIBUTES
 
