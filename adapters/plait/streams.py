@@ -29,10 +29,10 @@ from warnings import warn
 
 from plait_engine.content.body import EncodedBody
 from plait_engine.content.codings import CodingError, Decoder
+from plait_engine.errors import copy_error
 
 from .http_exceptions import LineTooLong
 from .log import internal_logger
-from .transport.exchange import copy_error
 
 if TYPE_CHECKING:
     from .transport.exchange import Exchange

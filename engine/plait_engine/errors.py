@@ -14,6 +14,7 @@ status that a server sends (or would have sent), ``code`` the HTTP/2 error code.
 
 from __future__ import annotations
 
+import copy
 import enum
 
 
@@ -90,3 +91,18 @@ class RemoteProtocolError(ProtocolError):
         """
         self.__traceback__ = self.__context__ = self.__cause__ = None
         return self
+
+
+def copy_error(error: BaseException) -> BaseException:
+    """Return a copy of an error that is kept, to be raised in its place.
+
+    What is raised gets a traceback, and the traceback holds every frame that it went
+    through: an error that is kept and raised would keep alive who keeps it.  An error of a
+    class that cannot be copied is returned itself.
+    """
+    try:
+        copied = copy.copy(error)
+    except Exception:  # whatever a constructor raises that wants other arguments
+        return error
+    copied.__cause__ = error.__cause__
+    return copied

@@ -13,9 +13,9 @@ from typing import TypeAlias, TypeVar
 
 from plait.client_exceptions import ClientConnectionError, ServerDisconnectedError
 from plait.transport.driver import clock_of
-from plait.transport.exchange import copy_error
 from plait_engine import ConnectionState, ErrorCode
 from plait_engine.driver import NEVER, LazyTimer
+from plait_engine.errors import copy_error
 from plait_engine.policy.pool import Assign, Close, Connect, Pool, PoolClosedError, PoolEvent
 
 from .connection import ClientConnection

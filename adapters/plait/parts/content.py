@@ -13,7 +13,6 @@ from typing import Final, Protocol
 
 from plait.http_exceptions import LineTooLong
 from plait.streams import StreamReader
-from plait.transport.exchange import copy_error
 from plait_engine.content.multipart import (
     MultipartError,
     MultipartEvent,
@@ -21,6 +20,7 @@ from plait_engine.content.multipart import (
     PartData,
     PartEnd,
 )
+from plait_engine.errors import copy_error
 
 READ_SIZE: Final = 2**18
 """Bytes read from a stream at once; content is given on in pieces of this size."""

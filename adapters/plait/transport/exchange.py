@@ -7,10 +7,10 @@ stream, its hooks are where they hear what comes of it.
 from __future__ import annotations
 
 import asyncio
-import copy
 from typing import TYPE_CHECKING
 
 from plait_engine import Data, ErrorCode, StreamReset
+from plait_engine.errors import copy_error
 from plait_engine.events import Sendable
 from plait_engine.streams import StreamListener
 
@@ -99,18 +99,3 @@ class Exchange(StreamListener):
     def on_data(self, event: Data) -> None:
         """Bytes came; acknowledge ``event.credit`` when they are taken."""
         self.acknowledge(event.credit)
-
-
-def copy_error(error: BaseException) -> BaseException:
-    """Return a copy of an error that is kept, to be raised in its place.
-
-    What is raised gets a traceback, and the traceback holds every frame that it went
-    through: an error that is kept and raised would keep alive who keeps it.  An error of a
-    class that cannot be copied is returned itself.
-    """
-    try:
-        copied = copy.copy(error)
-    except Exception:  # whatever a constructor raises that wants other arguments
-        return error
-    copied.__cause__ = error.__cause__
-    return copied
