@@ -1,32 +1,33 @@
-"""plait on trio: serve a handler and fetch a URL, on the same engine as the asyncio adapter.
+"""plait on trio: serve a handler, and fetch URLs, on the same engine as the asyncio adapter.
 
-``serve`` runs a server, ``fetch`` gets a URL, ``open_connection`` keeps a connection for
-several requests, ``open_websocket`` and ``ServerRequest.accept_websocket`` carry messages;
-each over HTTP/1.1 and HTTP/2, cleartext and TLS.  It is small on purpose: what a trio
-program needs beyond this, it finds in ``plait_engine`` without I/O.
+``serve`` runs a server.  A ``Session`` sends requests, with a pool of connections, redirects,
+cookies and retries; ``fetch`` gets one URL.  ``open_connection`` keeps one connection for
+several requests, ``open_websocket`` and ``ServerRequest.accept_websocket`` carry messages.  Each
+over HTTP/1.1 and HTTP/2, cleartext and TLS.  It is small on purpose: what a trio program needs
+beyond this, it finds in ``plait_engine`` without I/O.
 """
 
 from .client import (
     ClientConnection,
     ClientResponse,
-    FetchResponse,
-    RedirectError,
+    ConnectError,
     TLSError,
-    fetch,
     open_connection,
     open_websocket,
 )
 from .driver import StreamError
 from .server import ServerRequest, ServerResponse, serve
+from .session import RedirectError, Session, fetch
 from .websocket import WebSocket, WebSocketClosed
 
 __all__ = [
     "ClientConnection",
     "ClientResponse",
-    "FetchResponse",
+    "ConnectError",
     "RedirectError",
     "ServerRequest",
     "ServerResponse",
+    "Session",
     "StreamError",
     "TLSError",
     "WebSocket",

@@ -1,17 +1,17 @@
-"""A trio client: ``await fetch(url)``, ``open_connection(url)``, ``open_websocket(url)``.
+"""A connection of a trio client: ``open_connection(url)``, ``open_websocket(url)``.
 
 A ``ClientConnection`` carries one request at a time on HTTP/1.1 and as many as the server
-allows on HTTP/2.  There is no pool here: a trio program that needs one can drive the
-machine of ``plait_engine.policy.pool``.
+allows on HTTP/2.  Who wants redirects, cookies, retries and a pool of connections takes a
+``session.Session``, which stands on the same functions.
 """
 
 from __future__ import annotations
 
 import ssl
 from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from dataclasses import dataclass, replace
-from typing import Final
+from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
+from typing import NamedTuple
 
 import trio
 import yarl
@@ -26,13 +26,9 @@ from plait_engine import (
     Request,
     Response,
     Role,
-    StreamReset,
 )
 from plait_engine.engines import EngineName
-from plait_engine.headers import get
-from plait_engine.policy.call import Call, Step
-from plait_engine.policy.redirect import Origin
-from plait_engine.policy.retry import Failure, RetryPolicy
+from plait_engine.policy.hosts import is_host, is_legacy_ipv4
 from plait_engine.policy.versions import Versions
 
 from .driver import Driver, Exchange, StreamError, open_nursery
@@ -42,59 +38,84 @@ from .websocket import WebSocket, connect_websocket
 SCHEMES = ("http", "https", "ws", "wss")
 
 
-class TLSError(Exception):
+class ConnectError(OSError):
+    """There is no connection to a server; the message says to which and why."""
+
+
+class TLSError(ConnectError):
     """The handshake of TLS with a server failed: its certificate is not trusted, for example.
 
-    ``__cause__`` is the ``ssl.SSLError``.
+    ``__cause__`` is the ``ssl.SSLError``, if there was one.
     """
 
-    def __init__(self, host: str, cause: BaseException | None) -> None:
-        if isinstance(cause, ssl.SSLCertVerificationError):
-            reason = f"its certificate is not trusted: {cause.verify_message}"
-        else:
-            reason = str(cause or "the connection was closed")
-        super().__init__(f"no TLS with {host}: {reason}")
 
+class Server(NamedTuple):
+    """What makes two connections interchangeable: to whom they lead, and how.
 
-class RedirectError(Exception):
-    """A redirect cannot be followed: it leads nowhere, or there are too many."""
-
-
-@dataclass(slots=True)
-class FetchResponse:
-    """A whole response.  ``http_version`` is ``"1.0"``, ``"1.1"`` or ``"2"``.
-
-    ``url`` is where it came from, after redirects.
+    ``http1_only``: HTTP/2 must not be spoken on it.
     """
 
-    status: int
-    headers: Headers
-    body: bytes
-    trailers: Headers
-    http_version: str
-    url: str = ""
+    host: str
+    port: int
+    secure: bool
+    http1_only: bool = False
+
+    def __str__(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{host}:{self.port}"
 
 
 class ClientResponse:
-    """A response whose body is still to be read."""
+    """A response.
 
-    def __init__(self, exchange: Exchange, head: Response) -> None:
+    ``url`` is where it came from.  ``body`` is there once it was read.
+    """
+
+    def __init__(self, exchange: Exchange, head: Response, url: str = "") -> None:
         self.head = head
+        self.url = url
         self._exchange = exchange
+        self._body: bytes | None = None
 
-    async def stream(self) -> AsyncIterator[bytes]:
-        """Yield the body as it comes.  Raises StreamError when the server broke it off."""
-        async for chunk in self._exchange.receive():
-            yield chunk
+    @property
+    def status(self) -> int:
+        """The status code."""
+        return self.head.status
 
-    async def read(self) -> bytes:
-        """Return the whole body."""
-        return b"".join([chunk async for chunk in self.stream()])
+    @property
+    def headers(self) -> Headers:
+        """The fields: pairs of a name and a value."""
+        return self.head.headers
+
+    @property
+    def http_version(self) -> str:
+        """``"1.0"``, ``"1.1"`` or ``"2"``."""
+        return self.head.http_version
+
+    @property
+    def body(self) -> bytes:
+        """The whole body.  Raises RuntimeError before ``read``."""
+        if self._body is None:
+            raise RuntimeError("the body was not read yet: await response.read()")
+        return self._body
 
     @property
     def trailers(self) -> Headers:
         """The trailer fields, once the body was read to its end."""
         return self._exchange.trailers
+
+    def stream(self) -> AsyncIterator[bytes]:
+        """Return the body as it comes, for ``async for``.
+
+        That raises StreamError when the server broke it off.
+        """
+        return self._exchange.receive()
+
+    async def read(self) -> bytes:
+        """Return the whole body.  Raises StreamError when the server broke it off."""
+        if self._body is None:
+            self._body = b"".join([chunk async for chunk in self.stream()])
+        return self._body
 
 
 class ClientConnection:
@@ -128,27 +149,10 @@ class ClientConnection:
         Raises StreamError when the connection breaks, LocalProtocolError when the request
         is not allowed now (on HTTP/1.1: while another is open).
         """
-        driver = self._driver
-        exchange = driver.open_exchange()
-        stream_id = exchange.stream_id
-        head = Request(stream_id, method, self._url.scheme, _authority(self._url), target, headers)
-        try:
-            async with open_nursery() as nursery:
-                if not isinstance(body, bytes):
-                    await exchange.send(head)
-                    nursery.start_soon(_send_body, exchange, body)
-                elif body:
-                    await exchange.send(head, Data(stream_id, body), EndOfMessage(stream_id))
-                else:
-                    await exchange.send(head, EndOfMessage(stream_id))
-                event = await exchange.next_event()
-                while isinstance(event, InformationalResponse):
-                    event = await exchange.next_event()
-                assert isinstance(event, Response), event
-                yield ClientResponse(exchange, event)
-                nursery.cancel_scope.cancel()
-        finally:
-            driver.finish(exchange)
+        exchange = self._driver.open_exchange()
+        url = self._url
+        async with send_request(exchange, method, url, target, headers, body) as response:
+            yield response
 
     async def open_websocket(self, target: str, subprotocols: Sequence[str] = ()) -> WebSocket:
         """Open a WebSocket on a stream of this connection (RFC 6455, RFC 8441).
@@ -162,23 +166,126 @@ class ClientConnection:
         )
 
 
+@asynccontextmanager
+async def send_request(
+    exchange: Exchange,
+    method: str,
+    url: yarl.URL,
+    target: str,
+    headers: Headers,
+    body: bytes | AsyncIterator[bytes],
+) -> AsyncIterator[ClientResponse]:
+    """Send a request to the origin of ``url``, and end ``exchange`` with the ``async with``.
+
+    Raises what ``ClientConnection.request`` raises.
+    """
+    stream_id = exchange.stream_id
+    head = Request(stream_id, method, url.scheme, _authority(url), target, headers)
+    try:
+        async with open_nursery() as nursery:
+            if not isinstance(body, bytes):
+                await exchange.send(head)
+                nursery.start_soon(_send_body, exchange, body)
+            elif body:
+                await exchange.send(head, Data(stream_id, body), EndOfMessage(stream_id))
+            else:
+                await exchange.send(head, EndOfMessage(stream_id))
+            event = await exchange.next_event()
+            while isinstance(event, InformationalResponse):
+                event = await exchange.next_event()
+            assert isinstance(event, Response), event
+            yield ClientResponse(exchange, event, f"{url.origin()}{target}")
+            nursery.cancel_scope.cancel()
+    finally:
+        exchange.driver.finish(exchange)
+
+
 async def _send_body(exchange: Exchange, body: AsyncIterator[bytes]) -> None:
     with suppress(StreamError):  # Whoever reads the response hears of it.
         await exchange.send_body(body)
         await exchange.send(EndOfMessage(exchange.stream_id))
 
 
-def _parse(url: str) -> yarl.URL:
+def parse_url(url: str) -> yarl.URL:
+    """Return the URL of a server.  Raises ValueError, before any name is looked up."""
     parsed = yarl.URL(url)
-    if parsed.scheme not in SCHEMES or not parsed.host:
+    host = parsed.raw_host
+    if parsed.scheme not in SCHEMES or not host:
         raise ValueError(
             f"{url!r} is not the URL of a server with one of the schemes {', '.join(SCHEMES)}"
         )
+    if is_legacy_ipv4(host) or not is_host(host.removesuffix(".")):
+        raise ValueError(f"the host of {url!r} is neither a name nor an address")
     return parsed
+
+
+def server_of(url: yarl.URL, *, http1_only: bool = False) -> Server:
+    """Return who answers for ``url``."""
+    host = (url.raw_host or "").removesuffix(".")
+    return Server(host, url.port or 80, url.scheme in ("https", "wss"), http1_only)
+
+
+def target_of(url: yarl.URL) -> str:
+    """Return what a request says of ``url`` (RFC 9112 section 3.2.1)."""
+    return url.raw_path_qs or "/"
 
 
 def _authority(url: yarl.URL) -> str:
     return url.host_port_subcomponent or ""
+
+
+async def connect(
+    server: Server,
+    versions: Versions[Server],
+    ssl_context: ssl.SSLContext | None,
+    config: Config,
+    engine: EngineName,
+) -> Driver:
+    """Open a connection to ``server``; whoever gets the driver runs it.
+
+    Raises ConnectError.
+    """
+    try:
+        transport = await trio.open_tcp_stream(server.host, server.port)
+    except OSError as error:
+        raise ConnectError(f"no connection to {server}: {error}") from error
+    stream: TrioStream = transport
+    negotiated = None
+    try:
+        if server.secure:
+            stream, negotiated = await _start_tls(transport, server, versions, ssl_context)
+        config = replace(config, scheme="https" if server.secure else "http")
+        protocol = versions.spoken(negotiated, secure=server.secure, http1_only=server.http1_only)
+        return Driver(stream, Role.CLIENT, config, protocol=protocol, engine=engine)
+    except BaseException:
+        await trio.aclose_forcefully(transport)
+        raise
+
+
+async def _start_tls(
+    transport: trio.SocketStream,
+    server: Server,
+    versions: Versions[Server],
+    ssl_context: ssl.SSLContext | None,
+) -> tuple[TrioStream, str | None]:
+    """Return the stream inside TLS, and what was chosen by ALPN.  Raises TLSError."""
+    context = ssl_context or ssl.create_default_context()
+    offers = versions.offers(http1_only=server.http1_only)
+    context.set_alpn_protocols(list(offers))
+    stream = trio.SSLStream(transport, context, server_hostname=server.host, https_compatible=True)
+    try:
+        await stream.do_handshake()
+    except trio.BrokenResourceError as error:
+        cause = error.__cause__
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            reason = f"its certificate is not trusted: {cause.verify_message}"
+        else:
+            reason = str(cause or "the connection was closed")
+        raise TLSError(f"no TLS with {server}: {reason}") from cause
+    negotiated = stream.selected_alpn_protocol()
+    if (negotiated or "http/1.1") not in offers:
+        raise TLSError(f"no TLS with {server}: the server does not speak {offers[0]}")
+    return stream, negotiated
 
 
 @asynccontextmanager
@@ -195,36 +302,13 @@ async def open_connection(
     ``http2``: ``None`` lets ALPN choose on TLS and speaks HTTP/1.1 on cleartext; ``True``
     means prior knowledge on cleartext and only h2 on TLS; ``False`` means HTTP/1.1.
 
-    Raises ValueError when ``url`` names no origin that speaks HTTP, OSError when it cannot be
-    reached, TLSError when the handshake of TLS fails.
+    Raises ValueError when ``url`` names no origin that speaks HTTP, ConnectError (an OSError)
+    when it cannot be reached, TLSError when the handshake of TLS fails.
     """
-    parsed = _parse(url)
-    secure = parsed.scheme in ("https", "wss")
-    config = replace(config or Config(), scheme="https" if secure else "http")
-    host = parsed.host or ""
-    async with AsyncExitStack() as stack:
-        transport = await trio.open_tcp_stream(host, parsed.port or 80)
-        stack.push_async_callback(trio.aclose_forcefully, transport)
-        stream: TrioStream = transport
-        versions: Versions[None] = Versions(http2)
-        negotiated = None
-        if secure:
-            context = ssl_context or ssl.create_default_context()
-            offers = versions.offers()
-            context.set_alpn_protocols(list(offers))
-            stream = trio.SSLStream(transport, context, server_hostname=host, https_compatible=True)
-            try:
-                await stream.do_handshake()
-            except trio.BrokenResourceError as error:
-                raise TLSError(f"{host}:{parsed.port}", error.__cause__) from error.__cause__
-            negotiated = stream.selected_alpn_protocol()
-            if (negotiated or "http/1.1") not in offers:
-                raise TLSError(
-                    f"{host}:{parsed.port}", ssl.SSLError(f"the server does not speak {offers[0]}")
-                )
-        protocol = versions.spoken(negotiated, secure=secure)
-        driver = Driver(stream, Role.CLIENT, config, protocol=protocol, engine=engine)
-        nursery = await stack.enter_async_context(open_nursery())
+    parsed = parse_url(url)
+    config = config or Config()
+    driver = await connect(server_of(parsed), Versions(http2), ssl_context, config, engine)
+    async with open_nursery() as nursery:
         nursery.start_soon(driver.run)
         try:
             yield ClientConnection(driver, parsed)
@@ -233,99 +317,6 @@ async def open_connection(
             with trio.move_on_after(config.timeouts.close, shield=True):
                 await driver.closed.wait()
             nursery.cancel_scope.cancel()
-
-
-async def fetch(
-    url: str,
-    *,
-    method: str = "GET",
-    headers: Headers = (),
-    body: bytes | AsyncIterator[bytes] = b"",
-    max_redirects: int | None = 10,
-    ssl_context: ssl.SSLContext | None = None,
-    http2: bool | None = None,
-    engine: EngineName = "native",
-) -> FetchResponse:
-    """Fetch ``url`` and return the whole response, each request on a connection of its own.
-
-    Redirects are followed, and requests that the server refused are sent again (see
-    ``plait_engine.policy.call``).  ``max_redirects``: how many are one too many, 0 for no
-    limit; ``None``: a response that redirects is returned.
-
-    Raises what ``open_connection`` raises, StreamError when the connection breaks, and
-    RedirectError when a redirect cannot be followed.
-    """
-    call = Call(
-        method, _parse(url), headers, _URLS, retry=RetryPolicy(), max_redirects=max_redirects
-    )
-    replayable = isinstance(body, bytes)
-    step = call.start()
-    while step is Step.SEND:
-        await trio.sleep(call.delay)
-        content = body if call.keeps_content else b""
-        try:
-            response = await _fetch_once(call, content, ssl_context, http2, engine)
-        except StreamError as error:
-            step = call.on_failure(_failure(call.method, error, replayable))
-            if step is not Step.SEND:
-                raise
-        else:
-            location = get(response.headers, "location")
-            step = call.on_response(response.status, location, replayable=replayable)
-    if call.problem is not None:
-        raise RedirectError(call.problem.value)
-    return response
-
-
-async def _fetch_once(
-    call: Call[yarl.URL],
-    body: bytes | AsyncIterator[bytes],
-    ssl_context: ssl.SSLContext | None,
-    http2: bool | None,
-    engine: EngineName,
-) -> FetchResponse:
-    """Send the request that ``call`` wants sent."""
-    url = str(call.url)
-    target = str(call.url.relative().with_fragment(None)) or "/"
-    async with (
-        open_connection(url, ssl_context=ssl_context, http2=http2, engine=engine) as connection,
-        connection.request(call.method, target, headers=list(call.headers), body=body) as response,
-    ):
-        content = await response.read()
-        head = response.head
-        return FetchResponse(
-            head.status, head.headers, content, response.trailers, head.http_version, url
-        )
-
-
-def _failure(method: str, error: StreamError, replayable: bool) -> Failure:
-    return Failure(
-        method=method,
-        reused=False,
-        response_started=False,
-        unprocessed=isinstance(error.event, StreamReset) and error.event.retryable,
-        connection=ConnectionState.OPEN,  # So that there are pauses between the attempts.
-        replayable=replayable,
-    )
-
-
-class _Urls:
-    """What the machine of a call asks of URLs."""
-
-    def join(self, url: yarl.URL, location: str) -> yarl.URL:
-        try:
-            return _parse(str(url.join(yarl.URL(location))))
-        except ValueError as error:
-            raise RedirectError(f"a redirect to {location!r} leads nowhere: {error}") from error
-
-    def origin(self, url: yarl.URL) -> Origin:
-        return Origin(url.scheme, url.raw_host or "", url.port)
-
-    def has_credentials(self, url: yarl.URL) -> bool:
-        return url.raw_user is not None or url.raw_password is not None
-
-
-_URLS: Final = _Urls()
 
 
 @asynccontextmanager
@@ -341,12 +332,11 @@ async def open_websocket(
 
     ``http2``: as for ``open_connection``; over HTTP/2 the server must announce RFC 8441.
     """
-    parsed = _parse(url)
+    parsed = parse_url(url)
     origin = parsed.with_scheme({"ws": "http", "wss": "https"}.get(parsed.scheme, parsed.scheme))
-    target = str(parsed.relative().with_fragment(None)) or "/"
     async with open_connection(
         str(origin), ssl_context=ssl_context, http2=http2, engine=engine
     ) as connection:
-        websocket = await connection.open_websocket(target, subprotocols)
+        websocket = await connection.open_websocket(target_of(parsed), subprotocols)
         async with websocket:
             yield websocket

@@ -62,10 +62,12 @@ async def open_nursery() -> AsyncIterator[trio.Nursery]:
     try:
         async with trio.open_nursery() as nursery:
             yield nursery
+        return
     except BaseExceptionGroup as group:
         if len(group.exceptions) > 1:
             raise
-        raise group.exceptions[0] from None
+        error = group.exceptions[0]
+    raise error  # Out here, so that it keeps its own cause and context.
 
 
 class Exchange:
@@ -77,8 +79,16 @@ class Exchange:
         self.request: Request | None = None
         """What the client asks for (server)."""
         self.trailers: Headers = ()
+        self.begun = False
+        """The engine knows the stream."""
+        self.started = False
+        """Something of the response came (client)."""
         self.sent_end = False
         self.received_end = False
+        self.is_read = False
+        """All that came was taken, to the end."""
+        self.unacknowledged = 0
+        """Credit of what came and was not taken."""
         self._events: deque[Event] = deque()
         self._changed = trio.Event()
         self._failure: StreamReset | ConnectionClosed | None = None
@@ -91,23 +101,17 @@ class Exchange:
             await self._change()
         return self._events.popleft()
 
-    async def receive(self) -> AsyncIterator[bytes]:
-        """Yield the bytes of the body or tunnel; each piece is acknowledged when the next
-        is asked for.  Trailers are in ``trailers`` at the end."""
-        while True:
-            event = await self.next_event()
-            if isinstance(event, Data):
-                yield event.data
-                self.driver.acknowledge(self.stream_id, event.credit)
-            elif isinstance(event, EndOfMessage):
-                self.trailers = event.trailers
-                return
+    def receive(self) -> AsyncIterator[bytes]:
+        """Return the bytes of the body or tunnel, as they come; trailers are in ``trailers``
+        at the end.  A piece is acknowledged when the next is asked for."""
+        return _Content(self)
 
     async def send(self, *events: Sendable) -> None:
         """Send events of this stream; after Data, wait until it takes more."""
         if self._failure is not None:
             raise StreamError(self._failure)
         self.driver.send(*events)
+        self.begun = True
         self.sent_end = isinstance(events[-1], EndOfMessage)
         while (
             isinstance(events[-1], Data)
@@ -115,6 +119,13 @@ class Exchange:
             and self.driver.engine.send_capacity(self.stream_id) <= 0
         ):
             await self._change()
+
+    def acknowledge(self, credit: int) -> None:
+        """The application took what came with ``credit``."""
+        credit = min(credit, self.unacknowledged)
+        if credit:
+            self.unacknowledged -= credit
+            self.driver.acknowledge(self.stream_id, credit)
 
     async def send_body(self, body: AsyncIterator[bytes]) -> None:
         """Send what ``body`` yields as Data; close it if that is cut short."""
@@ -133,9 +144,37 @@ class Exchange:
         if isinstance(event, (StreamReset, ConnectionClosed)):
             self._failure = event
         elif not isinstance(event, Writable):
+            self.started = True
             self.received_end = self.received_end or isinstance(event, EndOfMessage)
+            if isinstance(event, Data):
+                self.unacknowledged += event.credit
             self._events.append(event)
         self._changed.set()
+
+
+class _Content:
+    """An iterator, and no generator: trio warns of those that are left before their end."""
+
+    def __init__(self, exchange: Exchange) -> None:
+        self._exchange = exchange
+        self._credit = 0
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self
+
+    async def __anext__(self) -> bytes:
+        exchange = self._exchange
+        credit, self._credit = self._credit, 0
+        exchange.acknowledge(credit)
+        while not exchange.is_read:
+            event = await exchange.next_event()
+            if isinstance(event, Data):
+                self._credit = event.credit
+                return event.data
+            if isinstance(event, EndOfMessage):
+                exchange.trailers = event.trailers
+                exchange.is_read = True
+        raise StopAsyncIteration
 
 
 class Driver(plait_engine.driver.Driver):
@@ -176,6 +215,8 @@ class Driver(plait_engine.driver.Driver):
             self.ready.set()
         self.admission: Admission[Exchange] = Admission(config.limits.max_concurrent_streams)
         """Which requests get a task, and which of them run (server)."""
+        self.on_change: Callable[[], None] = _do_nothing
+        """Called when the engine may take another number of requests (client)."""
         self._on_request = on_request
         self._carrier = TrioTransport(stream)
         connection = create_connection(role, protocol, self.config, engine=engine)
@@ -212,7 +253,10 @@ class Driver(plait_engine.driver.Driver):
     def finish(self, exchange: Exchange) -> None:
         """The application is done with an exchange: what is not complete is given up."""
         known = self.exchanges.pop(exchange.stream_id, None) is not None
-        if known and not (exchange.sent_end and exchange.received_end):
+        if known and exchange.sent_end and exchange.received_end:
+            # On HTTP/2 what nobody read would take its share of the connection's window.
+            exchange.acknowledge(exchange.unacknowledged)
+        elif known and exchange.begun:
             answered = exchange.sent_end and self.role is Role.SERVER
             code = ErrorCode.NO_ERROR if answered else ErrorCode.CANCEL
             self.send(StreamReset(exchange.stream_id, code))
@@ -224,6 +268,7 @@ class Driver(plait_engine.driver.Driver):
         if isinstance(event, Request):
             exchange = self.exchanges[event.stream_id] = Exchange(self, event.stream_id)
             exchange.request = event
+            exchange.begun = True
             self.admission.arrived(exchange)
         elif isinstance(event, ConnectionClosed):
             self.ready.set()
@@ -231,6 +276,7 @@ class Driver(plait_engine.driver.Driver):
                 exchange.deliver(event)
             self.exchanges.clear()
             self.admission.refused()  # Nobody is left to tell.
+            self.on_change()
         else:
             self._deliver(event, getattr(event, "stream_id", 0))
 
@@ -269,3 +315,8 @@ class Driver(plait_engine.driver.Driver):
             self.acknowledge(stream_id, event.credit)
         elif not stream_id:
             self.ready.set()
+            self.on_change()
+
+
+def _do_nothing() -> None:
+    """Nobody listens."""

@@ -138,7 +138,7 @@ class WebSocket:
         now = trio.current_time()
         if isinstance(received, Data):
             connection.receive_data(received.data, now)
-            self._exchange.driver.acknowledge(self._exchange.stream_id, received.credit)
+            self._exchange.acknowledge(received.credit)
         elif isinstance(received, EndOfMessage):
             connection.receive_eof(now)
         elif received is None:

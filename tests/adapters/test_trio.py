@@ -89,7 +89,7 @@ class Setup:
     engine: EngineName
 
     @property
-    def fetch(self) -> Callable[..., Awaitable[plait_trio.FetchResponse]]:
+    def fetch(self) -> Callable[..., Awaitable[plait_trio.ClientResponse]]:
         return partial(
             plait_trio.fetch, http2=self.http2, ssl_context=self.ssl_context, engine=self.engine
         )
@@ -614,10 +614,7 @@ def test_a_request_that_is_reset_at_once_gets_no_handler(engine: EngineName) -> 
     gate = Gate()
 
     async def test(client: Driver) -> None:
-        exchange = client.open_exchange()
-        stream_id = exchange.stream_id
-        client.send(Request(stream_id, "GET", "http", "a", "/reset", ()), EndOfMessage(stream_id))
-        client.finish(exchange)
+        client.finish(await ask(client, "/reset"))  # Sent in the same breath.
         gate.open.set()
         exchange = await ask(client, "/")
         assert isinstance(await exchange.next_event(), Response)

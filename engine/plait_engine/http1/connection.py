@@ -489,7 +489,7 @@ class HTTP1Connection(Connection):
             self._abort(None, CloseReason.LOCAL)
         else:
             self._unwanted = True
-            self._unread = 0
+            self._unread = self._discarded = 0
             if self._reusable:
                 self._update_wants_read()
             else:

@@ -114,6 +114,9 @@ class ReferenceHTTP1Connection(ReadingConnection):
         else:
             if declined:
                 self._events.append(EndOfMessage(exchange.stream_id))
+            if exchange.discards:
+                self._unread = 0
+                self._update_reading(now)
             self._end_exchange(now)
             self._pump(now)
 

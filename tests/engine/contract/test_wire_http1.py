@@ -135,6 +135,20 @@ def test_content_that_nobody_wants_is_read_up_to_a_limit(
     assert kinds(server.take()) == [Request, ConnectionClosed]
 
 
+def test_content_that_nobody_wants_needs_no_acknowledgement(
+    engine: EngineName, fragment: Fragmenter
+) -> None:
+    config = replace(TEST_CONFIG, limits=Limits(read_high_water=100))
+    server = connect(Role.SERVER, engine, fragment, config)
+    server.acknowledges = False
+    server.receive(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 202\r\n\r\n" + b"x" * 101)
+    assert not server.connection.wants_read
+    server.send(Response(1, 403), EndOfMessage(1), StreamReset(1, ErrorCode.NO_ERROR))
+    assert server.connection.wants_read
+    server.receive(b"x" * 101)
+    assert server.connection.wants_read
+
+
 def test_the_input_ends_before_the_tunnel_is_accepted(server: Endpoint) -> None:
     server.receive(b"CONNECT a:1 HTTP/1.1\r\nHost: a:1\r\n\r\nearly")
     server.receive_eof()

@@ -222,6 +222,16 @@ def test_an_unread_body_is_drained_and_the_connection_used_again() -> None:
     assert statuses(answer(endpoint, 3)) == [200]
 
 
+def test_the_limit_on_what_is_drained_is_one_of_each_request() -> None:
+    endpoint = _answer_without_reading(1000, 1000)
+    for stream_id in (3, 5):
+        endpoint.receive(head("POST / HTTP/1.1", "Host: a", "Content-Length: 1000"))
+        assert b"Connection" not in answer(endpoint, stream_id)
+        endpoint.send(StreamReset(stream_id, ErrorCode.NO_ERROR))
+        endpoint.receive(b"x" * 1000)
+    assert not endpoint.connection.wants_close
+
+
 def test_an_unread_body_that_is_too_large_closes() -> None:
     endpoint = server(settings=config(max_drain=1000))
     endpoint.receive(head("POST / HTTP/1.1", "Host: a", "Transfer-Encoding: chunked"))

@@ -1,0 +1,393 @@
+"""A trio session: ``async with Session() as session: response = await session.get(url)``.
+
+A session keeps connections and cookies, follows redirects, and sends a request again when it
+is safe.  It decides nothing itself; each decision is a machine of ``plait_engine.policy``:
+
+==================  ===================================================================
+which connection    ``pool``, carried out by ``places``
+which version       ``versions``: ALPN, prior knowledge, HTTP_1_1_REQUIRED
+what to send next   ``call``: redirects (``redirect``), retries (``retry``), credentials
+cookies             ``cookie_store``
+==================  ===================================================================
+
+Times are trio's way: there is no timeout to set, but ``with trio.fail_after(10):`` around a
+request holds for all of it, the wait for a connection and the body included.  A request that is
+cancelled gives its place back.  The limits on what a server may do to a connection are the
+engine's (``Config``).
+"""
+
+from __future__ import annotations
+
+import ssl
+import time
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from types import TracebackType
+from typing import Final, Self
+
+import trio
+import yarl
+
+from plait_engine import Config, ErrorCode, Headers, LocalProtocolError, StreamReset
+from plait_engine.engines import EngineName
+from plait_engine.headers import get, get_all
+from plait_engine.policy.auth import encode_basic_credentials
+from plait_engine.policy.call import Call, Step
+from plait_engine.policy.cookie_store import CookieStore
+from plait_engine.policy.cookies import parse_set_cookie
+from plait_engine.policy.pool import Pool
+from plait_engine.policy.redirect import Origin
+from plait_engine.policy.retry import Failure, RetryPolicy
+from plait_engine.policy.versions import Versions
+
+from .client import (
+    ClientResponse,
+    ConnectError,
+    Server,
+    connect,
+    parse_url,
+    send_request,
+    server_of,
+    target_of,
+)
+from .driver import Driver, StreamError, open_nursery
+from .places import Place, Places, Ticket
+
+
+class RedirectError(Exception):
+    """A redirect cannot be followed: it leads nowhere, or there are too many."""
+
+
+class Session:
+    """Requests over connections that are kept; see the module.
+
+    Args:
+        headers: sent with each request that has no such fields of its own.
+        cookies: where the cookies are; a store of the session's own by default.
+        max_redirects: how many are one too many, 0 for no limit; ``None``: a response that
+            redirects is returned.
+        retry: which requests are sent again; ``RetryPolicy(stale=0, unprocessed=0)``: none.
+        limit: connections at once, 0 for no limit.
+        limit_per_host: the same for one server.
+        keep_alive: seconds for which an idle connection is kept; ``None``: for ever.
+        ssl_context: the system's trusted certificates by default.
+        http2: ``None`` lets ALPN choose on TLS and speaks HTTP/1.1 on cleartext; ``True``
+            means prior knowledge on cleartext and only h2 on TLS; ``False`` means HTTP/1.1.
+        config: the limits and times of the engine.
+        engine: ``"native"`` or ``"reference"``.
+    """
+
+    def __init__(
+        self,
+        *,
+        headers: Headers = (),
+        cookies: CookieStore | None = None,
+        max_redirects: int | None = 10,
+        retry: RetryPolicy | None = None,
+        limit: int = 100,
+        limit_per_host: int = 0,
+        keep_alive: float | None = 15.0,
+        ssl_context: ssl.SSLContext | None = None,
+        http2: bool | None = None,
+        config: Config | None = None,
+        engine: EngineName = "native",
+    ) -> None:
+        self.headers = headers
+        self.cookies = CookieStore() if cookies is None else cookies
+        self.max_redirects = max_redirects
+        self.retry = retry or RetryPolicy()
+        self.pool: Pool[Server, Ticket] = Pool(
+            limit=limit, limit_per_host=limit_per_host, keep_alive=keep_alive
+        )
+        """The pool's machine.  Its getters tell how many connections there are."""
+        self._ssl_context = ssl_context
+        self._versions: Versions[Server] = Versions(http2)
+        self._config = config or Config()
+        self._engine: EngineName = engine
+        self._stack = AsyncExitStack()
+        self._places: Places | None = None
+
+    async def __aenter__(self) -> Self:
+        if self._places is not None:
+            raise RuntimeError("a session is used once")
+        nursery = await self._stack.enter_async_context(open_nursery())
+        self._places = Places(self.pool, self._connect, nursery)
+        nursery.start_soon(self._places.run)
+        self._stack.callback(nursery.cancel_scope.cancel)
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> bool | None:
+        assert self._places is not None
+        await self._places.close(self._config.timeouts.close)
+        return await self._stack.__aexit__(exc_type, exc, traceback)
+
+    # -- requests -------------------------------------------------------------------
+
+    async def request(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Headers = (),
+        body: bytes | AsyncIterator[bytes] = b"",
+        auth: tuple[str, str] | None = None,
+    ) -> ClientResponse:
+        """Send a request and return the whole response; the arguments are those of ``stream``."""
+        async with self.stream(method, url, headers=headers, body=body, auth=auth) as response:
+            await response.read()
+        return response
+
+    async def get(
+        self, url: str, *, headers: Headers = (), auth: tuple[str, str] | None = None
+    ) -> ClientResponse:
+        """GET ``url``; see ``request``."""
+        return await self.request("GET", url, headers=headers, auth=auth)
+
+    async def head(
+        self, url: str, *, headers: Headers = (), auth: tuple[str, str] | None = None
+    ) -> ClientResponse:
+        """HEAD ``url``; see ``request``."""
+        return await self.request("HEAD", url, headers=headers, auth=auth)
+
+    async def post(
+        self,
+        url: str,
+        *,
+        headers: Headers = (),
+        body: bytes | AsyncIterator[bytes] = b"",
+        auth: tuple[str, str] | None = None,
+    ) -> ClientResponse:
+        """POST ``body`` to ``url``; see ``request``."""
+        return await self.request("POST", url, headers=headers, body=body, auth=auth)
+
+    async def put(
+        self,
+        url: str,
+        *,
+        headers: Headers = (),
+        body: bytes | AsyncIterator[bytes] = b"",
+        auth: tuple[str, str] | None = None,
+    ) -> ClientResponse:
+        """PUT ``body`` to ``url``; see ``request``."""
+        return await self.request("PUT", url, headers=headers, body=body, auth=auth)
+
+    async def delete(
+        self, url: str, *, headers: Headers = (), auth: tuple[str, str] | None = None
+    ) -> ClientResponse:
+        """DELETE ``url``; see ``request``."""
+        return await self.request("DELETE", url, headers=headers, auth=auth)
+
+    @asynccontextmanager
+    async def stream(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Headers = (),
+        body: bytes | AsyncIterator[bytes] = b"",
+        auth: tuple[str, str] | None = None,
+    ) -> AsyncIterator[ClientResponse]:
+        """Send a request; the body of the response is read inside the ``async with``.
+
+        What is not read of it is given up.  A body that is an iterator is sent as it comes, and
+        once: a request that has to be sent again fails.  ``auth``: a login and a password for
+        the origin of ``url`` (RFC 7617).
+
+        Raises ValueError when ``url`` names no origin that speaks HTTP, ConnectError (an
+        OSError) when it cannot be reached, TLSError when the handshake of TLS fails,
+        RedirectError when a redirect cannot be followed, StreamError when the server broke
+        off, PoolClosedError when the session is closed meanwhile, and LocalProtocolError for
+        a request that cannot be sent.
+        """
+        call = self._make_call(method, url, headers, auth)
+        replayable = isinstance(body, bytes)
+        step = call.start()
+        async with AsyncExitStack() as kept:
+            while step is Step.SEND:
+                await trio.sleep(call.delay)
+                content = body if call.keeps_content else b""
+                async with AsyncExitStack() as hop:
+                    response, step = await self._send(call, content, replayable, hop)
+                    if response is not None and step is Step.DONE:
+                        kept.push_async_exit(hop.pop_all())
+            if call.problem is not None:
+                raise RedirectError(call.problem.value)
+            assert response is not None
+            yield response
+
+    def _make_call(
+        self, method: str, url: str, headers: Headers, auth: tuple[str, str] | None
+    ) -> Call[yarl.URL]:
+        own = {name.lower() for name, _ in headers}
+        fields = [*headers, *((n, v) for n, v in self.headers if n.lower() not in own)]
+        if auth is not None:
+            fields.append(("authorization", encode_basic_credentials(*auth)))
+        return Call(
+            method,
+            parse_url(url),
+            fields,
+            _URLS,
+            retry=self.retry,
+            max_redirects=self.max_redirects,
+        )
+
+    # -- one hop ----------------------------------------------------------------------
+
+    async def _send(
+        self,
+        call: Call[yarl.URL],
+        body: bytes | AsyncIterator[bytes],
+        replayable: bool,
+        hop: AsyncExitStack,
+    ) -> tuple[ClientResponse | None, Step]:
+        """Send the request that ``call`` wants sent; the response lives as long as ``hop``."""
+        if self._places is None:
+            raise RuntimeError("use the session with async with")
+        versions = self._versions
+        url = call.url
+        server = server_of(url)
+        if versions.requires_http1(server):
+            server = server._replace(http1_only=True)
+        may_share = versions.may_share(secure=server.secure, http1_only=server.http1_only)
+        place = await hop.enter_async_context(
+            self._places.place(server, may_share=may_share, again=call.is_sent_again)
+        )
+        try:
+            exchange = place.begin()
+        except LocalProtocolError as error:
+            if not place.driver.is_closing:
+                return None, call.on_place_lost()  # The peer lowered its limit just now.
+            step = call.on_failure(_failure(call, place, replayable, unprocessed=True))
+            if step is not Step.SEND:
+                raise ConnectError(f"{server} closed the connection") from error
+            return None, step
+        fields = self._fields(call)
+        try:
+            response = await hop.enter_async_context(
+                send_request(exchange, call.method, url, target_of(url), fields, body)
+            )
+        except StreamError as error:
+            step = self._after_error(call, place, server, error, replayable)
+            if step is not Step.SEND:
+                raise
+            return None, step
+        self._keep_cookies(response, url)
+        location = get(response.headers, "location")
+        return response, call.on_response(response.status, location, replayable=replayable)
+
+    def _after_error(
+        self,
+        call: Call[yarl.URL],
+        place: Place,
+        server: Server,
+        error: StreamError,
+        replayable: bool,
+    ) -> Step:
+        """Tell ``call`` why its request failed."""
+        event = error.event
+        unprocessed = isinstance(event, StreamReset) and event.retryable
+        if (
+            isinstance(event, StreamReset)
+            and event.code == ErrorCode.HTTP_1_1_REQUIRED
+            and self._versions.http2 is not True
+        ):
+            self._versions.require_http1(server)
+            unprocessed = True  # RFC 9113 section 7: it is to be sent over HTTP/1.1.
+        return call.on_failure(_failure(call, place, replayable, unprocessed=unprocessed))
+
+    def _fields(self, call: Call[yarl.URL]) -> Headers:
+        """Return the fields of the next request: those of the call, credentials, cookies."""
+        url = call.url
+        fields = list(call.headers)
+        if _URLS.has_credentials(url):
+            value = encode_basic_credentials(url.user or "", url.password or "")
+            fields = [pair for pair in fields if pair[0].lower() != "authorization"]
+            fields.append(("authorization", value))
+        found = self.cookies.select(
+            host=url.raw_host or "",
+            path=url.raw_path,
+            secure=server_of(url).secure,
+            now=time.time(),
+        )
+        if found:
+            # One field (RFC 6265bis section 5.8.4), with what the caller set before.
+            values = [value for name, value in fields if name.lower() == "cookie"]
+            values += [f"{cookie.name}={cookie.value}" for cookie in found]
+            fields = [pair for pair in fields if pair[0].lower() != "cookie"]
+            fields.append(("cookie", "; ".join(values)))
+        return fields
+
+    def _keep_cookies(self, response: ClientResponse, url: yarl.URL) -> None:
+        for value in get_all(response.headers, "set-cookie"):
+            cookie = parse_set_cookie(value)
+            if cookie is not None:
+                self.cookies.set(
+                    cookie,
+                    host=url.raw_host or "",
+                    path=url.raw_path,
+                    secure=server_of(url).secure,
+                    now=time.time(),
+                )
+
+    async def _connect(self, server: Server) -> Driver:
+        """Open a connection for the pool."""
+        if server.secure and self._ssl_context is None:
+            self._ssl_context = ssl.create_default_context()
+        return await connect(server, self._versions, self._ssl_context, self._config, self._engine)
+
+
+def _failure(call: Call[yarl.URL], place: Place, replayable: bool, *, unprocessed: bool) -> Failure:
+    exchange = place.exchange
+    return Failure(
+        method=call.method,
+        reused=place.reused,
+        response_started=exchange is not None and exchange.started,
+        unprocessed=unprocessed,
+        connection=place.driver.engine.state,
+        replayable=replayable or not call.keeps_content,
+    )
+
+
+class _Urls:
+    """What the machine of a call asks of URLs."""
+
+    def join(self, url: yarl.URL, location: str) -> yarl.URL:
+        try:
+            return parse_url(str(url.join(yarl.URL(location))))
+        except ValueError as error:
+            raise RedirectError(f"a redirect to {location!r} leads nowhere: {error}") from error
+
+    def origin(self, url: yarl.URL) -> Origin:
+        return Origin(url.scheme, url.raw_host or "", url.port)
+
+    def has_credentials(self, url: yarl.URL) -> bool:
+        return url.raw_user is not None or url.raw_password is not None
+
+
+_URLS: Final = _Urls()
+
+
+async def fetch(
+    url: str,
+    *,
+    method: str = "GET",
+    headers: Headers = (),
+    body: bytes | AsyncIterator[bytes] = b"",
+    max_redirects: int | None = 10,
+    ssl_context: ssl.SSLContext | None = None,
+    http2: bool | None = None,
+    engine: EngineName = "native",
+) -> ClientResponse:
+    """Fetch ``url`` with a session of its own and return the whole response.
+
+    The arguments are those of ``Session`` and ``Session.stream``, which say what is raised.
+    """
+    async with Session(
+        max_redirects=max_redirects, ssl_context=ssl_context, http2=http2, engine=engine
+    ) as session:
+        return await session.request(method, url, headers=headers, body=body)

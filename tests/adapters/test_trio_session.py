@@ -1,0 +1,620 @@
+"""plait_trio's Session: its pool, redirects, cookies, credentials, retries and cancellation.
+
+Most tests run in memory, in time that is only counted; those about TLS on real sockets.
+"""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import pytest
+import trio
+import trio.lowlevel
+import trio.testing
+
+import plait_trio
+from plait_engine import (
+    Config,
+    EndOfMessage,
+    ErrorCode,
+    LocalProtocolError,
+    Request,
+    Response,
+    Role,
+    StreamReset,
+)
+from plait_engine.engines import EngineName
+from plait_engine.headers import get
+from plait_engine.policy.pool import PoolClosedError
+from plait_trio import ServerRequest, ServerResponse, Session
+from plait_trio.driver import Driver, Exchange
+from plait_trio.server import Handler, _handle
+
+URL = "http://127.0.0.1:8080"
+
+
+async def pieces(count: int, size: int = 1) -> AsyncIterator[bytes]:
+    for _ in range(count):
+        yield b"x" * size
+
+
+async def trickle() -> AsyncIterator[bytes]:
+    while True:
+        yield b"x" * 1000
+        await trio.sleep(0.1)
+
+
+async def handler(request: ServerRequest) -> ServerResponse:
+    """One application for all tests, by path."""
+    head = request.head
+    match head.target.partition("?")[0].split("/")[1:]:
+        case ["echo"]:
+            return ServerResponse(body=await request.read())
+        case ["stream-back"]:
+            return ServerResponse(body=request.stream())
+        case ["large", size]:
+            return ServerResponse(body=b"x" * int(size))
+        case ["endless"]:
+            return ServerResponse(body=trickle())
+        case ["silent"]:
+            await trio.sleep_forever()
+            raise AssertionError
+        case ["fields"]:
+            names = ("authorization", "cookie", "user-agent", "x-own")
+            lines = [f"{name}={get(head.headers, name)}" for name in names]
+            return ServerResponse(body="\n".join(lines).encode())
+        case ["login"]:
+            cookies = [("set-cookie", "a=1; Path=/"), ("set-cookie", "b=2; Path=/elsewhere")]
+            return ServerResponse(303, headers=[*cookies, ("location", "/fields")])
+        case ["to", status, *rest]:
+            where = "/".join(rest)
+            location = where.replace("@", "://", 1) if "@" in where else f"/{where}"
+            return ServerResponse(int(status), headers=[("location", location)])
+        case _:
+            return ServerResponse(body=b"hello")
+
+
+@dataclass
+class Site:
+    """Servers in memory: each connection that a session opens leads to one of its own."""
+
+    nursery: trio.Nursery
+    protocol: str
+    engine: EngineName
+    handler: Handler
+    config: Config = field(default_factory=Config)
+    addresses: list[tuple[str, int]] = field(default_factory=list)
+    servers: list[Driver] = field(default_factory=list)
+    fails: BaseException | None = None
+
+    async def open_tcp_stream(self, host: str, port: int) -> Any:
+        await trio.lowlevel.checkpoint()
+        if self.fails is not None:
+            raise self.fails
+        self.addresses.append((host, port))
+        near, far = trio.testing.memory_stream_pair()
+        server = Driver(
+            far,
+            Role.SERVER,
+            self.config,
+            protocol=self.protocol,
+            on_request=partial(_handle, self.handler),
+            engine=self.engine,
+        )
+        self.servers.append(server)
+        self.nursery.start_soon(server.run)
+        return near
+
+    def session(self, **options: Any) -> Session:
+        return Session(http2=self.protocol == "h2", engine=self.engine, **options)
+
+    @property
+    def http2(self) -> bool:
+        return self.protocol == "h2"
+
+
+@pytest.fixture(params=["native", "reference"])
+def engine(request: pytest.FixtureRequest) -> EngineName:
+    return request.param
+
+
+@pytest.fixture(params=["http/1.1", "h2"])
+def protocol(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+Run = Callable[..., None]
+
+
+@pytest.fixture
+def run(engine: EngineName, protocol: str, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Return a function that runs ``async test(site)`` in time that is only counted."""
+
+    def run_test(
+        test: Callable[[Site], Awaitable[None]],
+        handler: Handler = handler,
+        config: Config | None = None,
+    ) -> None:
+        async def main() -> None:
+            async with plait_trio.driver.open_nursery() as nursery:
+                site = Site(nursery, protocol, engine, handler, config or Config())
+                monkeypatch.setattr(trio, "open_tcp_stream", site.open_tcp_stream)
+                with trio.fail_after(1000):
+                    await test(site)
+                nursery.cancel_scope.cancel()
+
+        trio.run(main, clock=trio.testing.MockClock(autojump_threshold=0))
+
+    return run_test
+
+
+def assert_at_rest(session: Session) -> None:
+    pool = session.pool
+    assert (pool.acquired, pool.waiting, pool.connections - pool.idle) == (0, 0, 0)
+
+
+# -- connections -----------------------------------------------------------------------
+
+
+def test_requests_share_a_connection_one_after_the_other(run: Run) -> None:
+    async def test(site: Site) -> None:
+        async with site.session() as session:
+            for _ in range(3):
+                response = await session.get(f"{URL}/")
+                assert (response.status, response.body) == (200, b"hello")
+                assert response.http_version == ("2" if site.http2 else "1.1")
+            assert session.pool.idle == 1
+            await session.get("http://127.0.0.1:81/")
+        assert site.addresses == [("127.0.0.1", 8080), ("127.0.0.1", 81)]
+
+    run(test)
+
+
+def test_requests_at_once_share_a_connection_or_the_limit(run: Run) -> None:
+    async def test(site: Site) -> None:
+        async with site.session(limit=3) as session:
+            async with trio.open_nursery() as nursery:
+                for _ in range(20):
+                    nursery.start_soon(session.get, f"{URL}/large/100000")
+            assert len(site.servers) == (1 if site.http2 else 3)
+            assert_at_rest(session)
+
+    run(test)
+
+
+def test_an_idle_connection_is_closed_in_time(run: Run) -> None:
+    async def test(site: Site) -> None:
+        async with site.session(keep_alive=7.0) as session:
+            await session.get(f"{URL}/")
+            await trio.sleep(6.9)
+            assert session.pool.idle == 1
+            await trio.sleep(0.2)
+            assert session.pool.connections == 0
+            await site.servers[0].closed.wait()
+            await session.get(f"{URL}/")
+        assert len(site.servers) == 2
+
+    run(test)
+
+
+def test_leaving_a_session_closes_its_connections_at_once(run: Run) -> None:
+    async def test(site: Site) -> None:
+        async with trio.open_nursery() as nursery, site.session() as session:
+            await session.get(f"{URL}/")
+            await session.get("http://127.0.0.1:81/")
+            nursery.start_soon(fails, session)
+            await trio.testing.wait_all_tasks_blocked()
+            began = trio.current_time()
+        assert trio.current_time() == began
+        await site.servers[1].closed.wait()
+        with pytest.raises(PoolClosedError):
+            await session.get(f"{URL}/")
+
+    async def fails(session: Session) -> None:
+        with pytest.raises((plait_trio.StreamError, PoolClosedError)):
+            await session.get(f"{URL}/silent")
+
+    run(test)
+
+
+def test_what_fails_inside_a_session_keeps_its_cause(run: Run) -> None:
+    async def test(site: Site) -> None:
+        cause = ValueError()
+
+        async def fail() -> None:
+            async with site.session() as session:
+                await session.get(f"{URL}/")
+                raise KeyError from cause
+
+        with pytest.raises(KeyError) as caught:
+            await fail()
+        assert caught.value.__cause__ is cause
+
+    run(test)
+
+
+def test_a_session_is_used_once_and_with_async_with(run: Run) -> None:
+    async def test(site: Site) -> None:
+        session = site.session()
+        with pytest.raises(RuntimeError, match="async with"):
+            await session.get(f"{URL}/")
+        async with session:
+            pass
+        with pytest.raises(RuntimeError, match="once"):
+            await session.__aenter__()
+
+    run(test)
+
+
+# -- bodies ------------------------------------------------------------------------------
+
+
+def test_bodies_stream_both_ways(run: Run) -> None:
+    async def test(site: Site) -> None:
+        async with site.session() as session:
+            body = pieces(60, 50_000)
+            async with session.stream("POST", f"{URL}/stream-back", body=body) as response:
+                with pytest.raises(RuntimeError, match="not read"):
+                    response.body  # noqa: B018
+                size = 0
+                async for chunk in response.stream():
+                    size += len(chunk)
+            assert size == 3_000_000
+            assert (await session.post(f"{URL}/echo", body=b"x")).body == b"x"
+            assert (await session.put(f"{URL}/echo", body=b"y")).body == b"y"
+            assert (await session.delete(f"{URL}/")).body == b"hello"
+            assert (await session.head(f"{URL}/")).body == b""
+            assert_at_rest(session)
+        assert len(site.servers) == 1
+
+    run(test)
+
+
+def test_what_is_not_read_is_given_up(run: Run) -> None:
+    async def test(site: Site) -> None:
+        async with site.session() as session:
+            async with session.stream("GET", f"{URL}/endless") as response:
+                async for _ in response.stream():
+                    break
+            await trio.testing.wait_all_tasks_blocked()
+            assert_at_rest(session)
+            assert (await session.get(f"{URL}/")).body == b"hello"
+        assert len(site.servers) == (1 if site.http2 else 2)
+
+    run(test)
+
+
+def test_what_came_and_is_not_read_gives_its_window_back(run: Run) -> None:
+    """On HTTP/2, 100 times 60,000 bytes are six times the window of the connection."""
+
+    async def test(site: Site) -> None:
+        async with site.session() as session:
+            for _ in range(100):
+                async with session.stream("GET", f"{URL}/large/60000"):
+                    await trio.testing.wait_all_tasks_blocked()
+            assert len((await session.get(f"{URL}/large/200000")).body) == 200_000
+        assert len(site.servers) == 1
+
+    run(test)
+
+
+# -- redirects, cookies, credentials -------------------------------------------------------
+
+
+def test_redirects(run: Run) -> None:
+    async def test(site: Site) -> None:
+        async with site.session(max_redirects=3) as session:
+            response = await session.post(f"{URL}/to/303/echo", body=b"x")
+            assert (response.status, response.body, response.url) == (200, b"", f"{URL}/echo")
+            assert (await session.post(f"{URL}/to/307/echo", body=b"x")).body == b"x"
+            with pytest.raises(plait_trio.RedirectError, match="too many"):
+                await session.get(f"{URL}/to/302/to/302/to/302/")
+            with pytest.raises(plait_trio.RedirectError, match="leads nowhere"):
+                await session.get(f"{URL}/to/302/ftp@a")
+            with pytest.raises(plait_trio.RedirectError, match="cannot be sent twice"):
+                await session.post(f"{URL}/to/307/echo", body=pieces(1))
+            assert_at_rest(session)
+        async with site.session(max_redirects=None) as session:
+            assert (await session.get(f"{URL}/to/302/")).status == 302
+
+    run(test)
+
+
+def test_cookies_go_where_they_belong(run: Run) -> None:
+    async def test(site: Site) -> None:
+        async with site.session() as session:
+            response = await session.get("http://a.test/login")
+            assert b"\ncookie=a=1\n" in response.body
+            response = await session.get("http://a.test/fields", headers=[("Cookie", "c=3")])
+            assert b"\ncookie=c=3; a=1\n" in response.body
+            assert b"\ncookie=None\n" in (await session.get("http://b.test/fields")).body
+            assert [cookie.name for cookie in session.cookies] == ["a", "b"]
+
+    run(test)
+
+
+def test_credentials_stay_with_their_origin(run: Run) -> None:
+    async def test(site: Site) -> None:
+        async with site.session() as session:
+            auth = ("user", "secret")
+            basic = b"authorization=Basic dXNlcjpzZWNyZXQ=\n"
+            for url, is_known in (
+                ("http://a.test/fields", True),
+                ("http://a.test/to/302/fields", True),
+                ("http://a.test/to/302/http@b.test/fields", False),
+            ):
+                body = (await session.get(url, auth=auth)).body
+                assert (basic in body) is is_known
+                body = (await session.get(url.replace("a.test", "user:secret@a.test"))).body
+                assert (basic in body) is is_known
+            response = await session.get("http://a.test/to/302/http@user:secret@b.test/fields")
+            assert basic in response.body
+            assert response.url == "http://b.test/fields"
+
+    run(test)
+
+
+def test_the_fields_of_a_session(run: Run) -> None:
+    async def test(site: Site) -> None:
+        fields = [("User-Agent", "me"), ("X-Own", "session")]
+        async with site.session(headers=fields) as session:
+            response = await session.get(f"{URL}/fields", headers=[("x-own", "request")])
+            assert response.body.endswith(b"user-agent=me\nx-own=request")
+
+    run(test)
+
+
+# -- retries --------------------------------------------------------------------------------
+
+
+def test_a_stale_connection_is_replaced_where_that_is_safe(run: Run) -> None:
+    """The server ends each connection when its second request comes."""
+    seen: list[str] = []
+
+    async def serve(request: ServerRequest) -> ServerResponse:
+        seen.append(request.head.method)
+        server = request._exchange.driver
+        if hasattr(server, "has_answered"):
+            server.abort()
+        server.has_answered = True
+        return ServerResponse()
+
+    async def test(site: Site) -> None:
+        async with site.session() as session:
+            await session.get(f"{URL}/")
+            assert (await session.get(f"{URL}/")).status == 200
+            with pytest.raises(plait_trio.StreamError):
+                await session.post(f"{URL}/")
+            assert_at_rest(session)
+        assert seen == ["GET", "GET", "GET", "POST"]
+
+    run(test, serve)
+
+
+@pytest.mark.parametrize("code", [ErrorCode.REFUSED_STREAM, ErrorCode.HTTP_1_1_REQUIRED])
+def test_an_unprocessed_request_is_sent_again(
+    code: ErrorCode, engine: EngineName, authority: Any
+) -> None:
+    """The server refuses the first request, and answers the next on whatever connection."""
+    versions: list[str] = []
+
+    async def on_request(exchange: Exchange, head: Request) -> None:
+        versions.append(head.http_version)
+        driver = exchange.driver
+        if len(versions) == 1:
+            driver.send(StreamReset(exchange.stream_id, code))
+        else:
+            await exchange.send(Response(exchange.stream_id, 200), EndOfMessage(exchange.stream_id))
+
+    async def main() -> None:
+        context = authority.server_context("h2", "http/1.1")
+
+        async def serve(transport: trio.SocketStream) -> None:
+            stream = trio.SSLStream(transport, context, server_side=True, https_compatible=True)
+            await stream.do_handshake()
+            await Driver(stream, Role.SERVER, Config(scheme="https"), on_request=on_request).run()
+
+        async with trio.open_nursery() as nursery:
+            listeners = await nursery.start(partial(trio.serve_tcp, serve, 0, host="127.0.0.1"))
+            url = f"https://127.0.0.1:{listeners[0].socket.getsockname()[1]}/"
+            with trio.fail_after(10):
+                async with Session(
+                    ssl_context=authority.client_context(), engine=engine
+                ) as session:
+                    assert (await session.post(url, body=b"x")).status == 200
+                    assert_at_rest(session)
+            nursery.cancel_scope.cancel()
+
+    trio.run(main)
+    assert versions == ["2", "1.1" if code is ErrorCode.HTTP_1_1_REQUIRED else "2"]
+
+
+# -- cancellation ---------------------------------------------------------------------------
+
+
+def test_a_deadline_holds_for_all_of_a_request(run: Run) -> None:
+    async def test(site: Site) -> None:
+        async with site.session(limit=1, limit_per_host=1) as session:
+            for path in ("silent", "endless"):
+                began = trio.current_time()
+                with trio.move_on_after(5) as scope:
+                    await session.get(f"{URL}/{path}")
+                assert scope.cancelled_caught
+                assert trio.current_time() - began == pytest.approx(5)
+                await trio.testing.wait_all_tasks_blocked()
+                assert_at_rest(session)
+            assert (await session.get(f"{URL}/")).body == b"hello"
+
+    run(test)
+
+
+def test_nobody_waits_for_a_connection_that_is_not_wanted(run: Run) -> None:
+    async def test(site: Site) -> None:
+        async def never(host: str, port: int) -> None:
+            await trio.sleep_forever()
+
+        async with site.session() as session:
+            trio.open_tcp_stream = never  # The fixture's own stand-in is put back.
+            with trio.move_on_after(1):
+                await session.get(f"{URL}/")
+            await trio.testing.wait_all_tasks_blocked()
+            assert session.pool.connections == 0
+
+    run(test)
+
+
+class CancelAt(trio.abc.Instrument):
+    """Cancels ``scope`` before the n-th step of its task."""
+
+    def __init__(self, step: int, scope: trio.CancelScope) -> None:
+        self.left = step
+        self.scope = scope
+        self.task = trio.lowlevel.current_task()
+
+    def before_task_step(self, task: trio.lowlevel.Task) -> None:
+        if task is self.task:
+            self.left -= 1
+            if not self.left:
+                self.scope.cancel()
+
+
+@pytest.mark.parametrize("path", ["/echo", "/to/307/echo", "/stream-back"])
+def test_a_request_may_be_cancelled_at_any_point(run: Run, path: str) -> None:
+    async def test(site: Site) -> None:
+        async with site.session(limit=1) as session:
+            step = 1
+            while True:
+                with trio.CancelScope() as scope:
+                    instrument = CancelAt(step, scope)
+                    trio.lowlevel.add_instrument(instrument)
+                    await session.post(f"{URL}{path}", body=b"x" * 200_000)
+                trio.lowlevel.remove_instrument(instrument)
+                await trio.testing.wait_all_tasks_blocked()
+                assert_at_rest(session)
+                response = await session.post(f"{URL}{path}", body=b"y")
+                assert response.body == b"y"
+                if not scope.cancelled_caught:
+                    break
+                step += 1
+            assert step > 3
+
+    run(test)
+
+
+# -- errors ----------------------------------------------------------------------------------
+
+
+def test_each_request_gets_an_error_of_its_own(run: Run) -> None:
+    errors: list[BaseException] = []
+
+    async def fail(session: Session) -> None:
+        with pytest.raises(plait_trio.ConnectError, match=r"127\.0\.0\.1:8080: no such day") as c:
+            await session.get(f"{URL}/")
+        errors.append(c.value)
+
+    async def test(site: Site) -> None:
+        site.fails = OSError("no such day")
+        async with site.session() as session:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(fail, session)
+                nursery.start_soon(fail, session)
+            assert_at_rest(session)
+        assert errors[0] is not errors[1]
+        assert errors[0].__cause__ is site.fails or errors[1].__cause__ is site.fails
+
+    run(test)
+
+
+@pytest.mark.parametrize(
+    "url", ["ftp://a/", "a", "http:///a", "http://127.1/", "http://0x7f000001/", "http://a\0b/"]
+)
+def test_a_url_that_is_refused_before_a_name_is_looked_up(run: Run, url: str) -> None:
+    async def test(site: Site) -> None:
+        async with site.session() as session:
+            with pytest.raises(ValueError, match=r"URL|host"):
+                await session.get(url)
+        assert site.addresses == []
+
+    run(test)
+
+
+def test_a_request_that_cannot_be_sent_leaves_nothing(run: Run) -> None:
+    async def test(site: Site) -> None:
+        async with site.session() as session:
+            with pytest.raises(LocalProtocolError, match="field name"):
+                await session.get(f"{URL}/", headers=[("a\n", "b")])
+            assert_at_rest(session)
+            assert (await session.get(f"{URL}/")).body == b"hello"
+
+    run(test)
+
+
+def test_a_body_that_fails_is_raised_as_it_is(run: Run) -> None:
+    async def broken() -> AsyncIterator[bytes]:
+        yield b"x"
+        raise KeyError("a bug in the body")
+
+    async def test(site: Site) -> None:
+        async with site.session() as session:
+            with pytest.raises(KeyError, match="a bug in the body"):
+                await session.post(f"{URL}/echo", body=broken())
+            await trio.testing.wait_all_tasks_blocked()
+            assert_at_rest(session)
+
+    run(test)
+
+
+# -- TLS, on real sockets --------------------------------------------------------------------
+
+
+def serve_tls(
+    authority: Any, test: Callable[[str, list[trio.SocketStream]], Awaitable[None]]
+) -> None:
+    """Run ``test(url, accepted)`` beside a server with TLS that speaks both versions."""
+    context: ssl.SSLContext = authority.server_context("h2", "http/1.1")
+    accepted: list[trio.SocketStream] = []
+
+    async def serve(transport: trio.SocketStream) -> None:
+        accepted.append(transport)
+        await plait_trio.server._serve_stream(handler, Config(), context, "native", transport)
+
+    async def main() -> None:
+        async with trio.open_nursery() as nursery:
+            listeners = await nursery.start(partial(trio.serve_tcp, serve, 0, host="127.0.0.1"))
+            with trio.fail_after(10):
+                await test(f"https://127.0.0.1:{listeners[0].socket.getsockname()[1]}", accepted)
+            nursery.cancel_scope.cancel()
+
+    trio.run(main)
+
+
+@pytest.mark.parametrize("http2", [None, False])
+def test_alpn_chooses_and_requests_share_what_it_chose(
+    authority: Any, http2: bool | None, engine: EngineName
+) -> None:
+    async def test(url: str, accepted: list[trio.SocketStream]) -> None:
+        context = authority.client_context()
+        async with Session(ssl_context=context, http2=http2, engine=engine, limit=4) as session:
+            async with trio.open_nursery() as nursery:
+                for _ in range(10):
+                    nursery.start_soon(session.get, f"{url}/large/10000")
+            response = await session.get(f"{url}/")
+            assert response.http_version == ("2" if http2 is None else "1.1")
+            assert len(accepted) == (1 if http2 is None else 4)
+
+    serve_tls(authority, test)
+
+
+def test_a_certificate_that_is_not_trusted(authority: Any) -> None:
+    async def test(url: str, accepted: list[trio.SocketStream]) -> None:
+        async with Session() as session:
+            with pytest.raises(plait_trio.TLSError, match="its certificate is not trusted") as c:
+                await session.get(url)
+            assert isinstance(c.value.__cause__, ssl.SSLCertVerificationError)
+            assert_at_rest(session)
+
+    serve_tls(authority, test)
