@@ -51,9 +51,7 @@ ON_PURPOSE = {
     ],
     "made from the engine's events": [
         "web.BaseRequest(*",
-        "web.BaseRequest.message",
         "web.Request(*",
-        "web.Request.message",
     ],
     "are what stands over a transport": [
         "web.RequestHandler(*",

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import http
 import sys
-from typing import Final
+from typing import Final, NamedTuple
+
+from multidict import CIMultiDictProxy
+from yarl import URL
 
 from plait_engine import __version__
 
@@ -22,6 +25,7 @@ from .http_websocket import (
     WSMsgType,
 )
 from .http_writer import HttpVersion, HttpVersion10, HttpVersion11, HttpVersion20, StreamWriter
+from .typedefs import RawHeaders
 
 __all__ = (
     "RESPONSES",
@@ -34,6 +38,7 @@ __all__ = (
     "HttpVersion10",
     "HttpVersion11",
     "HttpVersion20",
+    "RawRequestMessage",
     "StreamWriter",
     "WSCloseCode",
     "WSMessage",
@@ -49,3 +54,24 @@ SERVER_SOFTWARE: Final = f"Python/{sys.version_info[0]}.{sys.version_info[1]} pl
 
 RESPONSES: Final = {status: (status.phrase, status.description) for status in http.HTTPStatus}
 """Reason phrase and description by status."""
+
+
+class RawRequestMessage(NamedTuple):
+    """The head of a request, as ``request.message`` gives it."""
+
+    method: str
+    path: str
+    """The target as it came."""
+    version: HttpVersion
+    headers: CIMultiDictProxy[str]
+    raw_headers: RawHeaders
+    should_close: bool
+    """The connection ends with the response."""
+    compression: str | None
+    """The content coding, if there is one, and it is known."""
+    upgrade: bool
+    """Another protocol is asked for."""
+    chunked: bool
+    """The content comes in chunks of HTTP/1.1."""
+    url: URL
+    """Path and query."""

@@ -44,6 +44,7 @@ from plait_engine.routing import Params
 
 from . import hdrs
 from .abc import AbstractStreamWriter
+from .compression_utils import find_decoder
 from .helpers import (
     _SENTINEL,
     ChainMapProxy,
@@ -56,6 +57,7 @@ from .helpers import (
     reify,
     sentinel,
 )
+from .http import RawRequestMessage
 from .http_writer import VERSIONS, HttpVersion, HttpVersion10, StreamWriter
 from .multipart import BodyPartReader, MultipartReader
 from .parts.content import READ_SIZE, Readable
@@ -297,6 +299,30 @@ class BaseRequest(KeyedState, HeadersMixin):
     def _headers(self) -> CIMultiDictProxy[str]:
         """The header fields, for ``HeadersMixin``."""
         return self.headers
+
+    @property
+    def message(self) -> RawRequestMessage:
+        """Deprecated: the head as a tuple; the request has all of it."""
+        warnings.warn("Request.message is deprecated", DeprecationWarning, stacklevel=2)
+        return self._message
+
+    @reify
+    def _message(self) -> RawRequestMessage:
+        """The head as a tuple; packages read it by this name of aiohttp."""
+        headers, event = self.headers, self._event
+        coding = ", ".join(headers.getall(hdrs.CONTENT_ENCODING, ())).lower()
+        return RawRequestMessage(
+            self.method,
+            event.target,
+            self.version,
+            headers,
+            self.raw_headers,
+            should_close=not event.keep_alive,
+            compression=coding if find_decoder(coding) else None,
+            upgrade=event.protocol is not None,
+            chunked=hdrs.TRANSFER_ENCODING in headers,
+            url=self.rel_url,
+        )
 
     @reify
     def raw_headers(self) -> RawHeaders:

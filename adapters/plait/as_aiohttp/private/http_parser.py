@@ -10,34 +10,14 @@ from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, NamedTuple
 
 from multidict import CIMultiDictProxy
-from yarl import URL
 
+from plait.http import RawRequestMessage
 from plait.http_writer import HttpVersion
 
 if TYPE_CHECKING:
     from plait.typedefs import RawHeaders
 
 __all__ = ("HttpParser", "RawRequestMessage", "RawResponseMessage")
-
-
-class RawRequestMessage(NamedTuple):
-    """The head of a request.
-
-    ``compression`` is its content coding, if it has one; ``upgrade``: it asks for another
-    protocol; ``chunked``: its content comes in chunks; ``should_close``: the connection ends
-    with the answer.
-    """
-
-    method: str
-    path: str
-    version: HttpVersion
-    headers: CIMultiDictProxy[str]
-    raw_headers: RawHeaders
-    should_close: bool
-    compression: str | None
-    upgrade: bool
-    chunked: bool
-    url: URL
 
 
 class RawResponseMessage(NamedTuple):
