@@ -43,17 +43,21 @@ TRANSPORT = (
 """Modules, and packages with all that is in them."""
 NOT_TRANSPORT = (
     "plait.calls.call",
+    "plait.calls.content",
     "plait.calls.context",
     "plait.calls.cookies",
+    "plait.calls.errors",
     "plait.calls.fields",
     "plait.calls.links",
     "plait.calls.media",
     "plait.calls.request",
     "plait.calls.response",
     "plait.calls.target",
+    "plait.calls.timeouts",
     "plait.calls.upload",
 )
-"""What a request and its response say, and what a session decides about them."""
+"""What a request and its response say, what a session decides about them, and what the caller
+is told."""
 
 
 def files(root: Path) -> list[Path]:

@@ -623,7 +623,7 @@ class ClientSession:
                 return url
             return self._base_url.join(url)
         except ValueError as exc:
-            raise InvalidUrlClientError(str_or_url) from exc
+            raise InvalidUrlClientError(str_or_url, str(exc)) from exc
 
     def _prepare_headers(self, headers: LooseHeaders | None) -> FieldPairs:
         """Return the session's fields with those of a request, which win by name."""

@@ -66,7 +66,13 @@ __all__ = (
 
 
 class ClientError(Exception):
-    """The root of everything that goes wrong with a request."""
+    """The root of everything that goes wrong with a request.
+
+    ``unprocessed``: the server has certainly done nothing with the request, so that it is safe
+    to send it again, whatever its method.  plait's own.
+    """
+
+    unprocessed = False
 
 
 class ClientResponseError(ClientError):
@@ -154,6 +160,8 @@ class ClientOSError(ClientConnectionError, OSError):
 class ClientConnectorError(ClientOSError):
     """The connection could not be made.  ``os_error`` says why; ``host`` and ``port``, where."""
 
+    unprocessed = True
+
     def __init__(self, connection_key: ConnectionKey, os_error: OSError) -> None:
         self._connection_key = connection_key
         self._os_error = os_error
@@ -236,11 +244,13 @@ class ServerTimeoutError(ServerConnectionError, asyncio.TimeoutError):
 
 
 class ConnectionTimeoutError(ServerTimeoutError):
-    """No connection was to be had within ``ClientTimeout.connect`` or ``sock_connect``."""
+    """No connection was to be had in time: ``ClientTimeout.connect``, ``sock_connect``, ``pool``."""
+
+    unprocessed = True
 
 
 class SocketTimeoutError(ServerTimeoutError):
-    """Nothing came within ``ClientTimeout.sock_read``."""
+    """Nothing came within ``ClientTimeout.sock_read``, or nothing left within ``write``."""
 
 
 class ServerFingerprintMismatch(ServerConnectionError):
@@ -267,7 +277,16 @@ class ServerFingerprintMismatch(ServerConnectionError):
 
 
 class ClientPayloadError(ClientError):
-    """A body is incomplete, its coding is broken, or it cannot be sent a second time."""
+    """A body is incomplete, its coding is broken, or it cannot be sent a second time.
+
+    Of a response that was cut short, and plait's own: ``received`` and ``expected`` are bytes
+    as they were sent, ``None`` if that is not known; ``partial`` is what ``response.read()``
+    (``text()``, ``json()``) had by then, decoded.
+    """
+
+    received: int | None = None
+    expected: int | None = None
+    partial: bytes | None = None
 
 
 class UploadAbortedError(ClientError):

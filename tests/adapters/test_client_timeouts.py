@@ -55,18 +55,27 @@ def test_timeouts_are_immutable() -> None:
 @pytest.mark.parametrize(
     ("passed", "kind", "message"),
     [
-        (Deadline.TOTAL, TimeoutError, "the request took more than 9 s"),
+        (Deadline.TOTAL, TimeoutError, r"the request to a:80 took more than 9 s \(total\)"),
+        (
+            Deadline.POOL,
+            plait.ConnectionTimeoutError,
+            r"Connection timeout to host a:80: .* free within 1 s \(pool\)",
+        ),
         (
             Deadline.CONNECT,
             plait.ConnectionTimeoutError,
             "Connection timeout to host a:80: .* within 2 s",
         ),
-        (Deadline.READ, plait.SocketTimeoutError, "nothing came from the server for 3 s"),
+        (Deadline.READ, plait.SocketTimeoutError, r"nothing came from a:80 for 3 s \(sock_read\)"),
+        (Deadline.WRITE, plait.SocketTimeoutError, r"a:80 took nothing .* for 4 s \(write\)"),
     ],
 )
 def test_what_a_caller_gets(passed: Deadline, kind: type[Exception], message: str) -> None:
     clock: ClientClock = ClientClock(
-        Deadlines(Clock()), ClientTimeout(total=9, sock_read=3), 0.0, error_of_deadline
+        Deadlines(Clock()),
+        ClientTimeout(total=9, sock_read=3, pool=1, write=4),
+        0.0,
+        error_of_deadline,
     )
     clock.waits, clock.host = 2, "a:80"
     with pytest.raises(kind, match=message) as caught:

@@ -6,7 +6,7 @@ A real session against a real application on the virtual network, over both vers
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import pytest
@@ -158,6 +158,96 @@ def test_a_request_that_timed_out_is_reset(simulate: Simulate) -> None:
 
     network = simulate(handler, use)
     assert len(network.ends) == 2, "one connection"
+
+
+@pytest.mark.parametrize("simulate", ["http/1.1"], indirect=True)
+@pytest.mark.parametrize("late", [False, True])
+def test_the_time_in_the_queue_of_the_pool(simulate: Simulate, late: bool) -> None:
+    """It ends with a place, and with a connection that is being opened for the request."""
+
+    async def handler(request: web.Request) -> web.StreamResponse:
+        await asyncio.sleep(8 if late else 3)
+        return web.Response(text="ok")
+
+    async def fetch(session: plait.ClientSession) -> str:
+        async with session.get("/", timeout=plait.ClientTimeout(pool=5)) as response:
+            return await response.text()
+
+    async def use(session: plait.ClientSession) -> None:
+        first = asyncio.create_task(fetch(session))
+        await asyncio.sleep(0)
+        begun = session._loop.time()
+        if late:
+            with pytest.raises(plait.ConnectionTimeoutError) as caught:
+                await fetch(session)
+            assert session._loop.time() - begun == pytest.approx(5, abs=0.1)
+            assert str(caught.value) == (
+                "Connection timeout to host localhost:80: no connection became free within 5 s (pool)"
+            )
+            assert caught.value.unprocessed
+        else:
+            assert await fetch(session) == "ok"
+        assert await first == "ok"
+
+    simulate(handler, use, connector={"limit": 1})
+
+
+@pytest.mark.parametrize("how", ["pieces", "bytes"])
+def test_content_that_nobody_takes(simulate: Simulate, how: str) -> None:
+    async def handler(request: web.Request) -> web.StreamResponse:
+        await request.content.readany()
+        await asyncio.sleep(1000)
+        raise AssertionError("the client has left")
+
+    async def pieces() -> AsyncIterator[bytes]:
+        while True:
+            yield bytes(50_000)
+
+    async def use(session: plait.ClientSession) -> None:
+        begun = session._loop.time()
+        data = pieces() if how == "pieces" else bytes(1_000_000)
+        with pytest.raises(plait.SocketTimeoutError) as caught:
+            await session.get("/", data=data, timeout=plait.ClientTimeout(write=5))
+        assert 5 <= session._loop.time() - begun < 11
+        assert "took nothing of the request for 5 s (write): no response" in str(caught.value)
+        assert str(caught.value).startswith("localhost:80 (")
+
+    simulate(handler, use)
+
+
+def test_content_that_is_taken_slowly(simulate: Simulate) -> None:
+    size = 1_000_000
+
+    async def handler(request: web.Request) -> web.StreamResponse:
+        received = 0
+        async for piece in request.content.iter_any():
+            received += len(piece)
+            await asyncio.sleep(4)
+        return web.Response(text=str(received))
+
+    async def use(session: plait.ClientSession) -> None:
+        timeout = plait.ClientTimeout(write=5)
+        async with session.get("/", data=bytes(size), timeout=timeout) as response:
+            assert await response.text() == str(size)
+
+    simulate(handler, use)
+
+
+def test_the_program_may_take_its_time_with_the_content(simulate: Simulate) -> None:
+    async def handler(request: web.Request) -> web.StreamResponse:
+        return web.Response(text=str(len(await request.read())))
+
+    async def pieces() -> AsyncIterator[bytes]:
+        for _ in range(3):
+            yield b"piece"
+            await asyncio.sleep(20)
+
+    async def use(session: plait.ClientSession) -> None:
+        timeout = plait.ClientTimeout(write=5)
+        async with session.get("/", data=pieces(), timeout=timeout) as response:
+            assert await response.text() == "15"
+
+    simulate(handler, use)
 
 
 # -- idle connections ------------------------------------------------------------------------

@@ -64,6 +64,7 @@ class ClientConnection:
         self.extended_connect = False
         """The peer accepts extended CONNECT (RFC 8441)."""
         self._watcher = watcher
+        self._peer = transport.get_extra_info("peername")
 
     @property
     def transport(self) -> asyncio.Transport | None:
@@ -74,6 +75,16 @@ class ClientConnection:
     def shared(self) -> bool:
         """True when many requests go over this connection at once."""
         return self.driver.shared
+
+    def describe(self) -> str:
+        """Say who the server is and what it speaks, for messages."""
+        version = "HTTP/2" if self.shared else "HTTP/1.1"
+        match self._peer:
+            case (address, port, *_):
+                return f"{address} port {port}, {version}"
+            case str(path) if path:
+                return f"{path}, {version}"
+        return version
 
     def on_event(self, event: Event) -> None:
         """Take an event (see ``Listener``)."""

@@ -41,6 +41,8 @@ class ConnectionClosedError(ClientConnectionResetError, RuntimeError):
 class PlaceLostError(ClientConnectionResetError):
     """The place on a connection went before the request could begin; nothing was sent."""
 
+    unprocessed = True
+
 
 def error_of_reset(
     event: StreamReset,
@@ -49,6 +51,7 @@ def error_of_reset(
     disconnected: bool,
     received: int | None,
     expected: int | None,
+    server: str,
     request_info: Callable[[], RequestInfo],
 ) -> ClientError:
     """Return what to raise for a stream that was cut short.
@@ -58,31 +61,38 @@ def error_of_reset(
         disconnected: the connection is over too.
         received: bytes of the body so far; ``None`` before the head of the response.
         expected: what Content-Length promised.
+        server: with whom the exchange was.
     """
     in_content = received is not None
+    # RFC 9113 section 8.7
+    hint = "; it did nothing with the request" if event.retryable else ""
     match classify(event, lost, disconnected=disconnected, in_content=in_content):
         case Interruption.TIMED_OUT:
-            error: ClientError = SocketTimeoutError(str(event.error))
+            error: ClientError = SocketTimeoutError(f"{event.error}: {server}")
         case Interruption.TRUNCATED:
             of = "" if expected is None else f" of {expected} expected"
             reason = explain(event, lost, disconnected=disconnected)
             error = ClientPayloadError(
-                f"Response payload is not completed: {received}{of} bytes received; {reason}"
+                f"Response payload is not completed: {received}{of} bytes received from {server};"
+                f" {reason}"
             )
+            error.received, error.expected = received, expected
         case Interruption.TRANSPORT_FAILED:
             message = getattr(lost, "strerror", None) or str(lost) or type(lost).__name__
-            error = ClientOSError(getattr(lost, "errno", None), message)
+            error = ClientOSError(getattr(lost, "errno", None), f"{message}: {server}")
         case Interruption.MALFORMED:
             message = f"malformed response: {event.error}"
             error = ClientResponseError(request_info(), (), status=400, message=message)
         case Interruption.GIVEN_UP:
             error = ConnectionClosedError("Connection closed")
         case Interruption.ENDED_EARLY:
-            error = ServerDisconnectedError(f"Server disconnected: {event.error}")
+            error = ServerDisconnectedError(f"Server disconnected: {event.error}: {server}")
         case Interruption.DISCONNECTED:
-            error = ServerDisconnectedError()
+            error = ServerDisconnectedError(f"Server disconnected: {server}{hint}")
         case Interruption.RESET:
-            error = ClientConnectionResetError(explain(event, disconnected=False))
+            reason = explain(event, disconnected=False)
+            error = ClientConnectionResetError(f"{reason}: {server}{hint}")
+    error.unprocessed = event.retryable
     error.__cause__ = event.error or lost
     return error
 

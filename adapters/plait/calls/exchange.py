@@ -177,11 +177,28 @@ class ClientExchange(Exchange):
             if self._is_timed:
                 self._note_activity()
             self.clock.begin_exchange(self)
+            if not self.driver.can_write:
+                self._watch_writing()
 
     @property
     def done(self) -> bool:
         """True when the exchange is over."""
         return self.state is OVER
+
+    def describe(self) -> str:
+        """Say with whom the exchange is, for messages."""
+        request = self.request
+        server = f"{request.host}:{request.port}"
+        return server if self.lease is None else f"{server} ({self.lease.client.describe()})"
+
+    def describe_progress(self) -> str:
+        """Say how much of the response came, for messages."""
+        head = self.head
+        if head is None:
+            return "no response came"
+        expected = _content_length(head)
+        of = "" if expected is None else f" of {expected} expected"
+        return f"{self.received}{of} bytes of the response came"
 
     # -- waiting ------------------------------------------------------------------
 
@@ -312,9 +329,33 @@ class ClientExchange(Exchange):
             or not self.driver.can_write
         )
 
+    async def drain(self) -> None:
+        self._watch_writing()
+        await super().drain()
+
+    def unsent(self) -> int | None:
+        """Return a number that changes when content leaves that waits; ``None``: none waits.
+
+        On HTTP/2 it is zero: the buffer of the transport is that of all streams, and when the
+        stream itself can send, ``drain`` ends.
+        """
+        driver = self.driver
+        transport = driver.transport
+        # Who waits in ``drain`` goes on when there is room for more than a few bytes.
+        waits = self._waiters or (self.upload is not None and not self.can_send())
+        if transport is None or (driver.can_write and not waits):
+            return None
+        return 0 if driver.shared else transport.get_write_buffer_size()
+
+    def _watch_writing(self) -> None:
+        clock = self.clock
+        if clock is not None and clock.timeout.write and self.state is not OVER:
+            clock.watch_writing(self, self.driver.loop.time())
+
     def finish_upload(self) -> None:
         """The request is complete."""
         self.upload = None
+        self._watch_writing()
         if self._is_timed:
             self._note_activity()
         if self.ended:
@@ -416,6 +457,7 @@ class ClientExchange(Exchange):
                 disconnected=self.driver.engine.state in _OVER,
                 received=None if head is None else self.received,
                 expected=None if head is None else _content_length(head),
+                server=self.describe(),
                 request_info=lambda: self.request.request_info,
             )
         self._finish()

@@ -30,6 +30,8 @@ class Ticket:
     again: bool = False
     """A connection took the request before, and nothing came of it."""
     trace: PlaceTrace | None = None
+    has_opened: bool = False
+    """A connection was opened for it: it waits for that, not in the queue of the pool."""
 
     def __str__(self) -> str:
         return f"{self.connection_key.host}:{self.connection_key.port}"

@@ -159,6 +159,9 @@ class Places:
                 key = event.ticket.connection_key
                 waiter.set_result(Lease(self, key, self._clients[event.connection], event.reused))
         elif isinstance(event, Connect):
+            event.ticket.has_opened = True
+            if event.ticket.clock is not None:
+                event.ticket.clock.end_queueing()
             task = self._loop.create_task(self._open(event))
             self._opening[event.connection] = task
         elif isinstance(event, Close):
@@ -264,7 +267,8 @@ async def in_time(
     clock = ticket.clock
     if clock is None:
         return await waiter
-    clock.begin_waiting(waiter, timeout, waiter.get_loop().time(), str(ticket))
+    now = waiter.get_loop().time()
+    clock.begin_waiting(waiter, timeout, now, str(ticket), queues=not ticket.has_opened)
     try:
         return await waiter
     finally:

@@ -19,7 +19,12 @@ from typing import TYPE_CHECKING, Any, Self
 from multidict import CIMultiDict, CIMultiDictProxy, MultiDictProxy
 from yarl import URL
 
-from plait.client_exceptions import ClientConnectionError, ClientResponseError, ContentTypeError
+from plait.client_exceptions import (
+    ClientConnectionError,
+    ClientPayloadError,
+    ClientResponseError,
+    ContentTypeError,
+)
 from plait.hdrs import CONTENT_TYPE
 from plait.helpers import NOOP, HeadersMixin, noop
 from plait.http_writer import VERSIONS, HttpVersion
@@ -276,11 +281,25 @@ class ClientResponse(HeadersMixin):
             or exchange is None
             or (self._auto_decompress and "Content-Encoding" in self.headers)
         ):
-            return await self.content.read()
+            return await self._read_content(self.content)
         pieces = exchange.take()
-        while not exchange.ended:
-            await exchange.wait_for_more()
-            pieces += exchange.take()
+        try:
+            while not exchange.ended:
+                await exchange.wait_for_more()
+                pieces += exchange.take()
+        except ClientPayloadError as error:
+            error.partial = b"".join(pieces + exchange.take())
+            raise
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+    async def _read_content(self, content: StreamReader) -> bytes:
+        pieces = []
+        try:
+            while piece := await content.readany():
+                pieces.append(piece)
+        except ClientPayloadError as error:
+            error.partial = b"".join([*pieces, content._take(content._size)])
+            raise
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
     def get_encoding(self) -> str:

@@ -22,11 +22,19 @@ class ClientTimeout:
         total: everything from the call to the end of the response's body, redirects
             included.
         connect: until a connection is assigned: waiting in the pool and connecting.
+        pool: waiting in the pool alone: until there is a place on a connection, or one is
+            being opened for the request.  plait's own.
         sock_read: between two pieces of what the server sends, while it can send: the time
             to send the request, and to read what came already, does not count.
+        write: between two pieces of the request's content that leave, while content waits
+            to be sent: 64 KiB of it at most.  plait's own.
         sock_connect: to set up a new connection: name, TCP and TLS.
         ceil_threshold: deadlines longer than this end on a whole second of the loop's
             clock, so that many of them fire together.
+
+    On HTTP/2, ``sock_read`` and ``write`` are about the request's own stream, not about the
+    connection; ``pool`` and ``connect`` end when the request has a place on a connection that
+    is there.
     """
 
     total: float | None = None
@@ -34,6 +42,8 @@ class ClientTimeout:
     sock_read: float | None = None
     sock_connect: float | None = None
     ceil_threshold: float = CEIL_THRESHOLD
+    pool: float | None = None
+    write: float | None = None
 
 
 DEFAULT_TIMEOUT: Final = ClientTimeout(total=5 * 60, sock_connect=30)
@@ -91,11 +101,29 @@ ClientClock: TypeAlias = RequestClock[ClientTimeout]
 
 def error_of_deadline(clock: ClientClock, passed: Deadline) -> Exception:
     """Return what the caller gets whose deadline ``passed``."""
-    if passed is Deadline.TOTAL:
-        return TimeoutError(f"the request took more than {clock.timeout.total} s")
-    if passed is Deadline.CONNECT:
-        return ConnectionTimeoutError(
-            f"Connection timeout to host {clock.host}:"
-            f" no connection became available within {clock.waits} s"
-        )
-    return SocketTimeoutError(f"nothing came from the server for {clock.timeout.sock_read} s")
+    timeout, exchange = clock.timeout, clock.exchange
+    server = clock.host if exchange is None else exchange.describe()
+    match passed:
+        case Deadline.TOTAL:
+            to = f" to {server}" if server else ""
+            so_far = "" if exchange is None else f": {exchange.describe_progress()}"
+            return TimeoutError(f"the request{to} took more than {timeout.total} s (total){so_far}")
+        case Deadline.POOL:
+            return ConnectionTimeoutError(
+                f"Connection timeout to host {server}:"
+                f" no connection became free within {timeout.pool} s (pool)"
+            )
+        case Deadline.CONNECT:
+            return ConnectionTimeoutError(
+                f"Connection timeout to host {server}:"
+                f" no connection became available within {clock.waits} s (connect)"
+            )
+        case Deadline.WRITE:
+            message = f"{server} took nothing of the request for {timeout.write} s (write)"
+        case Deadline.READ:
+            message = (
+                "Timeout on reading data from socket:"
+                f" nothing came from {server} for {timeout.sock_read} s (sock_read)"
+            )
+    so_far = "no response came" if exchange is None else exchange.describe_progress()
+    return SocketTimeoutError(f"{message}: {so_far}")

@@ -8,7 +8,7 @@ was known when it was armed.  When it fires, everybody whose time has come is to
 timer is armed again for the next one.  To start and to stop a deadline costs a dictionary
 access; moving one costs nothing until the timer fires.
 
-A call has three deadlines (``Deadline``).  Which of them runs when, and who is told that it
+A call has several deadlines (``Deadline``).  Which of them runs when, and who is told that it
 has passed, is decided by a ``RequestClock``, through all the requests of the call.
 """
 
@@ -82,7 +82,9 @@ class Deadline(enum.Enum):
     """A deadline of a call."""
 
     TOTAL = "from the call to the end of the response's body"
+    POOL = "until there is a place, or a connection is being opened for the call"
     CONNECT = "until there is a connection"
+    WRITE = "while content waits to be sent"
     READ = "between two pieces of what the server sends, while it can send"
 
 
@@ -94,12 +96,20 @@ class CallTimeouts(Protocol):
         """See ``Deadline.TOTAL``."""
 
     @property
+    def pool(self) -> float | None:
+        """See ``Deadline.POOL``."""
+
+    @property
+    def write(self) -> float | None:
+        """See ``Deadline.WRITE``."""
+
+    @property
     def sock_read(self) -> float | None:
         """See ``Deadline.READ``."""
 
     @property
     def ceil_threshold(self) -> float:
-        """Longer timeouts end on a whole second (but for ``sock_read``)."""
+        """Longer timeouts end on a whole second (but for ``write`` and ``sock_read``)."""
 
 
 TimeoutsT = TypeVar("TimeoutsT", bound=CallTimeouts)
@@ -124,6 +134,15 @@ class TimedExchange(Protocol):
     def keeps_server_waiting(self) -> bool:
         """Tell whether it may be this side's turn: ``Deadline.READ`` does not run then."""
 
+    def describe(self) -> str:
+        """Say with whom the exchange is, for messages."""
+
+    def describe_progress(self) -> str:
+        """Say how much of the response came, for messages."""
+
+    def unsent(self) -> int | None:
+        """Return a number that changes when content leaves that waits; ``None``: none waits."""
+
     def fail(self, error: BaseException) -> None:
         """Give up: whoever waits gets ``error``."""
 
@@ -146,7 +165,10 @@ class RequestClock(Generic[TimeoutsT]):
         "_explain",
         "_final",
         "_missed",
+        "_pool",
         "_total",
+        "_unsent",
+        "_write",
         "connect",
         "exchange",
         "host",
@@ -169,6 +191,9 @@ class RequestClock(Generic[TimeoutsT]):
         self._missed = False
         """A deadline passed when there was a place in the pool, and no exchange yet."""
         self._total = deadline(now, timeout.total, timeout.ceil_threshold)
+        self._pool = NEVER
+        self._write = NEVER
+        self._unsent: int | None = None
         self.connect = NEVER
         self.waits: float | None = None
         """How long the call waits for a connection at most."""
@@ -180,30 +205,52 @@ class RequestClock(Generic[TimeoutsT]):
             deadlines.set(self, self._total)
 
     def begin_waiting(
-        self, waiter: Waiter, timeout: float | None, now: float, host: str = ""
+        self,
+        waiter: Waiter,
+        timeout: float | None,
+        now: float,
+        host: str = "",
+        *,
+        queues: bool = False,
     ) -> None:
-        """The call waits for a connection to ``host``, at most ``timeout`` seconds."""
+        """The call waits for a connection to ``host``, at most ``timeout`` seconds.
+
+        ``queues``: none is being opened for it.
+        """
         self.waiter = waiter
+        if queues:
+            self._pool = deadline(now, self.timeout.pool, self.timeout.ceil_threshold)
         self.waits = timeout
         self.host = host
         self.connect = deadline(now, timeout, self.timeout.ceil_threshold)
         self._update()
 
+    def end_queueing(self) -> None:
+        """A connection is being opened for the call."""
+        self._pool = NEVER
+
     def end_waiting(self) -> None:
         """The call waits for a connection no longer."""
         self.waiter = None
-        self.connect = NEVER
+        self._pool = self.connect = NEVER
+
+    def watch_writing(self, exchange: TimedExchange, now: float) -> None:
+        """Content of ``exchange`` may wait to be sent: some of it has to leave in time."""
+        self._measure(exchange, now)
+        self._update()
 
     def begin_exchange(self, exchange: TimedExchange) -> None:
         """The call waits for a response."""
         self.exchange = exchange
-        if self.timeout.sock_read or self._missed:
+        timeout = self.timeout
+        if timeout.sock_read or timeout.write or self._missed:
             self._missed = False
             self._update()
 
     def end_exchange(self) -> None:
         """The exchange is over; another may follow."""
         self.exchange = None
+        self._write = NEVER
         if self._final:
             self.stop()
 
@@ -216,7 +263,8 @@ class RequestClock(Generic[TimeoutsT]):
     def stop(self) -> None:
         """The call is over."""
         self.exchange = None
-        if self._total != NEVER or self.timeout.sock_read:
+        timeout = self.timeout
+        if self._total != NEVER or timeout.sock_read or timeout.write:
             self._deadlines.stop(self)
 
     def on_deadline(self, now: float) -> float:
@@ -240,19 +288,31 @@ class RequestClock(Generic[TimeoutsT]):
         """Return the deadline that has passed."""
         if now >= self._total:
             return Deadline.TOTAL
+        if now >= self._pool:
+            return Deadline.POOL
         if now >= self.connect:
             return Deadline.CONNECT
-        if self.exchange is not None and now >= self._read(self.exchange):
-            return Deadline.READ
+        exchange = self.exchange
+        if exchange is not None:
+            if now >= self._write:
+                if self._unsent is not None and self._unsent == exchange.unsent():
+                    return Deadline.WRITE
+                self._measure(exchange, now)
+            if now >= self._read(exchange):
+                return Deadline.READ
         return None
+
+    def _measure(self, exchange: TimedExchange, now: float) -> None:
+        self._unsent = exchange.unsent()
+        self._write = NEVER if self._unsent is None else deadline(now, self.timeout.write, math.inf)
 
     def _read(self, exchange: TimedExchange) -> float:
         return deadline(exchange.last_activity, self.timeout.sock_read)
 
     def _next(self) -> float:
-        when = min(self._total, self.connect)
+        when = min(self._total, self._pool, self.connect)
         if self.exchange is not None:
-            when = min(when, self._read(self.exchange))
+            when = min(when, self._write, self._read(self.exchange))
         return when
 
     def _update(self) -> None:

@@ -126,6 +126,8 @@ def test_a_deadline_that_is_set_while_others_pass() -> None:
 @dataclass(frozen=True)
 class Timeouts:
     total: float | None = None
+    pool: float | None = None
+    write: float | None = None
     sock_read: float | None = None
     ceil_threshold: float = 5.0
 
@@ -156,10 +158,20 @@ class Exchange:
     def __init__(self) -> None:
         self.last_activity = 0.0
         self.keeps_waiting = False
+        self.waits_to_be_sent: int | None = None
         self.error: BaseException | None = None
 
     def keeps_server_waiting(self) -> bool:
         return self.keeps_waiting
+
+    def describe(self) -> str:
+        raise AssertionError("only for messages")
+
+    def describe_progress(self) -> str:
+        raise AssertionError("only for messages")
+
+    def unsent(self) -> int | None:
+        return self.waits_to_be_sent
 
     def fail(self, error: BaseException) -> None:
         self.error = error
@@ -280,3 +292,66 @@ def test_what_passes_when_a_place_was_found_is_not_forgotten(passes: float) -> N
     call.time.advance(3.0)
     assert call.passed(exchange) is Deadline.TOTAL
     assert place.error is None
+
+
+def test_the_time_in_the_queue() -> None:
+    call = Call(Timeouts(pool=2.0))
+    waiter = Waiter()
+    call.clock.begin_waiting(waiter, 5.0, 0.0, queues=True)
+    call.time.advance(2.0)
+    assert call.passed(waiter) is Deadline.POOL
+
+
+def test_the_queue_ends_when_a_connection_is_opened() -> None:
+    call = Call(Timeouts(pool=2.0))
+    waiter = Waiter()
+    call.clock.begin_waiting(waiter, 4.0, 0.0, queues=True)
+    call.clock.end_queueing()
+    call.time.advance(2.0)
+    assert call.passed(waiter) is None
+    call.time.advance(4.0)
+    assert call.passed(waiter) is Deadline.CONNECT
+
+
+def test_a_call_that_does_not_queue() -> None:
+    call = Call(Timeouts(pool=2.0))
+    call.clock.begin_waiting(Waiter(), None, 0.0)
+    assert call.time.armed == []
+
+
+def test_content_that_stands_still() -> None:
+    call = Call(Timeouts(write=2.0))
+    exchange = Exchange()
+    call.clock.begin_exchange(exchange)
+    assert call.time.armed == []
+    exchange.waits_to_be_sent = 100
+    call.clock.watch_writing(exchange, 1.0)
+    exchange.waits_to_be_sent = 90
+    call.time.advance(3.0)
+    assert call.passed(exchange) is None
+    call.time.advance(5.0)
+    assert call.passed(exchange) is Deadline.WRITE
+
+
+def test_content_that_has_left() -> None:
+    call = Call(Timeouts(write=2.0))
+    exchange = Exchange()
+    call.clock.begin_exchange(exchange)
+    exchange.waits_to_be_sent = 100
+    call.clock.watch_writing(exchange, 0.0)
+    exchange.waits_to_be_sent = None
+    call.time.advance(2.0)
+    assert call.passed(exchange) is None
+    assert call.time.armed == []
+
+
+def test_an_exchange_that_is_over_writes_nothing() -> None:
+    call = Call(Timeouts(write=2.0))
+    exchange = Exchange()
+    call.clock.begin_exchange(exchange)
+    exchange.waits_to_be_sent = 100
+    call.clock.watch_writing(exchange, 0.0)
+    call.clock.end_exchange()
+    call.clock.begin_exchange(later := Exchange())
+    call.time.advance(2.0)
+    assert (call.passed(exchange), call.passed(later)) == (None, None)
