@@ -62,6 +62,7 @@ from .formdata import FormData
 from .helpers import BasicAuth, ChainMapProxy, ETag, encode_basic_auth
 from .http import HttpVersion, HttpVersion10, HttpVersion11
 from .http_websocket import WebSocketError, WSCloseCode, WSMessage, WSMsgType
+from .middlewares.retry import RetryMiddleware
 from .missing import explain
 from .multipart import (
     BadContentDispositionHeader,
@@ -171,6 +172,7 @@ __all__ = [
     "Payload",
     "RedirectClientError",
     "RequestInfo",
+    "RetryMiddleware",
     "ServerConnectionError",
     "ServerDisconnectedError",
     "ServerFingerprintMismatch",

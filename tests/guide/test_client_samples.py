@@ -36,6 +36,12 @@ def _make_app(seen: list[str]) -> web.Application:
     async def create_user(request):
         return web.json_response({"user": await request.json()}, status=201)
 
+    async def busy(request):
+        """Answers the third request, and says "not now" before."""
+        if len(seen) < 3:
+            raise web.HTTPServiceUnavailable(headers={"Retry-After": "0"})
+        return web.Response(text=f"after {len(seen)}")
+
     async def never(request):
         await asyncio.Event().wait()
 
@@ -44,6 +50,7 @@ def _make_app(seen: list[str]) -> web.Application:
         [
             web.get("/page/{name}", name),
             web.post("/users", create_user),
+            web.get("/busy", busy),
             web.get("/never", never),
         ]
     )
@@ -86,3 +93,8 @@ def test_timeout(origin: Origin, run_sample: RunSample) -> None:
 def test_session_reuse(origin: Origin, run_sample: RunSample) -> None:
     urls = [f"{origin.url}/page/{number}" for number in range(3)]
     assert run_sample("session_reuse", *urls) == ["0", "1", "2", "0", "1", "2"]
+
+
+def test_retries(origin: Origin, run_sample: RunSample) -> None:
+    assert run_sample("retries", f"{origin.url}/busy", "30") == ["200 after 3"]
+    assert len(origin.seen) == 3

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -343,6 +344,67 @@ def test_a_connection_takes_so_many_requests(simulate: Simulate) -> None:
 
     network = simulate(handler, use, connector={"max_connection_requests": 3})
     assert len(network.ends) == 2 * 3
+
+
+# -- RetryMiddleware ------------------------------------------------------------------------
+
+
+def test_the_server_says_when_to_come_back(simulate: Simulate) -> None:
+    came: list[float] = []
+
+    async def handler(request: web.Request) -> web.StreamResponse:
+        came.append(asyncio.get_running_loop().time())
+        status, wait = ((503, "20"), (429, "0"), (200, ""))[len(came) - 1]
+        return web.Response(status=status, headers={"Retry-After": wait})
+
+    async def use(session: plait.ClientSession) -> None:
+        retry = plait.RetryMiddleware(pause=4, jitter=0)
+        async with session.get("/", middlewares=[retry]) as response:
+            assert response.status == 200
+
+    simulate(handler, use)
+    assert [after - before for before, after in pairwise(came)] == [
+        pytest.approx(20, abs=0.1),
+        pytest.approx(8, abs=0.1),
+    ]
+
+
+@pytest.mark.parametrize("answers", [True, False])
+def test_a_pause_that_total_cuts_short_is_not_begun(simulate: Simulate, answers: bool) -> None:
+    async def handler(request: web.Request) -> web.StreamResponse:
+        if not answers:
+            assert request.transport is not None
+            request.transport.abort()
+        return web.Response(status=503)
+
+    async def use(session: plait.ClientSession) -> None:
+        begun = session._loop.time()
+        get = session.get(
+            "/",
+            middlewares=[plait.RetryMiddleware(99, pause=1, jitter=0)],
+            timeout=plait.ClientTimeout(total=10),
+        )
+        if answers:
+            async with get as response:
+                assert response.status == 503
+        else:
+            with pytest.raises(plait.ClientConnectionError):
+                await get
+        assert session._loop.time() - begun == pytest.approx(7, abs=0.9)
+
+    simulate(handler, use)
+
+
+def test_a_request_is_cancelled_in_a_pause(simulate: Simulate) -> None:
+    async def handler(request: web.Request) -> web.StreamResponse:
+        return web.Response(status=503)
+
+    async def use(session: plait.ClientSession) -> None:
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(5):
+                await session.get("/", middlewares=[plait.RetryMiddleware(pause=10, jitter=0)])
+
+    simulate(handler, use)
 
 
 # -- WebSockets ------------------------------------------------------------------------------

@@ -204,6 +204,11 @@ class RequestClock(Generic[TimeoutsT]):
         if self._total != NEVER:
             deadlines.set(self, self._total)
 
+    @property
+    def ends(self) -> float:
+        """When the call must be over (``total``), ``NEVER`` without a limit."""
+        return self._total
+
     def begin_waiting(
         self,
         waiter: Waiter,

@@ -1,0 +1,1 @@
+"""Client middlewares that aiohttp has not."""
