@@ -552,7 +552,7 @@ class ClientSession:
             url = self._build_url(str_or_url)
             if params:
                 url = url.extend_query(params)
-            fields = self._prepare_headers(headers)
+            fields = self._fields_of(headers)
             traced = None
             if self._trace_configs:
                 traced = CallTrace(self, trace_request_ctx, fields)
@@ -625,7 +625,7 @@ class ClientSession:
         except ValueError as exc:
             raise InvalidUrlClientError(str_or_url, str(exc)) from exc
 
-    def _prepare_headers(self, headers: LooseHeaders | None) -> FieldPairs:
+    def _fields_of(self, headers: LooseHeaders | None) -> FieldPairs:
         """Return the session's fields with those of a request, which win by name."""
         own = self._default_headers
         if not own or not headers:

@@ -182,8 +182,8 @@ class BaseConnector:
         return self._force_close
 
     @property
-    def _conns(self) -> dict[ConnectionKey, list[ClientConnection]]:
-        """The idle connections by what they are good for: programs of others count them."""
+    def _conns(self) -> dict[ConnectionKey, list[tuple[ClientConnection, float]]]:
+        """The idle connections, each with the time since when: programs of others look at them."""
         return self._places.idle()
 
     @property

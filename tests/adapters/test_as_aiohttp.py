@@ -299,6 +299,25 @@ def test_frames_are_written_and_read_with_a_transport_of_ones_own() -> None:
     )
 
 
+def test_methods_that_mocks_call() -> None:
+    aliased(
+        """
+        import asyncio
+        import aiohttp
+        from multidict import CIMultiDict
+
+        async def main():
+            async with aiohttp.ClientSession(headers={"A": "1", "B": "1"}) as session:
+                fields = session._prepare_headers({"b": "2"})
+                assert fields == CIMultiDict({"A": "1", "B": "2"})
+                fields["A"] = "3"
+                assert session._prepare_headers(None)["a"] == "1"
+
+        asyncio.run(main())
+        """
+    )
+
+
 def test_names_of_test_suites_are_what_they_say() -> None:
     aliased(
         """

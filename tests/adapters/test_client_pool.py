@@ -120,8 +120,10 @@ async def test_private_names_that_programs_look_at(engine: EngineName) -> None:
             assert await response.read() == response._body == b"ok"
             assert not response._released
         assert response._released
-        ((key, clients),) = connector._conns.items()
-        assert (key.host, key.port, len(clients)) == ("localhost", server.port, 1)
+        ((key, [(client, since)]),) = connector._conns.items()
+        assert (key.host, key.port) == ("localhost", server.port)
+        assert client.transport is not None
+        assert since <= asyncio.get_running_loop().time()
 
 
 @pytest.mark.parametrize("end", ["release", "close", "del"])

@@ -70,6 +70,9 @@ def install() -> None:
     extra = import_module("plait.as_aiohttp.names")
     for name, names in [*extra.NAMES.items(), *extra.UNUSED.items()]:
         vars(import_module(f"plait.{name}")).update(names)
+    for owner, methods in import_module("plait.as_aiohttp.methods").METHODS.items():
+        for name, method in methods.items():
+            setattr(owner, name, method)
     _rename_loggers()
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import sys
 from importlib import import_module
+from types import MappingProxyType
 from typing import Final
 
 from plait.calls.context import RequestContextManager, WSRequestContextManager
@@ -63,6 +64,7 @@ NAMES: Final[dict[str, dict[str, object]]] = {
         "unescape_quotes": shims.unescape_quotes,
     },
     "client_reqrep": {
+        "MappingProxyType": MappingProxyType,
         "_gen_default_accept_encoding": lambda: ACCEPT_ENCODING,
         "_merge_ssl_params": merge_ssl_params,
     },

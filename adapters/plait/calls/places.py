@@ -215,11 +215,11 @@ class Places:
         self._follow_pool()
         self._arm_timer()
 
-    def idle(self) -> dict[ConnectionKey, list[ClientConnection]]:
-        """Return the connections without a request, by what they are good for."""
-        found: dict[ConnectionKey, list[ClientConnection]] = {}
-        for key, number in self.pool.idle_connections():
-            found.setdefault(key, []).append(self._clients[number])
+    def idle(self) -> dict[ConnectionKey, list[tuple[ClientConnection, float]]]:
+        """Return the connections without a request, and since when, by what they are good for."""
+        found: dict[ConnectionKey, list[tuple[ClientConnection, float]]] = {}
+        for key, number, since in self.pool.idle_connections():
+            found.setdefault(key, []).append((self._clients[number], since))
         return found
 
     # -- the end --------------------------------------------------------------------------

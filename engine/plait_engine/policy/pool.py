@@ -235,9 +235,9 @@ class Pool(Generic[Key, Ticket]):
         """How many connections have no request."""
         return len(self._idle)
 
-    def idle_connections(self) -> list[tuple[Key, int]]:
-        """Return the connections that have no request, with their keys, longest idle first."""
-        return [(slot.host.key, number) for number, slot in self._idle.items()]
+    def idle_connections(self) -> list[tuple[Key, int, float]]:
+        """Return key, number and since when of those without a request, longest idle first."""
+        return [(slot.host.key, number, slot.idle_since) for number, slot in self._idle.items()]
 
     @property
     def acquired(self) -> int:

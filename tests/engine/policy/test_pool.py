@@ -253,7 +253,7 @@ def test_the_idle_connections_come_in_the_order_in_which_they_became_idle() -> N
     for connection, now in zip(reversed(opened), (1.0, 2.0, 3.0), strict=True):
         connection.begin()
         connection.end(now)
-    assert pool.idle_connections() == [("a", 3), ("b", 2), ("a", 1)]
+    assert pool.idle_connections() == [("a", 3, 1.0), ("b", 2, 2.0), ("a", 1, 3.0)]
 
 
 def test_a_pool_may_keep_connections_for_ever() -> None:
