@@ -35,7 +35,6 @@ NOT_YET_CLIENT = {
         "ClientRequest.update_host",
         "ClientRequest.update_proxy",
     ],
-    "`DataQueue`": ["DataQueue", "FlowControlDataQueue"],
     "`NamedPipeConnector`": ["NamedPipeConnector"],
 }
 ON_PURPOSE = {
@@ -61,6 +60,7 @@ ON_PURPOSE = {
     "names every option": ["web.Server(kwargs)"],
     "`None` where aiohttp has a value of its own": [
         "RequestInfo(real_url): a sentinel is None",
+        "*DataQueue.set_exception(exc_cause): BaseException() is None",
         "StreamReader.set_exception(exc_cause): BaseException() is None",
         "web.Application(debug): Ellipsis is None",
     ],

@@ -90,7 +90,7 @@ from .payload import (
 )
 from .payload_streamer import streamer
 from .resolver import AsyncResolver, DefaultResolver, ThreadedResolver
-from .streams import EMPTY_PAYLOAD, EofStream, StreamReader
+from .streams import EMPTY_PAYLOAD, DataQueue, EofStream, FlowControlDataQueue, StreamReader
 from .tracing import (
     TraceConfig,
     TraceConnectionCreateEndParams,
@@ -150,12 +150,14 @@ __all__ = [
     "ConnectionTimeoutError",
     "ContentTypeError",
     "CookieJar",
+    "DataQueue",
     "DefaultResolver",
     "DigestAuthMiddleware",
     "DummyCookieJar",
     "ETag",
     "EofStream",
     "Fingerprint",
+    "FlowControlDataQueue",
     "FormData",
     "HttpVersion",
     "HttpVersion10",

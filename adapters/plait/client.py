@@ -533,8 +533,6 @@ class ClientSession:
                     proxy_auth=proxy_auth,
                     proxy_headers=proxy_headers,
                 )
-            if not read_until_eof:
-                _refuse(read_until_eof=True)
             if json is not None:
                 if data is not None:
                     raise ValueError("data and json parameters can not be used at the same time")
@@ -587,6 +585,7 @@ class ClientSession:
                 self._middlewares if middlewares is None else middlewares,
                 upload_tracker,
                 on_informational,
+                read_until_eof,
             )
             check = self._raise_for_status if raise_for_status is None else raise_for_status
             response = None

@@ -24,7 +24,7 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING, Final, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Final, Generic, TypeVar
 from warnings import warn
 
 from plait_engine.content.body import EncodedBody
@@ -33,6 +33,7 @@ from plait_engine.errors import copy_error
 
 from .http_exceptions import LineTooLong
 from .log import internal_logger
+from .websocket.queues import DataQueue, EofStream, FlowControl, FlowControlDataQueue
 
 if TYPE_CHECKING:
     from .transport.exchange import Exchange
@@ -42,27 +43,15 @@ __all__ = (
     "AsyncStreamIterator",
     "BodyReader",
     "ChunkTupleAsyncStreamIterator",
+    "DataQueue",
     "DecodedBody",
     "EmptyStreamReader",
     "EofStream",
+    "FlowControlDataQueue",
     "StreamReader",
 )
 
 _T = TypeVar("_T", bound=bytes)
-
-
-class EofStream(Exception):
-    """The stream has ended."""
-
-
-class FlowControl(Protocol):
-    """What a stream that is fed by hand needs of its protocol."""
-
-    def pause_reading(self) -> None:
-        """Stop the flow of bytes."""
-
-    def resume_reading(self) -> None:
-        """Let bytes flow again."""
 
 
 class AsyncStreamIterator(Generic[_T]):

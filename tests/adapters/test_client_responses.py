@@ -12,6 +12,7 @@ from yarl import URL
 
 import plait
 from plait_engine.engines import EngineName
+from tests.adapters.h2_server import H2Peer, h2
 from tests.adapters.raw_server import OK, RawConnection, always, raw_server
 from tests.engine.chops import CHOPS, Chop
 
@@ -511,3 +512,50 @@ async def test_cookies_of_every_hop_are_kept_and_sent() -> None:
         async with session.get(server.url) as response:
             assert response.status == 200
         assert [morsel.value for morsel in session.cookie_jar] == ["1"]
+
+
+# -- read_until_eof ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("read", ["read", "content"])
+@pytest.mark.parametrize(
+    ("head", "kept"),
+    [
+        ("HTTP/1.1 200 OK\r\n\r\n", b""),
+        ("HTTP/1.0 200 OK\r\n\r\n", b""),
+        ("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\n", b"body"),
+        ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\n", b"body"),
+    ],
+)
+async def test_a_body_without_a_length_is_none(
+    engine: EngineName, head: str, kept: bytes, read: str
+) -> None:
+    async def script(connection: RawConnection) -> None:
+        while await connection.read_head():
+            end = b"\r\n0\r\n\r\n" if "chunked" in head else b""
+            connection.send(head.encode() + b"body" + end)
+
+    async with raw_server(script) as server, plait.ClientSession(engine=engine) as session:
+        for number in range(1, 3):
+            async with session.get(server.url, read_until_eof=False) as response:
+                if read == "read":
+                    assert await response.read() == kept
+                else:
+                    assert await response.content.read() == kept
+            assert server.connections == (1 if kept else number)
+        assert session.connector is not None
+        assert session.connector.stats().in_use == 0
+
+
+async def test_http2_needs_no_length(engine: EngineName) -> None:
+    async def script(peer: H2Peer) -> None:
+        request = await peer.next_request()
+        peer.answer(request.stream_id, b"body")
+        await peer.run_to_end()
+
+    async with (
+        raw_server(h2(script)) as server,
+        plait.ClientSession(engine=engine, http2=True) as session,
+        session.get(server.url, read_until_eof=False) as response,
+    ):
+        assert await response.read() == b"body"

@@ -43,6 +43,7 @@ HOMES: Final = {
     "plait.calls.tls": "client_reqrep",
     "plait.calls.upload": "client_reqrep",
     "plait.parts.writer": "multipart",
+    "plait.websocket.queues": "streams",
     "plait.serving.keyed_state": "web_exceptions",
     "plait.serving.domain": "web_urldispatcher",
     "plait.serving.resource": "web_urldispatcher",

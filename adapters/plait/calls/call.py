@@ -67,6 +67,7 @@ class ClientCall:
         "on_informational",
         "options",
         "payload",
+        "read_until_eof",
         "session",
         "traced",
         "traces",
@@ -90,8 +91,10 @@ class ClientCall:
         middlewares: Sequence[ClientMiddlewareType] = (),
         tracker: UploadTracker | None = None,
         on_informational: InformationalCallback | None = None,
+        read_until_eof: bool = True,
     ) -> None:
         self.session = session
+        self.read_until_eof = read_until_eof
         self.tracker = tracker
         self.on_informational = on_informational
         self.middlewares = middlewares
@@ -195,6 +198,8 @@ class ClientCall:
             traces=self.traces,
             **self.options,
         )
+        if not self.read_until_eof:
+            request.read_until_eof = False
         if request.payload is not None:
             self.data = self.payload = request.payload  # The same for the next hop.
         return request

@@ -299,6 +299,13 @@ class ClientExchange(Exchange):
         if self.unacknowledged:
             self.give_back()
 
+    def end_here(self) -> None:
+        """Take the response for complete; what comes of it is not wanted."""
+        if not self.ended:
+            self.ended = True
+            self.abandon()
+        self.take()
+
     def let_go(self) -> bool:
         """Nobody holds the response any more; tell whether that cuts it short."""
         cuts = self.state is not OVER

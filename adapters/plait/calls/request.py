@@ -77,6 +77,8 @@ class ClientRequest:
     """A connection took the request before, and nothing came of it."""
     closes_body = False
     """The content is to be closed when it is sent."""
+    read_until_eof = True
+    """A response without a length goes on to the end of the connection; else it has no body."""
     upload_attempt: UploadAttempt | None = None
     """How far the content got, if somebody wants to know."""
     on_informational: InformationalCallback | None = None

@@ -130,6 +130,8 @@ class ClientResponse(HeadersMixin):
             http2 = connection.driver.shared
             status, version = (200, "2") if http2 else (101, "1.1")
             head = Response(head.stream_id, status, head.headers, http_version=version)
+        if not exchange.request.read_until_eof and _ends_with_connection(head):
+            exchange.end_here()
         self._head = head
         self.status = head.status
         self.version = VERSIONS[head.http_version]
@@ -437,4 +439,11 @@ class ClientResponse(HeadersMixin):
 def _deprecate(name: str) -> None:
     warnings.warn(
         f"ClientResponse.{name} is deprecated, use UploadTracker", DeprecationWarning, stacklevel=3
+    )
+
+
+def _ends_with_connection(head: Response) -> bool:
+    """Tell whether the body, if there is one, ends there (RFC 9112 section 6.3 item 8)."""
+    return head.http_version != "2" and not any(
+        name.lower() in ("content-length", "transfer-encoding") for name, _ in head.headers
     )

@@ -11,8 +11,6 @@ import sys
 
 NAMES = frozenset(
     {
-        "DataQueue",
-        "FlowControlDataQueue",
         "NamedPipeConnector",
     }
 )
