@@ -31,6 +31,7 @@ from plait_engine.content.body import EncodedBody
 from plait_engine.content.codings import CodingError, Decoder
 from plait_engine.errors import copy_error
 
+from .helpers import DEFAULT_CHUNK_SIZE
 from .http_exceptions import LineTooLong
 from .log import internal_logger
 from .websocket.queues import DataQueue, EofStream, FlowControl, FlowControlDataQueue
@@ -105,6 +106,7 @@ class StreamReader:
 
     __slots__ = (
         "_chunk_ends",
+        "_chunk_start",
         "_credits",
         "_eof",
         "_eof_callbacks",
@@ -151,6 +153,7 @@ class StreamReader:
         self._eof_callbacks: list[Callable[[], None]] = []
         self._chunk_ends: deque[int] | None = None
         """Where HTTP chunks end, as values of ``total_bytes``; ``None``: nobody tells."""
+        self._chunk_start = 0
         self._paused = False
         self.total_bytes = 0
         self.total_compressed_bytes: int | None = None
@@ -161,7 +164,8 @@ class StreamReader:
             info.append(f"{self._size} bytes")
         if self._eof:
             info.append("eof")
-        info.append(f"low={self._low_water} high={self._high_water}")
+        if self._low_water != DEFAULT_CHUNK_SIZE:
+            info.append(f"low={self._low_water} high={self._high_water}")
         if self._waiter is not None:
             info.append(f"w={self._waiter!r}")
         if self._exception is not None:
@@ -228,13 +232,13 @@ class StreamReader:
             if self.total_bytes:
                 raise RuntimeError("begin_http_chunk_receiving() after data was fed")
             self._chunk_ends = deque()
+        self._chunk_start = self.total_bytes
 
     def end_http_chunk_receiving(self) -> None:
         """The HTTP chunk is complete.  An empty one leaves no mark."""
         if self._chunk_ends is None:
             raise RuntimeError("end_http_chunk_receiving() without a beginning")
-        last = self._chunk_ends[-1] if self._chunk_ends else self.total_bytes - self._size
-        if self.total_bytes > last:
+        if self.total_bytes > self._chunk_start:
             self._chunk_ends.append(self.total_bytes)
             self._wake()
 
@@ -246,7 +250,11 @@ class StreamReader:
 
     def unread_data(self, data: bytes) -> None:
         """Put bytes back in front.  Deprecated."""
-        warn("unread_data() is deprecated", DeprecationWarning, stacklevel=2)
+        warn(
+            "unread_data() is deprecated and will be removed in future releases (#3260)",
+            DeprecationWarning,
+            stacklevel=2,
+        )
         if not data:
             return
         if self._offset:
@@ -386,6 +394,8 @@ class StreamReader:
             ends = self._chunk_ends
             while ends:
                 end = ends.popleft()
+                if end == position:  # Its end came behind its last byte, or nobody asked then.
+                    return b"", True
                 if end > position:
                     return self._take(end - position), True
             if self._pieces:
@@ -442,7 +452,15 @@ class StreamReader:
             piece = self._take_piece(n)
             pieces.append(piece)
             n -= len(piece)
+        if self._chunk_ends:
+            self._forget_ends(self._chunk_ends)
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+    def _forget_ends(self, ends: deque[int]) -> None:
+        """Forget the ends of chunks that were read."""
+        position = self.total_bytes - self._size
+        while ends and ends[0] < position:
+            ends.popleft()
 
     def _take_piece(self, n: int) -> bytes:
         """Remove and return up to ``n`` bytes of the first piece."""
@@ -494,7 +512,7 @@ class BodyReader(StreamReader):
     def __init__(
         self,
         exchange: Exchange,
-        limit: int = 262144,
+        limit: int = DEFAULT_CHUNK_SIZE,
         *,
         loop: asyncio.AbstractEventLoop,
         timer: AbstractContextManager[object] | None = None,

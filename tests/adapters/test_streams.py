@@ -135,10 +135,40 @@ async def test_http_chunks() -> None:
         fed(b"x").begin_http_chunk_receiving()
 
 
+async def test_the_end_of_a_chunk_that_was_read_before() -> None:
+    reader, _ = make_reader()
+    reader.begin_http_chunk_receiving()
+    reader.feed_data(b"ab")
+    assert await reader.readchunk() == (b"ab", False)
+    waiting = asyncio.ensure_future(reader.readchunk())
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    reader.end_http_chunk_receiving()
+    assert await waiting == (b"", True)
+    for chunk in (b"cd", b"ef", b"gh"):
+        reader.begin_http_chunk_receiving()
+        reader.feed_data(chunk)
+        reader.end_http_chunk_receiving()
+    assert await reader.read(4) == b"cdef"
+    assert await reader.readchunk() == (b"", True), "of the last one that was read"
+    assert await reader.readchunk() == (b"gh", True)
+
+
+async def test_ends_of_chunks_do_not_pile_up() -> None:
+    reader, _ = make_reader()
+    for _ in range(1000):
+        reader.begin_http_chunk_receiving()
+        reader.feed_data(b"x")
+        reader.end_http_chunk_receiving()
+        assert await reader.read(1) == b"x"
+    assert reader._chunk_ends is not None
+    assert len(reader._chunk_ends) == 1
+
+
 async def test_read_nowait_and_unread() -> None:
     reader = fed(b"abc", b"de", eof=False)
     assert reader.read_nowait(2) == b"ab"
-    with pytest.warns(DeprecationWarning, match="unread_data"):
+    with pytest.warns(DeprecationWarning, match=r"^unread_data\(\) is deprecated"):
         reader.unread_data(b"AB")
     assert reader.read_nowait() == b"ABcde"
     assert reader.read_nowait() == b""
