@@ -123,6 +123,15 @@ class _RequestOptions(TypedDict, total=False):
     on_informational: InformationalCallback | None
 
 
+def _warn_of_auth() -> None:
+    warnings.warn(
+        "The 'auth' parameter is deprecated: pass"
+        " headers={'Authorization': plait.encode_basic_auth(login, password)} instead",
+        DeprecationWarning,
+        stacklevel=3,
+    )
+
+
 class ClientSession:
     """Makes requests, and keeps what they share: connections, cookies, headers.
 
@@ -223,7 +232,7 @@ class ClientSession:
             if not self._base_url.absolute:
                 raise ValueError("base_url must be absolute")
             if not self._base_url.path.endswith("/"):
-                raise ValueError("base_url must have a trailing slash")
+                raise ValueError("base_url must have a trailing '/'")
         loop = loop or (asyncio.get_running_loop() if connector is None else connector._loop)
         self._loop = loop
         if connector is None:
@@ -244,6 +253,8 @@ class ClientSession:
         if cookies:
             self._cookie_jar.update_cookies(cookies)
         self._connector_owner = connector_owner
+        if auth is not None:
+            _warn_of_auth()
         self._default_auth = auth
         self._version = version
         self._json_serialize = json_serialize
@@ -542,6 +553,8 @@ class ClientSession:
                     data = JsonPayload(json, dumps=self._json_serialize)
             if not isinstance(chunked, bool) and chunked is not None:
                 warnings.warn("Chunk size is deprecated", DeprecationWarning, stacklevel=2)
+            if auth is not None:
+                _warn_of_auth()
             real_timeout = self._timeout if timeout is sentinel else as_timeout(timeout)
             limits = self._limits
             if max_line_size or max_field_size or max_headers:

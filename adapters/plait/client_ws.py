@@ -360,14 +360,16 @@ def _as_ws_timeout(
         result = timeout
     else:
         warnings.warn(
-            "a number as timeout is deprecated, use timeout=ClientWSTimeout(ws_close=...)",
+            "parameter 'timeout' of type 'float' is deprecated, please use"
+            " 'timeout=ClientWSTimeout(ws_close=...)'",
             DeprecationWarning,
             stacklevel=3,
         )
         result = ClientWSTimeout(ws_close=float(timeout))
     if receive_timeout is not None:
         warnings.warn(
-            "receive_timeout is deprecated, use timeout=ClientWSTimeout(ws_receive=...)",
+            "float parameter 'receive_timeout' is deprecated, please use parameter"
+            " 'timeout=ClientWSTimeout(ws_receive=...)'",
             DeprecationWarning,
             stacklevel=3,
         )

@@ -422,7 +422,9 @@ async def test_a_cookie_cannot_become_a_field(engine: EngineName) -> None:
 async def test_credentials_become_basic_authentication(engine: EngineName) -> None:
     with pytest.warns(DeprecationWarning, match="BasicAuth"):
         auth = plait.BasicAuth("user", "pass")
-    assert b"Authorization: Basic dXNlcjpwYXNz" in (await sent(engine, "GET", auth=auth))[0]
+    with pytest.warns(DeprecationWarning, match="'auth' parameter is deprecated"):
+        lines, _ = await sent(engine, "GET", auth=auth)
+    assert b"Authorization: Basic dXNlcjpwYXNz" in lines
 
 
 async def test_credentials_in_the_url() -> None:
@@ -441,14 +443,17 @@ async def test_only_one_source_of_authorization(engine: EngineName) -> None:
         auth = plait.BasicAuth("user", "pass")
     headers = {"Authorization": "mine"}
     async with plait.ClientSession(headers=headers, engine=engine) as session:
-        for url, options in [
-            ("http://localhost/", {"auth": auth}),
-            ("http://user@localhost/", {}),
-            ("http://user@localhost/", {"auth": auth}),
-        ]:
-            with pytest.raises(ValueError, match="Cannot combine"):
-                await session.get(url, **options)
-    async with plait.ClientSession(auth=auth, engine=engine) as session:
+        with pytest.raises(ValueError, match="Cannot combine"):
+            await session.get("http://user@localhost/")
+        for url in ("http://localhost/", "http://user@localhost/"):
+            with (
+                pytest.raises(ValueError, match="Cannot combine"),
+                pytest.warns(DeprecationWarning, match="'auth' parameter is deprecated"),
+            ):
+                await session.get(url, auth=auth)
+    with pytest.warns(DeprecationWarning, match="'auth' parameter is deprecated"):
+        session = plait.ClientSession(auth=auth, engine=engine)
+    async with session:
         with pytest.raises(ValueError, match="Cannot combine"):
             await session.get("http://localhost/", headers=headers)
 
