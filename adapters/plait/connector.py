@@ -599,7 +599,10 @@ class TCPConnector(BaseConnector):
         factory = _Factory(protocol)
         try:
             peer = sock.getpeername()
-            addresses[:] = [info for info in tried if info[-1] != peer]
+            others = [info for info in tried if info[-1] != peer]
+            # An address may have been written in another way than the system does.  Then
+            # nobody can tell which one it was, and none is tried again.
+            addresses[:] = others if len(others) < len(tried) else []
             await self._loop.create_connection(
                 factory, sock=sock, ssl=context, server_hostname=server_hostname
             )

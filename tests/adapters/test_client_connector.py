@@ -131,6 +131,24 @@ async def test_the_next_address_is_tried_when_tls_fails(authority: Authority) ->
     assert not connector._places.alive
 
 
+async def test_an_address_that_is_written_in_another_way_is_tried_once() -> None:
+    """The system calls it 127.0.0.1."""
+
+    async def no_tls(connection: RawConnection) -> None:
+        connection.send(b"no TLS here\r\n")
+        await connection.read_to_end()
+
+    async with (
+        raw_server(no_tls) as server,
+        plait.TCPConnector(resolver=Resolver("127.1"), use_dns_cache=False) as connector,
+        plait.ClientSession(connector=connector) as session,
+    ):
+        async with asyncio.timeout(20):
+            with pytest.raises(plait.ClientConnectorError):
+                await session.get(f"https://some.name:{server.port}/")
+        assert server.connections == 1
+
+
 @pytest.mark.parametrize("host", ["some.name", "127.0.0.1"])
 async def test_only_addresses_of_the_family_are_tried(host: str) -> None:
     resolver = Resolver("127.0.0.1")
