@@ -14,7 +14,11 @@ import plait
 from plait import RetryMiddleware, web
 from plait.log import client_logger
 from plait.test_utils import unused_port
+from plait_engine import ErrorCode, StreamReset
 from plait_engine.policy.backoff import RetryBudget
+from plait_engine.policy.retry import RetryPolicy
+from tests.adapters.h2_server import H2Peer, h2
+from tests.adapters.raw_server import raw_server
 from tests.conftest import Authority
 from tests.serving import serve
 from tests.sessions import H1, H2C, Way
@@ -184,6 +188,28 @@ async def test_what_was_never_sent_is_sent_again_whatever_it_is(
         with pytest.raises(plait.ClientConnectorError):
             await session.post(f"http://127.0.0.1:{unused_port()}/", data=pieces())
     assert trace.tried == 3
+
+
+async def test_what_the_server_did_not_process_is_sent_again(authority: Authority) -> None:
+    """RFC 9113 section 8.7, here when the session's own retries are over."""
+
+    async def script(peer: H2Peer) -> None:
+        for _ in range(2):
+            request = await peer.next_request()
+            peer.send(StreamReset(request.stream_id, ErrorCode.REFUSED_STREAM))
+        request = await peer.next_request()
+        peer.answer(request.stream_id)
+        await peer.next_event()
+
+    retry_policy = RetryPolicy(stale=0, unprocessed=0)
+    async with (
+        raw_server(h2(script)) as server,
+        H2C.open_session(
+            authority, middlewares=[RetryMiddleware(**SOON)], retry_policy=retry_policy
+        ) as session,
+        session.post(server.url, data=b"x") as response,
+    ):
+        assert await response.text() == "ok"
 
 
 async def test_a_certificate_is_the_same_next_time(authority: Authority) -> None:

@@ -16,10 +16,9 @@ from weakref import WeakKeyDictionary
 
 from plait.client_exceptions import (
     ClientConnectionError,
-    ClientConnectorError,
+    ClientError,
     ClientPayloadError,
     ClientSSLError,
-    ConnectionTimeoutError,
     ServerFingerprintMismatch,
 )
 from plait.client_middlewares import ClientHandlerType
@@ -115,7 +114,9 @@ class RetryMiddleware:
                 error = caught
                 outcome = type(caught).__name__
                 delay = attempts.after_failure(
-                    unprocessed=_did_nothing(caught), now=now(), chance=random.random()
+                    unprocessed=isinstance(caught, ClientError) and caught.unprocessed,
+                    now=now(),
+                    chance=random.random(),
                 )
                 if delay is None:
                     caught.add_note(f"{request.method} is not sent again: {attempts.why}")
@@ -149,8 +150,3 @@ class RetryMiddleware:
         if budget is None:
             budget = self._budgets[session] = self._make_budget()
         return budget
-
-
-def _did_nothing(error: Exception) -> bool:
-    """Tell whether the request certainly had no effect: it was not sent, or the server says so."""
-    return isinstance(error, ClientConnectorError | ConnectionTimeoutError)
