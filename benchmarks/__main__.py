@@ -23,7 +23,10 @@ from .report import as_json, print_hotspots, print_names, print_results
 from .rounds import Bench, Result
 from .scenarios import SCENARIOS, Scenario
 
-_LIBRARIES = ("plait", "aiohttp", "granian", "hypercorn", "picows", "websockets")
+_LIBRARIES = (
+    *("plait", "aiohttp", "granian", "httpx", "hypercorn"),
+    *("picows", "pyreqwest", "websockets"),
+)
 
 
 def _parse() -> argparse.Namespace:

@@ -56,6 +56,11 @@ _ORIGIN = """\
             add_header X-Request-Id $http_x_request_id;
             return 200 "Hello, World!";
         }}
+        location = /cookies {{
+            default_type text/plain;
+            add_header Set-Cookie "visit=1; Path=/; HttpOnly";
+            return 200 "$http_cookie";
+        }}
         location = /protocol {{
             default_type text/plain;
             return 200 "$server_protocol";
@@ -153,7 +158,8 @@ class Nginx(_Running):
 
     ``plain`` speaks HTTP/1.1, ``tls`` what ALPN chooses, ``h2c`` cleartext HTTP/2 for
     clients with prior knowledge.  Paths: ``/`` (13 bytes), ``/item/...`` (the same 13, with
-    the request's ``X-Request-Id``), ``/protocol`` (the version that nginx saw),
+    the request's ``X-Request-Id``), ``/cookies`` (the Cookie field; sets one, always the
+    same), ``/protocol`` (the version that nginx saw),
     ``/connection`` (the serial number of the connection), ``/redirect``, ``/upload``
     (answers with the length of the body), and the files of ``root``.
 

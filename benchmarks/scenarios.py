@@ -78,10 +78,10 @@ def _form(name: str, title: str, path: str) -> Scenario:
     )
 
 
-def _clients(requests: str, *, tls: bool) -> dict[str, Start]:
+def _clients(requests: str, *peers: str, tls: bool) -> dict[str, Start]:
     return {
         library: subjects.client(library, requests, concurrency=32, tls=tls)
-        for library in ("plait", "aiohttp")
+        for library in ("plait", "aiohttp", *peers)
     }
 
 
@@ -297,36 +297,49 @@ _FILES = (
     ),
 )
 
-_HTTP1_CLIENT = {"aiohttp": 0.62}
-_HTTP2_CLIENT = {"aiohttp": 0.52}
 _HTTP2_TITLE = "Client, HTTP/2 over TLS, 32 at once against nginx (aiohttp: HTTP/1.1 over TLS)"
+_WATCHED = "the request of {} with tracing, a middleware, and cookies in both directions"
 
 _CLIENTS = (
     Scenario(
         "h1-client",
         "Client, HTTP/1.1, 32 at once against nginx, always the same request",
-        _clients("hello", tls=False),
-        _HTTP1_CLIENT,
+        _clients("hello", "pyreqwest", tls=False),
+        {"aiohttp": 0.58, "pyreqwest": 1.00},
     ),
     Scenario(
         "h1-client-varied",
         f"Client, HTTP/1.1, 32 at once against nginx, {traffic.COUNT} different requests "
         "with parameters and fields of their own",
-        _clients("varied", tls=False),
-        _HTTP1_CLIENT,
+        _clients("varied", "pyreqwest", tls=False),
+        {"aiohttp": 0.62},
+        hello="h1-client",
+    ),
+    Scenario(
+        "h1-client-watched",
+        f"Client, HTTP/1.1, 32 at once against nginx, {_WATCHED.format('h1-client')}",
+        _clients("watched", tls=False),
+        {"aiohttp": 0.70},
         hello="h1-client",
     ),
     Scenario(
         "h2-client",
         f"{_HTTP2_TITLE}, always the same request",
-        _clients("hello", tls=True),
-        _HTTP2_CLIENT,
+        _clients("hello", "httpx", tls=True),
+        {"aiohttp": 0.50, "httpx": 0.06},
     ),
     Scenario(
         "h2-client-varied",
         f"{_HTTP2_TITLE}, the requests of h1-client-varied",
-        _clients("varied", tls=True),
-        _HTTP2_CLIENT,
+        _clients("varied", "httpx", tls=True),
+        {"aiohttp": 0.52},
+        hello="h2-client",
+    ),
+    Scenario(
+        "h2-client-watched",
+        f"{_HTTP2_TITLE}, {_WATCHED.format('h2-client')}",
+        _clients("watched", tls=True),
+        {"aiohttp": 0.70},
         hello="h2-client",
     ),
 )

@@ -245,7 +245,7 @@ def idle_connections(command: Command) -> Start:
 def client(library: str, requests: str, *, concurrency: int, tls: bool) -> Start:
     """Return what starts a client of nginx; over TLS it speaks what ALPN chooses.
 
-    ``requests``: ``"hello"`` or ``"varied"``.
+    ``library``, ``requests``: see ``targets/client.py``.
     """
 
     def start(workplace: Workplace, warm_up: float) -> Subject:

@@ -11,9 +11,11 @@ from typing import NoReturn
 
 import pytest
 
+from benchmarks.nginx import Nginx
 from benchmarks.processes import free_port
 from benchmarks.subjects import Workplace, web_server
 from tests.conftest import Authority
+from tests.interop.conftest import require
 
 _ROOT = Path(__file__).parents[2]
 
@@ -34,6 +36,15 @@ def workplace(
     with pytest.MonkeyPatch.context() as patch, ExitStack() as stack:
         patch.setenv("PYTHONPATH", path)
         yield Workplace(tmp_path_factory.mktemp("bench"), stack, no_nginx, *files)
+
+
+@pytest.fixture(scope="module")
+def nginx(tmp_path_factory: pytest.TempPathFactory, authority: Authority) -> Iterator[Nginx]:
+    """What the clients of the benchmark talk to."""
+    require("nginx")
+    folder = tmp_path_factory.mktemp("nginx")
+    with Nginx(folder, authority.certificate_file, authority.key_file) as running:
+        yield running
 
 
 @pytest.fixture(scope="module")

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import socket
 import sys
+from dataclasses import replace
 from http.client import HTTPResponse
 from typing import Any
 
 import pytest
 
 from benchmarks import traffic
-from benchmarks.subjects import Workplace
+from benchmarks.nginx import Nginx
+from benchmarks.subjects import Workplace, client
 from benchmarks.targets import asgi
 from benchmarks.targets.web_server import FILE_SIZE
 from benchmarks.traffic import Request
@@ -115,3 +117,22 @@ def test_an_engine_alone_answers_every_exchange(
     module = "benchmarks.targets.engine"
     child = workplace.start([sys.executable, "-m", module, protocol, name], interactive=True)
     assert float(child.request("10")) > 0
+
+
+@pytest.mark.parametrize(
+    ("library", "requests"),
+    [
+        *(("plait", requests) for requests in ("hello", "varied", "watched")),
+        *(("aiohttp", requests) for requests in ("hello", "varied", "watched")),
+        *(("httpx", requests) for requests in ("hello", "varied")),
+        *(("pyreqwest", requests) for requests in ("hello", "varied")),
+    ],
+)
+@pytest.mark.parametrize("tls", [False, True])
+def test_clients_do_their_requests(
+    workplace: Workplace, nginx: Nginx, library: str, requests: str, tls: bool
+) -> None:
+    """A client looks at each answer itself, and ends when one is wrong."""
+    pytest.importorskip(library)
+    start = client(library, requests, concurrency=4, tls=tls)
+    assert start(replace(workplace, nginx=lambda: nginx), 0.01).measure(0.01) > 0
