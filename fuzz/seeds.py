@@ -12,6 +12,7 @@ from pathlib import Path
 
 from fuzz import frames as steps
 from fuzz.targets import (
+    event_stream,
     hpack_decoder,
     http1_client,
     http1_server,
@@ -465,6 +466,21 @@ def multipart_seeds() -> Seeds:
         yield name, bytes((options, 2, 7, 1)) + body
 
 
+# -- server-sent events ---------------------------------------------------------------
+
+EVENT_STREAMS: dict[str, tuple[int, bytes]] = {
+    "lines": (0, b"\xef\xbb\xbfdata: a\r\ndata:b\rdata\n\r\n:comment\n\ndata: c\n\n"),
+    "fields": (0, b"id: 1\nevent: e\nretry: 1500\ndata: \xc3\xa9\n\nid\ndata:\n\nevent: x\n\n"),
+    "odd": (0, b"id: a\0b\nretry: -1\nretry: 99999999999999\nData: a\n\ndata: \xff\xc3\n\n"),
+    "too_large": (event_stream.TIGHT, b"data: a\n\n: " + b"x" * 20 + b"\n\ndata: a\n\n"),
+}
+
+
+def event_stream_seeds() -> Seeds:
+    for name, (options, stream) in EVENT_STREAMS.items():
+        yield name, bytes((options, 2, 7, 1)) + stream
+
+
 SEEDS = {
     "http1_server": http1_server_seeds,
     "http1_client": http1_client_seeds,
@@ -480,6 +496,7 @@ SEEDS = {
     "pair_http2": pair_seeds,
     "pair_websocket": pair_websocket_seeds,
     "multipart": multipart_seeds,
+    "event_stream": event_stream_seeds,
 }
 
 

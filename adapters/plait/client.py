@@ -22,6 +22,7 @@ import sys
 import traceback
 import warnings
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import replace
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Literal, Self, TypedDict, Unpack, overload
 
@@ -29,8 +30,11 @@ from multidict import CIMultiDict, istr
 from yarl import URL
 
 from plait_engine import Request as RequestEvent
+from plait_engine.content.event_stream import MAX_EVENT_SIZE
 from plait_engine.engines import EngineName
+from plait_engine.policy import event_source
 from plait_engine.policy.deadlines import Deadlines, RequestClock
+from plait_engine.policy.event_source import RECONNECTION_TIME
 from plait_engine.policy.retry import RetryPolicy
 
 from .abc import AbstractCookieJar
@@ -61,6 +65,7 @@ from .helpers import _SENTINEL, BasicAuth, sentinel
 from .http_writer import HttpVersion, HttpVersion10, HttpVersion11
 from .payload import JsonBytesPayload, JsonPayload
 from .tracing import TraceConfig
+from .transfers.events import EventSource
 from .transport.driver import clock_of
 from .typedefs import JSONBytesEncoder, JSONEncoder, LooseCookies, LooseHeaders, Query, StrOrURL
 
@@ -357,6 +362,44 @@ class ClientSession:
     def delete(self, url: StrOrURL, **kwargs: Unpack[_RequestOptions]) -> RequestContextManager:
         """Make a DELETE request."""
         return RequestContextManager(self._request("DELETE", url, **kwargs))
+
+    def sse(
+        self,
+        url: StrOrURL,
+        *,
+        last_event_id: str = "",
+        reconnection_time: float = RECONNECTION_TIME,
+        max_failures: int | None = None,
+        max_event_size: int = MAX_EVENT_SIZE,
+        **kwargs: Unpack[_RequestOptions],
+    ) -> EventSource:
+        """Ask for server-sent events; use it with ``async with``, then ``async for``.
+
+        When a response ends, the source is asked again with the id of the last event.  The other
+        keywords are those of ``get``; by default there is no ``total`` timeout.
+
+        Args:
+            last_event_id: the id of the last event that is known from before.
+            reconnection_time: seconds between a response's end and the next request, until
+                the server says otherwise.
+            max_failures: how many requests in a row may get no answer; ``None``: any number.
+                One that fails before the server has ever answered is raised.
+            max_event_size: bytes of one event; more raises EventTooLargeError.
+        """
+        kwargs.setdefault("timeout", replace(self._timeout, total=None))
+        own = CIMultiDict(field_pairs(kwargs.get("headers")))
+
+        def request(headers: CIMultiDict[str]) -> RequestContextManager:
+            kwargs["headers"] = headers
+            return self.get(url, **kwargs)
+
+        machine = event_source.EventSource(
+            last_event_id=last_event_id,
+            reconnection_time=reconnection_time,
+            max_failures=max_failures,
+            max_event_size=max_event_size,
+        )
+        return EventSource(request, own, machine)
 
     @overload
     def ws_connect(

@@ -21,4 +21,5 @@ TARGETS = (
     "pair_http2",
     "pair_websocket",
     "multipart",
+    "event_stream",
 )

@@ -88,8 +88,14 @@ def example_com(authority: Authority) -> Iterator[str]:
     async def hello(request: web.Request) -> web.Response:
         return web.Response(text="An example.")
 
+    async def events(request: web.Request) -> web.Response:
+        if request.headers.get("Last-Event-ID") == "2":
+            return web.Response(status=204)
+        text = "retry: 0\nid: 1\nevent: greet\ndata: hello\n\nid: 2\ndata: bye\n\n"
+        return web.Response(text=text, content_type="text/event-stream")
+
     app = web.Application()
-    app.add_routes([web.get("/", hello)])
+    app.add_routes([web.get("/", hello), web.get("/events", events)])
     with ServerThread(plait, app, authority.server_context("h2", "http/1.1")) as server:
         yield f"https://localhost:{server.tls_port}/"
 
@@ -97,6 +103,7 @@ def example_com(authority: Authority) -> Iterator[str]:
 def test_every_program_is_run_here() -> None:
     assert {heading: len(found) for heading, found in PROGRAMS.items()} == {
         "A client": 1,
+        "Server-sent events": 1,
         "A server": 1,
         "A WebSocket": 2,
         "A test": 1,
@@ -110,6 +117,13 @@ def test_a_client(start: Start, example_com: str) -> None:
     assert "https://example.com/" in source
     (line,) = output(start(source.replace("https://example.com/", example_com)))
     assert line == "200 HttpVersion(major=2, minor=0) An example."
+
+
+def test_server_sent_events(start: Start, example_com: str) -> None:
+    (source,) = PROGRAMS["Server-sent events"]
+    assert "https://example.com/" in source
+    lines = output(start(source.replace("https://example.com/", example_com)))
+    assert lines == ["greet 1 hello", "message 2 bye"]
 
 
 async def fetch(url: str) -> str:

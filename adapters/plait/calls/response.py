@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import json
 import warnings
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from http.cookies import SimpleCookie
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -29,8 +29,10 @@ from plait.hdrs import CONTENT_TYPE
 from plait.helpers import NOOP, HeadersMixin, noop
 from plait.http_writer import VERSIONS, HttpVersion
 from plait.streams import EMPTY_PAYLOAD, StreamReader
+from plait.transfers.events import read_events
 from plait.typedefs import JSONDecoder, RawHeaders
 from plait_engine import Response
+from plait_engine.content.event_stream import MAX_EVENT_SIZE, EventStreamParser, ServerSentEvent
 from plait_engine.headers import encode
 from plait_engine.semantics.reasons import REASONS
 
@@ -350,6 +352,15 @@ class ClientResponse(HeadersMixin):
         if not stripped:
             return None
         return loads(stripped.decode(encoding or self.get_encoding()))
+
+    def sse(self, *, max_event_size: int = MAX_EVENT_SIZE) -> AsyncIterator[ServerSentEvent]:
+        """Return the server-sent events of this response, for ``async for``.
+
+        They end with the response; ``session.sse`` asks for more then.  That raises
+        ContentTypeError unless the media type is ``text/event-stream``, and
+        EventTooLargeError for an event of more than ``max_event_size`` bytes.
+        """
+        return read_events(self, EventStreamParser(max_event_size=max_event_size))
 
     # -- the request ----------------------------------------------------------------------
 

@@ -6,6 +6,7 @@
 ``redirect``      what the next request is, after a redirect
 ``retry``         whether a request that failed may be sent again
 ``cookies``       which cookies are stored, and which are sent (RFC 6265bis)
+``event_source``  when a source of server-sent events is asked again
 ``auth``          Basic authentication (RFC 7617)
 ``deadlines``     the deadlines of calls: which runs when, and all on one timer
 ``addresses``     what names mean: how long that is good, and which address is first

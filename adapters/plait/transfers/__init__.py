@@ -1,0 +1,1 @@
+"""What takes several requests: sources of events, downloads.  Ours, not aiohttp's names."""
