@@ -171,6 +171,18 @@ async def test_open_connections_are_known(plain: Library) -> None:
         await writer.wait_closed()
 
 
+@pytest.mark.parametrize("wanted", [True, False])
+async def test_keepalive_of_tcp(library: Library, wanted: bool) -> None:
+    async def handler(request: Any) -> Any:
+        sock = request.get_extra_info("socket")
+        return library.web.Response(
+            text=str(bool(sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)))
+        )
+
+    async with library.serve(handler, tcp_keepalive=wanted) as site:
+        assert (await (await site.connect()).fetch()).body == str(wanted).encode()
+
+
 async def test_shutdown_waits_for_a_handler(plain: Library) -> None:
     web = plain.web
     started, go_on = asyncio.Event(), asyncio.Event()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -427,6 +428,36 @@ async def test_protocols(
         assert ws.protocol == chosen
 
     await talk(library, server, client, {"protocols": offered}, protocols=known)
+
+
+async def test_no_protocol_in_common_is_told(
+    library: Library, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def server(request: Any, ws: Any) -> None:
+        assert ws.ws_protocol is None
+
+    async def client(ws: Any) -> None:
+        assert ws.protocol is None
+
+    await talk(library, server, client, {"protocols": ("mine",)}, protocols=("other",))
+    (record,) = [each for each in caplog.records if each.levelno == logging.WARNING]
+    assert record.name == f"{library.name}.websocket"
+    assert "mine" in record.getMessage()
+    assert "other" in record.getMessage()
+
+
+async def test_control_frames_are_short(library: Library) -> None:
+    async def server(request: Any, ws: Any) -> None:
+        await ws.ping(bytes(125))
+        assert await ws.receive_str() == "go on"
+
+    async def client(ws: Any) -> None:
+        message = await ws.receive()
+        assert (message.type, message.data) == (WSMsgType.PING, bytes(125))
+        await ws.send_str("go on")
+        await ws.receive()
+
+    await talk(library, server, client, {"autoping": False})
 
 
 async def test_fields_of_the_response(library: Library) -> None:
