@@ -658,3 +658,52 @@ async def test_aiohttps_gather_of_requests(engine: EngineName) -> None:
         responses = await asyncio.gather(*[session.get(server.url) for _ in range(5)])
         assert [await response.text() for response in responses] == ["ok"] * 5
         assert await (await asyncio.create_task(session.get(server.url))).text() == "ok"
+
+
+# -- a request that is changed before it is sent ----------------------------------------------
+
+
+def test_content_that_is_replaced() -> None:
+    request = plait.ClientRequest("POST", URL("http://a/"), data=b"one")
+    assert request.headers["Content-Length"] == "3"
+    request.body = b"three"
+    assert request.headers["Content-Length"] == "5"
+
+    async def pieces() -> AsyncIterator[bytes]:
+        yield b"piece"
+
+    request.body = pieces()
+    assert "Content-Length" not in request.headers
+    assert request.headers["Transfer-Encoding"] == "chunked"
+    with pytest.warns(ResourceWarning, match="update_body"):
+        request.body = None
+    assert request.body == b""
+    assert request.headers["Content-Length"] == "0"
+    assert "Transfer-Encoding" not in request.headers
+
+
+def test_content_that_is_replaced_and_left_open(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"content")
+    with path.open("rb") as file:
+        request = plait.ClientRequest("POST", URL("http://a/"), data=file)
+        with pytest.warns(ResourceWarning, match="update_body") as caught:
+            request.body = b"other"
+        request = plait.ClientRequest("POST", URL("http://a/"), data=file)
+        with pytest.warns(ResourceWarning, match="update_body") as again:
+            request.update_body_from_data(b"other")
+    assert caught[0].filename == again[0].filename == __file__
+
+
+async def test_the_loop_of_a_request() -> None:
+    loop = asyncio.get_running_loop()
+    assert plait.ClientRequest("GET", URL("http://a/")).loop is loop
+    assert plait.ClientRequest("GET", URL("http://a/"), loop=loop).loop is loop
+
+
+def test_credentials_of_a_request_win() -> None:
+    with pytest.warns(DeprecationWarning, match="BasicAuth"):
+        auth = plait.BasicAuth("you", "secret")
+    request = plait.ClientRequest("GET", URL("http://me@a/"), auth=auth)
+    assert request.headers["Authorization"] == auth.encode()
+    assert request.url == URL("http://a/")

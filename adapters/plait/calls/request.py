@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import warnings
 import weakref
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal
@@ -53,7 +54,8 @@ VERSIONS_TO_ASK_FOR: Final = {"1.0": HttpVersion10, "1.1": HttpVersion11}
 class ClientRequest:
     """A request, ready to be sent.
 
-    The arguments are those of ``ClientSession.request``.  ``clock`` keeps its deadlines.
+    The arguments are those of ``ClientSession.request``.  ``clock`` keeps its deadlines, and
+    so ``timer``, with which aiohttp does that, has no effect.
 
     Raises ValueError for arguments that contradict each other, and for a method, header
     or cookie that could not be sent as one.
@@ -118,7 +120,8 @@ class ClientRequest:
         clock: ClientClock | None = None,
         limits: tuple[int, int, int] | None = None,
     ) -> None:
-        if method not in self.ALL_METHODS and not is_token(method):
+        # An empty one can be worked with; it cannot be sent.
+        if method and method not in self.ALL_METHODS and not is_token(method):
             raise ValueError(f"Method cannot contain non-token characters {method!r}")
         if proxy is not None or proxy_auth is not None or proxy_headers is not None:
             raise NotImplementedError("proxies are not supported yet")
@@ -127,7 +130,7 @@ class ClientRequest:
         self.method = method.upper()
         if version is not HttpVersion11:
             self.update_version(version)
-        self.loop = loop
+        self._loop = loop
         self.chunked = chunked
         self.response_class = response_class or ClientResponse
         self.server_hostname = server_hostname
@@ -176,6 +179,11 @@ class ClientRequest:
     def port(self) -> int | None:
         """The port of the URL."""
         return self._server.port
+
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop:
+        """The event loop: the one that was given, or the current one."""
+        return self._loop or asyncio.get_event_loop()
 
     def is_ssl(self) -> bool:
         """Tell whether the URL asks for TLS."""
@@ -228,8 +236,18 @@ class ClientRequest:
 
     @property
     def body(self) -> Payload | Literal[b""]:
-        """The content."""
+        """The content.
+
+        To set another one is for code that cannot await ``update_body``: what was there is not
+        closed, and is a ResourceWarning if it has to be.
+        """
         return b"" if self._body is None else self._body
+
+    @body.setter
+    def body(self, body: Any) -> None:
+        self._drop_framing()
+        self.update_body_from_data(body, _stacklevel=4)
+        self.update_transfer_encoding()
 
     @property
     def response(self) -> ClientResponse | None:
@@ -290,7 +308,7 @@ class ClientRequest:
         self.chunked = True
 
     def update_transfer_encoding(self) -> None:
-        """Check ``chunked`` against the caller's fields."""
+        """Check ``chunked`` against the caller's fields, and say it."""
         headers = self.headers
         coding = headers.get("Transfer-Encoding", "").lower()
         if "chunked" in coding:
@@ -298,15 +316,15 @@ class ClientRequest:
                 raise ValueError(
                     "chunked can not be set if Transfer-Encoding: chunked header is set"
                 )
-        elif self.chunked and "Content-Length" in headers:
-            raise ValueError("chunked can not be set if Content-Length header is set")
+        elif self.chunked:
+            if "Content-Length" in headers:
+                raise ValueError("chunked can not be set if Content-Length header is set")
+            headers.setdefault("Transfer-Encoding", "chunked")
 
     def update_auth(self, auth: BasicAuth | None, trust_env: bool = False) -> None:
-        """Set Authorization from ``auth`` or the URL's credentials."""
+        """Set Authorization from ``auth``, or else from the URL's credentials."""
         authorization = self._server.authorization
         if auth is not None:
-            if authorization is not None:
-                raise ValueError("Cannot combine AUTH argument with credentials encoded in URL")
             if not isinstance(auth, BasicAuth):
                 raise TypeError("BasicAuth() tuple is required instead")
             authorization = auth.encode()
@@ -321,6 +339,14 @@ class ClientRequest:
 
     def update_body_from_data(self, body: Any, _stacklevel: int = 3) -> None:
         """Make ``body`` the content, and set the fields that describe it."""
+        before = self._body
+        if before is not None and not before.autoclose and not before.consumed:
+            warnings.warn(
+                "The previous request body contains unclosed resources:"
+                " use await request.update_body(), which closes them",
+                ResourceWarning,
+                stacklevel=_stacklevel - 1,
+            )
         if body is None:
             self._body = None
             if self.method not in self.GET_METHODS and not self.chunked:
@@ -345,12 +371,14 @@ class ClientRequest:
         before, self._body = self._body, None
         if before is not None:
             await before.close()
+        self._drop_framing()
+        self.update_body_from_data(body)
+        self.update_transfer_encoding()
+
+    def _drop_framing(self) -> None:
         for name in ("Content-Length", "Transfer-Encoding"):
             self.headers.popall(name, None)
         self.chunked = None
-        self._request_info = None
-        self.update_body_from_data(body)
-        self.update_transfer_encoding()
 
     # -- sending ------------------------------------------------------------------------
 
@@ -388,11 +416,8 @@ class ClientRequest:
         """Say whether the connection is kept, where that is not what the version means."""
         old = self.version == HttpVersion10
         if once != old and not conn.driver.shared and "Connection" not in self.headers:
-            headers = CIMultiDict(self.headers)  # Those of a plain request belong to others, too.
             # RFC 9112 sections 9.6 and 9.3.
-            headers["Connection"] = "keep-alive" if old else "close"
-            self.headers = headers
-            self._request_info = None
+            self.headers["Connection"] = "keep-alive" if old else "close"
 
     def head_event(self, stream_id: int) -> Request:
         """Return the head of the request, as the engine takes it."""
@@ -400,8 +425,6 @@ class ClientRequest:
         fields = list(self.headers.items())
         if fields and fields[0][0] == "Host":
             authority = fields.pop(0)[1]
-        if self.chunked and "Transfer-Encoding" not in self.headers:
-            fields.append(("Transfer-Encoding", "chunked"))
         scheme = "https" if self._server.is_ssl else "http"
         request = Request(
             stream_id, self.method, scheme, authority, self.url.raw_path_qs or "/", fields
