@@ -354,9 +354,16 @@ class ClientConnectorCertificateError(ClientSSLError, ssl.SSLCertVerificationErr
 
     def __init__(self, connection_key: ConnectionKey, certificate_error: Exception) -> None:
         self._certificate_error = certificate_error
-        if not isinstance(certificate_error, OSError):
-            certificate_error = OSError(None, str(certificate_error))
-        super().__init__(connection_key, certificate_error)
+        error = certificate_error
+        if not isinstance(error, OSError):
+            error = OSError(None, str(error))
+        super().__init__(connection_key, error)
+        self.args = (connection_key, certificate_error)
+
+    @property
+    def ssl(self) -> bool:
+        """Whether TLS was asked for."""
+        return self._connection_key.is_ssl
 
     @property
     def certificate_error(self) -> Exception:
@@ -366,8 +373,8 @@ class ClientConnectorCertificateError(ClientSSLError, ssl.SSLCertVerificationErr
     def __str__(self) -> str:
         error = self._certificate_error
         return (
-            f"Cannot connect to host {self.host}:{self.port} ssl:{bool(self.ssl)}"
-            f" [{type(error).__name__}: {error}]"
+            f"Cannot connect to host {self.host}:{self.port} ssl:{self.ssl}"
+            f" [{type(error).__name__}: {error.args}]"
         )
 
 

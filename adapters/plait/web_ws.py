@@ -54,6 +54,13 @@ _SHOWN: Final = 200
 """Characters of what a client offers, in a log."""
 
 
+class HandshakeUpgradeRequired(HTTPUpgradeRequired, HTTPBadRequest):
+    """Another version of WebSocket is asked for: 426 (RFC 6455 section 4.4).
+
+    aiohttp says 400 there, and programs catch that.
+    """
+
+
 @dataclass(frozen=True, slots=True)
 class WebSocketReady:
     """Whether a request can become a WebSocket, and with which subprotocol."""
@@ -205,7 +212,7 @@ class WebSocketResponse(WebSocketBase[DecodeText], StreamResponse):
         offered = request.headers.get(hdrs.SEC_WEBSOCKET_PROTOCOL)
         if offered is not None and negotiated.subprotocol is None:
             ws_logger.warning(
-                "%s: none of the client's subprotocols %r is among %r",
+                "%s: Client protocols %r don’t overlap server-known ones %r",  # noqa: RUF001  # aiohttp's
                 request.remote,
                 offered[:_SHOWN],
                 self._protocols,
@@ -278,7 +285,7 @@ def _refusal(refused: HandshakeRefused, request: BaseRequest) -> HTTPException:
     text = refused.message
     if refused.status_hint == 405:
         return HTTPMethodNotAllowed(request.method, ["GET"], text=text)
-    kinds: dict[int, type[Any]] = {403: HTTPForbidden, 426: HTTPUpgradeRequired}
+    kinds: dict[int, type[Any]] = {403: HTTPForbidden, 426: HandshakeUpgradeRequired}
     kind = kinds.get(refused.status_hint, HTTPBadRequest)
     made: HTTPException = kind(text=text, headers=CIMultiDict(refused.headers))
     return made

@@ -64,7 +64,9 @@ def test_what_connector_errors_say() -> None:
     cause = ValueError("no certificate")
     certificate_error = plait.ClientConnectorCertificateError(KEY, cause)
     assert certificate_error.certificate_error is cause
-    assert "[ValueError: no certificate]" in str(certificate_error)
+    assert certificate_error.ssl is KEY.is_ssl
+    assert str(certificate_error).endswith(" [ValueError: ('no certificate',)]")
+    assert repr(cause) in repr(certificate_error)
 
 
 def test_code_is_the_old_name_of_status() -> None:

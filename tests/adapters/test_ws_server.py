@@ -13,6 +13,7 @@ import pytest
 import plait
 from plait import WSMsgType, web
 from plait.http import WS_CLOSED_MESSAGE
+from plait.test_utils import make_mocked_request
 from tests.adapters.ws_pair import ENGINES, echo, send_for_ever
 from tests.engine.websocket.peer import (
     BINARY,
@@ -29,6 +30,7 @@ from tests.serving import serve
 
 pytestmark = pytest.mark.anyio
 
+KEY = "dGhlIHNhbXBsZSBub25jZQ=="
 HANDSHAKE = (
     b"GET /ws HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
     b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
@@ -278,6 +280,29 @@ async def test_w15_a_refused_handshake_leaves_a_connection_of_http(
         client.send(HANDSHAKE, close_frame(1000))
         assert (await client.read_head()).split()[1] == b"101"
         assert await client.read_frames() == [close_frame(1000)]
+
+
+async def test_a_handler_may_catch_a_refused_handshake() -> None:
+    """A 426 is an HTTPBadRequest, as it is in aiohttp."""
+    headers = {"Upgrade": "websocket", "Connection": "Upgrade", "Sec-WebSocket-Key": KEY}
+    for version in ("12", "x", ""):
+        headers["Sec-WebSocket-Version"] = version
+        websocket: web.WebSocketResponse[Any] = web.WebSocketResponse()
+        with pytest.raises(web.HTTPBadRequest) as caught:
+            await websocket.prepare(make_mocked_request("GET", "/", headers))
+        assert caught.value.status == 426
+
+
+async def test_a_subprotocol_that_the_server_does_not_know(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    headers = {"Upgrade": "websocket", "Connection": "Upgrade", "Sec-WebSocket-Key": KEY}
+    headers |= {"Sec-WebSocket-Version": "13", "Sec-WebSocket-Protocol": "chat"}
+    websocket: web.WebSocketResponse[Any] = web.WebSocketResponse(protocols=["superchat"])
+    await websocket.prepare(make_mocked_request("GET", "/", headers))
+    assert websocket.ws_protocol is None
+    assert "'chat'" in caplog.text
+    assert "'superchat'" in caplog.text
 
 
 async def test_headers_and_cookies_of_the_response() -> None:

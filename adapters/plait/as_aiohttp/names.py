@@ -44,6 +44,7 @@ _WEBSOCKET: Final = {
 }
 
 UNUSED: Final[dict[str, dict[str, int]]] = {
+    "client_reqrep": {"_MAX_UPLOAD_CHECKPOINTS": 1024},
     "compression_utils": {"MEMBER_WINDOW_MIN": 64, "MEMBER_WINDOW_MAX": 65536},
 }
 """The module -> its names -> what they are in aiohttp."""
