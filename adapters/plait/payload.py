@@ -445,6 +445,7 @@ class IOBasePayload(Payload):
 
     async def close(self) -> None:
         """Close the file."""
+        self._consumed = True
         await asyncio.get_running_loop().run_in_executor(None, self._value.close)
 
 
@@ -486,6 +487,11 @@ class BytesIOPayload(IOBasePayload):
     def size(self) -> int:
         """The bytes from where it stood."""
         return self._value.getbuffer().nbytes - (self._start or 0)
+
+    @property
+    def autoclose(self) -> bool:
+        """True: there is nothing to close."""
+        return True
 
     async def _fetch(self, size: int) -> bytes:
         return self._value.read(size)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from yarl import URL
 
 import plait
 from plait.abc import AbstractStreamWriter
@@ -132,3 +133,38 @@ async def test_pieces_that_were_sent_are_gone() -> None:
     assert writer.written == b"Hello World"
     with pytest.raises(TypeError):
         payload.decode()
+
+
+# -- a request whose content is replaced ---------------------------------------------------
+
+
+def replace_by_attribute(request: plait.ClientRequest, content: Any) -> None:
+    request.body = content
+
+
+def replace_by_method(request: plait.ClientRequest, content: Any) -> None:
+    request.update_body_from_data(content)
+
+
+@pytest.mark.parametrize("replace", [replace_by_attribute, replace_by_method])
+async def test_content_that_nobody_closed_is_warned_of(replace: Any, tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"abc")
+    request = plait.ClientRequest("POST", URL("http://a.test/"), data=b"first")
+    replace(request, b"second")
+    assert await request.body.as_bytes() == b"second"  # type: ignore[union-attr]  # it is a payload
+    with path.open("rb") as file:
+        replace(request, file)
+        before = request.body
+        with pytest.warns(ResourceWarning, match="unclosed resources") as caught:
+            replace(request, b"third one")
+        assert caught[0].filename == __file__
+        await before.close()  # type: ignore[union-attr]  # it is a payload
+    with path.open("rb") as file:
+        replace(request, file)
+        await request.close_body()
+        replace(request, b"closed before")
+    assert isinstance(request.body, plait.Payload)
+    if replace is replace_by_attribute:
+        assert request.headers["Content-Length"] == "13"
+    await request.close_body()
