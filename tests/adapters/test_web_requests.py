@@ -637,6 +637,22 @@ async def test_content_that_breaks_the_protocol(caplog: pytest.LogCaptureFixture
     assert not [record for record in caplog.records if record.levelname == "ERROR"]
 
 
+async def test_content_behind_the_end(setup: Setup) -> None:
+    kept: list[web.Request] = []
+
+    async def handler(request: web.Request) -> web.Response:
+        kept.append(request)
+        return web.Response()
+
+    async with setup.serve(app_of(handler)) as site:
+        client = await site.connect()
+        answer = client.request("POST", "/", [("content-length", "9")], b"a", end=False)
+        await asyncio.wait_for(answer.head_came.wait(), 20)
+        await asyncio.wait({kept[0].task})
+        with pytest.raises(web.PayloadAccessError, match="the request is over"):
+            await kept[0].content.read()
+
+
 async def test_refused_requests_reach_no_handler(caplog: pytest.LogCaptureFixture) -> None:
     """And nothing behind them is parsed."""
     setup = Setup("http/1.1", "native")

@@ -162,6 +162,29 @@ async def test_an_expect_handler(library: Library) -> None:
     assert seen == ["foo", "foo"]
 
 
+async def test_the_expectation_of_a_route(plain: Library) -> None:
+    web = plain.web
+    seen = []
+
+    async def expect(request: Any) -> Any:
+        seen.append(request.path)
+
+    router = web.UrlDispatcher()
+    route = router.add_get("/a", named(web, "a"), expect_handler=expect)
+    await route.handle_expect_header(plain.test_utils.make_mocked_request("GET", "/a"))
+    assert seen == ["/a"]
+    usual = router.add_get("/b", named(web, "b"))
+    request = plain.test_utils.make_mocked_request("GET", "/b", {"Expect": "foo"})
+    with pytest.raises(web.HTTPExpectationFailed):
+        await usual.handle_expect_header(request)
+
+
+@pytest.mark.parametrize("handler", [5, len, lambda request: None])
+def test_expect_handlers_that_are_none(plain: Library, handler: Any) -> None:
+    with pytest.raises((TypeError, AssertionError)):
+        plain.web.UrlDispatcher().add_get("/a", named(plain.web, "a"), expect_handler=handler)
+
+
 # -- the low-level server ----------------------------------------------------------------------
 
 

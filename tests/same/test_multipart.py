@@ -178,6 +178,63 @@ async def test_a_part_that_is_too_large(plain: Library) -> None:
         await (await reader.next()).read()
 
 
+async def test_parts_made_by_hand(plain: Library) -> None:
+    def make(body: bytes, fields: dict[str, str], **options: Any) -> Any:
+        headers = CIMultiDictProxy(CIMultiDict(fields))
+        stream = stream_of(plain, body + b"\r\n--b--\r\n")
+        return plain.multipart.BodyPartReader(b"--b", headers, stream, **options)
+
+    assert await make(b"\xe9", {}, default_charset="latin-1").text() == "é"
+    assert make(b"", {}, default_charset="koi8-r").get_charset("utf-8") == "koi8-r"
+    form = make(gzip.compress(b"a"), {"Content-Encoding": "gzip"}, subtype="form-data")
+    assert await form.read(decode=True) == gzip.compress(b"a")
+    with pytest.raises(OverflowError):
+        await make(b"abcd", {}, client_max_size=3, max_size_error_cls=OverflowError).read()
+    bomb = gzip.compress(bytes(100_000))
+    made = make(bomb, {"Content-Encoding": "gzip"}, max_decompress_size=1000)
+    pieces = [piece async for piece in made.decode_iter(await made.read())]
+    assert max(map(len, pieces)) <= 1000
+    assert b"".join(pieces) == bytes(100_000)
+
+
+async def test_readers_of_ones_own(plain: Library) -> None:
+    class Part(plain.multipart.BodyPartReader):  # type: ignore[misc, name-defined]
+        pass
+
+    class Reader(plain.multipart.MultipartReader):  # type: ignore[misc, name-defined]
+        part_reader_cls = Part
+
+    headers = {"Content-Type": "multipart/mixed; boundary=b"}
+    inner = b"--c\r\n\r\ninner\r\n--c--"
+    nested = part(inner, Content_Type="multipart/mixed; boundary=c")
+    reader = Reader(headers, stream_of(plain, part(b"a") + nested + END))
+    assert type(await reader.next()) is Part
+    below = await reader.next()
+    assert type(below) is Reader
+    assert type(await below.next()) is Part
+
+
+async def test_the_parts_of_a_response(plain: Library) -> None:
+    class Response:
+        headers = {"Content-Type": "multipart/mixed; boundary=b"}  # noqa: RUF012
+        released = False
+
+        async def release(self) -> None:
+            self.released = True
+
+    response = Response()
+    response.content = stream_of(plain, part(b"one") + part(b"two") + END)  # type: ignore[attr-defined]
+    kind = plain.multipart.MultipartReader
+    wrapped = kind.from_response(response)
+    assert type(wrapped) is kind.response_wrapper_cls is plain.multipart.MultipartResponseWrapper
+    assert wrapped.resp is response
+    assert isinstance(wrapped.stream, kind)
+    assert wrapped.at_eof() is False
+    assert [await found.read() async for found in wrapped] == [b"one", b"two"]
+    assert wrapped.at_eof() is True
+    assert response.released is True
+
+
 @pytest.mark.parametrize(
     ("header", "expected"),
     [
