@@ -695,6 +695,25 @@ def test_content_that_is_replaced_and_left_open(tmp_path: Path) -> None:
     assert caught[0].filename == again[0].filename == __file__
 
 
+async def test_content_that_is_replaced_and_closed(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"content")
+    with path.open("rb") as file:
+        request = plait.ClientRequest("POST", URL("http://a/"), data=file)
+        assert isinstance(request.body, plait.BufferedReaderPayload)
+        await request.body.close()
+        request.body = io.BytesIO(b"in memory")
+        request.body = b"bytes"
+
+
+@pytest.mark.parametrize("options", [{"chunked": True}, {"compress": "gzip"}])
+async def test_chunks_that_were_asked_for_stay(options: dict[str, Any]) -> None:
+    request = plait.ClientRequest("POST", URL("http://a/"), data=b"x", **options)
+    await request.update_body(b"other")
+    assert request.headers["Transfer-Encoding"] == "chunked"
+    assert "Content-Length" not in request.headers
+
+
 async def test_the_loop_of_a_request() -> None:
     loop = asyncio.get_running_loop()
     assert plait.ClientRequest("GET", URL("http://a/")).loop is loop

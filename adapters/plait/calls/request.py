@@ -131,7 +131,7 @@ class ClientRequest:
         if version is not HttpVersion11:
             self.update_version(version)
         self._loop = loop
-        self.chunked = chunked
+        self.chunked = self._asked_chunked = chunked
         self.response_class = response_class or ClientResponse
         self.server_hostname = server_hostname
         self.clock = clock
@@ -378,7 +378,7 @@ class ClientRequest:
     def _drop_framing(self) -> None:
         for name in ("Content-Length", "Transfer-Encoding"):
             self.headers.popall(name, None)
-        self.chunked = None
+        self.chunked = True if self.compress else self._asked_chunked
 
     # -- sending ------------------------------------------------------------------------
 
