@@ -50,6 +50,7 @@ NOT_TRANSPORT = (
     "plait.calls.fields",
     "plait.calls.links",
     "plait.calls.media",
+    "plait.calls.options",
     "plait.calls.request",
     "plait.calls.response",
     "plait.calls.target",

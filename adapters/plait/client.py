@@ -18,13 +18,15 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import sys
 import traceback
 import warnings
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final, Literal, Self, TypedDict, Unpack, overload
+from typing import TYPE_CHECKING, Any, Final, Literal, Self, Unpack, overload
 
 from multidict import CIMultiDict, istr
 from yarl import URL
@@ -45,6 +47,8 @@ from .calls.context import (
     WSRequestContextManager,
 )
 from .calls.fields import FieldPairs, InformationalCallback, field_pairs
+from .calls.options import RaiseForStatus
+from .calls.options import RequestOptions as _RequestOptions
 from .calls.timeouts import (
     ClientTimeout,
     as_timeout,
@@ -65,6 +69,7 @@ from .helpers import _SENTINEL, BasicAuth, sentinel
 from .http_writer import HttpVersion, HttpVersion10, HttpVersion11
 from .payload import JsonBytesPayload, JsonPayload
 from .tracing import TraceConfig
+from .transfers.download import Downloaded, Progress, download, download_timeout
 from .transfers.events import EventSource
 from .transport.driver import clock_of
 from .typedefs import JSONBytesEncoder, JSONEncoder, LooseCookies, LooseHeaders, Query, StrOrURL
@@ -87,45 +92,6 @@ DEFAULT_RETRY_POLICY: Final = RetryPolicy()
 
 _LIMITS: Final = (8190, 8190, 128)
 """The defaults of max_line_size, max_field_size and max_headers."""
-
-RaiseForStatus = bool | Callable[[ClientResponse], Awaitable[None]]
-
-
-class _RequestOptions(TypedDict, total=False):
-    """The keywords of the session's methods that make a request."""
-
-    params: Query
-    data: Any
-    json: Any
-    cookies: LooseCookies | None
-    headers: LooseHeaders | None
-    skip_auto_headers: Iterable[str] | None
-    auth: BasicAuth | None
-    allow_redirects: bool
-    max_redirects: int
-    compress: str | bool | None
-    chunked: bool | None
-    expect100: bool
-    raise_for_status: RaiseForStatus | None
-    read_until_eof: bool
-    proxy: StrOrURL | None
-    proxy_auth: BasicAuth | None
-    timeout: ClientTimeout | _SENTINEL | float | None
-    verify_ssl: bool | None
-    fingerprint: bytes | None
-    ssl_context: ssl_module.SSLContext | None
-    ssl: ssl_module.SSLContext | bool | Fingerprint
-    server_hostname: str | None
-    proxy_headers: LooseHeaders | None
-    trace_request_ctx: Any
-    read_bufsize: int | None
-    auto_decompress: bool | None
-    max_line_size: int | None
-    max_field_size: int | None
-    max_headers: int | None
-    middlewares: Sequence[ClientMiddlewareType] | None
-    upload_tracker: UploadTracker | None
-    on_informational: InformationalCallback | None
 
 
 def _warn_of_auth() -> None:
@@ -400,6 +366,46 @@ class ClientSession:
             max_event_size=max_event_size,
         )
         return EventSource(request, own, machine)
+
+    async def download(
+        self,
+        url: StrOrURL,
+        path: str | os.PathLike[str],
+        *,
+        progress: Progress | None = None,
+        resume: bool = True,
+        **kwargs: Unpack[_RequestOptions],
+    ) -> Downloaded:
+        """GET ``url`` into the file ``path``, which is there when all of it is.
+
+        A download that was cut short, or cancelled, goes on where it ended, if the server gave a
+        strong entity tag (RFC 9110 section 13.1.5): see ``transfers.download`` for what lies
+        beside the target until then.  The other keywords are those of ``get``; by default
+        there is no ``total`` timeout, and 60 seconds of silence are the end.
+
+        Args:
+            progress: called with the bytes that there are, and those that there will be
+                (``None``: the server did not say), at the beginning and after each piece.
+            resume: whether to go on; else what is there from before is dropped.
+
+        Raises what ``get`` raises, ClientResponseError unless the status is 200 or 206,
+        ClientPayloadError when the content is not complete, OSError of the file, and
+        BlockingIOError when another download has the same target.
+        """
+        kwargs.setdefault("timeout", download_timeout(self._timeout))
+        kwargs["raise_for_status"] = False
+        own = CIMultiDict(field_pairs(kwargs.get("headers")))
+        full_url = self._build_url(url)
+        if params := kwargs.pop("params", None):
+            full_url = full_url.extend_query(params)
+
+        def request(fields: list[tuple[str, str]]) -> RequestContextManager:
+            headers = own.copy()
+            headers.update(fields)
+            kwargs["headers"] = headers
+            return self.get(full_url, **kwargs)
+
+        return await download(request, str(full_url), Path(path), progress, resume=resume)
 
     @overload
     def ws_connect(

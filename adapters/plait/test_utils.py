@@ -34,7 +34,8 @@ from plait_engine.policy.retry import RetryPolicy
 from . import hdrs
 from .abc import AbstractCookieJar
 from .calls.context import RequestContextManager, WSRequestContextManager
-from .client import ClientSession, _RequestOptions
+from .calls.options import RequestOptions
+from .client import ClientSession
 from .client_reqrep import ClientResponse
 from .client_ws import ClientWebSocketResponse, WSOptions
 from .cookiejar import CookieJar
@@ -381,7 +382,7 @@ class TestClient(Startable, Generic[_Request, _ApplicationNone]):
         return self._server.make_url(path)
 
     def request(
-        self, method: str, path: StrOrURL, **kwargs: Unpack[_RequestOptions]
+        self, method: str, path: StrOrURL, **kwargs: Unpack[RequestOptions]
     ) -> RequestContextManager:
         """Make a request; await it or use it with ``async with``.
 
@@ -389,36 +390,36 @@ class TestClient(Startable, Generic[_Request, _ApplicationNone]):
         """
         return RequestContextManager(self._request(method, path, **kwargs))
 
-    def get(self, path: StrOrURL, **kwargs: Unpack[_RequestOptions]) -> RequestContextManager:
+    def get(self, path: StrOrURL, **kwargs: Unpack[RequestOptions]) -> RequestContextManager:
         """Make a GET request."""
         return self.request(hdrs.METH_GET, path, **kwargs)
 
-    def options(self, path: StrOrURL, **kwargs: Unpack[_RequestOptions]) -> RequestContextManager:
+    def options(self, path: StrOrURL, **kwargs: Unpack[RequestOptions]) -> RequestContextManager:
         """Make an OPTIONS request."""
         return self.request(hdrs.METH_OPTIONS, path, **kwargs)
 
-    def head(self, path: StrOrURL, **kwargs: Unpack[_RequestOptions]) -> RequestContextManager:
+    def head(self, path: StrOrURL, **kwargs: Unpack[RequestOptions]) -> RequestContextManager:
         """Make a HEAD request."""
         return self.request(hdrs.METH_HEAD, path, **kwargs)
 
-    def post(self, path: StrOrURL, **kwargs: Unpack[_RequestOptions]) -> RequestContextManager:
+    def post(self, path: StrOrURL, **kwargs: Unpack[RequestOptions]) -> RequestContextManager:
         """Make a POST request."""
         return self.request(hdrs.METH_POST, path, **kwargs)
 
-    def put(self, path: StrOrURL, **kwargs: Unpack[_RequestOptions]) -> RequestContextManager:
+    def put(self, path: StrOrURL, **kwargs: Unpack[RequestOptions]) -> RequestContextManager:
         """Make a PUT request."""
         return self.request(hdrs.METH_PUT, path, **kwargs)
 
-    def patch(self, path: StrOrURL, **kwargs: Unpack[_RequestOptions]) -> RequestContextManager:
+    def patch(self, path: StrOrURL, **kwargs: Unpack[RequestOptions]) -> RequestContextManager:
         """Make a PATCH request."""
         return self.request(hdrs.METH_PATCH, path, **kwargs)
 
-    def delete(self, path: StrOrURL, **kwargs: Unpack[_RequestOptions]) -> RequestContextManager:
+    def delete(self, path: StrOrURL, **kwargs: Unpack[RequestOptions]) -> RequestContextManager:
         """Make a DELETE request."""
         return self.request(hdrs.METH_DELETE, path, **kwargs)
 
     async def _request(
-        self, method: str, path: StrOrURL, **kwargs: Unpack[_RequestOptions]
+        self, method: str, path: StrOrURL, **kwargs: Unpack[RequestOptions]
     ) -> ClientResponse:
         response = await self._session.request(method, self.make_url(path), **kwargs)
         self._responses.append(response)

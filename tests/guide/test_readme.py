@@ -95,7 +95,7 @@ def example_com(authority: Authority) -> Iterator[str]:
         return web.Response(text=text, content_type="text/event-stream")
 
     app = web.Application()
-    app.add_routes([web.get("/", hello), web.get("/events", events)])
+    app.add_routes([web.get("/", hello), web.get("/file", hello), web.get("/events", events)])
     with ServerThread(plait, app, authority.server_context("h2", "http/1.1")) as server:
         yield f"https://localhost:{server.tls_port}/"
 
@@ -104,6 +104,7 @@ def test_every_program_is_run_here() -> None:
     assert {heading: len(found) for heading, found in PROGRAMS.items()} == {
         "A client": 1,
         "Server-sent events": 1,
+        "A download": 1,
         "A server": 1,
         "A WebSocket": 2,
         "A test": 1,
@@ -124,6 +125,15 @@ def test_server_sent_events(start: Start, example_com: str) -> None:
     assert "https://example.com/" in source
     lines = output(start(source.replace("https://example.com/", example_com)))
     assert lines == ["greet 1 hello", "message 2 bye"]
+
+
+def test_a_download(start: Start, example_com: str, tmp_path: Path) -> None:
+    (source,) = PROGRAMS["A download"]
+    assert source.count('"file"') == 1
+    source = source.replace('"file"', repr(str(tmp_path / "file")))
+    lines = output(start(source.replace("https://example.com/", example_com)))
+    assert lines == ["0 11", "11 11", "complete: 11 bytes, 0 of them from before"]
+    assert (tmp_path / "file").read_text() == "An example."
 
 
 async def fetch(url: str) -> str:
