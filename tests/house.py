@@ -46,6 +46,7 @@ NOT_TRANSPORT = (
     "plait.calls.content",
     "plait.calls.context",
     "plait.calls.cookies",
+    "plait.calls.environment",
     "plait.calls.errors",
     "plait.calls.fields",
     "plait.calls.links",
@@ -56,6 +57,7 @@ NOT_TRANSPORT = (
     "plait.calls.target",
     "plait.calls.timeouts",
     "plait.calls.upload",
+    "plait.calls.verification",
 )
 """What a request and its response say, what a session decides about them, and what the caller
 is told."""

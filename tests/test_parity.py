@@ -28,13 +28,6 @@ MODULES = ("", "web", "multipart", "payload", "test_utils", "pytest_plugin")
 
 # The words of docs/differences.md -> what is different; "*" stands for any text.
 NOT_YET_CLIENT = {
-    "proxies, `trust_env` and netrc": [
-        "ClientRequest.proxy",
-        "ClientRequest.proxy_auth",
-        "ClientRequest.proxy_headers",
-        "ClientRequest.update_host",
-        "ClientRequest.update_proxy",
-    ],
     "`NamedPipeConnector`": ["NamedPipeConnector"],
 }
 ON_PURPOSE = {

@@ -10,7 +10,7 @@ from plait_engine import __version__ as __version__
 from . import hdrs as hdrs
 from .as_aiohttp import install_as_aiohttp
 from .calls.timeouts import ClientTimeout
-from .calls.tls import Fingerprint
+from .calls.verification import Fingerprint
 from .client import ClientSession, request
 from .client_exceptions import (
     ClientConnectionError,

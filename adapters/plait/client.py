@@ -46,6 +46,7 @@ from .calls.context import (
     SessionRequestContextManager,
     WSRequestContextManager,
 )
+from .calls.environment import ProxyChoice, read_proxy
 from .calls.fields import FieldPairs, InformationalCallback, field_pairs
 from .calls.options import RaiseForStatus
 from .calls.options import RequestOptions as _RequestOptions
@@ -55,8 +56,8 @@ from .calls.timeouts import (
     error_of_deadline,
     timeout_of_session,
 )
-from .calls.tls import Fingerprint, merge_ssl_params
 from .calls.traces import CallTrace
+from .calls.verification import Fingerprint, merge_ssl_params
 from .client_exceptions import *  # noqa: F403  # programs look for them here, too
 from .client_exceptions import InvalidUrlClientError
 from .client_exceptions import __all__ as _exceptions
@@ -94,10 +95,11 @@ _LIMITS: Final = (8190, 8190, 128)
 """The defaults of max_line_size, max_field_size and max_headers."""
 
 
-def _warn_of_auth() -> None:
+def _warn_of_auth(where: str = "") -> None:
     warnings.warn(
-        "The 'auth' parameter is deprecated: pass"
-        " headers={'Authorization': plait.encode_basic_auth(login, password)} instead",
+        f"The '{where}auth' parameter is deprecated: pass {where}headers="
+        f"{{'{where.title().replace('_', '-')}Authorization':"
+        " plait.encode_basic_auth(login, password)} instead",
         DeprecationWarning,
         stacklevel=3,
     )
@@ -135,7 +137,6 @@ class ClientSession:
         retry_policy: when to send a request again (plait's own).
         http2, engine: for the default connector (plait's own, see ``BaseConnector``).
 
-    Not supported yet, and refused with NotImplementedError: proxy, proxy_auth, trust_env.
     """
 
     _connector: BaseConnector | None = None
@@ -190,11 +191,6 @@ class ClientSession:
         http2: bool | None = None,
         engine: EngineName | None = None,
     ) -> None:
-        _refuse(
-            proxy=proxy,
-            proxy_auth=proxy_auth,
-            trust_env=trust_env,
-        )
         if base_url is None or isinstance(base_url, URL):
             self._base_url = base_url
         else:
@@ -226,7 +222,12 @@ class ClientSession:
         self._connector_owner = connector_owner
         if auth is not None:
             _warn_of_auth()
+        if proxy_auth is not None:
+            _warn_of_auth("proxy_")
         self._default_auth = auth
+        self._default_proxy = None if proxy is None else read_proxy(proxy)
+        self._default_proxy_auth = proxy_auth
+        self._trust_env = trust_env
         self._version = version
         self._json_serialize = json_serialize
         self._json_serialize_bytes = json_serialize_bytes
@@ -499,8 +500,8 @@ class ClientSession:
 
     @property
     def trust_env(self) -> bool:
-        """False: proxies and netrc of the environment are not supported yet."""
-        return False
+        """True when proxies and netrc of the environment are used."""
+        return self._trust_env
 
     @property
     def trace_configs(self) -> list[TraceConfig]:
@@ -587,12 +588,6 @@ class ClientSession:
                 raise RuntimeError("Session is closed")
             if ssl is not True or verify_ssl is not None or fingerprint or ssl_context:
                 ssl = merge_ssl_params(ssl, verify_ssl, ssl_context, fingerprint)
-            if proxy or proxy_auth or proxy_headers:
-                _refuse(
-                    proxy=proxy,
-                    proxy_auth=proxy_auth,
-                    proxy_headers=proxy_headers,
-                )
             if json is not None:
                 if data is not None:
                     raise ValueError("data and json parameters can not be used at the same time")
@@ -604,6 +599,8 @@ class ClientSession:
                 warnings.warn("Chunk size is deprecated", DeprecationWarning, stacklevel=2)
             if auth is not None:
                 _warn_of_auth()
+            if proxy_auth is not None:
+                _warn_of_auth("proxy_")
             real_timeout = self._timeout if timeout is sentinel else as_timeout(timeout)
             limits = self._limits
             if max_line_size or max_field_size or max_headers:
@@ -648,6 +645,7 @@ class ClientSession:
                 upload_tracker,
                 on_informational,
                 read_until_eof,
+                self._choose_proxy(proxy, proxy_auth, proxy_headers),
             )
             check = self._raise_for_status if raise_for_status is None else raise_for_status
             response = None
@@ -676,6 +674,23 @@ class ClientSession:
         finally:
             if upload_tracker is not None:
                 upload_tracker._end()
+
+    def _choose_proxy(
+        self,
+        proxy: StrOrURL | None,
+        proxy_auth: BasicAuth | None,
+        proxy_headers: LooseHeaders | None,
+    ) -> ProxyChoice | None:
+        """Return the proxy of a call, from its arguments and the session's."""
+        if proxy is not None:
+            if proxy_auth is None and self._default_proxy is None:
+                proxy_auth = self._default_proxy_auth  # Else it is for the session's proxy.
+            return ProxyChoice(read_proxy(proxy), proxy_auth, proxy_headers)
+        if self._default_proxy is None and not self._trust_env:
+            return None
+        if proxy_auth is None:
+            proxy_auth = self._default_proxy_auth
+        return ProxyChoice(self._default_proxy, proxy_auth, proxy_headers)
 
     def _build_url(self, str_or_url: StrOrURL) -> URL:
         try:
@@ -729,13 +744,6 @@ def request(
         connector_owner=owner,
     )
     return SessionRequestContextManager(session._request(method, url, **kwargs), session)
-
-
-def _refuse(**arguments: Any) -> None:
-    """Raise NotImplementedError for an argument that has no effect yet."""
-    for name, value in arguments.items():
-        if value:
-            raise NotImplementedError(f"{name} is not supported yet")
 
 
 def _limits(line: int, field: int, fields: int) -> tuple[int, int, int] | None:

@@ -10,8 +10,8 @@ from .calls.media import ContentDisposition
 from .calls.request import ClientRequest
 from .calls.response import ClientResponse
 from .calls.target import ConnectionKey, RequestInfo
-from .calls.tls import Fingerprint
 from .calls.upload import UploadTracker
+from .calls.verification import Fingerprint
 
 __all__ = (
     "ClientRequest",

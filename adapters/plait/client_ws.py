@@ -29,7 +29,7 @@ from plait_engine.websocket import (
 
 from . import hdrs
 from .calls.fields import field_pairs
-from .calls.tls import Fingerprint, merge_ssl_params
+from .calls.verification import Fingerprint, merge_ssl_params
 from .client_exceptions import ServerTimeoutError, WSServerHandshakeError
 from .helpers import _SENTINEL, BasicAuth, sentinel
 from .http_websocket import WS_CLOSED_MESSAGE, WSCloseCode, WSMessage

@@ -4,8 +4,8 @@ Strategy
 --------
 Which request gets which place is decided by the pool, and ``calls.places`` does what it
 says.  A connector knows how a connection is opened: over TCP, with TLS where the URL says
-so, or over a Unix socket.  A name becomes addresses by ``calls.names``; they are tried in the
-way of RFC 8305 (aiohappyeyeballs).  ALPN then decides the version.
+so (``calls.dialing``), by a proxy (``calls.detour``), or over a Unix socket.  A name becomes
+addresses by ``calls.names``.  ALPN then decides the version.
 
 ``connect`` gives a ``Connection``: a lease of one place (see ``calls.lease``).
 """
@@ -13,6 +13,8 @@ way of RFC 8305 (aiohappyeyeballs).  ALPN then decides the version.
 from __future__ import annotations
 
 import asyncio
+import functools
+import os
 import random
 import socket
 import ssl as ssl_module
@@ -21,39 +23,38 @@ from collections.abc import Awaitable, Generator
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self
 
-import aiohappyeyeballs
 from aiohappyeyeballs import AddrInfoType, SocketFactoryType
 
 from plait_engine.engines import EngineName
 from plait_engine.policy.addresses import AddressCache
+from plait_engine.policy.client_config import client_config
 from plait_engine.policy.pool import Pool
 from plait_engine.policy.stats import PoolStats
 from plait_engine.policy.versions import Versions
+from plait_engine.proxy.choice import choose_way
 
 from .abc import AbstractResolver, ResolveResult
-from .calls.configs import Configs
 from .calls.connection import ClientConnection
+from .calls.detour import Detour
+from .calls.dialing import Dialer, check_version
 from .calls.lease import Lease as Connection
 from .calls.lease import Ticket
 from .calls.names import Names, addr_info
 from .calls.places import Places, TicketPool, in_time
 from .calls.target import ConnectionKey
 from .calls.timeouts import DEFAULT_TIMEOUT, ClientTimeout
-from .calls.tls import Fingerprint, TLSContexts, merge_ssl_params
+from .calls.tls import TLSContexts
 from .calls.traces import PlaceTrace
+from .calls.tunnel import ClientProtocol
+from .calls.verification import Fingerprint, merge_ssl_params
 from .client_exceptions import (
     ClientConnectionError,
-    ClientConnectorCertificateError,
-    ClientConnectorDNSError,
     ClientConnectorError,
-    ClientConnectorSSLError,
     ConnectionTimeoutError,
-    ServerFingerprintMismatch,
     UnixClientConnectorError,
 )
 from .helpers import _SENTINEL, sentinel
 from .resolver import DefaultResolver
-from .transport.driver import Driver
 from .transport.stream import StreamProtocol
 
 if TYPE_CHECKING:
@@ -112,6 +113,9 @@ class BaseConnector:
     _closed = True
     """Until ``__init__`` is through, should that fail."""
 
+    _uses_proxies = False
+    """A proxy can reach the server, too."""
+
     _ssl_shutdown_timeout: float | None = None
     """Seconds for which the closure alert of a server is waited for, if that was said."""
 
@@ -149,7 +153,6 @@ class BaseConnector:
         self._places = Places(pool, self._open, self._loop)
         self._versions: Versions[ConnectionKey] = Versions(http2)
         self._contexts = TLSContexts()
-        self._configs = Configs()
         self._closed = False
 
     def __del__(self, _warn: Any = warnings.warn) -> None:
@@ -227,9 +230,11 @@ class BaseConnector:
         key = req.connection_key
         if self._versions.requires_http1(key):
             key = key._replace(http1_only=True)
+        if key.proxy is not None:
+            key = self._by_proxy(key, opaque=False)
         if not traces and (connection := self._take(key)) is not None:
             return connection
-        ticket = Ticket(key, req.clock, req.is_sent_again)
+        ticket = self._make_ticket(key, req)
         if traces:
             return await self._place_traced(ticket, traces, timeout)
         return await self._wait(ticket, timeout)
@@ -243,7 +248,10 @@ class BaseConnector:
         whose server accepts extended CONNECT (RFC 8441), or else an HTTP/1.1 connection of
         its own.
         """
-        ticket = Ticket(req.connection_key, req.clock, req.is_sent_again)
+        key = req.connection_key
+        if key.proxy is not None:
+            key = self._by_proxy(key, opaque=True)
+        ticket = self._make_ticket(key, req)
         if self.http2 is True or self._places.pool.has_place(ticket.connection_key):
             connection = await self._place_traced(ticket, traces, timeout)
             try:
@@ -257,9 +265,18 @@ class BaseConnector:
                 raise ClientConnectionError(
                     "the server does not accept WebSockets over HTTP/2 (RFC 8441)"
                 )
-        key = ticket.connection_key._replace(http1_only=True)
-        ticket = Ticket(key, req.clock, req.is_sent_again)
+        ticket = self._make_ticket(key._replace(http1_only=True), req)
         return await self._place_traced(ticket, traces, timeout)
+
+    def _make_ticket(self, key: ConnectionKey, req: ClientRequest) -> Ticket:
+        return Ticket(key, req.clock, req.is_sent_again, proxy_headers=req.proxy_headers)
+
+    def _by_proxy(self, key: ConnectionKey, *, opaque: bool) -> ConnectionKey:
+        """Return ``key`` with what its proxy is asked for; ``opaque``: see ``choose_way``."""
+        if not self._uses_proxies or key.proxy is None:
+            raise ClientConnectionError(f"{type(self).__name__} reaches its server without a proxy")
+        opaque = opaque or self.http2 is True
+        return key._replace(way=choose_way(key.proxy.scheme, secure=key.is_ssl, opaque=opaque))
 
     async def _place_traced(
         self, ticket: Ticket, traces: list[Trace], timeout: ClientTimeout
@@ -331,13 +348,14 @@ class BaseConnector:
         """Open a connection for ``ticket``.  Subclasses do it."""
         raise NotImplementedError
 
-    def _make_protocol(self, ticket: Ticket) -> StreamProtocol[ClientConnection]:
-        """Return the protocol of a connection for ``ticket``, for asyncio to connect."""
-        key = ticket.connection_key
+    def _make_protocol(self, key: ConnectionKey) -> ClientProtocol:
+        """Return the protocol of a connection for ``key``, for asyncio to connect."""
 
         def connect(transport: asyncio.Transport, negotiated: str | None) -> ClientConnection:
             protocol = self._versions.spoken(
-                negotiated, secure=key.is_ssl, http1_only=key.http1_only
+                negotiated if key.is_ssl else None,  # A proxy may have chosen it.
+                secure=key.is_ssl,
+                http1_only=key.http1_only,
             )
             return self.connection_made(key, transport, protocol)
 
@@ -352,7 +370,12 @@ class BaseConnector:
         """
         client = ClientConnection(
             self._places,
-            self._configs.find(key, self._ssl_shutdown_timeout),
+            client_config(
+                secure=key.over_tls,
+                limits=key.limits,
+                tls_close=self._ssl_shutdown_timeout,
+                random=os.urandom,
+            ),
             transport,
             loop=self._loop,
             protocol=protocol,
@@ -364,38 +387,6 @@ class BaseConnector:
     def _protocols(self, key: ConnectionKey) -> tuple[str, ...]:
         """Return what to offer by ALPN."""
         return self._versions.offers(http1_only=key.http1_only)
-
-    async def _start(
-        self,
-        ticket: Ticket,
-        protocol: StreamProtocol[ClientConnection],
-        opening: Awaitable[Any],
-    ) -> ClientConnection:
-        """Await ``opening`` (of a connection to ``protocol``); say what failed in our words."""
-        key = ticket.connection_key
-        try:
-            await opening
-        except ssl_module.CertificateError as exc:
-            raise ClientConnectorCertificateError(key, exc) from exc
-        except ssl_module.SSLError as exc:
-            raise ClientConnectorSSLError(key, exc) from exc
-        except OSError as exc:
-            if exc.errno is None and isinstance(exc, TimeoutError):
-                raise
-            raise self._connector_error(key, exc) from exc
-        client = protocol.owner
-        self._check_protocol(key, client.driver)
-        return client
-
-    def _connector_error(self, key: ConnectionKey, error: OSError) -> ClientConnectorError:
-        return ClientConnectorError(key, error)
-
-    def _check_protocol(self, key: ConnectionKey, driver: Driver) -> None:
-        wanted = self._protocols(key)
-        if key.is_ssl and driver.engine.protocol not in wanted:
-            driver.abort()
-            message = f"the server does not speak {wanted[0]}, which was asked for by ALPN"
-            raise ClientConnectorError(key, OSError(None, message))
 
     # -- the end -----------------------------------------------------------------------------
 
@@ -440,6 +431,8 @@ class TCPConnector(BaseConnector):
     """
 
     allowed_protocol_schema_set = BaseConnector.allowed_protocol_schema_set | {"tcp"}
+
+    _uses_proxies = True
 
     def __init__(
         self,
@@ -498,12 +491,18 @@ class TCPConnector(BaseConnector):
         )
         self._names = Names(self._ask_resolver, cache, self._loop)
         self._family = family
-        self._local_addr_infos = (
-            None if local_addr is None else aiohappyeyeballs.addr_to_addr_infos(local_addr)
+        self._dialer = Dialer(
+            self._find_addresses,
+            self._protocols,
+            self._contexts,
+            self._loop,
+            ssl=self._ssl,
+            local_addr=local_addr,
+            happy_eyeballs_delay=happy_eyeballs_delay,
+            interleave=interleave,
+            socket_factory=socket_factory,
         )
-        self._happy_eyeballs_delay = happy_eyeballs_delay
-        self._interleave = interleave
-        self._socket_factory = socket_factory
+        self._detour = Detour(self._dialer, self._loop)
 
     @property
     def family(self) -> int:
@@ -532,18 +531,10 @@ class TCPConnector(BaseConnector):
         self, ticket: Ticket, traces: list[Trace], timeout: ClientTimeout
     ) -> ClientConnection:
         key = ticket.connection_key
-        try:
-            addresses = await self._find_addresses(key.host, key.port or 0, ticket.trace)
-        except OSError as exc:
-            if exc.errno is None and isinstance(exc, TimeoutError):
-                raise
-            raise ClientConnectorDNSError(key, exc) from exc
-        while True:
-            try:
-                return await self._connect_first(ticket, key, addresses)
-            except (ClientConnectorError, ServerFingerprintMismatch):
-                if not addresses:
-                    raise
+        make_protocol = functools.partial(self._make_protocol, key)
+        if key.proxy is not None:
+            return await self._detour.open(ticket, make_protocol)
+        return await self._dialer.reach_server(key, make_protocol, ticket.trace)
 
     async def _find_addresses(
         self, host: str, port: int, trace: PlaceTrace | None
@@ -555,61 +546,6 @@ class TCPConnector(BaseConnector):
         if not found:
             raise OSError(None, f"no address of the family {self._family!r} for {host}")
         return found
-
-    async def _connect_first(
-        self, ticket: Ticket, key: ConnectionKey, addresses: list[AddrInfoType]
-    ) -> ClientConnection:
-        """Connect to the first of ``addresses`` that answers; take out of them what was tried."""
-        protocol = self._make_protocol(ticket)
-        if not key.is_ssl:
-            return await self._start(
-                ticket, protocol, self._connect_tcp(protocol, addresses, None, None)
-            )
-        option = self._ssl if key.ssl is True else key.ssl
-        name = key.server_hostname or key.host.rstrip(".")
-        async with self._contexts.offering(option, self._protocols(key)) as context:
-            client = await self._start(
-                ticket, protocol, self._connect_tcp(protocol, addresses, context, name)
-            )
-        if isinstance(option, Fingerprint):
-            certificate = client.driver.get_extra_info("ssl_object").getpeercert(binary_form=True)
-            try:
-                option.check_certificate(certificate, key.host, key.port or 0)
-            except Exception:
-                client.driver.abort()
-                raise
-        return client
-
-    async def _connect_tcp(
-        self,
-        protocol: StreamProtocol[ClientConnection],
-        addresses: list[AddrInfoType],
-        context: ssl_module.SSLContext | None,
-        server_hostname: str | None,
-    ) -> None:
-        tried, addresses[:] = addresses[:], []
-        sock = await aiohappyeyeballs.start_connection(
-            addr_infos=tried,
-            local_addr_infos=self._local_addr_infos,
-            happy_eyeballs_delay=self._happy_eyeballs_delay,
-            interleave=self._interleave,
-            loop=self._loop,
-            socket_factory=self._socket_factory,
-        )
-        factory = _Factory(protocol)
-        try:
-            peer = sock.getpeername()
-            others = [info for info in tried if info[-1] != peer]
-            # An address may have been written in another way than the system does.  Then
-            # nobody can tell which one it was, and none is tried again.
-            addresses[:] = others if len(others) < len(tried) else []
-            await self._loop.create_connection(
-                factory, sock=sock, ssl=context, server_hostname=server_hostname
-            )
-        except BaseException:
-            if not factory.called:
-                sock.close()
-            raise
 
     async def _resolve_host(
         self, host: str, port: int, trace: PlaceTrace | None = None
@@ -662,41 +598,17 @@ class UnixConnector(BaseConnector):
         self, ticket: Ticket, traces: list[Trace], timeout: ClientTimeout
     ) -> ClientConnection:
         key = ticket.connection_key
-        protocol = self._make_protocol(ticket)
+        protocol = self._make_protocol(key)
+        async with self._contexts.connecting(
+            key, key.ssl, self._protocols(key), self._connector_error
+        ) as tls:
+            await self._loop.create_unix_connection(lambda: protocol, self._path, **tls)
         if key.is_ssl:
-            async with self._contexts.offering(key.ssl, self._protocols(key)) as context:
-                return await self._start(
-                    ticket, protocol, self._connect_unix(protocol, key, context)
-                )
-        return await self._start(ticket, protocol, self._connect_unix(protocol, key, None))
-
-    async def _connect_unix(
-        self,
-        protocol: StreamProtocol[ClientConnection],
-        key: ConnectionKey,
-        context: ssl_module.SSLContext | None,
-    ) -> None:
-        await self._loop.create_unix_connection(
-            lambda: protocol,
-            self._path,
-            ssl=context,
-            server_hostname=(key.server_hostname or key.host) if context is not None else None,
-        )
+            check_version(key, protocol.owner, self._protocols(key))
+        return protocol.owner
 
     def _connector_error(self, key: ConnectionKey, error: OSError) -> ClientConnectorError:
         return UnixClientConnectorError(self._path, key, error)
-
-
-class _Factory:
-    """A protocol factory that knows whether it was called: then a transport owns the socket."""
-
-    def __init__(self, protocol: StreamProtocol[ClientConnection]) -> None:
-        self._protocol = protocol
-        self.called = False
-
-    def __call__(self) -> StreamProtocol[ClientConnection]:
-        self.called = True
-        return self._protocol
 
 
 def _end(waiter: asyncio.Future[None]) -> None:

@@ -7,17 +7,20 @@ import codecs
 import enum
 import functools
 import math
+import netrc
 import os
 import re
 import sys
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate
-from pathlib import PurePath
+from pathlib import Path, PurePath
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Generic, NamedTuple, Self, TypeVar, overload
+from urllib.request import getproxies, getproxies_environment, proxy_bypass
 from warnings import warn
 
 from multidict import MultiDict, MultiDictProxy, MultiMapping
@@ -32,9 +35,11 @@ from plait_engine.policy.auth import (
     encode_basic_credentials,
 )
 from plait_engine.policy.hosts import is_canonical_ipv4, is_ip_literal
+from plait_engine.proxy.choice import find_proxy, read_no_proxy
 from plait_engine.semantics.cache import MAX_FIELD
 
 from . import hdrs
+from .log import client_logger
 
 __all__ = ("BasicAuth", "ChainMapProxy", "ETag", "encode_basic_auth", "reify")
 
@@ -50,6 +55,10 @@ sentinel: Final = _SENTINEL.sentinel
 
 DEFAULT_CHUNK_SIZE: Final = 2**18
 """Bytes of a file that are read at once."""
+
+_PROXIED_SCHEMES: Final = ("http", "https", "ws", "wss")
+
+_NETRC: Final = "_netrc" if sys.platform == "win32" else ".netrc"
 
 DEBUG: Final = sys.flags.dev_mode or (
     not sys.flags.ignore_environment and bool(os.environ.get("PYTHONASYNCIODEBUG"))
@@ -179,6 +188,86 @@ def strip_auth_from_url(url: URL) -> tuple[URL, BasicAuth | None]:
     """Return ``url`` without credentials, and the credentials that it had."""
     auth = BasicAuth.from_url(url)
     return (url, None) if auth is None else (url.with_user(None), auth)
+
+
+# -- the environment ------------------------------------------------------------------
+
+
+class ProxyInfo(NamedTuple):
+    """A proxy of the environment, and the credentials for it."""
+
+    proxy: URL
+    proxy_auth: BasicAuth | None
+
+
+def netrc_from_env() -> netrc.netrc | None:
+    """Return the netrc file that ``NETRC`` names, or the one in the home directory.
+
+    ``None``, with a warning in the log, when it cannot be read.  This reads a file: call it in
+    a thread.
+    """
+    named = os.environ.get("NETRC")
+    try:
+        path = Path(named) if named is not None else Path.home() / _NETRC
+    except RuntimeError as error:
+        client_logger.debug("There is no home directory to look for a netrc file in: %s", error)
+        return None
+    try:
+        return netrc.netrc(str(path))
+    except netrc.NetrcParseError as error:
+        client_logger.warning("Could not parse .netrc file: %s", error)
+    except (OSError, UnicodeError) as error:
+        if named is not None or not isinstance(error, FileNotFoundError):
+            client_logger.warning("Could not read .netrc file: %s", error)
+    return None
+
+
+def basicauth_from_netrc(netrc_obj: netrc.netrc | None, host: str) -> BasicAuth:
+    """Return what a netrc file says for ``host``.  Raises LookupError when that is nothing."""
+    entry = None if netrc_obj is None else netrc_obj.authenticators(host)
+    if entry is None:
+        raise LookupError(f"there is no entry for {host} in a netrc file")
+    login, account, password = entry
+    return _basic_auth_no_warn(login or account or "", password or "")
+
+
+def proxies_from_env() -> dict[str, ProxyInfo]:
+    """Return the proxies that the environment names, by the scheme of the URLs they are for.
+
+    Credentials are those in the URL of the proxy, or those of a netrc file for its host.
+    """
+    named = getproxies()
+    found = {}
+    netrc_obj = None
+    for scheme in _PROXIED_SCHEMES:
+        text = find_proxy(named, scheme)
+        if text is None:
+            continue
+        proxy, auth = strip_auth_from_url(URL(text if "://" in text else f"http://{text}"))
+        if auth is None and proxy.host is not None:
+            netrc_obj = netrc_obj or netrc_from_env()
+            with suppress(LookupError):
+                auth = basicauth_from_netrc(netrc_obj, proxy.host)
+        found[scheme] = ProxyInfo(proxy, auth)
+    return found
+
+
+def get_env_proxy_for_url(url: URL) -> tuple[URL, BasicAuth | None]:
+    """Return the proxy of the environment for ``url``, and the credentials for it.
+
+    Raises LookupError when there is none, or ``url`` is to be reached without one.
+    """
+    host = (url.raw_host or "").partition("%")[0]
+    if getproxies_environment():
+        bypass = read_no_proxy(getproxies().get("no", "")).covers(host, url.port)
+    else:
+        bypass = bool(proxy_bypass(host))  # Systems have settings of their own.
+    if bypass:
+        raise LookupError(f"Proxying is disallowed for `{host!r}`")
+    info = proxies_from_env().get(url.scheme)
+    if info is None:
+        raise LookupError(f"No proxies found for `{url!s}` in the env")
+    return info.proxy, info.proxy_auth
 
 
 # -- header values -----------------------------------------------------------------

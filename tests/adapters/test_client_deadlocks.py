@@ -70,10 +70,10 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 import pytest
+from plait.calls.configs import CLIENT_LIMITS
 
 import plait
 from plait import web
-from plait.calls.configs import CLIENT_LIMITS
 from plait_engine import Limits
 from plait_engine.engines import EngineName
 from plait_engine.testing import frames as wire

@@ -578,18 +578,6 @@ async def test_bad_base_urls(base_url: str) -> None:
         plait.ClientSession(base_url)
 
 
-@pytest.mark.parametrize(
-    "options",
-    [
-        {"proxy": "http://localhost:1/"},
-        {"trust_env": True},
-    ],
-)
-async def test_what_is_not_supported_yet_is_refused(options: dict[str, Any]) -> None:
-    with pytest.raises(NotImplementedError, match=next(iter(options))):
-        plait.ClientSession(**options)
-
-
 async def test_a_body_that_fails_fails_the_request(engine: EngineName) -> None:
     async def broken() -> AsyncIterator[bytes]:
         yield b"beginning"

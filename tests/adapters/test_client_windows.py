@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from plait.calls.configs import CLIENT_LIMITS
 from plait_engine import Config, Data, EndOfMessage, Request, Response
+from plait_engine.policy.client_config import CLIENT_LIMITS
 from plait_engine.testing import TEST_CONFIG, Pair, counting_random
 
 MEGABYTE = 1_000_000

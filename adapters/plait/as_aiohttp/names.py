@@ -16,7 +16,8 @@ from typing import Final
 
 from plait.calls.context import RequestContextManager, WSRequestContextManager
 from plait.calls.timeouts import DEFAULT_TIMEOUT
-from plait.calls.tls import default_context, merge_ssl_params
+from plait.calls.tls import default_context
+from plait.calls.verification import merge_ssl_params
 from plait.compression_utils import ACCEPT_ENCODING
 from plait.resolver import NUMERIC_NAMES, SharedResolvers
 from plait.serving.fields import FORWARDED_PAIR

@@ -2,7 +2,7 @@
 
 What to do after a redirect and whether to try again is decided by the machine
 (``plait_engine.policy.call``); here its steps meet the session's connector, cookie jar,
-credentials and middlewares.  ``_send`` is one hop, and the place for the choice of a proxy.
+credentials, proxies and middlewares.  ``_send`` is one hop.
 """
 
 from __future__ import annotations
@@ -30,8 +30,10 @@ from plait_engine import Request as RequestEvent
 from plait_engine.policy.call import FAIL, SEND, Call, Problem, Step
 from plait_engine.policy.redirect import REDIRECTS
 from plait_engine.policy.retry import Failure
+from plait_engine.proxy.login import PROXY_CHALLENGE
 
 from .cookies import cookie_pairs, make_morsel
+from .environment import NOTHING_SAID, ProxyChoice, ask_environment
 from .fields import FieldPairs, InformationalCallback
 from .lease import Lease
 from .target import REQUOTED, VERBATIM, origin
@@ -56,6 +58,8 @@ class ClientCall:
     """
 
     __slots__ = (
+        "_environment",
+        "_first_url",
         "auth",
         "clock",
         "cookies",
@@ -67,6 +71,7 @@ class ClientCall:
         "on_informational",
         "options",
         "payload",
+        "proxy",
         "read_until_eof",
         "session",
         "traced",
@@ -92,11 +97,15 @@ class ClientCall:
         tracker: UploadTracker | None = None,
         on_informational: InformationalCallback | None = None,
         read_until_eof: bool = True,
+        proxy: ProxyChoice | None = None,
     ) -> None:
         self.session = session
         self.read_until_eof = read_until_eof
         self.tracker = tracker
         self.on_informational = on_informational
+        self.proxy = proxy
+        self._first_url = url
+        self._environment = NOTHING_SAID
         self.middlewares = middlewares
         self.traced = traced
         self.traces: list[Trace] = [] if traced is None else traced.traces
@@ -123,10 +132,13 @@ class ClientCall:
 
     async def run(self) -> ClientResponse:
         """Return the final response."""
+        session_trusts_env = self.session._trust_env
         step = self.machine.start()
         request = None
         try:
             while step is SEND:
+                if session_trusts_env:
+                    await self._ask_environment()
                 request = self._make_request()
                 if self.middlewares:
                     send = build_client_middlewares(self._send_anew, self.middlewares)
@@ -148,6 +160,44 @@ class ClientCall:
         if self.history:
             response._history = tuple(self.history)
         return response
+
+    async def _ask_environment(self) -> None:
+        """Ask the environment about the URL of the next hop."""
+        machine = self.machine
+        proxy, connector = self.proxy, self.session._connector
+        self._environment = await ask_environment(
+            machine.url,
+            self._first_url,
+            wants_proxy=(
+                (proxy is None or proxy.proxy is None)
+                and connector is not None
+                and connector._uses_proxies
+            ),
+            wants_auth=not (
+                (self.auth is not None and machine.keeps_auth)
+                or machine.url.raw_user
+                or any(name.lower() == "authorization" for name, _ in machine.headers)
+            ),
+        )
+
+    def _proxy_options(self) -> dict[str, Any]:
+        """Return what the next request is told about its proxy."""
+        choice, said = self.proxy, self._environment
+        if choice is None:
+            return {}
+        if choice.proxy is not None:
+            return {
+                "proxy": choice.proxy,
+                "proxy_auth": choice.auth,
+                "proxy_headers": choice.headers,
+            }
+        if said.proxy is None:
+            return {}
+        return {
+            "proxy": said.proxy,
+            "proxy_auth": said.proxy_auth or choice.auth,
+            "proxy_headers": choice.headers,
+        }
 
     async def _close_content(self, sent: Payload | None) -> None:
         """Close the content of the call, and ``sent``, which may be another one."""
@@ -191,7 +241,7 @@ class ClientCall:
             headers=machine.headers,
             data=self.data,
             cookies=cookies,
-            auth=self.auth if machine.keeps_auth else None,
+            auth=(self.auth if machine.keeps_auth else None) or self._environment.auth,
             version=session._version,
             loop=session._loop,
             response_class=session._response_class,
@@ -199,6 +249,7 @@ class ClientCall:
             clock=self.clock,
             traces=self.traces,
             **self.options,
+            **self._proxy_options(),
         )
         if not self.read_until_eof:
             request.read_until_eof = False
@@ -240,6 +291,7 @@ class ClientCall:
     async def _send(self, request: ClientRequest) -> ClientResponse:
         """Send ``request``, again if the machine says so; return the response with its head."""
         machine = self.machine
+        is_challenged = False
         while True:
             connector = self.session._connector
             if connector is None:
@@ -257,7 +309,11 @@ class ClientCall:
                     response = await request.send(lease)
                 else:
                     response = await request.send_upgrade(lease, make_head)
-                return await response.start(lease)
+                response = await response.start(lease)
+                if is_challenged or not _answers_proxy(request, lease, response):
+                    return response
+                is_challenged = True
+                response.release()
             except ClientConnectionError as error:
                 lease.close()
                 if self._after_failure(request, lease, error, connector) is not SEND:
@@ -345,6 +401,21 @@ class ClientCall:
 def _end(waiter: asyncio.Future[None]) -> None:
     if not waiter.done():  # A deadline may have passed in the same turn of the loop.
         waiter.set_result(None)
+
+
+def _answers_proxy(request: ClientRequest, lease: Lease, response: ClientResponse) -> bool:
+    """Tell whether ``response`` is a challenge of a proxy to which there is an answer."""
+    forwarding = lease.client.forwarding
+    return (
+        response.status == PROXY_CHALLENGE
+        and forwarding is not None
+        and "Proxy-Authorization" not in request.headers
+        and _is_replayable(request)
+        and forwarding.on_challenge(
+            response.headers.getall("Proxy-Authenticate", ()),
+            has_content=request.payload is not None,
+        )
+    )
 
 
 def _is_replayable(request: ClientRequest) -> bool:

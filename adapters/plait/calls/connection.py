@@ -16,6 +16,7 @@ from plait_engine import (
     StreamsAvailable,
 )
 from plait_engine.engines import EngineName
+from plait_engine.proxy.forward import Forwarding
 from plait_engine.streams import dispatch
 
 ENABLE_CONNECT_PROTOCOL: Final = 0x8
@@ -63,6 +64,8 @@ class ClientConnection:
         """Done when the peer's first SETTINGS came, or nothing more will come."""
         self.extended_connect = False
         """The peer accepts extended CONNECT (RFC 8441)."""
+        self.forwarding: Forwarding | None = None
+        """At the other end is a proxy that forwards requests: how it wants them."""
         self._watcher = watcher
         self._peer = transport.get_extra_info("peername")
 

@@ -9,6 +9,7 @@ one owner at a time, and the owner gives it back: first the call that asked for 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -32,6 +33,8 @@ class Ticket:
     trace: PlaceTrace | None = None
     has_opened: bool = False
     """A connection was opened for it: it waits for that, not in the queue of the pool."""
+    proxy_headers: Mapping[str, str] | None = None
+    """The fields for the proxy; the key knows their hash."""
 
     def __str__(self) -> str:
         return f"{self.connection_key.host}:{self.connection_key.port}"

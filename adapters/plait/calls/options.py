@@ -12,8 +12,8 @@ from plait.typedefs import LooseCookies, LooseHeaders, Query, StrOrURL
 from .fields import InformationalCallback
 from .response import ClientResponse
 from .timeouts import ClientTimeout
-from .tls import Fingerprint
 from .upload import UploadTracker
+from .verification import Fingerprint
 
 if TYPE_CHECKING:
     import ssl as ssl_module

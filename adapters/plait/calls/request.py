@@ -15,12 +15,12 @@ import weakref
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal
 
-from multidict import CIMultiDict, CIMultiDictProxy
+from multidict import CIMultiDict, CIMultiDictProxy, MultiMapping
 from yarl import URL
 
 from plait.abc import AbstractStreamWriter
 from plait.compression_utils import ACCEPT_ENCODING, COMPRESSORS
-from plait.helpers import BasicAuth
+from plait.helpers import BasicAuth, strip_auth_from_url
 from plait.http import SERVER_SOFTWARE
 from plait.http_writer import HttpVersion, HttpVersion10, HttpVersion11
 from plait.payload import Payload
@@ -34,10 +34,10 @@ from .exchange import ClientExchange
 from .fields import InformationalCallback, field_pairs
 from .response import ClientResponse
 from .sending import send_request, send_upgrade, tell_sent
-from .target import ConnectionKey, RequestInfo, find_server
+from .target import ConnectionKey, RequestInfo, check_proxy, find_server
 from .timeouts import ClientClock
-from .tls import Fingerprint
 from .upload import UploadAttempt
+from .verification import Fingerprint
 
 if TYPE_CHECKING:
     import ssl as ssl_module
@@ -85,6 +85,9 @@ class ClientRequest:
     """How far the content got, if somebody wants to know."""
     on_informational: InformationalCallback | None = None
     """Is told of informational responses."""
+    proxy: URL | None = None
+    proxy_auth: BasicAuth | None = None
+    proxy_headers: MultiMapping[str] | None = None
 
     _body: Payload | None = None
     _skip_auto_headers: CIMultiDict[None] | None = None
@@ -123,8 +126,6 @@ class ClientRequest:
         # An empty one can be worked with; it cannot be sent.
         if method and method not in self.ALL_METHODS and not is_token(method):
             raise ValueError(f"Method cannot contain non-token characters {method!r}")
-        if proxy is not None or proxy_auth is not None or proxy_headers is not None:
-            raise NotImplementedError("proxies are not supported yet")
         if params:
             url = url.extend_query(params)
         self.method = method.upper()
@@ -140,7 +141,7 @@ class ClientRequest:
         self._session = session
         self._ssl = ssl
         self._limits = limits
-        self._server = find_server(url)
+        self.update_host(url)
         if self._server.authorization is not None:
             url = url.with_user(None)
         self.original_url = url
@@ -164,6 +165,8 @@ class ClientRequest:
             self.update_transfer_encoding()
         if expect100:
             self.update_expect_continue(True)
+        if proxy is not None or extended:
+            self.update_proxy(proxy, proxy_auth, proxy_headers)
 
     def __repr__(self) -> str:
         return f"<ClientRequest {self.method} {self.url}>"
@@ -210,14 +213,24 @@ class ClientRequest:
             and self.server_hostname is None
             and self._limits is None
             and self.version is HttpVersion11
+            and self.proxy is None
         ):
             return key
+        fields = self.proxy_headers
         return key._replace(
             ssl=self._ssl,
+            proxy=self.proxy,
+            proxy_auth=self.proxy_auth,
+            proxy_headers_hash=hash(tuple(fields.items())) if fields else None,
             server_hostname=self.server_hostname,
             http1_only=self.version == HttpVersion10,
             limits=self._limits,
         )
+
+    @property
+    def authority(self) -> str:
+        """The host and the port of the URL, as they are sent; Host may say another one."""
+        return self._server.authority
 
     @property
     def request_info(self) -> RequestInfo:
@@ -267,6 +280,13 @@ class ClientRequest:
         if number not in VERSIONS_TO_ASK_FOR:
             raise ValueError(f"a request is in HTTP/1.1 or in HTTP/1.0, not in {number!r}")
         self.version = VERSIONS_TO_ASK_FOR[number]
+
+    def update_host(self, url: URL) -> None:
+        """Set the server, and the credentials for it, from ``url``.
+
+        Raises InvalidUrlClientError when it names none.
+        """
+        self._server = find_server(url)
 
     def update_headers(self, headers: LooseHeaders | None) -> None:
         """Set the fields that the caller gave; Host comes first."""
@@ -365,6 +385,26 @@ class ClientRequest:
         """Ask the server to say whether it wants the content."""
         if expect:
             self.headers["Expect"] = "100-continue"
+
+    def update_proxy(
+        self,
+        proxy: URL | None,
+        proxy_auth: BasicAuth | None,
+        proxy_headers: LooseHeaders | None,
+    ) -> None:
+        """Set the proxy, the credentials for it and the fields for it.
+
+        Credentials in the URL are those for the proxy, unless there are others.  Raises
+        InvalidURL for a URL that is none of a proxy, ValueError for credentials of another type.
+        """
+        if proxy is None:
+            self.proxy = self.proxy_auth = self.proxy_headers = None
+            return
+        if proxy_auth is not None and not isinstance(proxy_auth, BasicAuth):
+            raise ValueError("proxy_auth must be None or BasicAuth() tuple")
+        self.proxy, auth_in_url = strip_auth_from_url(check_proxy(proxy))
+        self.proxy_auth = auth_in_url if proxy_auth is None else proxy_auth
+        self.proxy_headers = CIMultiDict(field_pairs(proxy_headers)) if proxy_headers else None
 
     async def update_body(self, body: Any) -> None:
         """Replace the content; the one before is closed."""

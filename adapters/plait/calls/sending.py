@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, TypeGuard
 
 from plait.payload import BytesPayload, Payload
 from plait_engine import Data, EndOfMessage, LocalProtocolError, Request
+from plait_engine.proxy.forward import without_authorization
 
 from .body import SLICE, RequestWriter
 from .errors import PlaceLostError, upload_error
@@ -28,7 +29,7 @@ def send_request(request: ClientRequest, lease: Lease) -> ClientExchange:
     """
     exchange = _open_exchange(request, lease)
     stream_id = exchange.stream_id
-    head = request.head_event(stream_id)
+    head = _make_head(request, lease, stream_id)
     payload = request.payload
     try:
         if payload is None:
@@ -69,12 +70,23 @@ def send_upgrade(
     """
     exchange = _open_exchange(request, lease)
     try:
-        plain = request.head_event(exchange.stream_id)
+        plain = _make_head(request, lease, exchange.stream_id)
         exchange.begin(make_head(plain, lease.driver.shared))
     except LocalProtocolError as error:
         raise ValueError(str(error)) from error
     exchange.asks_tunnel = True
     return exchange
+
+
+def _make_head(request: ClientRequest, lease: Lease, stream_id: int) -> Request:
+    """Return the head of ``request`` for who is at the other end of ``lease``."""
+    head = request.head_event(stream_id)
+    if lease.key.proxy is not None:
+        forwarding = lease.client.forwarding
+        if forwarding is not None:
+            return forwarding.address(head, request.authority)
+        head.headers = without_authorization(head.headers)
+    return head
 
 
 def _open_exchange(request: ClientRequest, lease: Lease) -> ClientExchange:

@@ -7,12 +7,14 @@ and kept, but for URLs with credentials.
 from __future__ import annotations
 
 import re
+import ssl as ssl_module
 from typing import TYPE_CHECKING, Final, NamedTuple, Self
 
 from multidict import CIMultiDictProxy
 from yarl import URL
 
 from plait.client_exceptions import (
+    InvalidURL,
     InvalidUrlClientError,
     InvalidUrlRedirectClientError,
     NonHttpUrlRedirectClientError,
@@ -20,14 +22,13 @@ from plait.client_exceptions import (
 from plait_engine.policy.auth import encode_basic_credentials
 from plait_engine.policy.hosts import is_host, is_legacy_ipv4
 from plait_engine.policy.redirect import Origin
+from plait_engine.proxy.choice import DEFAULT_PORTS, Way
 from plait_engine.semantics.cache import FieldCache
 
 if TYPE_CHECKING:
-    import ssl as ssl_module
-
     from plait.helpers import BasicAuth
 
-    from .tls import Fingerprint
+    from .verification import Fingerprint
 
 HTTP_SCHEMES: Final = frozenset({"http", "https", ""})
 """Where redirects may lead."""
@@ -43,7 +44,8 @@ class ConnectionKey(NamedTuple):
     """What makes two connections interchangeable.
 
     ``http1_only``: HTTP/2 must not be spoken on it.  ``limits``: the largest line, the
-    largest field, and the most fields of a response, or ``None`` for the defaults.
+    largest field, and the most fields of a response, or ``None`` for the defaults.  ``way``:
+    what the proxy is asked for; the connector knows.
     """
 
     host: str
@@ -56,6 +58,12 @@ class ConnectionKey(NamedTuple):
     server_hostname: str | None = None
     http1_only: bool = False
     limits: tuple[int, int, int] | None = None
+    way: Way | None = None
+
+    @property
+    def over_tls(self) -> bool:
+        """True when the bytes of the connection are carried by TLS, to whomever."""
+        return self.is_ssl or (self.proxy is not None and self.proxy.scheme == "https")
 
     @property
     def origin(self) -> str:
@@ -146,6 +154,28 @@ def _url_credentials(url: URL) -> str | None:
         return encode_basic_credentials(url.user or "", url.password or "", "latin1")
     except ValueError as error:
         raise InvalidUrlClientError(url, f"the credentials cannot be sent: {error}") from error
+
+
+def check_proxy(url: URL) -> URL:
+    """Return ``url`` if it is one of a proxy, with its port.  Raises InvalidURL."""
+    if url.scheme not in DEFAULT_PORTS:
+        raise InvalidURL(url.with_user(None), "the scheme is none of a proxy")
+    host = url.raw_host
+    if not host or not is_host(host):
+        raise InvalidURL(url.with_user(None), "there is no host, or none that can be looked up")
+    return url if url.port is not None else url.with_port(DEFAULT_PORTS[url.scheme])
+
+
+def proxy_key(key: ConnectionKey) -> ConnectionKey:
+    """Return the key of a connection to the proxy of ``key`` itself.
+
+    The certificate of a proxy is verified as that of a server is, but a fingerprint and another
+    name for it are the server's.
+    """
+    proxy = key.proxy
+    assert proxy is not None
+    ssl = key.ssl if isinstance(key.ssl, bool | ssl_module.SSLContext) else True
+    return ConnectionKey(proxy.raw_host or "", proxy.port, proxy.scheme == "https", ssl)
 
 
 def origin(url: URL) -> Origin:

@@ -8,55 +8,20 @@ from __future__ import annotations
 
 import asyncio
 import functools
-import hashlib
 import ssl as ssl_module
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from typing import Final
-from warnings import warn
+from typing import Any
 from weakref import WeakKeyDictionary
 
-from plait.client_exceptions import ServerFingerprintMismatch
+from plait.client_exceptions import (
+    ClientConnectorCertificateError,
+    ClientConnectorError,
+    ClientConnectorSSLError,
+)
 
-
-class Fingerprint:
-    """The SHA-256 digest of the certificate that the server must have.
-
-    Raises ValueError for digests of another length; MD5 and SHA-1 are not safe.
-    """
-
-    HASHFUNC_BY_DIGESTLEN: Final = {
-        16: hashlib.md5,
-        20: hashlib.sha1,
-        32: hashlib.sha256,
-    }
-
-    def __init__(self, fingerprint: bytes) -> None:
-        function = self.HASHFUNC_BY_DIGESTLEN.get(len(fingerprint))
-        if function is None:
-            raise ValueError("the fingerprint has an invalid length")
-        if function is not hashlib.sha256:
-            raise ValueError("MD5 and SHA-1 are insecure and not supported: use SHA-256")
-        self._fingerprint = fingerprint
-
-    @property
-    def fingerprint(self) -> bytes:
-        """The digest."""
-        return self._fingerprint
-
-    def __eq__(self, other: object) -> bool:
-        if isinstance(other, Fingerprint):
-            return self._fingerprint == other._fingerprint
-        return NotImplemented
-
-    def __hash__(self) -> int:
-        return hash(self._fingerprint)
-
-    def check_certificate(self, certificate: bytes, host: str, port: int) -> None:
-        """Raise ServerFingerprintMismatch unless ``certificate`` (DER) is the one."""
-        got = hashlib.sha256(certificate).digest()
-        if got != self._fingerprint:
-            raise ServerFingerprintMismatch(self._fingerprint, got, host, port)
+from .target import ConnectionKey
+from .verification import TLSOption
 
 
 @functools.cache
@@ -83,7 +48,7 @@ class TLSContexts:
 
     @asynccontextmanager
     async def offering(
-        self, option: ssl_module.SSLContext | bool | Fingerprint, protocols: tuple[str, ...]
+        self, option: TLSOption, protocols: tuple[str, ...]
     ) -> AsyncIterator[ssl_module.SSLContext]:
         """Give the context for the ``ssl`` argument ``option``, for one handshake.
 
@@ -107,6 +72,38 @@ class TLSContexts:
             async with offer.changed:
                 offer.changed.notify_all()
 
+    @asynccontextmanager
+    async def connecting(
+        self,
+        key: ConnectionKey,
+        option: TLSOption,
+        protocols: tuple[str, ...],
+        failure: Callable[[ConnectionKey, OSError], ClientConnectorError],
+    ) -> AsyncIterator[dict[str, Any]]:
+        """Give what asyncio's methods that connect take for TLS to the host of ``key``.
+
+        That is nothing for a host without TLS.  ``option`` and ``protocols``: see ``offering``.
+        What goes wrong inside is raised as one of the client's errors; ``failure`` makes it when
+        the operating system reports one.
+        """
+        try:
+            if not key.is_ssl:
+                yield {}
+                return
+            name = key.server_hostname or key.host.rstrip(".")
+            async with self.offering(option, protocols) as context:
+                yield {"ssl": context, "server_hostname": name}
+        except ClientConnectorError:
+            raise
+        except ssl_module.CertificateError as exc:
+            raise ClientConnectorCertificateError(key, exc) from exc
+        except ssl_module.SSLError as exc:
+            raise ClientConnectorSSLError(key, exc) from exc
+        except OSError as exc:
+            if exc.errno is None and isinstance(exc, TimeoutError):
+                raise
+            raise failure(key, exc) from exc
+
 
 class _Offer:
     """What a context offers now, and for how many handshakes."""
@@ -115,38 +112,3 @@ class _Offer:
         self.changed = asyncio.Condition()
         self.protocols: tuple[str, ...] = ()
         self.handshakes = 0
-
-
-def merge_ssl_params(
-    ssl: ssl_module.SSLContext | bool | Fingerprint,
-    verify_ssl: bool | None,
-    ssl_context: ssl_module.SSLContext | None,
-    fingerprint: bytes | None,
-) -> ssl_module.SSLContext | bool | Fingerprint:
-    """Return the ``ssl`` argument that the deprecated arguments mean.
-
-    Raises ValueError when more than one is given, TypeError for a wrong type.
-    """
-    if ssl is None:
-        ssl = True
-    replacements: list[ssl_module.SSLContext | bool | Fingerprint] = []
-    if verify_ssl is not None and not verify_ssl:
-        warn("verify_ssl is deprecated, use ssl=False", DeprecationWarning, stacklevel=3)
-        replacements.append(False)
-    if ssl_context is not None:
-        warn("ssl_context is deprecated, use ssl=context", DeprecationWarning, stacklevel=3)
-        replacements.append(ssl_context)
-    if fingerprint is not None:
-        warn(
-            "fingerprint is deprecated, use ssl=Fingerprint(fingerprint)",
-            DeprecationWarning,
-            stacklevel=3,
-        )
-        replacements.append(Fingerprint(fingerprint))
-    if len(replacements) > 1 or (replacements and ssl is not True):
-        raise ValueError("verify_ssl, ssl_context, fingerprint and ssl exclude each other")
-    if replacements:
-        ssl = replacements[0]
-    if not isinstance(ssl, ssl_module.SSLContext | bool | Fingerprint):
-        raise TypeError(f"ssl should be SSLContext, Fingerprint or bool, got {ssl!r} instead.")
-    return ssl

@@ -1,9 +1,14 @@
-"""Basic authentication (RFC 7617): a login and a password, joined by a colon, in base64."""
+"""Basic authentication (RFC 7617): a login and a password, joined by a colon, in base64.
+
+They may come from a netrc file, which says them by hosts.
+"""
 
 from __future__ import annotations
 
 import base64
 import binascii
+
+from .redirect import Origin
 
 
 def encode_basic_credentials(login: str, password: str = "", encoding: str = "utf-8") -> str:
@@ -37,3 +42,17 @@ def decode_basic_credentials(value: str, encoding: str = "utf-8") -> tuple[str, 
     if not separator:
         raise ValueError("invalid credentials: there is no colon")
     return login, password
+
+
+def may_use_netrc(there: Origin, first: Origin, *, is_named: bool) -> bool:
+    """Tell whether the netrc entry for the host of ``there`` is for a request to it.
+
+    ``first``: the origin of the call, from which a redirect may have led there.  ``is_named``:
+    the entry has the name of the host, and is not the one for any host (``default``).
+
+    A redirect gets what was written down for that host, as in other clients; it does not get
+    what is for any host, and nothing where it leaves TLS.
+    """
+    if there == first:
+        return True
+    return is_named and not (first.scheme != "http" and there.scheme == "http")

@@ -1,0 +1,67 @@
+"""The configuration of a client's connections.
+
+Deadlines of requests are the session's, and those of idle connections the pool's.  So a
+connection has only that of its own end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from functools import lru_cache
+from typing import Final, TypeAlias
+
+from plait_engine.config import Config, Limits, Timeouts
+
+HeadLimits: TypeAlias = tuple[int, int, int]
+"""The largest line, the largest field, and the most fields of a response."""
+
+CLIENT_TIMEOUTS: Final = Timeouts(head=None, body=None, keep_alive=None, write=None, close=2.0)
+
+CLIENT_LIMITS: Final = Limits(
+    stream_window=1048576, connection_window=67108864, max_connection_window=67108864
+)
+"""Windows of HTTP/2, in bytes.  A response comes while others are read if it fits into its
+first window, as it does over HTTP/1.1 into the buffers of the kernel (Go: 4 MiB, Chromium: 6,
+curl: 10).  One that nobody reads keeps its window full, and then a wider one is dearer: what a
+connection may hold in all is bounded, and 64 of them must not stop the others (Go: 1 GiB for
+256 of them, Chromium: 15 MiB for 2)."""
+
+
+@lru_cache(64)
+def client_config(
+    *,
+    secure: bool,
+    limits: HeadLimits | None,
+    tls_close: float | None,
+    random: Callable[[int], bytes],
+) -> Config:
+    """Return the configuration of connections of one kind; it is made once.
+
+    ``secure``: TLS carries them, to whomever.  ``tls_close``: seconds for which the closure
+    alert of a peer is waited for; ``None``: as long as for the end of a connection without TLS.
+    ``random``: see ``Config``.
+    """
+    timeouts = CLIENT_TIMEOUTS
+    if secure and tls_close is not None:
+        timeouts = replace(timeouts, close=tls_close)
+    return Config(
+        limits=CLIENT_LIMITS if limits is None else _with_heads(limits),
+        timeouts=timeouts,
+        scheme="https" if secure else "http",
+        half_close=not secure,
+        random=random,
+    )
+
+
+def _with_heads(limits: HeadLimits) -> Limits:
+    max_line_size, max_field_size, max_headers = limits
+    return replace(
+        CLIENT_LIMITS,
+        max_line_size=max_line_size,
+        max_field_size=max_field_size,
+        max_fields=max_headers,
+        max_header_list_size=max(
+            CLIENT_LIMITS.max_header_list_size, max_field_size + max_line_size
+        ),
+    )
