@@ -57,6 +57,7 @@ _ORIGIN = """\
             return 200 "Hello, World!";
         }}
         location = /cookies {{
+            gzip off;
             default_type text/plain;
             add_header Set-Cookie "visit=1; Path=/; HttpOnly";
             return 200 "$http_cookie";

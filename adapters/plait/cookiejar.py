@@ -47,6 +47,7 @@ __all__ = ("CookieJar", "DummyCookieJar")
 
 _SECURE_SCHEMES: Final = frozenset({"https", "wss"})
 _NO_URL: Final = URL()
+_MAX_PARSED: Final = 64
 _PICKLE: Final = b"\x80"
 """What a pickle begins with (since protocol 2)."""
 
@@ -84,6 +85,8 @@ class CookieJar(AbstractCookieJar):
             one_per_name=True,
             tell=internal_logger.debug,
         )
+        self._parsed: dict[str, SetCookie] = {}
+        """What servers set of late: many set the same cookie again with each response."""
         self._quote_cookie = quote_cookie
         if treat_as_secure_origin is None:
             origins: Iterable[StrOrURL] = ()
@@ -150,9 +153,15 @@ class CookieJar(AbstractCookieJar):
     def update_cookies_from_headers(self, headers: Sequence[str], response_url: URL) -> None:
         """Store the cookies of Set-Cookie fields."""
         for field in headers[:MAX_COOKIES_PER_RESPONSE]:
-            cookie = parse_set_cookie(field)
-            if cookie is not None:
-                self._set(cookie, response_url)
+            cookie = self._parsed.get(field)
+            if cookie is None:
+                cookie = parse_set_cookie(field)
+                if cookie is None:
+                    continue
+                if len(self._parsed) >= _MAX_PARSED:
+                    self._parsed.clear()
+                self._parsed[field] = cookie
+            self._set(cookie, response_url)
 
     def _set(self, cookie: SetCookie, url: URL) -> None:
         self._store.set(
@@ -180,17 +189,16 @@ class CookieJar(AbstractCookieJar):
             )
             request_url = URL(request_url)
         found = FreeCookie()
-        for cookie in self._store.select(
+        selected = self._store.select(
             host=request_url.raw_host or "",
             path=request_url.raw_path or "/",
             secure=self._is_secure(request_url),
             now=time.time(),
-        ):
-            morsel = cookie.form
-            if morsel is None:
-                morsel = cookie.form = self._sent_morsel(cookie)
-            assert isinstance(morsel, Morsel)
-            found.put(morsel)
+        )
+        for cookie in selected:
+            if cookie.form is None:
+                cookie.form = self._sent_morsel(cookie)
+            dict.__setitem__(found, cookie.name, cookie.form)
         return found
 
     def _sent_morsel(self, cookie: Cookie) -> Morsel[str]:
@@ -203,6 +211,7 @@ class CookieJar(AbstractCookieJar):
 
     def clear(self, predicate: Callable[[Morsel[str]], bool] | None = None) -> None:
         """Remove all cookies, or those for which ``predicate`` is true."""
+        self._parsed.clear()
         if predicate is None:
             self._store.clear()
             return
@@ -213,6 +222,7 @@ class CookieJar(AbstractCookieJar):
 
     def clear_domain(self, domain: str) -> None:
         """Remove the cookies of ``domain`` and its subdomains."""
+        self._parsed.clear()
         for cookie in list(self._store):
             if domain_matches(cookie.domain, domain):
                 self._store.remove(cookie)

@@ -324,7 +324,7 @@ class Trace:
     """One config's view of one request.
 
     ``trace_config_ctx``: the context of the request.  Each method awaits the receivers of its
-    signal.
+    signal; a signal that nobody receives costs nothing.
     """
 
     def __init__(
@@ -337,109 +337,144 @@ class Trace:
         self._trace_config = trace_config
         self._trace_config_ctx = trace_config_ctx
 
-    async def _send(self, signal: Receivers[_Params], params: _Params) -> None:
-        await signal.send(self._session, self._trace_config_ctx, params)
-
     async def send_request_start(self, method: str, url: URL, headers: CIMultiDict[str]) -> None:
         """The request begins."""
-        await self._send(
-            self._trace_config._on_request_start, TraceRequestStartParams(method, url, headers)
-        )
+        signal = self._trace_config._on_request_start
+        if signal:
+            await signal.send(
+                self._session, self._trace_config_ctx, TraceRequestStartParams(method, url, headers)
+            )
 
     async def send_request_chunk_sent(self, method: str, url: URL, chunk: bytes) -> None:
         """A piece of content was sent."""
-        await self._send(
-            self._trace_config._on_request_chunk_sent,
-            TraceRequestChunkSentParams(method, url, chunk),
-        )
+        signal = self._trace_config._on_request_chunk_sent
+        if signal:
+            await signal.send(
+                self._session,
+                self._trace_config_ctx,
+                TraceRequestChunkSentParams(method, url, chunk),
+            )
 
     async def send_response_chunk_received(self, method: str, url: URL, chunk: bytes) -> None:
         """``read()`` has the content."""
-        await self._send(
-            self._trace_config._on_response_chunk_received,
-            TraceResponseChunkReceivedParams(method, url, chunk),
-        )
+        signal = self._trace_config._on_response_chunk_received
+        if signal:
+            await signal.send(
+                self._session,
+                self._trace_config_ctx,
+                TraceResponseChunkReceivedParams(method, url, chunk),
+            )
 
     async def send_request_end(
         self, method: str, url: URL, headers: CIMultiDict[str], response: ClientResponse
     ) -> None:
         """The final response is there."""
-        await self._send(
-            self._trace_config._on_request_end,
-            TraceRequestEndParams(method, url, headers, response),
-        )
+        signal = self._trace_config._on_request_end
+        if signal:
+            await signal.send(
+                self._session,
+                self._trace_config_ctx,
+                TraceRequestEndParams(method, url, headers, response),
+            )
 
     async def send_request_exception(
         self, method: str, url: URL, headers: CIMultiDict[str], exception: BaseException
     ) -> None:
         """The request fails."""
-        await self._send(
-            self._trace_config._on_request_exception,
-            TraceRequestExceptionParams(method, url, headers, exception),
-        )
+        signal = self._trace_config._on_request_exception
+        if signal:
+            await signal.send(
+                self._session,
+                self._trace_config_ctx,
+                TraceRequestExceptionParams(method, url, headers, exception),
+            )
 
     async def send_request_redirect(
         self, method: str, url: URL, headers: CIMultiDict[str], response: ClientResponse
     ) -> None:
         """A response sends the request elsewhere."""
-        await self._send(
-            self._trace_config._on_request_redirect,
-            TraceRequestRedirectParams(method, url, headers, response),
-        )
+        signal = self._trace_config._on_request_redirect
+        if signal:
+            await signal.send(
+                self._session,
+                self._trace_config_ctx,
+                TraceRequestRedirectParams(method, url, headers, response),
+            )
 
     async def send_request_headers(self, method: str, url: URL, headers: CIMultiDict[str]) -> None:
         """The head was sent."""
-        await self._send(
-            self._trace_config._on_request_headers_sent,
-            TraceRequestHeadersSentParams(method, url, headers),
-        )
+        signal = self._trace_config._on_request_headers_sent
+        if signal:
+            await signal.send(
+                self._session,
+                self._trace_config_ctx,
+                TraceRequestHeadersSentParams(method, url, headers),
+            )
 
     async def send_connection_queued_start(self) -> None:
         """The request waits for its turn."""
-        await self._send(
-            self._trace_config._on_connection_queued_start, TraceConnectionQueuedStartParams()
-        )
+        signal = self._trace_config._on_connection_queued_start
+        if signal:
+            await signal.send(
+                self._session, self._trace_config_ctx, TraceConnectionQueuedStartParams()
+            )
 
     async def send_connection_queued_end(self) -> None:
         """It is its turn."""
-        await self._send(
-            self._trace_config._on_connection_queued_end, TraceConnectionQueuedEndParams()
-        )
+        signal = self._trace_config._on_connection_queued_end
+        if signal:
+            await signal.send(
+                self._session, self._trace_config_ctx, TraceConnectionQueuedEndParams()
+            )
 
     async def send_connection_create_start(self) -> None:
         """A connection is being opened."""
-        await self._send(
-            self._trace_config._on_connection_create_start, TraceConnectionCreateStartParams()
-        )
+        signal = self._trace_config._on_connection_create_start
+        if signal:
+            await signal.send(
+                self._session, self._trace_config_ctx, TraceConnectionCreateStartParams()
+            )
 
     async def send_connection_create_end(self) -> None:
         """It is open."""
-        await self._send(
-            self._trace_config._on_connection_create_end, TraceConnectionCreateEndParams()
-        )
+        signal = self._trace_config._on_connection_create_end
+        if signal:
+            await signal.send(
+                self._session, self._trace_config_ctx, TraceConnectionCreateEndParams()
+            )
 
     async def send_connection_reuseconn(self) -> None:
         """The request goes to a connection of others."""
-        await self._send(
-            self._trace_config._on_connection_reuseconn, TraceConnectionReuseconnParams()
-        )
+        signal = self._trace_config._on_connection_reuseconn
+        if signal:
+            await signal.send(
+                self._session, self._trace_config_ctx, TraceConnectionReuseconnParams()
+            )
 
     async def send_dns_resolvehost_start(self, host: str) -> None:
         """The resolver is asked."""
-        await self._send(
-            self._trace_config._on_dns_resolvehost_start, TraceDnsResolveHostStartParams(host)
-        )
+        signal = self._trace_config._on_dns_resolvehost_start
+        if signal:
+            await signal.send(
+                self._session, self._trace_config_ctx, TraceDnsResolveHostStartParams(host)
+            )
 
     async def send_dns_resolvehost_end(self, host: str) -> None:
         """The resolver has answered."""
-        await self._send(
-            self._trace_config._on_dns_resolvehost_end, TraceDnsResolveHostEndParams(host)
-        )
+        signal = self._trace_config._on_dns_resolvehost_end
+        if signal:
+            await signal.send(
+                self._session, self._trace_config_ctx, TraceDnsResolveHostEndParams(host)
+            )
 
     async def send_dns_cache_hit(self, host: str) -> None:
         """The addresses are known."""
-        await self._send(self._trace_config._on_dns_cache_hit, TraceDnsCacheHitParams(host))
+        signal = self._trace_config._on_dns_cache_hit
+        if signal:
+            await signal.send(self._session, self._trace_config_ctx, TraceDnsCacheHitParams(host))
 
     async def send_dns_cache_miss(self, host: str) -> None:
         """The addresses are not known."""
-        await self._send(self._trace_config._on_dns_cache_miss, TraceDnsCacheMissParams(host))
+        signal = self._trace_config._on_dns_cache_miss
+        if signal:
+            await signal.send(self._session, self._trace_config_ctx, TraceDnsCacheMissParams(host))

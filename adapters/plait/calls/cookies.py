@@ -7,7 +7,7 @@ is kept between them is the jar's.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from http.cookies import BaseCookie, Morsel, SimpleCookie
 from typing import Any, Final
 
@@ -93,14 +93,7 @@ def cookie_field(before: str, cookies: LooseCookies) -> str:
     Raises CookieError for text under a name that ``http.cookies`` refuses (RFC 6265 section
     4.1.1); a Morsel may have any name that browsers accept.
     """
-    sent: dict[str, str] = {}
-    for name, value in cookie_pairs(cookies):
-        if isinstance(value, Morsel):
-            morsel = value
-        else:
-            morsel = Morsel()
-            morsel.set(name, value, quoted(value))
-        sent[morsel.key] = f"{morsel.key}={morsel.coded_value}"
+    sent = {morsel.key: f"{morsel.key}={morsel.coded_value}" for morsel in _morsels(cookies)}
     if before:
         kept = [
             pair.strip()
@@ -109,3 +102,17 @@ def cookie_field(before: str, cookies: LooseCookies) -> str:
         ]
         return "; ".join([*kept, *sent.values()])
     return "; ".join(sent.values())
+
+
+def _morsels(cookies: LooseCookies) -> Iterable[Morsel[Any]]:
+    if type(cookies) is FreeCookie:
+        return cookies.values()
+    return [_as_morsel(name, value) for name, value in cookie_pairs(cookies)]
+
+
+def _as_morsel(name: str, value: str | Morsel[Any]) -> Morsel[Any]:
+    if isinstance(value, Morsel):
+        return value
+    morsel: Morsel[Any] = Morsel()
+    morsel.set(name, value, quoted(value))
+    return morsel

@@ -87,7 +87,8 @@ class PlaceTrace:
     async def begin_opening(self) -> None:
         """A connection is being opened for it."""
         self._opens = True
-        await self._leave_queue()
+        if self._is_queued:
+            await self._leave_queue()
         for trace in self._traces:
             await trace.send_connection_create_start()
 
@@ -98,16 +99,16 @@ class PlaceTrace:
 
     async def place(self) -> None:
         """It has its place."""
-        await self._leave_queue()
+        if self._is_queued:
+            await self._leave_queue()
         if not self._opens:
             for trace in self._traces:
                 await trace.send_connection_reuseconn()
 
     async def _leave_queue(self) -> None:
-        if self._is_queued:
-            self._is_queued = False
-            for trace in self._traces:
-                await trace.send_connection_queued_end()
+        self._is_queued = False
+        for trace in self._traces:
+            await trace.send_connection_queued_end()
 
     async def hit_cache(self, host: str) -> None:
         """The addresses of its server are known."""

@@ -35,7 +35,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from math import inf
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from .cookies import MAX_AGE, SetCookie, expiry, is_sendable, keeps_prefix_promise
 from .hosts import is_ip_literal
@@ -71,8 +71,8 @@ class Cookie:
     """A number that grows with each cookie that is new."""
     used: int
     """A number that grows with each use."""
-    form: object = field(default=None, compare=False, repr=False)
-    """What the user of the store made of this cookie and wants to find again."""
+    form: Any = field(default=None, compare=False, repr=False)
+    """What the user of the store made of this cookie and wants to find again (hence Any)."""
 
 
 class _Selection(NamedTuple):
