@@ -78,6 +78,8 @@ from .typedefs import JSONBytesEncoder, JSONEncoder, LooseCookies, LooseHeaders,
 if TYPE_CHECKING:
     import ssl as ssl_module
 
+    from .web_app import Application
+
 __all__ = (
     "ClientSession",
     "ClientTimeout",
@@ -136,6 +138,8 @@ class ClientSession:
         trace_configs: who hears of each request; see ``tracing``.
         retry_policy: when to send a request again (plait's own).
         http2, engine: for the default connector (plait's own, see ``BaseConnector``).
+        app: the application that answers, without sockets (plait's own, see
+            ``inprocess.application``).
 
     """
 
@@ -190,7 +194,17 @@ class ClientSession:
         retry_policy: RetryPolicy = DEFAULT_RETRY_POLICY,
         http2: bool | None = None,
         engine: EngineName | None = None,
+        app: Application | None = None,
     ) -> None:
+        if app is not None:
+            if connector is not None:
+                raise ValueError("app and connector contradict each other")
+            # The server's modules are for those who need them.
+            from .inprocess.application import AppConnector
+
+            connector = AppConnector(app, loop=loop, http2=http2, engine=engine or "native")
+            http2 = engine = None
+            base_url = base_url or "http://localhost/"
         if base_url is None or isinstance(base_url, URL):
             self._base_url = base_url
         else:

@@ -41,8 +41,8 @@ from .client_ws import ClientWebSocketResponse, WSOptions
 from .cookiejar import CookieJar
 from .helpers import sentinel
 from .http_writer import HttpVersion, HttpVersion11
+from .inprocess.connector import MemoryConnector
 from .streams import EMPTY_PAYLOAD, StreamReader
-from .testing.connector import MemoryConnector
 from .testing.lifetime import Startable
 from .testing.mocked import MockedWriter, make_exchange, mock_loop
 from .typedefs import LooseHeaders, StrOrURL

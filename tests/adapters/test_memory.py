@@ -12,7 +12,7 @@ import pytest
 import plait
 from plait import web
 from plait.calls.connection import ClientConnection
-from plait.testing.connector import MemoryConnector
+from plait.inprocess.connector import MemoryConnector
 from plait.transport.memory import HIGH_WATER, MemoryTransport, connect
 from plait_engine.engines import EngineName
 from plait_engine.testing import TEST_CONFIG

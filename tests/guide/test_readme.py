@@ -107,6 +107,7 @@ def test_every_program_is_run_here() -> None:
         "A download": 1,
         "A server": 1,
         "A WebSocket": 2,
+        "An application without sockets": 1,
         "A test": 1,
         "The engine alone": 1,
         "trio": 1,
@@ -154,6 +155,11 @@ def test_a_websocket(start: Start) -> None:
     assert "//localhost:8080/" in client
     lines = output(start(client.replace("//localhost:8080/", f"//127.0.0.1:{port}/")))
     assert lines == ["over HTTP/1.1 or HTTP/2, whichever is there"]
+
+
+def test_an_application_without_sockets(start: Start) -> None:
+    (source,) = PROGRAMS["An application without sockets"]
+    assert output(start(source)) == ["200 HttpVersion(major=2, minor=0) Hello!"]
 
 
 def test_a_test(run_suite: RunSuite, tmp_path: Path) -> None:
