@@ -8,6 +8,7 @@ import itertools
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
@@ -210,7 +211,8 @@ async def test_the_limits_of_the_connector_hold_for_other_connections(engine: En
     ):
         stream = await session.get(server.url)
         with pytest.raises(
-            plait.ConnectionTimeoutError, match=r"no connection to localhost:\d+ .* 0\.3 s"
+            plait.ConnectionTimeoutError,
+            match=r"Connection timeout to host localhost:\d+: .* 0\.3 s",
         ):
             await session.get(server.url, timeout=plait.ClientTimeout(connect=0.3))
         stream.close()
@@ -403,3 +405,22 @@ async def test_http2_true_never_becomes_http1(engine: EngineName) -> None:
             with pytest.raises(plait.ClientConnectionError, match="HTTP_1_1_REQUIRED"):
                 await session.get(server.url)
         assert server.connections == 1
+
+
+async def test_a_mock_in_the_place_of_a_connection_is_not_opened_for_ever() -> None:
+    """Programs that mock ``_create_connection`` get an error."""
+
+    class Mocked(plait.TCPConnector):
+        count = 0
+
+        async def _create_connection(self, *args: Any) -> Any:
+            self.count += 1
+            if self.count > 100:
+                raise OSError("it is opened again and again")
+            return Mock()
+
+    connector = Mocked()
+    async with plait.ClientSession(connector=connector) as session:
+        with pytest.raises(plait.ServerDisconnectedError, match="at once"):
+            await session.get("http://a.test/")
+    assert connector.count < 20

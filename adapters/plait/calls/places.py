@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import TypeAlias, TypeVar
+from typing import Final, TypeAlias, TypeVar
 
 from plait.client_exceptions import ClientConnectionError, ServerDisconnectedError
 from plait.transport.driver import clock_of
@@ -23,6 +23,8 @@ from .lease import Lease, Ticket
 from .target import ConnectionKey
 
 _Result = TypeVar("_Result")
+
+_ALIVE: Final = frozenset({ConnectionState.OPEN, ConnectionState.DRAINING})
 
 TicketPool: TypeAlias = Pool[ConnectionKey, Ticket]
 
@@ -203,7 +205,7 @@ class Places:
                 client.driver.abort()
             return
         now = self._now()
-        if client is not None and client.driver.engine.state is ConnectionState.CLOSED:
+        if client is not None and client.driver.engine.state not in _ALIVE:
             error = ServerDisconnectedError("Server disconnected at once")
             client.driver.abort()
         if error is not None:
