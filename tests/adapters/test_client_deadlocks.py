@@ -70,12 +70,12 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 import pytest
-from plait.calls.configs import CLIENT_LIMITS
 
 import plait
 from plait import web
 from plait_engine import Limits
 from plait_engine.engines import EngineName
+from plait_engine.policy.client_config import CLIENT_LIMITS
 from plait_engine.testing import frames as wire
 from tests.adapters.frame_server import (
     INITIAL_WINDOW,
