@@ -27,7 +27,7 @@ from aiohappyeyeballs import AddrInfoType, SocketFactoryType
 
 from plait_engine.engines import EngineName
 from plait_engine.policy.addresses import AddressCache
-from plait_engine.policy.client_config import client_config
+from plait_engine.policy.client_config import PING_INTERVAL, client_config, client_timeouts
 from plait_engine.policy.pool import Pool
 from plait_engine.policy.stats import PoolStats
 from plait_engine.policy.versions import Versions
@@ -103,9 +103,15 @@ class BaseConnector:
             ``None``, the default: never.  (plait's own.)
         max_connection_requests: how many requests a connection takes; ``None``, the default:
             any number.  (plait's own.)
+        http2_ping_interval: seconds, 60 by default, for which an HTTP/2 server may be silent
+            while it owes answers, before it is asked by PING whether it lives; a request that
+            begins after 10 seconds of silence asks, too.  If nothing comes for 20 seconds, the
+            connection is over: its requests are sent again where that is safe, and fail with
+            SocketTimeoutError where not.  A shorter interval holds for all three; ``None``:
+            servers are not asked.  (plait's own.)
 
-    Raises ValueError for ``force_close`` with ``keepalive_timeout``, and for a maximal age or
-    number of requests that is not above 0.
+    Raises ValueError for ``force_close`` with ``keepalive_timeout``, and for an age, a number of
+    requests or an interval that is not above 0.
     """
 
     allowed_protocol_schema_set = frozenset({"", "http", "https", "ws", "wss"})
@@ -133,6 +139,7 @@ class BaseConnector:
         engine: EngineName = "native",
         max_connection_age: float | None = None,
         max_connection_requests: int | None = None,
+        http2_ping_interval: float | None = PING_INTERVAL,
     ) -> None:
         keep_alive = KEEP_ALIVE if keepalive_timeout is sentinel else keepalive_timeout
         if force_close:
@@ -153,6 +160,7 @@ class BaseConnector:
         self._places = Places(pool, self._open, self._loop)
         self._versions: Versions[ConnectionKey] = Versions(http2)
         self._contexts = TLSContexts()
+        self._timeouts = client_timeouts(http2_ping_interval)
         self._closed = False
 
     def __del__(self, _warn: Any = warnings.warn) -> None:
@@ -375,6 +383,7 @@ class BaseConnector:
                 limits=key.limits,
                 tls_close=self._ssl_shutdown_timeout,
                 random=os.urandom,
+                timeouts=self._timeouts,
             ),
             transport,
             loop=self._loop,
@@ -462,6 +471,7 @@ class TCPConnector(BaseConnector):
         engine: EngineName = "native",
         max_connection_age: float | None = None,
         max_connection_requests: int | None = None,
+        http2_ping_interval: float | None = PING_INTERVAL,
     ) -> None:
         super().__init__(
             keepalive_timeout=keepalive_timeout,
@@ -475,6 +485,7 @@ class TCPConnector(BaseConnector):
             engine=engine,
             max_connection_age=max_connection_age,
             max_connection_requests=max_connection_requests,
+            http2_ping_interval=http2_ping_interval,
         )
         if ssl_shutdown_timeout is not sentinel:
             warnings.warn(
@@ -575,6 +586,7 @@ class UnixConnector(BaseConnector):
         engine: EngineName = "native",
         max_connection_age: float | None = None,
         max_connection_requests: int | None = None,
+        http2_ping_interval: float | None = PING_INTERVAL,
     ) -> None:
         super().__init__(
             force_close=force_close,
@@ -586,6 +598,7 @@ class UnixConnector(BaseConnector):
             engine=engine,
             max_connection_age=max_connection_age,
             max_connection_requests=max_connection_requests,
+            http2_ping_interval=http2_ping_interval,
         )
         self._path = path
 

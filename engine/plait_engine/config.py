@@ -110,9 +110,12 @@ class Timeouts:
     expect_continue: float = 1.0
     """How long a client waits for 100 Continue before it sends the content (curl: 1 s)."""
     ping_interval: float | None = None
-    """Silence after which an HTTP/2 connection with open streams sends PING."""
+    """Silence after which an HTTP/2 connection with open streams sends PING (Firefox: 58 s)."""
+    probe: float | None = None
+    """Silence after which a client's request on an HTTP/2 connection comes with a PING: the
+    network may have forgotten the connection (Chromium: 10 s)."""
     pong: float = 20.0
-    """How long a PING may stay unanswered."""
+    """How long a PING may stay unanswered, while nothing else comes from the peer either."""
     settings: float = 10.0
     """Until SETTINGS is acknowledged (RFC 9113 section 6.5.3): SETTINGS_TIMEOUT."""
     close: float = 10.0

@@ -227,7 +227,8 @@ class Draining:
 
     HTTP/2: GOAWAY.  HTTP/1.1: ``Connection: close``, or no keep-alive on HTTP/1.0.
     Exchanges up to ``last_stream_id`` go on; streams above it come as
-    ``StreamReset(retryable=True)``.
+    ``StreamReset(retryable=True)``, with the code REFUSED_STREAM, or HTTP_1_1_REQUIRED if that
+    is the code here.
     """
 
     last_stream_id: int

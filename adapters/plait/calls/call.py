@@ -345,24 +345,27 @@ class ClientCall:
         connector: BaseConnector,
     ) -> Step:
         """Tell the machine why ``request`` failed."""
-        if isinstance(error, ServerTimeoutError):
-            return FAIL
         exchange = lease.exchange
         driver = lease.driver
+        reset_code = None if exchange is None else exchange.reset_code
+        if isinstance(error, ServerTimeoutError) and reset_code is None:
+            return FAIL  # A deadline of the caller, and not of the connection.
         if exchange is None and not driver.is_closing:
             return self.machine.on_place_lost()  # The peer lowered its limit just now.
         unprocessed = exchange is None or exchange.unprocessed
-        if exchange is not None and exchange.reset_code == ErrorCode.HTTP_1_1_REQUIRED:
+        requires_http1 = ErrorCode.HTTP_1_1_REQUIRED in (reset_code, lease.client.goaway_code)
+        if requires_http1:
             if connector.http2 is True:
                 raise ClientConnectionError(
                     "the server requires HTTP/1.1 (HTTP_1_1_REQUIRED), and http2=True forbids it"
                 ) from error
             connector.require_http1(request.connection_key)
-            unprocessed = True  # RFC 9113 section 7: it is to be sent over HTTP/1.1.
+            # RFC 9113 section 7: it is to be sent over HTTP/1.1.
+            unprocessed = unprocessed or reset_code == ErrorCode.HTTP_1_1_REQUIRED
         return self.machine.on_failure(
             Failure(
                 method=request.method,
-                reused=lease.reused,
+                reused=lease.reused or requires_http1,
                 response_started=exchange is not None and exchange.started,
                 unprocessed=unprocessed,
                 connection=driver.engine.state,

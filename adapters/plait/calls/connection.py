@@ -66,6 +66,8 @@ class ClientConnection:
         """The peer accepts extended CONNECT (RFC 8441)."""
         self.forwarding: Forwarding | None = None
         """At the other end is a proxy that forwards requests: how it wants them."""
+        self.goaway_code = 0
+        """Why the peer takes no more requests (RFC 9113 section 7)."""
         self._watcher = watcher
         self._peer = transport.get_extra_info("peername")
 
@@ -103,6 +105,8 @@ class ClientConnection:
                 if ENABLE_CONNECT_PROTOCOL in event.settings:
                     self.extended_connect = event.settings[ENABLE_CONNECT_PROTOCOL] == 1
                 self._settle()
+            elif isinstance(event, Draining):
+                self.goaway_code = event.code
             self._watcher.on_changed(self)
 
     def on_batch_end(self) -> None:

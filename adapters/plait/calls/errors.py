@@ -65,7 +65,7 @@ def error_of_reset(
     """
     in_content = received is not None
     # RFC 9113 section 8.7
-    hint = "; it did nothing with the request" if event.retryable else ""
+    hint = "; it did nothing with the request, which may be sent again" if event.retryable else ""
     match classify(event, lost, disconnected=disconnected, in_content=in_content):
         case Interruption.TIMED_OUT:
             error: ClientError = SocketTimeoutError(f"{event.error}: {server}")

@@ -9,7 +9,8 @@ HEAD        the client's preface or a header block takes too long: connection er
 SETTINGS    ours were not acknowledged: SETTINGS_TIMEOUT (section 6.5.3)
 KEEP_ALIVE  no stream is open: a server goes away as with ``close``, for a request may be on
             its way, or the last answer; a client says GOAWAY and closes
-PING, PONG  silence on a connection with open streams: PING; no answer: the peer is gone
+PING, PONG  silence on a connection with open streams, or before a request: PING; nothing
+            comes: the peer is gone
 BODY        a request's body does not come, though the application has taken all there is:
             the stream is reset.  Also: the end of a request that is not wanted
 WRITE       a response has bytes queued and its windows let none (or next to none) go:
@@ -52,6 +53,7 @@ _CONTINUE_TIMER: Final = Timer.CONTINUE
 _DRAINING: Final = ConnectionState.DRAINING
 _HEAD_TIMER: Final = Timer.HEAD
 _OPEN: Final = ConnectionState.OPEN
+_PONG_TIMER: Final = Timer.PONG
 _SETTINGS_TIMER: Final = Timer.SETTINGS
 _WRITE_TIMER: Final = Timer.WRITE
 
@@ -263,7 +265,12 @@ class HTTP2Connection(HTTP2Core):
         self._time_out("SETTINGS was not acknowledged", code=ErrorCode.SETTINGS_TIMEOUT)
 
     def _on_pong_timer(self, now: float) -> None:
-        self._time_out("PING was not answered")
+        # A peer that lives may have much to send before the answer.
+        deadline = self._received_at + self.config.timeouts.pong
+        if deadline > now:
+            self._timers.set(_PONG_TIMER, deadline)
+        else:
+            self._time_out("PING was not answered")
 
     def _on_close_timer(self, now: float) -> None:
         if not self._departure.is_announced:

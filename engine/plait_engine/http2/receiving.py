@@ -354,20 +354,21 @@ def _on_goaway(core: HTTP2Core, flags: int, stream_id: int, payload: bytes, now:
         )  # it never grows
     core._events.append(Draining(last, code, debug[:_MAX_DEBUG_DATA]))
     if not core._is_server:
-        _drop_above(core, last, now)
+        _drop_above(core, last, code, now)
     core._finish_draining()
 
 
-def _drop_above(core: HTTP2Core, last: int, now: float) -> None:
+def _drop_above(core: HTTP2Core, last: int, reason: int, now: float) -> None:
     """The server has not processed the streams above ``last`` (section 6.8).
 
+    Why it takes no more matters for them if another connection would hear the same.
     Should it answer one of them nevertheless, that is ignored, as after a reset.
     """
+    code = reason if reason == ErrorCode.HTTP_1_1_REQUIRED else ErrorCode.REFUSED_STREAM
     for stream in list(core._streams.values()):
         if stream.stream_id > last:
             core._streams.closed.add_reset(stream.stream_id)
-            reset = StreamReset(stream.stream_id, ErrorCode.REFUSED_STREAM, Initiator.REMOTE, True)
-            core._events.append(reset)
+            core._events.append(StreamReset(stream.stream_id, code, Initiator.REMOTE, True))
             core._drop(stream, now)
 
 

@@ -42,7 +42,7 @@ from plait_engine.semantics.message import BODY, DONE, HEAD, NO_LENGTH, TUNNEL, 
 from plait_engine.timers import Timer
 
 from . import frames
-from .core import HTTP2Core
+from .core import KEEP_ALIVE_PING, HTTP2Core
 from .drafts import Draft
 from .outgoing import Fields
 from .scheduler import DEFAULT_PRIORITY, Outbound, parse_priority
@@ -216,6 +216,9 @@ def _send_request(
         if not draft.ended or draft.pieces:
             _read_request_fields(core, stream, fields, now)
         _carry_out(core, stream, draft, now)
+    probe = core.config.timeouts.probe
+    if probe is not None and now - core._received_at >= probe and not core._pings:
+        ping(core, KEEP_ALIVE_PING, now)
     core._streams.highest = stream_id
     core._streams.first_unsent = min(core._streams.first_unsent, stream_id)
     if stream_id + 2 > frames.MAX_STREAM_ID and core.state is _OPEN:

@@ -18,6 +18,13 @@ HeadLimits: TypeAlias = tuple[int, int, int]
 
 CLIENT_TIMEOUTS: Final = Timeouts(head=None, body=None, keep_alive=None, write=None, close=2.0)
 
+PING_INTERVAL: Final = 60.0
+"""Seconds of silence on an HTTP/2 connection with requests, after which the server is asked
+whether it lives.  Servers of gRPC take offence at more than a few in five minutes."""
+
+PROBE: Final = 10.0
+"""The same for a connection on which a request begins."""
+
 CLIENT_LIMITS: Final = Limits(
     stream_window=1048576, connection_window=67108864, max_connection_window=67108864
 )
@@ -28,6 +35,24 @@ connection may hold in all is bounded, and 64 of them must not stop the others (
 256 of them, Chromium: 15 MiB for 2)."""
 
 
+def client_timeouts(ping_interval: float | None) -> Timeouts:
+    """Return the timeouts of connections whose servers are asked after ``ping_interval``.
+
+    A shorter one than ``PROBE`` and the time for the answer holds for these, too; ``None``:
+    servers are not asked.  Raises ValueError for one that is not above 0.
+    """
+    if ping_interval is None:
+        return CLIENT_TIMEOUTS
+    if not ping_interval > 0:
+        raise ValueError(f"the interval of pings must be above 0, not {ping_interval}")
+    return replace(
+        CLIENT_TIMEOUTS,
+        ping_interval=ping_interval,
+        probe=min(PROBE, ping_interval),
+        pong=min(CLIENT_TIMEOUTS.pong, ping_interval),
+    )
+
+
 @lru_cache(64)
 def client_config(
     *,
@@ -35,14 +60,14 @@ def client_config(
     limits: HeadLimits | None,
     tls_close: float | None,
     random: Callable[[int], bytes],
+    timeouts: Timeouts = CLIENT_TIMEOUTS,
 ) -> Config:
     """Return the configuration of connections of one kind; it is made once.
 
     ``secure``: TLS carries them, to whomever.  ``tls_close``: seconds for which the closure
     alert of a peer is waited for; ``None``: as long as for the end of a connection without TLS.
-    ``random``: see ``Config``.
+    ``random``: see ``Config``.  ``timeouts``: those of ``client_timeouts``.
     """
-    timeouts = CLIENT_TIMEOUTS
     if secure and tls_close is not None:
         timeouts = replace(timeouts, close=tls_close)
     return Config(

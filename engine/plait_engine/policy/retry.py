@@ -40,7 +40,7 @@ class Failure(NamedTuple):
 
     method: str
     reused: bool
-    """The connection had done a request before."""
+    """The connection had done a request before, or the server wants another one."""
     response_started: bool
     """Some of the response had come."""
     unprocessed: bool

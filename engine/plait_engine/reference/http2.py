@@ -53,6 +53,7 @@ class ReferenceHTTP2Connection(ReadingConnection):
 
     def connection_made(self, now: float) -> None:
         timeouts = self.config.timeouts
+        self._received_at = now
         self._machine.start(self.config)
         self._timers.set(Timer.SETTINGS, now + timeouts.settings)
         self._set_timer(Timer.HEAD, timeouts.head, now)
@@ -113,7 +114,16 @@ class ReferenceHTTP2Connection(ReadingConnection):
         elif declined:
             self._end_declined(stream)
         self._release(stream)
+        if before is None:
+            self._probe(now)
         self._update(now)
+
+    def _probe(self, now: float) -> None:
+        """A request begins: ask whether the peer is still there, if it was silent for long."""
+        probe = self.config.timeouts.probe
+        is_asked = self._timers.deadline(Timer.PONG) is not None
+        if probe is not None and now - self._received_at >= probe and not is_asked:
+            self._ping_timed_out(now)
 
     def _begin_tunnel(self, stream: Stream) -> None:
         """The server accepted: hand over what came before."""

@@ -60,6 +60,7 @@ class ReadingConnection(ReferenceConnection):
         "_machine",
         "_now",
         "_pings",
+        "_received_at",
         "_streams",
         "_unread",
     )
@@ -78,6 +79,7 @@ class ReadingConnection(ReferenceConnection):
         self._is_parting = False
         """(server) The connection drains, and its last stream is over."""
         self._now = 0.0
+        self._received_at = 0.0
         self._had_streams = role is Role.CLIENT
         """Streams were available after the last call."""
 
@@ -88,6 +90,7 @@ class ReadingConnection(ReferenceConnection):
             data = bytes(data)
         if self.state in STOPPED:
             return
+        self._received_at = now
         self._timers.stop(Timer.PONG)
         try:
             for event in self._machine.receive(data):
@@ -282,15 +285,13 @@ class ReadingConnection(ReferenceConnection):
         self._events.append(Draining(event.last_stream_id, event.code, event.debug_data))
         if self.role is Role.SERVER:
             return
+        requires_http1 = event.code == ErrorCode.HTTP_1_1_REQUIRED
+        code = ErrorCode.HTTP_1_1_REQUIRED if requires_http1 else ErrorCode.REFUSED_STREAM
         for stream_id in list(self._streams):
             if stream_id > event.last_stream_id:  # RFC 9113 section 6.8: not processed
                 del self._streams[stream_id]
                 self._give_back(stream_id)
-                self._events.append(
-                    StreamReset(
-                        stream_id, ErrorCode.REFUSED_STREAM, Initiator.REMOTE, retryable=True
-                    )
-                )
+                self._events.append(StreamReset(stream_id, code, Initiator.REMOTE, retryable=True))
 
     READERS: ClassVar[dict[type, Callable[..., None]]] = {
         GoAway: _read_goaway,

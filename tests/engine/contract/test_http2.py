@@ -136,6 +136,38 @@ def test_silence_is_answered_by_ping(make_pair: MakePair) -> None:
     assert StreamReset in [type(event) for event in client.events]
 
 
+def test_a_request_after_silence_comes_with_a_ping(make_pair: MakePair) -> None:
+    config = Config(random=counting_random, timeouts=Timeouts(probe=10.0, pong=2.0))
+    pair = make_pair(client=config)
+    counts = []
+    for seconds in (0, 9.0, 11.0, 1.0, 40.0):
+        pair.advance(seconds)
+        respond(pair, get(pair))
+        sent = frames.split_frames(bytes(pair.client.sent).removeprefix(frames.PREFACE))
+        counts.append([(f.type, f.flags) for f in sent].count((frames.FrameType.PING, 0)))
+    assert counts == [0, 0, 1, 1, 2]
+    pair.advance(30.0)
+    assert not pair.client.is_closed
+
+
+@pytest.mark.parametrize("answers", [False, True])
+def test_a_peer_that_sends_something_lives(make_pair: MakePair, answers: bool) -> None:
+    """Its answer to PING may come behind much else."""
+    config = Config(random=counting_random, timeouts=Timeouts(probe=10.0, pong=2.0))
+    client = make_pair(client=config).client
+    client.clock.now += 60.0
+    head = Request(client.connection.next_stream_id(), "GET", "http", "host", "/", ())
+    client.send(head, EndOfMessage(head.stream_id))
+    for _ in range(5):
+        client.clock.now += 1.9
+        if answers:
+            client.receive(frames.settings())
+        client.handle_timeout()
+    assert client.is_closed is not answers
+    resets = client.recorder.of_type(StreamReset)
+    assert [reset.error and reset.error.status_hint for reset in resets] == [408] * (not answers)
+
+
 def test_settings_that_are_not_acknowledged(make_pair: MakePair) -> None:
     template = make_pair().client.connection
     config = Config(random=counting_random, timeouts=Timeouts(settings=3.0))
