@@ -325,7 +325,7 @@ async def ws_connect(
         stream = open_websocket(driver, exchange.stream_id, Role.CLIENT, negotiated, options)
         stream.on_finished = exchange.abandon
         for piece in exchange.hand_over(stream):
-            stream.connection.receive_data(piece, driver.clock())
+            stream.receive(piece, 0)
         if isinstance(exchange.exception, Exception):
             stream.lose(exchange.exception)
         elif exchange.ended:

@@ -18,7 +18,7 @@ from plait.http_websocket import WS_CLOSED_MESSAGE
 from plait_engine.websocket import accept_key
 from tests.adapters.ws_pair import ENGINES, echo, send_for_ever
 from tests.conftest import Authority
-from tests.engine.websocket.peer import CLOSE, TEXT, Frame, close_frame, decode
+from tests.engine.websocket.peer import CLOSE, PING, PONG, TEXT, Frame, close_frame, decode
 from tests.serving import serve
 
 pytestmark = pytest.mark.anyio
@@ -31,11 +31,16 @@ ACCEPT = (
 
 @asynccontextmanager
 async def raw_server(
-    answer: bytes, received: list[bytes] | None = None, *, stay: bool = False
+    answer: bytes,
+    received: list[bytes] | None = None,
+    *,
+    reply: bytes = b"",
+    stay: bool = False,
 ) -> AsyncIterator[str]:
     """Answer each request with ``answer`` (KEY is the proof), then read, and close at EOF.
 
-    ``stay``: do not end the connection before the client does.
+    ``reply``: what follows once the client sent something more.  ``stay``: do not end the
+    connection before the client does.
     """
     tasks: set[asyncio.Task[None]] = set()
 
@@ -50,7 +55,11 @@ async def raw_server(
             writer.write(answer.replace(b"KEY", proof))
             if not stay:
                 writer.write_eof()
-            data = await reader.read()
+            data = b""
+            if reply:
+                data = await reader.read(1)
+                writer.write(reply)
+            data += await reader.read()
             if received is not None:
                 received.extend([head, data])
         except (ConnectionError, asyncio.IncompleteReadError):
@@ -99,6 +108,20 @@ async def test_w16_frames_in_the_packet_of_the_answer(session: plait.ClientSessi
             assert await ws.receive() == (WSMsgType.CLOSE, 4000, "")
         await session.close()
     assert list(decode(received[1], masked=True)) == [close_frame(4000)]
+
+
+async def test_a_ping_in_the_packet_of_the_answer_is_answered(
+    session: plait.ClientSession,
+) -> None:
+    answer = ACCEPT + Frame(PING, b"early").encode(False)
+    reply = Frame(TEXT, b"done").encode(False)
+    received: list[bytes] = []
+    async with raw_server(answer, received, reply=reply, stay=True) as url:
+        async with session.ws_connect(url) as ws:
+            assert await ws.receive_str(timeout=20) == "done"
+            ws._response.close()
+        await session.close()
+    assert next(decode(received[1], masked=True)) == Frame(PONG, b"early")
 
 
 async def test_the_server_is_gone(session: plait.ClientSession) -> None:

@@ -1,6 +1,6 @@
 """The libraries that each test of this folder runs on: aiohttp itself, and plait.
 
-A test here says what a program sees of the server's API, and runs on aiohttp first: where aiohttp
+A test here says what a program sees of the API, and runs on aiohttp first: where aiohttp
 does not what the test says, the test is wrong.  Then it runs on plait, over both versions and
 both engines.  What is different on purpose has no test here but in ``tests/adapters``.
 """
@@ -72,6 +72,18 @@ class Library:
         finally:
             await runner.cleanup()
 
+    def session(self, **options: Any) -> Any:
+        """Return a client of this library that speaks ``protocol``.
+
+        ``connector`` may be a dictionary of options of its ``TCPConnector``.
+        """
+        connector = options.pop("connector", {})
+        if isinstance(connector, dict):
+            if self.name == "plait":
+                connector = {"http2": self.is_h2, "engine": self.engine, **connector}
+            connector = self.top.TCPConnector(**connector)
+        return self.top.ClientSession(connector=connector, **options)
+
     async def fetch(self, app: Any, *args: Any, **options: Any) -> Answer:
         """Return the answer of ``app``, an application or a handler, to one request."""
         async with self.serve(app) as site:
@@ -83,7 +95,7 @@ class Library:
             return await site.send_raw(data)
 
 
-SERVERS = [
+LIBRARIES = [
     Library("aiohttp"),
     *(Library("plait", p, e) for e in ("native", "reference") for p in ("http/1.1", "h2")),
 ]
@@ -94,7 +106,7 @@ def _name(library: Library) -> str:
     return library.name if library.name == "aiohttp" else f"plait-{version}-{library.engine}"
 
 
-@pytest.fixture(params=SERVERS, ids=_name)
+@pytest.fixture(params=LIBRARIES, ids=_name)
 def library(request: pytest.FixtureRequest) -> Library:
     """aiohttp, and plait with both versions on both engines."""
     library: Library = request.param
