@@ -35,7 +35,6 @@ ON_PURPOSE = {
     "`ATTRS`": ["*.ATTRS"],
     "the patterns of its dates": ["CookieJar.DATE_*"],
     "`response.url_obj`": ["ClientResponse.url_obj"],
-    "`Fingerprint.check`": ["Fingerprint.check"],
     "return an awaitable and are not `async def`": [
         "ClientWebSocketResponse.receive: async",
         "TCPConnector.close: async",

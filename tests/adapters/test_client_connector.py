@@ -244,6 +244,26 @@ async def test_fingerprints(authority: Authority) -> None:
         assert caught.value.got == digest
 
 
+async def test_a_fingerprint_checks_a_transport(authority: Authority) -> None:
+    pem = authority.certificate_file.read_text().partition("-----END CERTIFICATE-----")
+    digest = hashlib.sha256(ssl.PEM_cert_to_DER_cert(pem[0] + pem[1])).digest()
+    async with raw_server(always(OK), authority.server_context("http/1.1")) as server:
+        _, writer = await asyncio.open_connection(
+            "localhost", server.port, ssl=authority.client_context()
+        )
+        plait.Fingerprint(digest).check(writer.transport)
+        with pytest.raises(plait.ServerFingerprintMismatch) as caught:
+            plait.Fingerprint(bytes(32)).check(writer.transport)
+        assert caught.value.port == server.port
+        writer.close()
+        await writer.wait_closed()
+    async with raw_server(always(OK)) as server:
+        _, writer = await asyncio.open_connection("127.0.0.1", server.port)
+        plait.Fingerprint(bytes(32)).check(writer.transport)
+        writer.close()
+        await writer.wait_closed()
+
+
 @pytest.mark.parametrize("size", [0, 16, 20, 31])
 def test_fingerprints_of_another_length(size: int) -> None:
     with pytest.raises(ValueError, match=r"fingerprint|insecure"):

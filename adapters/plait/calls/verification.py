@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import ssl as ssl_module
 from typing import Final, TypeAlias
@@ -48,6 +49,13 @@ class Fingerprint:
         got = hashlib.sha256(certificate).digest()
         if got != self._fingerprint:
             raise ServerFingerprintMismatch(self._fingerprint, got, host, port)
+
+    def check(self, transport: asyncio.BaseTransport) -> None:
+        """Check the certificate that the peer of ``transport`` has shown; without TLS nothing."""
+        tls = transport.get_extra_info("ssl_object")
+        if tls is not None:
+            host, port, *_ = transport.get_extra_info("peername")
+            self.check_certificate(tls.getpeercert(binary_form=True), host, port)
 
 
 TLSOption: TypeAlias = ssl_module.SSLContext | bool | Fingerprint
