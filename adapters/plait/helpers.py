@@ -131,12 +131,14 @@ class BasicAuth(_BasicAuthFields):
     """
 
     def __new__(cls, login: str, password: str = "", encoding: str = "latin1") -> Self:
+        made = cls._make_checked(login, password, encoding)
         warn(
-            "BasicAuth is deprecated: use encode_basic_auth() as the Authorization header",
+            "BasicAuth is deprecated and will be removed in aiohttp 4.0;"
+            " use aiohttp.encode_basic_auth() as the Authorization header",
             DeprecationWarning,
             stacklevel=2,
         )
-        return cls._make_checked(login, password, encoding)
+        return made
 
     @classmethod
     def _make_checked(cls, login: str, password: str, encoding: str) -> Self:
@@ -455,8 +457,15 @@ def guess_filename(obj: Any, default: str | None = None) -> str | None:
 
 
 def is_ip_address(host: str | None) -> bool:
-    """Tell whether ``host`` is the literal of an IPv4 or IPv6 address."""
-    return bool(host) and is_ip_literal(str(host))
+    """Tell whether ``host`` is the literal of an IPv4 or IPv6 address.
+
+    Raises TypeError for what is neither text nor ``None``.
+    """
+    if host is None:
+        return False
+    if not isinstance(host, str):
+        raise TypeError(f"a host is text, not {host!r}")
+    return bool(host) and is_ip_literal(host)
 
 
 def is_canonical_ipv4_address(host: str) -> bool:
@@ -536,9 +545,15 @@ class ResponseKey(BaseKey[_T]):
 
 
 class ChainMapProxy(Mapping[str | BaseKey[Any], Any]):
-    """A read-only view of several mappings; the first that has a key wins."""
+    """A read-only view of several mappings; the first that has a key wins.
+
+    It is not made to be extended: a subclass is a TypeError.
+    """
 
     __slots__ = ("_maps",)
+
+    def __init_subclass__(cls) -> None:
+        raise TypeError(f"Inheritance class {cls.__name__} from ChainMapProxy is forbidden")
 
     def __init__(self, maps: Iterable[Mapping[str | BaseKey[Any], Any]]) -> None:
         self._maps = tuple(maps)

@@ -6,11 +6,19 @@ import asyncio
 import os
 import subprocess
 import sys
+from typing import Any
 from unittest import mock
 
 import pytest
 
-from plait.helpers import BasicAuth, TimerNoop, _basic_auth_no_warn, ceil_timeout
+from plait.helpers import (
+    BasicAuth,
+    ChainMapProxy,
+    TimerNoop,
+    _basic_auth_no_warn,
+    ceil_timeout,
+    is_ip_address,
+)
 
 
 @pytest.mark.anyio
@@ -71,3 +79,37 @@ def test_credentials_without_a_warning() -> None:
     assert made == ("user", "pass", "latin1")
     with pytest.raises(ValueError, match="colon"):
         _basic_auth_no_warn("us:er")
+
+
+@pytest.mark.parametrize("arguments", [(None,), ("a", None), ("a:b", "c")])
+def test_credentials_that_cannot_be(arguments: tuple[Any, ...]) -> None:
+    """They are an error, and not a deprecation."""
+    with pytest.raises(ValueError):  # noqa: PT011  # the messages differ
+        BasicAuth(*arguments)
+
+
+@pytest.mark.parametrize(
+    ("field", "message"),
+    [
+        ("Basic ???", r"^Invalid base64 encoding"),
+        ("Basic  ", r"^Invalid base64 encoding"),
+        ("Basic YQ==", r"^Invalid credentials"),
+    ],
+)
+def test_credentials_that_cannot_be_read(field: str, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        BasicAuth.decode(field)
+
+
+def test_what_is_no_host() -> None:
+    assert is_ip_address("::1")
+    assert not is_ip_address(None)
+    assert not is_ip_address("")
+    for host in (123, b"127.0.0.1", object()):
+        with pytest.raises(TypeError):
+            is_ip_address(host)  # type: ignore[arg-type]  # that is the point
+
+
+def test_a_chain_of_mappings_is_not_extended() -> None:
+    with pytest.raises(TypeError, match="forbidden"):
+        type("More", (ChainMapProxy,), {})

@@ -28,19 +28,22 @@ def decode_basic_credentials(value: str, encoding: str = "utf-8") -> tuple[str, 
 
     Raises ValueError when it is no Basic authentication or is malformed.
     """
-    scheme, separator, encoded = value.strip(" ").partition(" ")
+    scheme, separator, encoded = value.lstrip(" ").partition(" ")
     if not separator:
         raise ValueError("could not parse the authorization header")
     if scheme.lower() != "basic":
         raise ValueError(f"unknown authorization method {scheme}")
     try:
-        decoded = base64.b64decode(encoded.strip(" ").encode("ascii"), validate=True)
+        encoded = encoded.strip(" ")
+        if not encoded:
+            raise binascii.Error("nothing is encoded")
+        decoded = base64.b64decode(encoded.encode("ascii"), validate=True)
         text = decoded.decode(encoding)
     except (binascii.Error, UnicodeError) as error:
-        raise ValueError("invalid base64 encoding") from error
+        raise ValueError("Invalid base64 encoding of credentials") from error
     login, separator, password = text.partition(":")
     if not separator:
-        raise ValueError("invalid credentials: there is no colon")
+        raise ValueError("Invalid credentials: there is no colon")
     return login, password
 
 
