@@ -11,12 +11,17 @@ import hashlib
 import ipaddress
 import re
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from typing import TypeAlias
 from urllib.parse import urlsplit
 
 NONCE = "a-nonce"
+
+Connect: TypeAlias = Callable[
+    [str, int], Awaitable[tuple[asyncio.StreamReader, asyncio.StreamWriter]]
+]
 
 
 @dataclass
@@ -32,6 +37,8 @@ class ProxyPeer:
     scheme: str = "Basic"
     answer: bytes | None = None
     surplus: bytes = b""
+    connect: Connect = asyncio.open_connection
+    """The way to a server."""
     port: int = 0
     heads: list[str] = field(default_factory=list)
     """The first head of each connection that speaks HTTP."""
@@ -79,12 +86,12 @@ class ProxyPeer:
             self.heads.append(head.decode())
         if method == "CONNECT":
             host, _, port = target.rpartition(":")
-            server = await asyncio.open_connection(host.strip("[]"), int(port))
+            server = await self.connect(host.strip("[]"), int(port))
             writer.write(b"HTTP/1.1 200 Connection established\r\n\r\n" + self.surplus)
             await self._relay(reader, writer, *server)
         else:
             parts = urlsplit(target)
-            server = await asyncio.open_connection(parts.hostname, parts.port or 80)
+            server = await self.connect(parts.hostname or "", parts.port or 80)
             self.forwarded += head
             server[1].write(head)
             await self._relay(reader, writer, *server, forwards=True)
@@ -135,7 +142,7 @@ class ProxyPeer:
             writer.write(b"\x00\x5d" + bytes(6))
             await writer.drain()
             return
-        server = await asyncio.open_connection(host, port)
+        server = await self.connect(host, port)
         writer.write(b"\x00\x5a" + bytes(6) + self.surplus)
         await self._relay(reader, writer, *server)
 
@@ -166,7 +173,7 @@ class ProxyPeer:
         port = int.from_bytes(await reader.readexactly(2))
         self.hosts.append(host)
         try:
-            server = await asyncio.open_connection(host, port)
+            server = await self.connect(host, port)
         except OSError:
             writer.write(b"\x05\x05\x00\x01" + bytes(6))
             await writer.drain()

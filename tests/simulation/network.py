@@ -172,6 +172,8 @@ class End(asyncio.Transport):
     """One end of a connection: what is written here arrives at ``peer``."""
 
     peer: End
+    _start_tls_compatible = True
+    """What ``loop.start_tls`` asks for."""
 
     def __init__(self, network: Network) -> None:
         super().__init__()
