@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from plait.missing import MODULES, NAMES
+from plait.missing import MODULES
 from tests.house import ROOT, modules
 
 DOCUMENTS = [
@@ -39,7 +39,7 @@ def exists(name: str) -> bool:
 
     What is known to be missing may be named, too.
     """
-    if name.removeprefix("plait.") in NAMES | MODULES:
+    if name.removeprefix("plait.") in MODULES:
         return True
     try:
         pkgutil.resolve_name(name)

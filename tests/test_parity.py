@@ -27,11 +27,7 @@ DIFFERENCES = ROOT / "docs" / "differences.md"
 MODULES = ("", "web", "multipart", "payload", "test_utils", "pytest_plugin")
 
 # The words of docs/differences.md -> what is different; "*" stands for any text.
-NOT_YET_CLIENT = {
-    "`NamedPipeConnector`": ["NamedPipeConnector"],
-}
 ON_PURPOSE = {
-    "`NamedPipeSite`": ["web.NamedPipeSite"],
     "`ATTRS`": ["*.ATTRS"],
     "the patterns of its dates": ["CookieJar.DATE_*"],
     "`response.url_obj`": ["ClientResponse.url_obj"],
@@ -58,7 +54,7 @@ ON_PURPOSE = {
     ],
     "take a path": ["web.Resource(path): is needed"],
 }
-LISTED = {**NOT_YET_CLIENT, **ON_PURPOSE}
+LISTED = ON_PURPOSE
 
 # -- the lists -----------------------------------------------------------------------------
 

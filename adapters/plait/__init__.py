@@ -53,6 +53,7 @@ from .compression_utils import set_zlib_backend
 from .connector import (
     AddrInfoType,
     BaseConnector,
+    NamedPipeConnector,
     SocketFactoryType,
     TCPConnector,
     UnixConnector,
@@ -169,6 +170,7 @@ __all__ = [
     "JsonPayload",
     "MultipartReader",
     "MultipartWriter",
+    "NamedPipeConnector",
     "NonHttpUrlClientError",
     "NonHttpUrlRedirectClientError",
     "Payload",

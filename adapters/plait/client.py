@@ -64,7 +64,7 @@ from .client_exceptions import __all__ as _exceptions
 from .client_middlewares import ClientMiddlewareType
 from .client_reqrep import ClientRequest, ClientResponse, RequestInfo, UploadTracker
 from .client_ws import ClientWebSocketResponse, ClientWSTimeout, WSOptions, ws_connect
-from .connector import BaseConnector, TCPConnector, UnixConnector
+from .connector import BaseConnector, NamedPipeConnector, TCPConnector, UnixConnector
 from .cookiejar import CookieJar
 from .helpers import _SENTINEL, BasicAuth, sentinel
 from .http_writer import HttpVersion, HttpVersion10, HttpVersion11
@@ -85,6 +85,7 @@ __all__ = (
     "ClientTimeout",
     "ClientWSTimeout",
     "RequestInfo",
+    "NamedPipeConnector",
     "UnixConnector",
     "UploadTracker",
     "request",

@@ -55,6 +55,7 @@ from .client_exceptions import (
 )
 from .helpers import _SENTINEL, sentinel
 from .resolver import DefaultResolver
+from .transport.pipes import check_has_pipes
 from .transport.stream import StreamProtocol
 
 if TYPE_CHECKING:
@@ -65,6 +66,7 @@ __all__ = (
     "AddrInfoType",
     "BaseConnector",
     "Connection",
+    "NamedPipeConnector",
     "SocketFactoryType",
     "TCPConnector",
     "UnixConnector",
@@ -118,6 +120,9 @@ class BaseConnector:
 
     _closed = True
     """Until ``__init__`` is through, should that fail."""
+
+    _half_close = True
+    """What is below, where there is no TLS, can end what it sends and go on reading."""
 
     _uses_proxies = False
     """A proxy can reach the server, too."""
@@ -380,6 +385,7 @@ class BaseConnector:
             self._places,
             client_config(
                 secure=key.over_tls,
+                half_close=self._half_close and not key.over_tls,
                 limits=key.limits,
                 tls_close=self._ssl_shutdown_timeout,
                 random=os.urandom,
@@ -568,10 +574,8 @@ class TCPConnector(BaseConnector):
         return await self._resolver.resolve(host, port, family=self._family)
 
 
-class UnixConnector(BaseConnector):
-    """Connects to a Unix socket, whatever host the URL names."""
-
-    allowed_protocol_schema_set = BaseConnector.allowed_protocol_schema_set | {"unix"}
+class _PathConnector(BaseConnector):
+    """Connects to what has a path, whatever host the URL names."""
 
     def __init__(
         self,
@@ -604,8 +608,14 @@ class UnixConnector(BaseConnector):
 
     @property
     def path(self) -> str:
-        """The path of the socket."""
+        """The path."""
         return self._path
+
+
+class UnixConnector(_PathConnector):
+    """Connects to a Unix socket, whatever host the URL names."""
+
+    allowed_protocol_schema_set = BaseConnector.allowed_protocol_schema_set | {"unix"}
 
     async def _create_connection(
         self, ticket: Ticket, traces: list[Trace], timeout: ClientTimeout
@@ -622,6 +632,50 @@ class UnixConnector(BaseConnector):
 
     def _connector_error(self, key: ConnectionKey, error: OSError) -> ClientConnectorError:
         return UnixClientConnectorError(self._path, key, error)
+
+
+class NamedPipeConnector(_PathConnector):
+    """Connects to a named pipe of Windows, whatever host the URL names.
+
+    There is no TLS: ``https`` raises ClientConnectorError.  Raises RuntimeError when the loop
+    has no pipes: asyncio's proactor loop has them, on Windows.
+    """
+
+    allowed_protocol_schema_set = BaseConnector.allowed_protocol_schema_set | {"npipe"}
+
+    _half_close = False
+
+    def __init__(
+        self,
+        path: str,
+        force_close: bool = False,
+        keepalive_timeout: _SENTINEL | float | None = sentinel,
+        limit: int = 100,
+        limit_per_host: int = 0,
+        loop: asyncio.AbstractEventLoop | None = None,
+        **options: Any,  # plait's own, those of BaseConnector
+    ) -> None:
+        check_has_pipes(loop or asyncio.get_running_loop())
+        super().__init__(
+            path, force_close, keepalive_timeout, limit, limit_per_host, loop, **options
+        )
+
+    async def _create_connection(
+        self, ticket: Ticket, traces: list[Trace], timeout: ClientTimeout
+    ) -> ClientConnection:
+        key = ticket.connection_key
+        if key.is_ssl:
+            raise ClientConnectorError(key, OSError(None, "there is no TLS on a named pipe"))
+        protocol = self._make_protocol(key)
+        loop: Any = self._loop  # typeshed has these loops on Windows only.
+        async with self._contexts.connecting(key, False, (), ClientConnectorError):
+            transport, _ = await loop.create_pipe_connection(lambda: protocol, self._path)
+        try:
+            await asyncio.sleep(0)  # Until asyncio has told the protocol.
+        except BaseException:
+            transport.abort()
+            raise
+        return protocol.owner
 
 
 def _end(waiter: asyncio.Future[None]) -> None:

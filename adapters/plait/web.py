@@ -10,14 +10,12 @@ import sys
 from argparse import ArgumentParser
 from collections.abc import Sequence
 from importlib import import_module
-from typing import TYPE_CHECKING, NoReturn
 from warnings import filterwarnings
 
 from .abc import AbstractAccessLogger
 from .helpers import AppKey, RequestKey, ResponseKey
 from .http_websocket import WSMsgType
 from .log import access_logger as access_logger
-from .missing import explain
 from .serving.run import run_app
 from .typedefs import Handler, Middleware
 from .web_app import Application, CleanupError
@@ -56,6 +54,7 @@ from .web_runner import (
     BaseRunner,
     BaseSite,
     GracefulExit,
+    NamedPipeSite,
     ServerRunner,
     SockSite,
     TCPSite,
@@ -97,6 +96,7 @@ __all__ = (
     "GracefulExit",
     "Handler",
     "Middleware",
+    "NamedPipeSite",
     "PayloadAccessError",
     "PlainResource",
     "PrefixedSubAppResource",
@@ -144,13 +144,6 @@ __all__ = (
 
 # String keys of applications are no mistake, only less safe than an AppKey.
 filterwarnings("ignore", category=NotAppKeyWarning, append=True)  # noqa: F405  # of web_exceptions
-
-
-if not TYPE_CHECKING:  # A type checker would take it for every name.
-
-    def __getattr__(name: str) -> NoReturn:
-        # "python -m plait.web" gives this module another name.
-        raise explain("plait.web", name)
 
 
 def main(argv: Sequence[str]) -> None:

@@ -22,6 +22,7 @@ from yarl import URL
 from plait_engine.engines import ALPN_PROTOCOLS
 
 from .abc import AbstractAccessLogger
+from .transport.pipes import check_has_pipes
 from .typedefs import PathLike
 from .web_app import Application
 from .web_log import AccessLogger
@@ -241,6 +242,35 @@ class UnixSite(BaseSite):
         )
 
 
+class NamedPipeSite(BaseSite):
+    """Listens on a named pipe of Windows at ``path``.
+
+    Raises RuntimeError when the loop has no pipes: asyncio's proactor loop has them.
+    """
+
+    def __init__(
+        self,
+        runner: BaseRunner,
+        path: str,
+        *,
+        shutdown_timeout: float = _DEFAULT_SHUTDOWN_TIMEOUT,
+    ) -> None:
+        check_has_pipes(asyncio.get_running_loop())
+        super().__init__(runner, shutdown_timeout=shutdown_timeout)
+        self._path = path
+
+    @property
+    def name(self) -> str:
+        """The path."""
+        return self._path
+
+    async def start(self) -> None:
+        """Listen.  Raises OSError when the path cannot be had."""
+        await super().start()
+        loop: Any = asyncio.get_running_loop()  # typeshed has these loops on Windows only.
+        (self._server,) = await loop.start_serving_pipe(self._protocol_factory(), self._path)
+
+
 class SockSite(BaseSite):
     """Listens on a socket that is bound already."""
 
@@ -315,7 +345,7 @@ class BaseRunner(ABC):
             sock.getsockname()
             for site in self._sites
             if site._server is not None
-            for sock in site._server.sockets
+            for sock in getattr(site._server, "sockets", ())  # A pipe has none.
         ]
 
     @property

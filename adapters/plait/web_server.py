@@ -234,8 +234,10 @@ class Server:
 
     def config_for(self, transport: asyncio.Transport) -> Config:
         """Return the engine's configuration for a connection on ``transport``."""
-        secure = transport.get_extra_info("ssl_object") is not None
-        return self.tls_config if secure else self.config
+        if transport.get_extra_info("ssl_object") is not None:
+            return self.tls_config
+        # Named pipes of Windows cannot be half-closed.
+        return self.config if transport.can_write_eof() else replace(self.config, half_close=False)
 
     def connection_lost(self, handler: RequestHandler, exc: BaseException | None = None) -> None:
         """A connection ended, or the last handler of one that had ended before."""

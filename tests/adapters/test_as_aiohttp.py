@@ -116,29 +116,6 @@ def test_what_is_plaits_own_has_no_name_in_aiohttp() -> None:
     )
 
 
-# -- what plait lacks ----------------------------------------------------------------------
-
-
-def test_a_name_that_plait_lacks_is_explained() -> None:
-    aliased(
-        """
-        import aiohttp
-        from plait.missing import NAMES
-        for name in NAMES:
-            sentence = f"{name} is not in plait yet: see docs/differences.md"
-            assert not hasattr(aiohttp, name)
-            try:
-                exec(f"from aiohttp import {name}")
-            except ImportError as error:
-                assert str(error) == sentence, error
-            try:
-                getattr(aiohttp, name)
-            except AttributeError as error:
-                assert str(error) == sentence, error
-        """
-    )
-
-
 # -- modules that only other libraries use ----------------------------------------------------
 
 

@@ -1,4 +1,4 @@
-"""The public names of aiohttp that plait has not yet.
+"""The public modules of aiohttp that plait has not.
 
 Whoever asks for one is told so, in a sentence: by ``AttributeError`` for ``plait.NAME``, by
 ``ImportError`` for ``from plait import NAME``.  ``hasattr`` says False.
@@ -9,13 +9,6 @@ from __future__ import annotations
 import dis
 import sys
 
-NAMES = frozenset(
-    {
-        "NamedPipeConnector",
-    }
-)
-"""Of ``plait``."""
-
 MODULES = frozenset(
     {
         "base_protocol",
@@ -24,14 +17,6 @@ MODULES = frozenset(
         "tcp_helpers",
     }
 )
-"""Of ``plait``, too: ``from aiohttp import test_utils``."""
-
-WEB_NAMES = frozenset(
-    {
-        "NamedPipeSite",
-    }
-)
-"""Of ``plait.web``."""
 
 _IMPORT_FROM = dis.opmap["IMPORT_FROM"]
 
@@ -42,9 +27,9 @@ def explain(module: str, name: str) -> AttributeError | ImportError:
     ``from module import name`` puts a sentence of its own in the place of an
     ``AttributeError``, so that statement gets an ``ImportError``.
     """
-    if name not in (WEB_NAMES if module == "plait.web" else NAMES | MODULES):
+    if name not in MODULES:
         return AttributeError(f"module {module!r} has no attribute {name!r}", name=name)
-    sentence = f"{name} is not in {module} yet: see docs/differences.md"
+    sentence = f"{name} is not in {module}: see docs/differences.md"
     asker = sys._getframe(2)
     if asker.f_code.co_code[asker.f_lasti] == _IMPORT_FROM:
         return ImportError(sentence, name=module)

@@ -57,6 +57,7 @@ def client_timeouts(ping_interval: float | None) -> Timeouts:
 def client_config(
     *,
     secure: bool,
+    half_close: bool,
     limits: HeadLimits | None,
     tls_close: float | None,
     random: Callable[[int], bytes],
@@ -66,7 +67,7 @@ def client_config(
 
     ``secure``: TLS carries them, to whomever.  ``tls_close``: seconds for which the closure
     alert of a peer is waited for; ``None``: as long as for the end of a connection without TLS.
-    ``random``: see ``Config``.  ``timeouts``: those of ``client_timeouts``.
+    ``half_close``, ``random``: see ``Config``.  ``timeouts``: those of ``client_timeouts``.
     """
     if secure and tls_close is not None:
         timeouts = replace(timeouts, close=tls_close)
@@ -74,7 +75,7 @@ def client_config(
         limits=CLIENT_LIMITS if limits is None else _with_heads(limits),
         timeouts=timeouts,
         scheme="https" if secure else "http",
-        half_close=not secure,
+        half_close=half_close,
         random=random,
     )
 
