@@ -115,7 +115,7 @@ async def test_what_is_refused_or_left_out_is_told(caplog: pytest.LogCaptureFixt
     jar.update_cookies({"big": "x" * 8200, "small": "1"}, SITE)
     assert sent(jar) == {"small": "1"}
     assert [record.message for record in caplog.records] == [
-        "Refused cookie 'a' from 'www.example.org': its domain is refused",
+        "Dropped cookie 'a' for www.example.org: its domain is refused",
         "Left out 1 cookies of a request to 'www.example.org': a request has at most 150 in"
         " 8190 bytes",
     ]

@@ -173,7 +173,7 @@ class CookieStore:
         if scope is None:
             problem = "its domain is refused"
         if problem:
-            self.tell(f"Refused cookie {cookie.name!r} from {host!r}: {problem}")
+            self.tell(f"Dropped cookie {cookie.name!r} for {host}: {problem}")
             return None
         assert scope is not None
         domain, host_only = scope
@@ -181,7 +181,7 @@ class CookieStore:
         if not own_path or not own_path.startswith("/"):
             own_path = default_path(path)
         if not secure and host and self._would_shadow_secure(cookie.name, domain, own_path):
-            self.tell(f"Refused cookie {cookie.name!r} from {host!r}: a Secure one is there")
+            self.tell(f"Dropped cookie {cookie.name!r} for {host}: a Secure one is there")
             return None
         expires = expiry(cookie, now) if deadline is None else min(deadline, now + MAX_AGE)
         before = self._domains.get(domain, {}).get((own_path, cookie.name, host_only))
@@ -333,7 +333,7 @@ class CookieStore:
             if not candidates and cookie.secure:
                 candidates = list(cookies)
             if not candidates:
-                self.tell(f"Refused cookie {cookie.name!r}: {domain!r} is full of Secure cookies")
+                self.tell(f"Dropped cookie {cookie.name!r} for {domain}: it is full of Secure ones")
                 return False
             self._purge(candidates, len(cookies) + 1 - PURGED_PER_DOMAIN)
         if self._count >= MAX_COOKIES:

@@ -468,7 +468,7 @@ def test_a_domain_full_of_secure_cookies_takes_no_other() -> None:
     for number in range(MAX_PER_DOMAIN):
         jar.set(f"c{number}=1; secure")
     assert not jar.set("plain=1")
-    assert told == ["Refused cookie 'plain': 'www.example.org' is full of Secure cookies"]
+    assert told == ["Dropped cookie 'plain' for www.example.org: it is full of Secure ones"]
     assert jar.set("c0=2; secure"), "what is there already needs no room"
     assert len(jar.store) == MAX_PER_DOMAIN
     assert jar.set("new=1; secure")
