@@ -94,8 +94,18 @@ def example_com(authority: Authority) -> Iterator[str]:
         text = "retry: 0\nid: 1\nevent: greet\ndata: hello\n\nid: 2\ndata: bye\n\n"
         return web.Response(text=text, content_type="text/event-stream")
 
+    asked = 0
+
+    async def busy(request: web.Request) -> web.Response:
+        nonlocal asked
+        asked += 1
+        if asked < 3:
+            raise web.HTTPServiceUnavailable(headers={"Retry-After": "0"})
+        return web.Response(text=f"answer {asked}")
+
     app = web.Application()
     app.add_routes([web.get("/", hello), web.get("/file", hello), web.get("/events", events)])
+    app.add_routes([web.get("/busy", busy)])
     with ServerThread(plait, app, authority.server_context("h2", "http/1.1")) as server:
         yield f"https://localhost:{server.tls_port}/"
 
@@ -103,6 +113,7 @@ def example_com(authority: Authority) -> Iterator[str]:
 def test_every_program_is_run_here() -> None:
     assert {heading: len(found) for heading, found in PROGRAMS.items()} == {
         "A client": 1,
+        "Timeouts and retries": 1,
         "Server-sent events": 1,
         "A download": 1,
         "A server": 1,
@@ -119,6 +130,13 @@ def test_a_client(start: Start, example_com: str) -> None:
     assert "https://example.com/" in source
     (line,) = output(start(source.replace("https://example.com/", example_com)))
     assert line == "200 HttpVersion(major=2, minor=0) An example."
+
+
+def test_timeouts_and_retries(start: Start, example_com: str) -> None:
+    (source,) = PROGRAMS["Timeouts and retries"]
+    assert "https://example.com/" in source
+    lines = output(start(source.replace("https://example.com/", example_com)))
+    assert lines == ["200 answer 3"]
 
 
 def test_server_sent_events(start: Start, example_com: str) -> None:
