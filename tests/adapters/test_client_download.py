@@ -361,7 +361,7 @@ async def test_where_no_file_can_be(site: Site, tmp_path: Path) -> None:
 
 
 async def test_silence_ends_a_download(site: Site, tmp_path: Path) -> None:
-    timeout = plait.ClientTimeout(sock_read=0.1)
+    timeout = plait.ClientTimeout(sock_read=0.5)
     async with site(Stalling(300_000)) as (session, url):
         with pytest.raises(plait.SocketTimeoutError):
             await session.download(url, tmp_path / "file", timeout=timeout)

@@ -67,7 +67,7 @@ class EventSource:
         self._response: ClientResponse | None = None
         self._pause = 0.0
         """Seconds to wait before the next request."""
-        self._closed = True
+        self._entered = self._closed = False
 
     @property
     def response(self) -> ClientResponse | None:
@@ -80,7 +80,7 @@ class EventSource:
         return self._machine.last_event_id
 
     async def __aenter__(self) -> Self:
-        self._closed = False
+        self._entered = True
         await self._connect()
         return self
 
@@ -98,6 +98,8 @@ class EventSource:
         self._drop_response()
 
     def __aiter__(self) -> AsyncIterator[ServerSentEvent]:
+        if not self._entered:
+            raise RuntimeError("use the source of events with async with, then async for")
         return self
 
     async def __anext__(self) -> ServerSentEvent:

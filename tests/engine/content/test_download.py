@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from plait_engine.content.download import ContentLengthError, Download, Part, Step
 from plait_engine.headers import Headers
@@ -165,3 +167,71 @@ def test_more_or_less_than_was_announced(part: Part | None) -> None:
 
 def test_an_empty_part_is_none() -> None:
     assert Download(Part(0, '"tag"')).request_fields() == ANEW
+
+
+class Server:
+    """Has one content after the other, and answers in any way that a server might."""
+
+    def __init__(self) -> None:
+        self.version = 0
+
+    @property
+    def content(self) -> bytes:
+        return b"%d," % self.version * (10 + self.version % 3)
+
+    @property
+    def etag(self) -> str:
+        return f'"{self.version}"'
+
+    def answer(self, fields: Headers, mood: str) -> tuple[int, list[tuple[str, str]], bytes]:
+        asked = dict(fields)
+        content, tag = self.content, [("ETag", self.etag)]
+        matches = asked.get("If-Range") == self.etag or mood == "ignores If-Range"
+        if "Range" not in asked or not matches or mood == "has no ranges":
+            length = [] if mood == "says no length" else [("Content-Length", str(len(content)))]
+            return 200, tag + length, content
+        start = int(asked["Range"].removeprefix("bytes=").removesuffix("-"))
+        if start >= len(content):
+            return 416, [("Content-Range", f"bytes */{len(content)}")], b""
+        end = min(start + 4, len(content)) if mood == "sends less" else len(content)
+        total = "*" if mood == "says no length" else len(content)
+        part = [("Content-Range", f"bytes {start}-{end - 1}/{total}")]
+        return 206, tag + part, content[start:end]
+
+
+MOODS = ["fine", "ignores If-Range", "has no ranges", "says no length", "sends less"]
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from(MOODS), st.integers(0, 40), st.booleans()), max_size=12),
+    st.sampled_from(MOODS),
+)
+def test_what_is_complete_is_one_version(
+    attempts: list[tuple[str, int, bool]], last_mood: str
+) -> None:
+    """Whatever breaks off, and whatever changes meanwhile."""
+    server = Server()
+    kept, etag = b"", None
+    for mood, cut, changes in [*attempts, (last_mood, 10**6, False)]:
+        server.version += changes
+        download = Download(None if etag is None else Part(len(kept), etag))
+        step = Step.ASK_AGAIN
+        requests = 0
+        while step is Step.ASK_AGAIN:
+            requests += 1
+            assert requests < 20
+            status, fields, content = server.answer(download.request_fields(), mood)
+            step = download.on_response(status, fields)
+            if step is Step.BEGIN:
+                kept = b""
+            if step in (Step.BEGIN, Step.APPEND):
+                kept += content[:cut]
+                download.receive_data(len(content[:cut]))
+                if cut < len(content):
+                    break
+                step = download.on_end()
+        etag = download.etag
+        assert len(kept) == download.size
+        if step is Step.DONE:
+            assert kept == server.content
+            kept, etag = b"", None

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from plait_engine.policy.event_source import LONGEST_PAUSE, EventSource, Verdict
 
@@ -77,3 +79,22 @@ def test_failures_in_a_row_are_counted() -> None:
     source.on_response(200, "text/event-stream")
     assert source.on_failure() is not None
     assert source.on_failure() is None
+
+
+@given(st.integers(1, 12), st.lists(st.tuples(st.booleans(), st.integers(1, 60)), max_size=40))
+def test_every_event_comes_once(count: int, responses: list[tuple[bool, int]]) -> None:
+    """A server goes on behind the last id; responses fail, or break off at any byte."""
+    source = opened()
+    got: list[str] = []
+    for answers, size in [*responses, (True, 10**6)]:
+        if not answers:
+            assert source.on_failure() is not None
+            continue
+        last = int(dict(source.request_fields()).get("Last-Event-ID", 0))
+        source.on_response(200, "text/event-stream")
+        stream = "".join(f"id: {n}\r\ndata: {n}\r\n\r\n" for n in range(last + 1, count + 1))
+        source.receive_data(stream.encode()[:size])
+        while (event := source.next_event()) is not None:
+            got.append(event.data)
+        source.on_disconnect()
+    assert got == [str(number) for number in range(1, count + 1)]
