@@ -8,6 +8,7 @@ which connection    ``pool``, carried out by ``places``
 which version       ``versions``: ALPN, prior knowledge, HTTP_1_1_REQUIRED
 what to send next   ``call``: redirects (``redirect``), retries (``retry``), credentials
 cookies             ``cookie_store``
+challenges          ``digest``
 ==================  ===================================================================
 
 Times are trio's way: there is no timeout to set, but ``with trio.fail_after(10):`` around a
@@ -18,10 +19,12 @@ engine's (``Config``).
 
 from __future__ import annotations
 
+import os
 import ssl
 import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Final, Self
 
@@ -35,6 +38,7 @@ from plait_engine.policy.auth import encode_basic_credentials
 from plait_engine.policy.call import Call, Step
 from plait_engine.policy.cookie_store import CookieStore
 from plait_engine.policy.cookies import parse_set_cookie
+from plait_engine.policy.digest import DigestAuth
 from plait_engine.policy.pool import Pool
 from plait_engine.policy.redirect import Origin
 from plait_engine.policy.retry import Failure, RetryPolicy
@@ -58,12 +62,49 @@ class RedirectError(Exception):
     """A redirect cannot be followed: it leads nowhere, or there are too many."""
 
 
+@dataclass
+class _Outgoing:
+    """A call on its way: its machine, its body, and who it said it is."""
+
+    call: Call[yarl.URL]
+    body: bytes | AsyncIterator[bytes]
+    has_credentials: bool = False
+    """The request has credentials that the caller gave."""
+    answers: bool = False
+    """The request answers a challenge."""
+    was_challenged: bool = False
+
+    @property
+    def content(self) -> bytes | AsyncIterator[bytes]:
+        """What the next request has of the body: a redirect may drop it."""
+        return self.body if self.call.keeps_content else b""
+
+    @property
+    def is_replayable(self) -> bool:
+        """Whether the content can be sent again."""
+        return isinstance(self.content, bytes)
+
+    def failure(self, place: Place, *, unprocessed: bool) -> Failure:
+        """Return the facts about a request that failed."""
+        exchange = place.exchange
+        return Failure(
+            method=self.call.method,
+            reused=place.reused,
+            response_started=exchange is not None and exchange.started,
+            unprocessed=unprocessed,
+            connection=place.driver.engine.state,
+            replayable=self.is_replayable,
+        )
+
+
 class Session:
     """Requests over connections that are kept; see the module.
 
     Args:
         headers: sent with each request that has no such fields of its own.
         cookies: where the cookies are; a store of the session's own by default.
+        digest: a login and a password for servers that ask for digest authentication (RFC
+            7616), at the origin of the first request and at what that says it protects.
         max_redirects: how many are one too many, 0 for no limit; ``None``: a response that
             redirects is returned.
         retry: which requests are sent again; ``RetryPolicy(stale=0, unprocessed=0)``: none.
@@ -82,6 +123,7 @@ class Session:
         *,
         headers: Headers = (),
         cookies: CookieStore | None = None,
+        digest: tuple[str, str] | None = None,
         max_redirects: int | None = 10,
         retry: RetryPolicy | None = None,
         limit: int = 100,
@@ -94,6 +136,7 @@ class Session:
     ) -> None:
         self.headers = headers
         self.cookies = CookieStore() if cookies is None else cookies
+        self._digest = None if digest is None else DigestAuth(*digest, os.urandom)
         self.max_redirects = max_redirects
         self.retry = retry or RetryPolicy()
         self.pool: Pool[Server, Ticket] = Pool(
@@ -205,14 +248,13 @@ class Session:
         a request that cannot be sent.
         """
         call = self._make_call(method, url, headers, auth)
-        replayable = isinstance(body, bytes)
+        outgoing = _Outgoing(call, body)
         step = call.start()
         async with AsyncExitStack() as kept:
             while step is Step.SEND:
                 await trio.sleep(call.delay)
-                content = body if call.keeps_content else b""
                 async with AsyncExitStack() as hop:
-                    response, step = await self._send(call, content, replayable, hop)
+                    response, step = await self._send(outgoing, hop)
                     if response is not None and step is Step.DONE:
                         kept.push_async_exit(hop.pop_all())
             if call.problem is not None:
@@ -239,15 +281,12 @@ class Session:
     # -- one hop ----------------------------------------------------------------------
 
     async def _send(
-        self,
-        call: Call[yarl.URL],
-        body: bytes | AsyncIterator[bytes],
-        replayable: bool,
-        hop: AsyncExitStack,
+        self, outgoing: _Outgoing, hop: AsyncExitStack
     ) -> tuple[ClientResponse | None, Step]:
-        """Send the request that ``call`` wants sent; the response lives as long as ``hop``."""
+        """Send the next request of a call; its response lives as long as ``hop``."""
         if self._places is None:
             raise RuntimeError("use the session with async with")
+        call = outgoing.call
         versions = self._versions
         url = call.url
         server = server_of(url)
@@ -262,33 +301,32 @@ class Session:
         except LocalProtocolError as error:
             if not place.driver.is_closing:
                 return None, call.on_place_lost()  # The peer lowered its limit just now.
-            step = call.on_failure(_failure(call, place, replayable, unprocessed=True))
+            step = call.on_failure(outgoing.failure(place, unprocessed=True))
             if step is not Step.SEND:
                 raise ConnectError(f"{server} closed the connection") from error
             return None, step
-        fields = self._fields(call)
+        fields = self._fields(outgoing)
         try:
             response = await hop.enter_async_context(
-                send_request(exchange, call.method, url, target_of(url), fields, body)
+                send_request(exchange, call.method, url, target_of(url), fields, outgoing.content)
             )
         except StreamError as error:
-            step = self._after_error(call, place, server, error, replayable)
+            step = self._after_error(outgoing, place, server, error)
             if step is not Step.SEND:
                 raise
             return None, step
         self._keep_cookies(response, url)
+        if self._is_to_be_answered(outgoing, response):
+            call.begin_anew()
+            return None, Step.SEND
         location = get(response.headers, "location")
+        replayable = outgoing.is_replayable
         return response, call.on_response(response.status, location, replayable=replayable)
 
     def _after_error(
-        self,
-        call: Call[yarl.URL],
-        place: Place,
-        server: Server,
-        error: StreamError,
-        replayable: bool,
+        self, outgoing: _Outgoing, place: Place, server: Server, error: StreamError
     ) -> Step:
-        """Tell ``call`` why its request failed."""
+        """Tell the call why its request failed."""
         event = error.event
         unprocessed = isinstance(event, StreamReset) and event.retryable
         if (
@@ -298,16 +336,26 @@ class Session:
         ):
             self._versions.require_http1(server)
             unprocessed = True  # RFC 9113 section 7: it is to be sent over HTTP/1.1.
-        return call.on_failure(_failure(call, place, replayable, unprocessed=unprocessed))
+        return outgoing.call.on_failure(outgoing.failure(place, unprocessed=unprocessed))
 
-    def _fields(self, call: Call[yarl.URL]) -> Headers:
+    def _fields(self, outgoing: _Outgoing) -> Headers:
         """Return the fields of the next request: those of the call, credentials, cookies."""
+        call = outgoing.call
         url = call.url
         fields = list(call.headers)
         if _URLS.has_credentials(url):
             value = encode_basic_credentials(url.user or "", url.password or "")
             fields = [pair for pair in fields if pair[0].lower() != "authorization"]
             fields.append(("authorization", value))
+        digest = self._digest
+        outgoing.answers = False
+        outgoing.has_credentials = get(fields, "authorization") is not None
+        if digest is not None and not outgoing.has_credentials and digest.on_request(_bare(url)):
+            content = outgoing.content if isinstance(outgoing.content, bytes) else b""
+            answer = digest.authorize(call.method, target_of(url), content)
+            if answer is not None:
+                outgoing.answers = True
+                fields.append(("authorization", answer))
         found = self.cookies.select(
             host=url.raw_host or "",
             path=url.raw_path,
@@ -321,6 +369,22 @@ class Session:
             fields = [pair for pair in fields if pair[0].lower() != "cookie"]
             fields.append(("cookie", "; ".join(values)))
         return fields
+
+    def _is_to_be_answered(self, outgoing: _Outgoing, response: ClientResponse) -> bool:
+        """Tell whether a response is a challenge that the request is to be sent again for."""
+        digest = self._digest
+        if (
+            digest is None
+            or response.status != 401
+            or outgoing.has_credentials
+            or outgoing.was_challenged
+            or not outgoing.is_replayable
+        ):
+            return False
+        outgoing.was_challenged = True
+        challenges = get_all(response.headers, "www-authenticate")
+        url = _bare(outgoing.call.url)
+        return digest.on_challenge(challenges, url, answered=outgoing.answers)
 
     def _keep_cookies(self, response: ClientResponse, url: yarl.URL) -> None:
         for value in get_all(response.headers, "set-cookie"):
@@ -341,16 +405,9 @@ class Session:
         return await connect(server, self._versions, self._ssl_context, self._config, self._engine)
 
 
-def _failure(call: Call[yarl.URL], place: Place, replayable: bool, *, unprocessed: bool) -> Failure:
-    exchange = place.exchange
-    return Failure(
-        method=call.method,
-        reused=place.reused,
-        response_started=exchange is not None and exchange.started,
-        unprocessed=unprocessed,
-        connection=place.driver.engine.state,
-        replayable=replayable or not call.keeps_content,
-    )
+def _bare(url: yarl.URL) -> str:
+    """Return the URL without credentials."""
+    return str(url.with_user(None))
 
 
 class _Urls:

@@ -67,6 +67,12 @@ async def handler(request: ServerRequest) -> ServerResponse:
             names = ("authorization", "cookie", "user-agent", "x-own")
             lines = [f"{name}={get(head.headers, name)}" for name in names]
             return ServerResponse(body="\n".join(lines).encode())
+        case ["secret"]:
+            answer = get(head.headers, "authorization") or ""
+            if answer.startswith("Digest ") and 'nonce="n"' in answer and "nc=" in answer:
+                return ServerResponse(body=answer.encode() + await request.read())
+            challenge = 'Digest realm="r", nonce="n", qop="auth-int"'
+            return ServerResponse(401, headers=[("www-authenticate", challenge)])
         case ["login"]:
             cookies = [("set-cookie", "a=1; Path=/"), ("set-cookie", "b=2; Path=/elsewhere")]
             return ServerResponse(303, headers=[*cookies, ("location", "/fields")])
@@ -354,6 +360,26 @@ def test_credentials_stay_with_their_origin(run: Run) -> None:
             response = await session.get("http://a.test/to/302/http@user:secret@b.test/fields")
             assert basic in response.body
             assert response.url == "http://b.test/fields"
+
+    run(test)
+
+
+def test_digest_authentication(run: Run) -> None:
+    async def test(site: Site) -> None:
+        async with site.session(digest=("user", "secret")) as session:
+            for count in (1, 2):
+                response = await session.post(f"{URL}/secret", body=b"x")
+                assert response.status == 200
+                assert f"nc={count:08x}".encode() in response.body
+            response = await session.post(f"{URL}/secret", headers=[("Authorization", "own")])
+            assert response.status == 401
+            response = await session.get("http://other.test/secret")
+            assert response.status == 401
+            assert_at_rest(session)
+        async with site.session(digest=("user", "secret")) as session:
+            response = await session.post(f"{URL}/secret", body=pieces(1))
+            assert response.status == 401
+            assert (await session.get(f"{URL}/secret")).status == 200
 
     run(test)
 
