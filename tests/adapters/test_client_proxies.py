@@ -11,12 +11,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
+import trustme
+import uvloop
 from yarl import URL
 
 import plait
 from plait import web
 from tests.adapters.proxy_peer import ProxyPeer, serve_proxy
-from tests.adapters.raw_server import raw_server
+from tests.adapters.raw_server import OK, always, raw_server
 from tests.conftest import Authority
 from tests.serving import serve
 from tests.sessions import H1, H1_TLS, H2, H2C, Way
@@ -352,21 +354,47 @@ async def test_socks_cannot_reach_the_server(authority: Authority) -> None:
 
 
 @pytest.mark.parametrize("untrusted", ["proxy", "server"])
-async def test_both_certificates_are_verified(
-    untrusted: str, authority: Authority, tmp_path_factory: pytest.TempPathFactory
-) -> None:
-    async with running(H1_TLS, Kind("https"), authority) as (url, _peer, proxy):
-        if untrusted == "proxy":
-            proxy = proxy.with_host("127.0.0.2")  # no name of the certificate
-        else:
-            url = url.replace("localhost", "127.0.0.2")
-        async with H1_TLS.open_session(authority) as session:
-            with pytest.raises(plait.ClientConnectorError) as caught:
-                await session.get(f"{url}/hello", proxy=proxy)
-            assert isinstance(
-                caught.value, plait.ClientConnectorCertificateError | plait.ClientConnectorError
-            )
-            check_baseline(session)
+async def test_both_certificates_are_verified(untrusted: str, authority: Authority) -> None:
+    """Row A31: each for itself, and by its own name."""
+    stranger = authority.server_context()
+    trustme.CA().issue_cert("localhost").configure_cert(stranger)
+    trusted = authority.server_context()
+    async with (
+        raw_server(always(OK), stranger if untrusted == "server" else trusted) as server,
+        serve_proxy(tls=stranger if untrusted == "proxy" else trusted) as peer,
+        H1_TLS.open_session(authority) as session,
+    ):
+        with pytest.raises(plait.ClientConnectorCertificateError) as caught:
+            await session.get(server.url, proxy=f"https://localhost:{peer.port}")
+        assert caught.value.port == (peer.port if untrusted == "proxy" else server.port)
+        assert len(peer.heads) == (0 if untrusted == "proxy" else 1)
+        check_baseline(session)
+        # The name that the server is to have is not one that the proxy has to have.
+        if untrusted == "server":
+            with pytest.raises(plait.ClientConnectorCertificateError):
+                await session.get(
+                    server.url,
+                    proxy=f"https://localhost:{peer.port}",
+                    server_hostname="other.test",
+                )
+            assert len(peer.heads) == 2
+
+
+async def test_tls_inside_of_tls_on_uvloop(authority: Authority) -> None:
+    def run() -> None:
+        async def main() -> None:
+            for way in (H1_TLS, H2):
+                async with (
+                    running(way, Kind("https"), authority) as (url, _, proxy),
+                    way.open_session(authority) as session,
+                    session.get(f"{url}/hello", proxy=proxy) as response,
+                ):
+                    assert response.status == 200
+
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(main())
+
+    await asyncio.to_thread(run)
 
 
 async def test_a_fingerprint_is_the_servers(authority: Authority) -> None:

@@ -6,8 +6,7 @@ HPACK, W for WebSocket, Z for content codings, A for applications.
 
 ``INDEX`` has for each row what it is about, and the file of the tests.  There the id stands
 in a test's id, name or docstring; where it does not, the name of the test is given.
-``LATER`` has the rows about what plait does not have yet, and ``NONE`` those about what it
-will not have, each with the reason.
+``NONE`` has the rows about what plait will not have, each with the reason.
 """
 
 from __future__ import annotations
@@ -145,6 +144,10 @@ INDEX: dict[str, tuple[str, str]] = {
         "adapters/test_client_pool.py::test_an_unread_body_costs_the_connection",
     ),
     "C16": ("responses that are cut off", SESSION),
+    "C17": (
+        "digest challenges",
+        "engine/policy/test_digest.py::test_whatever_a_server_says_is_read",
+    ),
     "C18": ("Content-Type", SESSION),
     "C19": ("names of hosts", SESSION),
     # HTTP/2: floods
@@ -311,7 +314,19 @@ INDEX: dict[str, tuple[str, str]] = {
         "cookies across origins",
         "adapters/test_client_responses.py::test_a_redirect_across_origins_leaves",
     ),
+    "A22": (
+        "digest challenges of other origins",
+        "engine/policy/test_digest.py::test_other_origins_are_not_answered",
+    ),
     "A23": ("content across redirects", SESSION),
+    "A24": (
+        "credentials for proxies, across redirects and tunnels",
+        "adapters/test_client_proxies.py::test_redirects_tell_no_server_the_login",
+    ),
+    "A25": (
+        "netrc by the host that is meant",
+        "adapters/test_client_environment.py::test_credentials_of_the_server",
+    ),
     "A26": ("redirections to normalized paths", APP),
     "A27": ("locations with line ends", APP),
     "A28": ("locations", SESSION),
@@ -319,6 +334,15 @@ INDEX: dict[str, tuple[str, str]] = {
     "A30": (
         "connections with other TLS options",
         "adapters/test_client_pool.py::test_other_options_need_another_connection",
+    ),
+    "A31": ("certificates of proxies", "adapters/test_client_proxies.py"),
+    "A32": (
+        "zones that look like names",
+        "engine/proxy/test_choice.py::test_no_proxy",
+    ),
+    "A33": (
+        "answers to CONNECT",
+        "engine/proxy/test_handshakes.py::test_connect_in_pieces",
     ),
     "A34": (
         "the cache of addresses",
@@ -367,13 +391,6 @@ INDEX: dict[str, tuple[str, str]] = {
     "A77": ("invalid IPv6 addresses", SESSION),
 }
 
-PROXY = "proxies and netrc are not used yet"
-DIGEST = "there is no digest authentication yet"
-LATER: dict[str, str] = {
-    "C17": DIGEST,
-    "A22": DIGEST,
-    **dict.fromkeys(["A24", "A25", "A31", "A32", "A33"], PROXY),
-}
 NONE: dict[str, str] = {
     "S86": "no adapter puts fields into an environment",
     "T26": "nothing is decoded in the engine; the client's decoder goes with its response",
@@ -406,7 +423,7 @@ def test_every_row_has_one_place() -> None:
         for number in range(first, last + 1)
     ]
     assert len(rows) == 250
-    assert sorted([*INDEX, *LATER, *NONE]) == sorted(rows)
+    assert sorted([*INDEX, *NONE]) == sorted(rows)
 
 
 @pytest.mark.parametrize("row", INDEX)

@@ -8,6 +8,7 @@ is held, in order, and given to the second one.
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from typing import Any, Final, TypeAlias, cast
 
 from plait.transport.stream import StreamProtocol
@@ -125,7 +126,8 @@ class Tunnel(HeldTransport):
         if transport.get_extra_info("ssl_object") is not None:
             # asyncio's own method of that name, which TLS inside of TLS calls when it fails, has
             # another number of arguments than it is called with (CPython 3.11, gh-109534).
-            transport._force_close = lambda exc: transport.abort()  # type: ignore[attr-defined]
+            with suppress(AttributeError):  # uvloop's has it right, and cannot be changed.
+                transport._force_close = lambda exc: transport.abort()  # type: ignore[attr-defined]
         try:
             context, name = tls["ssl"], tls["server_hostname"]
             upper = await self._loop.start_tls(transport, inner, context, server_hostname=name)
