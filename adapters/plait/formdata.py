@@ -126,7 +126,7 @@ class FormData:
                 self.add_field(guess_filename(field) or "unknown", field)
             else:
                 raise TypeError(
-                    "only io.IOBase, MultiDict and (name, value) pairs can be added,"
+                    "Only io.IOBase, MultiDict and (name, value) pairs can be added,"
                     f" not {type(field).__name__}"
                 )
 

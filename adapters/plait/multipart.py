@@ -11,7 +11,7 @@ Rules
 * The parts come one after another: to ask for the next one drops what is left of the last.
 * ``MultipartError``, which is a ValueError, is raised for a body that is no multipart; its
   subclass ``PartEncodingError``, which is a RuntimeError too, for content that is not what its
-  header fields say.
+  header fields say, and ``PartTextError``, a UnicodeDecodeError, for text that is not in its charset.
 * In a form Content-Encoding and Content-Length of a part have no meaning (RFC 7578 section 4.8).
 """
 
@@ -42,7 +42,7 @@ from . import hdrs
 from .abc import AbstractStreamWriter
 from .helpers import find_charset, parse_mimetype, printable, reify
 from .parts.codings import MultipartPayloadWriter as MultipartPayloadWriter
-from .parts.codings import PartDecoder, PartEncodingError
+from .parts.codings import PartDecoder, PartEncodingError, PartTextError
 from .parts.content import READ_SIZE, MultipartBody, PartContent, Readable, Rereadable
 from .parts.writer import MultipartWriter
 from .payload import Payload, register_payload
@@ -263,9 +263,7 @@ class BodyPartReader:
         try:
             return data.decode(name)
         except UnicodeDecodeError as error:
-            raise PartEncodingError(
-                f"data cannot be decoded with {printable(charset)} encoding"
-            ) from error
+            raise PartTextError(*error.args) from None
 
     def at_eof(self) -> bool:
         """Tell whether all of the content was read."""

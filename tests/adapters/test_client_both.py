@@ -141,6 +141,12 @@ async def test_a_request(site: Site, way: Way) -> None:
         assert response.connection is None
 
 
+async def test_a_response_without_content_can_be_read_when_it_is_closed(site: Site) -> None:
+    response = await site.session.head(site.url + "/hello")
+    response.close()
+    assert await response.content.read() == b""
+
+
 async def test_many_at_once(site: Site, way: Way) -> None:
     async def fetch(number: int) -> str:
         async with site.session.get(f"{site.url}/hello?{number}") as response:

@@ -45,6 +45,13 @@ HEAD = b"HTTP/1.1 200 OK\r\n"
 CHUNKED = HEAD + b"Transfer-Encoding: chunked\r\n"
 
 
+def test_what_stands_in_for_a_response_says_its_cookies_itself() -> None:
+    response = plait.ClientResponse("GET", URL("http://localhost/"))
+    response._headers = CIMultiDictProxy(CIMultiDict({"Set-Cookie": "a=b; Max-Age=0"}))
+    response.cookies.load("a=c")
+    assert response.cookies["a"].OutputString() == "a=c"
+
+
 @pytest.mark.parametrize("chop", CHOPS)
 @pytest.mark.parametrize(
     ("answer", "body"),

@@ -210,7 +210,7 @@ async def test_files_of_a_form_that_fails_are_closed(setup: Setup) -> None:
         (body_of(("x=y", b"one")), "missing name"),
         (b"--b\r\n\r\none\r\n--b--", "missing name"),
         (body_of(('name="a"\r\nContent-Type: text/plain; charset=x-y', b"")), "unknown charset"),
-        (body_of(('name="a"', b"\xff")), "cannot be decoded"),
+        (body_of(('name="a"', b"\xff")), "can't decode byte 0xff"),
         (body_of(('name="a"\r\nContent-Transfer-Encoding: x', b"x")), "transfer encoding: x"),
         (body_of(('name="a"\r\nContent-Transfer-Encoding: base64', b"xxx")), "invalid base64"),
         (body_of(('name="a"\r\nContent-Type: multipart/mixed; boundary=c', b"--c--")), "multipart"),

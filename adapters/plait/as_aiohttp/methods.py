@@ -5,11 +5,17 @@ They are in plait's classes only while plait stands in aiohttp's place.
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 from multidict import CIMultiDict
 
+from plait.calls.connection import ClientConnection
+from plait.calls.lease import Ticket
+from plait.calls.timeouts import ClientTimeout
 from plait.client import ClientSession
+from plait.client_exceptions import ClientConnectorError
+from plait.connector import TCPConnector
+from plait.tracing import Trace
 from plait.typedefs import LooseHeaders
 
 __all__ = ("METHODS",)
@@ -20,7 +26,42 @@ def _prepare_headers(session: ClientSession, headers: LooseHeaders | None) -> CI
     return CIMultiDict(session._fields_of(headers))
 
 
+def _init_subclass(cls: type[TCPConnector], /, **kwargs: Any) -> None:
+    """Let a subclass that connects in its own way (through a proxy, mostly) do that."""
+    super(TCPConnector, cls).__init_subclass__(**kwargs)
+    if "_wrap_create_connection" in vars(cls):
+        type.__setattr__(cls, "_create_connection", _create_wrapped)
+        cls._uses_proxies = False
+
+
+async def _create_wrapped(
+    connector: Any, ticket: Ticket, traces: list[Trace], timeout: ClientTimeout
+) -> ClientConnection:
+    """Put plait's protocol on the transport that ``_wrap_create_connection`` makes.
+
+    That is always HTTP/1.1: a server that speaks HTTP/2 may speak first, to the protocol that
+    the subclass has on the transport until then.
+    """
+    key = ticket.connection_key._replace(http1_only=True)
+    protocol = connector._make_protocol(key)
+    addresses = await connector._find_addresses(key.host, key.port or 0, ticket.trace)
+    async with connector._dialer.connecting(key) as tls:
+        transport, theirs = await connector._wrap_create_connection(
+            addr_infos=addresses,
+            req=ticket,
+            timeout=timeout,
+            client_error=ClientConnectorError,
+            **tls,
+        )
+        transport.set_protocol(protocol)
+        protocol.connection_made(transport)
+    client: ClientConnection = connector._dialer.check(key, protocol.owner)
+    vars(client)["theirs"] = theirs  # It may hold what closes the transport when it is forgotten.
+    return client
+
+
 METHODS: Final[dict[type, dict[str, object]]] = {
     ClientSession: {"_prepare_headers": _prepare_headers},
+    TCPConnector: {"__init_subclass__": classmethod(_init_subclass)},
 }
 """The class -> its methods by name."""

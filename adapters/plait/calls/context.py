@@ -19,7 +19,7 @@ _Result = TypeVar("_Result", covariant=True)
 class Pending(Coroutine[Any, Any, _Result], Generic[_Result]):
     """What a method that makes a request returns: await it, or use it with ``async with``."""
 
-    __slots__ = ("_coro", "_result")
+    __slots__ = ("_coro", "_resp")
 
     def __init__(self, coro: Coroutine[Any, Any, _Result]) -> None:
         self._coro = coro
@@ -43,8 +43,8 @@ class RequestContextManager(Pending[ClientResponse]):
     __slots__ = ()
 
     async def __aenter__(self) -> ClientResponse:
-        self._result = await self._coro
-        return await self._result.__aenter__()
+        self._resp = await self._coro
+        return await self._resp.__aenter__()
 
     async def __aexit__(
         self,
@@ -52,7 +52,7 @@ class RequestContextManager(Pending[ClientResponse]):
         exc_value: BaseException | None,
         tb: TracebackType | None,
     ) -> None:
-        await self._result.__aexit__(exc_type, exc_value, tb)
+        await self._resp.__aexit__(exc_type, exc_value, tb)
 
 
 class WSRequestContextManager(Pending[ClientWebSocketResponse[DecodeText]]):
@@ -61,8 +61,8 @@ class WSRequestContextManager(Pending[ClientWebSocketResponse[DecodeText]]):
     __slots__ = ()
 
     async def __aenter__(self) -> ClientWebSocketResponse[DecodeText]:
-        self._result = await self._coro
-        return self._result
+        self._resp = await self._coro
+        return self._resp
 
     async def __aexit__(
         self,
@@ -70,7 +70,7 @@ class WSRequestContextManager(Pending[ClientWebSocketResponse[DecodeText]]):
         exc_value: BaseException | None,
         tb: TracebackType | None,
     ) -> None:
-        await self._result.close()
+        await self._resp.close()
 
 
 class SessionRequestContextManager:

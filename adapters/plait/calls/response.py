@@ -34,6 +34,7 @@ from plait.typedefs import JSONDecoder, RawHeaders
 from plait_engine import Response
 from plait_engine.content.event_stream import MAX_EVENT_SIZE, EventStreamParser, ServerSentEvent
 from plait_engine.headers import encode
+from plait_engine.semantics.content import ENDED_BY_HEAD
 from plait_engine.semantics.reasons import REASONS
 
 from .body import read_body
@@ -205,7 +206,9 @@ class ClientResponse(HeadersMixin):
         """The cookies that the response sets."""
         cookies = self._cookies
         if cookies is None:
-            cookies = self._cookies = parse_set_cookies(self.headers.getall("Set-Cookie", []))
+            # What stands in for a response (mocks, recorders) says its cookies itself.
+            fields = [] if self._head is None else self.headers.getall("Set-Cookie", [])
+            cookies = self._cookies = parse_set_cookies(fields)
         return cookies
 
     @cookies.setter
@@ -254,11 +257,14 @@ class ClientResponse(HeadersMixin):
 
     def _make_content(self) -> StreamReader:
         exchange = self._exchange
-        if exchange is None:
+        if exchange is None or (exchange.ended and self._ends_with_head()):
             return EMPTY_PAYLOAD
         # RFC 9110 section 5.3: several lines are one list.
         lines = self.headers.getall("Content-Encoding", ()) if self._auto_decompress else ()
         return read_body(exchange, ", ".join(lines), self._read_bufsize)
+
+    def _ends_with_head(self) -> bool:
+        return self.method == "HEAD" or self.status in ENDED_BY_HEAD
 
     async def read(self) -> bytes:
         """Return the whole body, decoded; the first time it is read, then kept.

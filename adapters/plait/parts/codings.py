@@ -30,6 +30,10 @@ class PartEncodingError(MultipartError, RuntimeError):
     """The content of a part is not what its header fields say, or in an unknown coding."""
 
 
+class PartTextError(PartEncodingError, UnicodeDecodeError):
+    """The content of a part is no text in its charset."""
+
+
 class PartDecoder:
     """Undoes the codings of one part, piece by piece.
 

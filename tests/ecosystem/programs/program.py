@@ -35,13 +35,16 @@ def run(
 def use(
     make_app: Callable[[], web.Application],
     check: Callable[[str, web.Application], Awaitable[None]],
+    *,
+    http2: bool = True,
 ) -> None:
     """Serve the application and check the library, once for each version of the command line.
 
-    ``check`` gets the URL of the server, without a slash at its end, and the application.
+    ``check`` gets the URL of the server, without a slash at its end, and the application.  With
+    ``http2=False`` the version ``2`` is HTTP/1.1 over TLS.
     """
     for version in sys.argv[1:] or ["any"]:
-        asyncio.run(_use(make_app(), check, version))
+        asyncio.run(_use(make_app(), check, version, http2))
         print(f"{version}: checked")
 
 
@@ -55,7 +58,10 @@ async def _run(
 
 
 async def _use(
-    app: web.Application, check: Callable[[str, web.Application], Awaitable[None]], version: str
+    app: web.Application,
+    check: Callable[[str, web.Application], Awaitable[None]],
+    version: str,
+    http2: bool,
 ) -> None:
     seen: set[tuple[int, int]] = set()
 
@@ -68,16 +74,16 @@ async def _use(
 
     app.middlewares.append(note)
     server = TestServer(app)
-    await server.start_server(ssl=_server_context() if version == "2" else None)
+    await server.start_server(ssl=_server_context(http2) if version == "2" else None)
     try:
         await check(str(server.make_url("/")).rstrip("/"), app)
     finally:
         await server.close()
-    assert seen == {_EXPECTED[version]}, seen
+    assert seen == {_EXPECTED[version] if http2 else (1, 1)}, seen
 
 
-def _server_context() -> ssl.SSLContext:
+def _server_context(http2: bool) -> ssl.SSLContext:
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(os.environ["SERVER_CERTIFICATE"], os.environ["SERVER_KEY"])
-    context.set_alpn_protocols(["h2", "http/1.1"])
+    context.set_alpn_protocols(["h2", "http/1.1"] if http2 else ["http/1.1"])
     return context
