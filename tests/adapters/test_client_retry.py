@@ -9,13 +9,15 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
+import trio
+from trio.testing import MockClock
 
 import plait
 from plait import RetryMiddleware, web
 from plait.log import client_logger
 from plait.test_utils import unused_port
 from plait_engine import ErrorCode, StreamReset
-from plait_engine.policy.backoff import RetryBudget
+from plait_engine.policy.backoff import Attempts, Backoff, RetryBudget
 from plait_engine.policy.retry import RetryPolicy
 from tests.adapters.h2_server import H2Peer, h2
 from tests.adapters.raw_server import raw_server
@@ -284,3 +286,51 @@ async def test_what_is_sent_again_is_told(
 async def test_numbers_that_make_no_sense() -> None:
     with pytest.raises(ValueError, match="attempts must be 1 or more"):
         RetryMiddleware(0)
+
+
+async def test_a_websocket_is_asked_for_again(way: Way, authority: Authority) -> None:
+    asked = 0
+
+    async def chat(request: web.Request) -> web.StreamResponse:
+        nonlocal asked
+        asked += 1
+        if asked < 3:
+            raise web.HTTPServiceUnavailable
+        ws = web.WebSocketResponse()
+        await ws.prepare(request)
+        await ws.send_str(await ws.receive_str())
+        return ws
+
+    app = web.Application()
+    app.router.add_get("/", chat)
+    async with (
+        serve(app) as site,
+        way.open_session(authority, middlewares=[RetryMiddleware(**SOON)]) as session,
+        session.ws_connect(site.url) as ws,
+    ):
+        await ws.send_str("hello")
+        assert await ws.receive_str() == "hello"
+    assert asked == 3
+
+
+def test_the_policy_on_another_loop() -> None:
+    """What trio has to do is to wait: ``Attempts`` decides."""
+    waited: list[float] = []
+    answers = [503, 429, 200]
+
+    async def call(attempts: Attempts) -> int:
+        while True:
+            status = answers.pop(0)
+            pause = attempts.after_response(
+                status, None, now=trio.current_time(), wall=0.0, chance=0.0
+            )
+            if pause is None:
+                return status
+            waited.append(pause)
+            await trio.sleep(pause)
+
+    async def main() -> int:
+        return await call(Attempts(Backoff(), RetryBudget(), "GET", trio.current_time()))
+
+    assert trio.run(main, clock=MockClock(autojump_threshold=0)) == 200
+    assert waited == [0.5, 1.0]
