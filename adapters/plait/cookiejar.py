@@ -38,6 +38,7 @@ from .calls.cookies import (
     FreeCookie,
     cookie_pairs,
     make_morsel,
+    mark_partitioned,
     quoted,
 )
 from .log import internal_logger
@@ -373,6 +374,7 @@ def _from_morsel(morsel: Morsel[Any]) -> SetCookie:
         secure=bool(morsel["secure"]),
         http_only=bool(morsel["httponly"]),
         same_site=morsel["samesite"] or None,
+        partitioned=bool(morsel.get("partitioned")),
     )
 
 
@@ -388,4 +390,6 @@ def _to_morsel(cookie: Cookie) -> Morsel[str]:
         morsel["httponly"] = True
     if cookie.same_site is not None:
         morsel["samesite"] = cookie.same_site
+    if cookie.partitioned:
+        mark_partitioned(morsel)
     return morsel

@@ -100,6 +100,17 @@ def test_what_is_given_out_can_be_changed() -> None:
     assert sent(jar) == {"a": "1", "b": "2"}
 
 
+def test_a_partitioned_cookie_stays_one() -> None:
+    """Its attribute is kept; Python before 3.14 does not know it."""
+    morsel = parse_set_cookies(["a=1; Secure; Partitioned"])["a"]
+    assert morsel["partitioned"] is True
+    jar = CookieJar()
+    jar.update_cookies({"a": morsel}, SITE)
+    (stored,) = jar
+    assert stored["partitioned"] is True
+    assert sent(jar) == {"a": "1"}
+
+
 def test_names_with_a_prefix_get_what_it_promises() -> None:
     """RFC 6265bis section 4.1.3; an application names no attributes."""
     jar = CookieJar()
@@ -211,6 +222,7 @@ FIELDS = [
     "b=3; HttpOnly",
     'c="x\\054y"; Path=/a/',
     "c={1}; Path=/a",
+    "d=4; Secure; Partitioned",
 ]
 
 

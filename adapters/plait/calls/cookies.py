@@ -53,6 +53,11 @@ def make_morsel(name: str, value: str, coded_value: str) -> Morsel[str]:
     return morsel
 
 
+def mark_partitioned(morsel: Morsel[Any]) -> None:
+    """Set the attribute Partitioned, which ``Morsel`` refuses before Python 3.14."""
+    dict.__setitem__(morsel, "partitioned", True)
+
+
 def quoted(value: str) -> str:
     """Return ``value`` as ``http.cookies`` writes it: in quotes if it has special characters."""
     return _QUOTING.value_encode(value)[1]
@@ -83,6 +88,8 @@ def parse_set_cookies(fields: Sequence[str]) -> SimpleCookie:
                 morsel["secure"] = True
             if cookie.http_only:
                 morsel["httponly"] = True
+            if cookie.partitioned:
+                mark_partitioned(morsel)
             cookies.put(morsel)
     return cookies
 

@@ -25,7 +25,7 @@ from .cookie_store import Cookie, CookieStore
 from .cookies import SetCookie, unquote_value
 
 _TEXTS: Final = ("domain", "path", "samesite", "expires")
-_FLAGS: Final = ("secure", "httponly", "host_only")
+_FLAGS: Final = ("secure", "httponly", "partitioned", "host_only")
 
 
 def dump_cookies(cookies: Iterable[Cookie]) -> str:
@@ -42,6 +42,7 @@ def dump_cookies(cookies: Iterable[Cookie]) -> str:
             "secure": cookie.secure,
             "httponly": cookie.http_only,
             "samesite": cookie.same_site,
+            "partitioned": cookie.partitioned,
             "host_only": cookie.host_only,
             "expires_timestamp": cookie.expires,
         }
@@ -113,5 +114,6 @@ def _read(record: Any, domain: str, path: str, where: str) -> tuple[SetCookie, f
         secure=bool(fields["secure"]),
         http_only=bool(fields["httponly"]),
         same_site=fields["samesite"] or None,
+        partitioned=bool(fields["partitioned"]),
     )
     return cookie, deadline

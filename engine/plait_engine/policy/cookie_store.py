@@ -71,6 +71,7 @@ class Cookie:
     """A number that grows with each cookie that is new."""
     used: int
     """A number that grows with each use."""
+    partitioned: bool = False
     form: Any = field(default=None, compare=False, repr=False)
     """What the user of the store made of this cookie and wants to find again (hence Any)."""
 
@@ -204,6 +205,7 @@ class CookieStore:
             expires,
             self._uses if before is None else before.created,
             self._uses,
+            cookie.partitioned,
         )
         if before is not None and _is_renewed(before, stored):
             before.used = self._uses
@@ -371,13 +373,9 @@ def _is_renewed(before: Cookie, after: Cookie) -> bool:
 
     What was selected holds on then: it looked at an expiry that is earlier.
     """
-    if (before.value, before.secure, before.http_only, before.same_site) != (
-        after.value,
-        after.secure,
-        after.http_only,
-        after.same_site,
-    ):
-        return False
+    for name in ("value", "secure", "http_only", "same_site", "partitioned"):
+        if getattr(before, name) != getattr(after, name):
+            return False
     if before.expires is not None and after.expires is not None:
         if after.expires < before.expires:
             return False

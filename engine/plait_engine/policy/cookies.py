@@ -25,7 +25,7 @@ MAX_COOKIE_SIZE: Final = 4096
 """Bytes of name and value together."""
 MAX_ATTRIBUTE_SIZE: Final = 1024
 """Bytes of an attribute's value."""
-_FLAGS: Final = ("secure", "httponly")
+_FLAGS: Final = ("secure", "httponly", "partitioned")
 """They have no value, so theirs cannot be too long to count."""
 MAX_ATTRIBUTES: Final = 32
 """Attributes that are looked at."""
@@ -53,6 +53,8 @@ class SetCookie:
     secure: bool = False
     http_only: bool = False
     same_site: str | None = None
+    partitioned: bool = False
+    """It is one of a page, not of all pages that use its server; nothing here has pages."""
 
 
 def parse_set_cookie(field: str) -> SetCookie | None:
@@ -89,6 +91,8 @@ def _set_attribute(cookie: SetCookie, name: str, text: str) -> None:
         cookie.http_only = True
     elif name == "samesite":
         cookie.same_site = text
+    elif name == "partitioned":
+        cookie.partitioned = True
 
 
 def unquote_value(value: str) -> str:
