@@ -11,7 +11,7 @@ import ssl
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import trio
 import yarl
@@ -28,6 +28,7 @@ from plait_engine import (
     Role,
 )
 from plait_engine.engines import EngineName
+from plait_engine.policy.client_config import CLIENT_LIMITS, PING_INTERVAL, client_timeouts
 from plait_engine.policy.hosts import is_host, is_legacy_ipv4
 from plait_engine.policy.versions import Versions
 
@@ -36,6 +37,10 @@ from .transport import TrioStream
 from .websocket import WebSocket, connect_websocket
 
 SCHEMES = ("http", "https", "ws", "wss")
+
+CLIENT_CONFIG: Final = Config(limits=CLIENT_LIMITS, timeouts=client_timeouts(PING_INTERVAL))
+"""What a connection is configured with by default: it has no deadlines for requests, which are
+the caller's, and asks a silent HTTP/2 server whether it lives."""
 
 
 class ConnectError(OSError):
@@ -301,12 +306,13 @@ async def open_connection(
 
     ``http2``: ``None`` lets ALPN choose on TLS and speaks HTTP/1.1 on cleartext; ``True``
     means prior knowledge on cleartext and only h2 on TLS; ``False`` means HTTP/1.1.
+    ``config``: ``CLIENT_CONFIG`` by default.
 
     Raises ValueError when ``url`` names no origin that speaks HTTP, ConnectError (an OSError)
     when it cannot be reached, TLSError when the handshake of TLS fails.
     """
     parsed = parse_url(url)
-    config = config or Config()
+    config = config or CLIENT_CONFIG
     driver = await connect(server_of(parsed), Versions(http2), ssl_context, config, engine)
     async with open_nursery() as nursery:
         nursery.start_soon(driver.run)

@@ -13,8 +13,7 @@ challenges          ``digest``
 
 Times are trio's way: there is no timeout to set, but ``with trio.fail_after(10):`` around a
 request holds for all of it, the wait for a connection and the body included.  A request that is
-cancelled gives its place back.  The limits on what a server may do to a connection are the
-engine's (``Config``).
+cancelled gives its place back.
 """
 
 from __future__ import annotations
@@ -45,6 +44,7 @@ from plait_engine.policy.retry import Failure, RetryPolicy
 from plait_engine.policy.versions import Versions
 
 from .client import (
+    CLIENT_CONFIG,
     ClientResponse,
     ConnectError,
     Server,
@@ -114,7 +114,7 @@ class Session:
         ssl_context: the system's trusted certificates by default.
         http2: ``None`` lets ALPN choose on TLS and speaks HTTP/1.1 on cleartext; ``True``
             means prior knowledge on cleartext and only h2 on TLS; ``False`` means HTTP/1.1.
-        config: the limits and times of the engine.
+        config: the limits and times of the engine; ``client.CLIENT_CONFIG`` by default.
         engine: ``"native"`` or ``"reference"``.
     """
 
@@ -145,7 +145,7 @@ class Session:
         """The pool's machine.  Its getters tell how many connections there are."""
         self._ssl_context = ssl_context
         self._versions: Versions[Server] = Versions(http2)
-        self._config = config or Config()
+        self._config = config or CLIENT_CONFIG
         self._engine: EngineName = engine
         self._stack = AsyncExitStack()
         self._places: Places | None = None

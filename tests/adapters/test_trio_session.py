@@ -5,6 +5,7 @@ Most tests run in memory, in time that is only counted; those about TLS on real 
 
 from __future__ import annotations
 
+import contextlib
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
@@ -26,6 +27,7 @@ from plait_engine import (
     Response,
     Role,
     StreamReset,
+    Timeouts,
 )
 from plait_engine.engines import EngineName
 from plait_engine.headers import get
@@ -40,6 +42,12 @@ URL = "http://127.0.0.1:8080"
 async def pieces(count: int, size: int = 1) -> AsyncIterator[bytes]:
     for _ in range(count):
         yield b"x" * size
+
+
+async def slow() -> AsyncIterator[bytes]:
+    yield b"a"
+    await trio.sleep(400)
+    yield b"b"
 
 
 async def trickle() -> AsyncIterator[bytes]:
@@ -60,6 +68,9 @@ async def handler(request: ServerRequest) -> ServerResponse:
             return ServerResponse(body=b"x" * int(size))
         case ["endless"]:
             return ServerResponse(body=trickle())
+        case ["slow"]:
+            await trio.sleep(400)
+            return ServerResponse(body=slow())
         case ["silent"]:
             await trio.sleep_forever()
             raise AssertionError
@@ -476,6 +487,32 @@ def test_a_deadline_holds_for_all_of_a_request(run: Run) -> None:
             assert (await session.get(f"{URL}/")).body == b"hello"
 
     run(test)
+
+
+def test_who_sets_no_deadline_has_none(run: Run) -> None:
+    async def test(site: Site) -> None:
+        async with site.session() as session:
+            assert (await session.get(f"{URL}/slow")).body == b"ab"
+
+    run(test, config=Config(timeouts=Timeouts(keep_alive=None)))
+
+
+def test_a_server_that_vanishes_is_noticed_on_http2(run: Run) -> None:
+    async def test(site: Site) -> None:
+        async with site.session() as session:
+            with trio.move_on_after(500) as scope:
+                async with session.stream("GET", f"{URL}/endless") as response:
+                    content = response.stream()
+                    await anext(content)
+                    site.servers[0]._carrier.pause_reading()
+                    site.servers[0].pause_writing()
+                    with contextlib.suppress(plait_trio.StreamError):
+                        async for _ in content:
+                            pass
+            assert scope.cancelled_caught is not site.http2
+            assert_at_rest(session)
+
+    run(test, config=Config(timeouts=Timeouts(write=None)))
 
 
 def test_nobody_waits_for_a_connection_that_is_not_wanted(run: Run) -> None:
