@@ -456,6 +456,11 @@ def test_classes_are_named_after_aiohttps_modules() -> None:
         }
         for cls, module in names.items():
             assert cls.__module__ == module, cls
+        # Python names it when somebody awaits one.
+        from aiohttp.client import _SessionRequestContextManager as private
+        assert (private.__module__, private.__name__) == (
+            "aiohttp.client", "_SessionRequestContextManager"
+        )
         """
     )
 

@@ -13,7 +13,7 @@ import inspect
 import logging
 import pkgutil
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from importlib import import_module
 from importlib.abc import Loader
 from importlib.machinery import ModuleSpec
@@ -71,6 +71,7 @@ def install() -> None:
     extra = import_module("plait.as_aiohttp.names")
     for name, names in [*extra.NAMES.items(), *extra.UNUSED.items()]:
         vars(import_module(f"plait.{name}")).update(names)
+        _rename_private_classes(names, name)
     for owner, methods in import_module("plait.as_aiohttp.methods").METHODS.items():
         for name, method in methods.items():
             setattr(owner, name, method)
@@ -167,6 +168,14 @@ def _rename_classes(module: ModuleType, name: str) -> None:
             continue
         if value.__module__ == module.__name__ or HOMES.get(value.__module__) == name:
             value.__module__ = f"aiohttp.{name}"
+
+
+def _rename_private_classes(names: Mapping[str, object], module: str) -> None:
+    """Say aiohttp's name as that of the classes which aiohttp has by a private one."""
+    for name, value in names.items():
+        if inspect.isclass(value) and value.__module__.startswith("plait."):
+            value.__name__ = value.__qualname__ = name
+            value.__module__ = f"aiohttp.{module}"
 
 
 def _rename_loggers() -> None:

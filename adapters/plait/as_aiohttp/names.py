@@ -14,7 +14,11 @@ from importlib import import_module
 from types import MappingProxyType
 from typing import Final
 
-from plait.calls.context import RequestContextManager, WSRequestContextManager
+from plait.calls.context import (
+    RequestContextManager,
+    SessionRequestContextManager,
+    WSRequestContextManager,
+)
 from plait.calls.timeouts import DEFAULT_TIMEOUT
 from plait.calls.tls import default_context
 from plait.calls.verification import merge_ssl_params
@@ -55,6 +59,7 @@ NAMES: Final[dict[str, dict[str, object]]] = {
     "client": {
         "DEFAULT_TIMEOUT": DEFAULT_TIMEOUT,
         "_RequestContextManager": RequestContextManager,
+        "_SessionRequestContextManager": SessionRequestContextManager,
         "_WSRequestContextManager": WSRequestContextManager,
     },
     "client_middleware_digest_auth": {
