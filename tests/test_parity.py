@@ -30,7 +30,6 @@ MODULES = ("", "web", "multipart", "payload", "test_utils", "pytest_plugin")
 ON_PURPOSE = {
     "`ATTRS`": ["*.ATTRS"],
     "the patterns of its dates": ["CookieJar.DATE_*"],
-    "`response.url_obj`": ["ClientResponse.url_obj"],
     "return an awaitable and are not `async def`": [
         "ClientWebSocketResponse.receive: async",
         "TCPConnector.close: async",

@@ -139,6 +139,8 @@ async def test_the_parts_of_a_head(engine: EngineName) -> None:
         assert dict(response.links["plain"]) == {"url": URL(server.url + "dir/plain")}
         assert response.url == URL(server.url + "dir/page")
         assert response.real_url == URL(server.url + "dir/page#part")
+        with pytest.warns(DeprecationWarning, match="url_obj"):
+            assert response.url_obj == response.url
         assert response.method == "GET"
         assert response.request_info.headers["X-Own"] == "1"
         assert response.history == ()

@@ -182,6 +182,12 @@ class ClientResponse(HeadersMixin):
         return url.with_fragment(None) if url.raw_fragment else url
 
     @property
+    def url_obj(self) -> URL:
+        """``url``.  Deprecated since 2018."""
+        warnings.warn("url_obj is deprecated, use .url", DeprecationWarning, stacklevel=2)
+        return self.url
+
+    @property
     def real_url(self) -> URL:
         """The URL, with its fragment."""
         return self._real_url
