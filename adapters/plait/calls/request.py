@@ -428,10 +428,8 @@ class ClientRequest:
         Raises ValueError when a field cannot be sent, ClientConnectionResetError when
         the connection takes no request any more.  The caller closes ``conn`` then.
         """
-        session = self._session
-        once = (
-            session is not None and session.connector is not None and session.connector.force_close
-        )
+        connector = None if self._session is None else self._session._connector
+        once = connector is not None and connector._force_close
         if once or self.version is not HttpVersion11:
             self._say_persistence(once, conn)
         response = self._make_response(send_request(self, conn))
