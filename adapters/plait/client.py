@@ -240,7 +240,7 @@ class ClientSession:
         if proxy_auth is not None:
             _warn_of_auth("proxy_")
         self._default_auth = auth
-        self._default_proxy = None if proxy is None else read_proxy(proxy)
+        self._default_proxy = read_proxy(proxy) if proxy else None
         self._default_proxy_auth = proxy_auth
         self._trust_env = trust_env
         self._version = version
@@ -696,8 +696,13 @@ class ClientSession:
         proxy_auth: BasicAuth | None,
         proxy_headers: LooseHeaders | None,
     ) -> ProxyChoice | None:
-        """Return the proxy of a call, from its arguments and the session's."""
+        """Return the proxy of a call, from its arguments and the session's.
+
+        An empty ``proxy`` says that there is none.
+        """
         if proxy is not None:
+            if not proxy:
+                return None
             if proxy_auth is None and self._default_proxy is None:
                 proxy_auth = self._default_proxy_auth  # Else it is for the session's proxy.
             return ProxyChoice(read_proxy(proxy), proxy_auth, proxy_headers)

@@ -93,12 +93,23 @@ async def test_the_environment_names_a_proxy(
         environment.setenv("no_proxy", "localhost:1, host")
         await ask(session, url)
         assert peer.connections == 1  # It goes over the same connection.
+        environment.setenv("no_proxy", "")
+        await ask(session, url, proxy="")
+        assert peer.connections == 1
         # What the call says is more than what the environment says.
         async with serve_proxy() as other:
             await ask(session, url, proxy=f"http://127.0.0.1:{other.port}")
             assert other.connections == 1
     async with way.open_session(authority) as session:
         assert not session.trust_env
+
+
+@pytest.mark.parametrize("proxy", ["http://[::", "ftp://proxy.test", "http://"])
+async def test_a_proxy_that_is_none(proxy: str, environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("http_proxy", proxy)
+    async with plait.ClientSession(trust_env=True) as session:
+        with pytest.raises(plait.InvalidURL):
+            await session.get("http://example.com/")
 
 
 async def test_one_proxy_for_all_schemes(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import itertools
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -380,12 +381,12 @@ async def test_both_certificates_are_verified(untrusted: str, authority: Authori
             assert len(peer.heads) == 2
 
 
-async def test_tls_inside_of_tls_on_uvloop(authority: Authority) -> None:
+async def test_uvloop(authority: Authority) -> None:
     def run() -> None:
         async def main() -> None:
-            for way in (H1_TLS, H2):
+            for way, kind in itertools.product((H1, H1_TLS, H2C, H2), KINDS):
                 async with (
-                    running(way, Kind("https"), authority) as (url, _, proxy),
+                    running(way, kind, authority) as (url, _, proxy),
                     way.open_session(authority) as session,
                     session.get(f"{url}/hello", proxy=proxy) as response,
                 ):
@@ -486,6 +487,31 @@ async def test_proxy_authorization_of_a_request_ends_at_a_tunnel(authority: Auth
         ) as response,
     ):
         assert (await response.text()).endswith(" ")
+
+
+async def test_fields_that_cannot_be_sent(authority: Authority) -> None:
+    for way in (H1, H1_TLS):
+        async with (
+            running(way, Kind("http"), authority) as (url, peer, proxy),
+            way.open_session(authority) as session,
+        ):
+            headers = {"Proxy-X": "1\r\nY: 2"}
+            with pytest.raises(ValueError, match="Proxy-X"):
+                await session.get(f"{url}/hello", proxy=proxy, proxy_headers=headers)
+            check_baseline(session)
+            assert peer.heads == []
+
+
+async def test_an_empty_proxy_is_none(authority: Authority) -> None:
+    async with (
+        running(H1, Kind("http"), authority) as (url, peer, proxy),
+        H1.open_session(authority, proxy=proxy) as session,
+    ):
+        async with session.get(f"{url}/hello", proxy="") as response:
+            assert response.status == 200
+        assert peer.connections == 0
+    async with plait.ClientSession(proxy="") as session:
+        assert session._default_proxy is None
 
 
 async def test_redirects_tell_no_server_the_login(authority: Authority) -> None:

@@ -169,7 +169,8 @@ class ClientCall:
             machine.url,
             self._first_url,
             wants_proxy=(
-                (proxy is None or proxy.proxy is None)
+                proxy is not None
+                and proxy.proxy is None
                 and connector is not None
                 and connector._uses_proxies
             ),

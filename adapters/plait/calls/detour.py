@@ -20,6 +20,7 @@ from plait.client_exceptions import (
     ClientProxyConnectionError,
 )
 from plait.http import SERVER_SOFTWARE
+from plait_engine import LocalProtocolError
 from plait_engine.headers import Headers
 from plait_engine.proxy.attempts import TunnelAttempts
 from plait_engine.proxy.choice import Way, choose_addresses, resolves_names
@@ -110,7 +111,10 @@ class Detour:
             key, partial(Tunnel, handshake, self._loop), ticket.trace
         )
         try:
-            await tunnel.open()
+            try:
+                await tunnel.open()
+            except LocalProtocolError as error:
+                raise ValueError(str(error)) from error
             protocol = make_protocol()
             async with self._dialer.connecting(key) as tls:
                 await tunnel.enter(protocol, **tls)

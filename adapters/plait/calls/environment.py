@@ -68,8 +68,12 @@ async def ask_environment(
 def _ask(url: URL, first: URL, wants_proxy: bool, wants_auth: bool) -> Environment:
     proxy, proxy_auth = None, None
     if wants_proxy:
-        with suppress(LookupError):
+        try:
             proxy, proxy_auth = get_env_proxy_for_url(url)
+        except LookupError:
+            pass
+        except ValueError as error:
+            raise InvalidURL("", "the proxy of the environment is no URL") from error
     auth = _credentials(url, first) if wants_auth else None
     return Environment(proxy, proxy_auth, auth)
 

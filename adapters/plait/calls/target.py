@@ -19,6 +19,7 @@ from plait.client_exceptions import (
     InvalidUrlRedirectClientError,
     NonHttpUrlRedirectClientError,
 )
+from plait.helpers import strip_auth_from_url
 from plait_engine.policy.auth import encode_basic_credentials
 from plait_engine.policy.hosts import is_host, is_legacy_ipv4
 from plait_engine.policy.redirect import Origin
@@ -133,8 +134,7 @@ def _take_apart(url: URL) -> Server:
     host = host.removesuffix(".")
     if not is_host(host):
         raise InvalidUrlClientError(url, "the host is neither a name nor an address")
-    if ":" in host:
-        host = host.replace("%25", "%", 1)
+    host = _without_quoting(host)
     is_ssl = url.scheme in _SECURE_SCHEMES
     return Server(
         host=host,
@@ -144,6 +144,11 @@ def _take_apart(url: URL) -> Server:
         authorization=_url_credentials(url),
         key=ConnectionKey(host, url.port, is_ssl),
     )
+
+
+def _without_quoting(host: str) -> str:
+    """Return ``host`` with the zone of an IPv6 address as the system knows it (RFC 6874)."""
+    return host.replace("%25", "%", 1) if ":" in host else host
 
 
 def _url_credentials(url: URL) -> str | None:
@@ -159,10 +164,11 @@ def _url_credentials(url: URL) -> str | None:
 def check_proxy(url: URL) -> URL:
     """Return ``url`` if it is one of a proxy, with its port.  Raises InvalidURL."""
     if url.scheme not in DEFAULT_PORTS:
-        raise InvalidURL(url.with_user(None), "the scheme is none of a proxy")
-    host = url.raw_host
-    if not host or not is_host(host):
-        raise InvalidURL(url.with_user(None), "there is no host, or none that can be looked up")
+        raise InvalidURL(strip_auth_from_url(url)[0], "the scheme is none of a proxy")
+    if not is_host((url.raw_host or "").removesuffix(".")):
+        raise InvalidURL(
+            strip_auth_from_url(url)[0], "there is no host, or none that can be looked up"
+        )
     return url if url.port is not None else url.with_port(DEFAULT_PORTS[url.scheme])
 
 
@@ -175,7 +181,8 @@ def proxy_key(key: ConnectionKey) -> ConnectionKey:
     proxy = key.proxy
     assert proxy is not None
     ssl = key.ssl if isinstance(key.ssl, bool | ssl_module.SSLContext) else True
-    return ConnectionKey(proxy.raw_host or "", proxy.port, proxy.scheme == "https", ssl)
+    host = _without_quoting((proxy.raw_host or "").removesuffix("."))
+    return ConnectionKey(host, proxy.port, proxy.scheme == "https", ssl)
 
 
 def origin(url: URL) -> Origin:

@@ -103,7 +103,8 @@ class Tunnel(HeldTransport):
         if output := handshake.data_to_send():
             transport.write(output)
         if handshake.state is not HandshakeState.PENDING:
-            transport.pause_reading()
+            if not transport.is_closing():
+                transport.pause_reading()
             self.held += handshake.surplus
             answer.set_result(None)
 
@@ -117,7 +118,8 @@ class Tunnel(HeldTransport):
         assert transport is not None
         if not tls:
             self.give_to(protocol, transport)
-            transport.resume_reading()
+            if not transport.is_closing():
+                transport.resume_reading()
             return
         if self.held or self._lost is not None or self._has_ended:
             # A server waits for the client's hello, so the proxy sent it itself.

@@ -65,7 +65,9 @@ class TunnelAttempts:
             return Socks5Handshake(
                 host, self._port, None if login is None else (login.name, login.password)
             )
-        authority = f"[{host}]:{self._port}" if ":" in host else f"{host}:{self._port}"
+        if ":" in host:
+            host = f"[{host.partition('%')[0]}]"  # A zone means something on this machine only.
+        authority = f"{host}:{self._port}"
         headers = self.headers
         if login is not None:
             credentials = login.authorize("CONNECT", authority)

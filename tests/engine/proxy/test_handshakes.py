@@ -207,6 +207,12 @@ def test_a_field_that_is_none() -> None:
         ConnectHandshake("a:1", [("X", "1\r\nY: 2")]).start(0.0)
 
 
+def test_an_address_with_a_zone() -> None:
+    assert "CONNECT [fe80::1]:443 HTTP" in say(
+        TunnelAttempts(Way.CONNECT, "http", ["fe80::1%eth0"], 443)
+    )
+
+
 # -- attempts ---------------------------------------------------------------------------
 
 DIGEST = ("Proxy-Authenticate", 'Digest realm="r", nonce="n", qop="auth"')
