@@ -13,6 +13,8 @@ declare -A packages=(
     [nghttp]=nghttp2-client
     [h2load]=nghttp2-client
     [wrk]=wrk
+    [tinyproxy]=tinyproxy
+    [danted]=dante-server
     [chromium]=chromium
     [chromedriver]=chromium-driver
 )
