@@ -55,7 +55,8 @@ class ClientRequest:
     """A request, ready to be sent.
 
     The arguments are those of ``ClientSession.request``.  ``clock`` keeps its deadlines, and
-    so ``timer``, with which aiohttp does that, has no effect.
+    so ``timer``, with which aiohttp does that, has no effect.  Nor has ``trust_env``, as in
+    aiohttp: the session asks the environment.
 
     Raises ValueError for arguments that contradict each other, and for a method, header
     or cookie that could not be sent as one.

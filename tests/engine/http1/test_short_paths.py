@@ -230,19 +230,21 @@ def test_a_whole_response_is_sent_as_any_other(
 
 METHODS = st.sampled_from(["GET", "HEAD", "POST", "DELETE", "CONNECT", "G T", "get"])
 TARGETS = st.sampled_from(["/", "/a?b=c", "*", "a:1", "http://a/", "/ä", "/a b", "", "/a\\b"])
+VERSIONS = st.sampled_from(["1.1", "1.0", "2"])
 AUTHORITIES = st.sampled_from(["a", "a:80", "", "a b", "[::1]", "u@a"])
 
 
-@given(METHODS, TARGETS, AUTHORITIES, FIELDS, st.booleans())
-@example("GET", "/", "a", (("X-A", "a"),), False)
+@given(METHODS, TARGETS, AUTHORITIES, FIELDS, VERSIONS, st.booleans())
+@example("GET", "/", "a", (("X-A", "a"),), "1.1", False)
+@example("GET", "/", "a", (("Connection", "keep-alive"),), "1.0", False)
 def test_a_whole_request_is_sent_as_any_other(
-    method: str, target: str, authority: str, headers: Headers, trailers: bool
+    method: str, target: str, authority: str, headers: Headers, version: str, trailers: bool
 ) -> None:
     short, general = twins(client)
     for number in range(2):  # The second one on a connection may find what the first one left.
         stream_id = 2 * number + 1
         events = (
-            Request(stream_id, method, "http", authority, target, headers),
+            Request(stream_id, method, "http", authority, target, headers, http_version=version),
             EndOfMessage(stream_id, (("X-T", "t"),) if trailers else ()),
         )
         results = [
@@ -256,19 +258,30 @@ def test_a_whole_request_is_sent_as_any_other(
         assert look(short) == look(general)
 
 
-@given(METHODS, TARGETS, AUTHORITIES, FIELDS, st.sampled_from([1, 3]), st.booleans(), st.booleans())
-@example("GET", "/", "a", (("X-A", "a"),), 1, False, False)
+@given(
+    METHODS,
+    TARGETS,
+    AUTHORITIES,
+    FIELDS,
+    VERSIONS,
+    st.sampled_from([1, 3]),
+    st.booleans(),
+    st.booleans(),
+)
+@example("GET", "/", "a", (("X-A", "a"),), "1.1", 1, False, False)
+@example("GET", "/", "a", (), "1.0", 1, False, False)
 def test_a_request_that_is_returned_is_the_one_that_is_sent(
     method: str,
     target: str,
     authority: str,
     headers: Headers,
+    version: str,
     stream_id: int,
     closing: bool,
     busy: bool,
 ) -> None:
     short, general = twins(client)
-    request = Request(stream_id, method, "http", authority, target, headers)
+    request = Request(stream_id, method, "http", authority, target, headers, http_version=version)
     events = (request, EndOfMessage(stream_id))
     for connection in (short, general):
         if busy:
