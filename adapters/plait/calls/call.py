@@ -181,11 +181,9 @@ class ClientCall:
             ),
         )
 
-    def _proxy_options(self) -> dict[str, Any]:
+    def _proxy_options(self, choice: ProxyChoice) -> dict[str, Any]:
         """Return what the next request is told about its proxy."""
-        choice, said = self.proxy, self._environment
-        if choice is None:
-            return {}
+        said = self._environment
         if choice.proxy is not None:
             return {
                 "proxy": choice.proxy,
@@ -236,6 +234,9 @@ class ClientCall:
             if cookies:
                 found.load(cookies)
             cookies = found
+        options = self.options
+        if self.proxy is not None:
+            options = {**options, **self._proxy_options(self.proxy)}
         request = session._request_class(
             machine.method,
             url,
@@ -249,8 +250,7 @@ class ClientCall:
             session=session,
             clock=self.clock,
             traces=self.traces,
-            **self.options,
-            **self._proxy_options(),
+            **options,
         )
         if not self.read_until_eof:
             request.read_until_eof = False
@@ -311,7 +311,9 @@ class ClientCall:
                 else:
                     response = await request.send_upgrade(lease, make_head)
                 response = await response.start(lease)
-                if is_challenged or not _answers_proxy(request, lease, response):
+                if response.status != PROXY_CHALLENGE or is_challenged:
+                    return response
+                if not _answers_proxy(request, lease, response):
                     return response
                 is_challenged = True
                 response.release()
@@ -408,11 +410,10 @@ def _end(waiter: asyncio.Future[None]) -> None:
 
 
 def _answers_proxy(request: ClientRequest, lease: Lease, response: ClientResponse) -> bool:
-    """Tell whether ``response`` is a challenge of a proxy to which there is an answer."""
+    """Tell whether there is an answer to the challenge of a proxy."""
     forwarding = lease.client.forwarding
     return (
-        response.status == PROXY_CHALLENGE
-        and forwarding is not None
+        forwarding is not None
         and "Proxy-Authorization" not in request.headers
         and _is_replayable(request)
         and forwarding.on_challenge(
