@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 import os
 import signal
 import socket
@@ -13,8 +15,12 @@ from pathlib import Path
 
 import pytest
 
+import plait
 from benchmarks.processes import Child, free_port
+from plait import web
+from tests.conftest import Authority
 from tests.interop.conftest import Curl
+from tests.serving import ServerThread
 
 _ROOT = Path(__file__).parents[2]
 
@@ -46,10 +52,14 @@ def serve(tmp_path: Path) -> Iterator[Serve]:
         yield start
 
 
-def run_example(name: str, *arguments: str) -> str:
-    result = subprocess.run(
+def _run(name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
         command(name, *arguments), capture_output=True, text=True, timeout=60, check=False
     )
+
+
+def run_example(name: str, *arguments: str) -> str:
+    result = _run(name, *arguments)
     assert (result.returncode, result.stderr) == (0, "")
     return result.stdout
 
@@ -97,6 +107,72 @@ def test_clients(serve: Serve, name: str) -> None:
     ]
 
 
+CONTENT = bytes(1_000_000)
+
+
+@pytest.fixture
+def origin(authority: Authority) -> Iterator[str]:
+    """Has a file, and events that break off before the last one."""
+
+    async def send_file(request: web.Request) -> web.Response:
+        headers = {"ETag": '"v1"'}
+        start = 0
+        if request.headers.get("If-Range") == '"v1"':
+            start = int(request.headers["Range"].removeprefix("bytes=").removesuffix("-"))
+            headers["Content-Range"] = f"bytes {start}-{len(CONTENT) - 1}/{len(CONTENT)}"
+        return web.Response(status=206 if start else 200, body=CONTENT[start:], headers=headers)
+
+    async def send_events(request: web.Request) -> web.StreamResponse:
+        last = request.headers.get("Last-Event-ID")
+        if last == "2":
+            return web.Response(status=204)
+        response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
+        response.content_length = 1000
+        await response.prepare(request)
+        if last == "1":
+            await response.write(b"id: 2\nevent: end\ndata: bye\n\n")
+        else:
+            await response.write(b"retry: 10\nid: 1\ndata: hello\n\nid: 2\ndata: lo")
+        await asyncio.sleep(0.1)  # It leaves, then the connection breaks.
+        assert request.transport is not None
+        request.transport.abort()
+        return response
+
+    app = web.Application()
+    app.add_routes([web.get("/file", send_file), web.get("/events", send_events)])
+    with ServerThread(plait, app, authority.server_context()) as server:
+        yield f"http://127.0.0.1:{server.port}"
+
+
+def test_download(origin: str, tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    result = _run("download", f"{origin}/file", str(file))
+    assert (result.returncode, result.stdout) == (0, f"\n{file}: 1,000,000 bytes\n")
+    assert result.stderr.endswith("\n1,000,000 of 1,000,000 bytes, 100 %")
+    assert file.read_bytes() == CONTENT
+    (tmp_path / "file.part").write_bytes(bytes(400_000))
+    note = {"url": f"{origin}/file", "etag": '"v1"'}
+    (tmp_path / "file.part.json").write_text(json.dumps(note))
+    result = _run("download", f"{origin}/file", str(file))
+    assert result.stdout == f"\n{file}: 1,000,000 bytes, 400,000 of them from before\n"
+    assert file.read_bytes() == CONTENT
+    result = _run("download", f"{origin}/nothing", str(file))
+    assert result.returncode == 1
+    assert "404" in result.stderr
+
+
+def test_trio_follow(origin: str) -> None:
+    result = _run("trio_follow", f"{origin}/events")
+    assert (result.returncode, result.stdout) == (0, "message: hello\nend: bye\n")
+    *failures, end = result.stderr.splitlines()
+    assert len(failures) == 2
+    assert end == "the server wants no more requests"
+    result = _run("trio_follow", f"{origin}/nothing")
+    assert result.stderr == "the status is not 200\n"
+    result = _run("trio_follow", f"http://127.0.0.1:{free_port()}/")
+    assert result.stderr.startswith("no connection to 127.0.0.1:")
+
+
 def test_chat(serve: Serve) -> None:
     url = serve("chat", "serve", "{port}")
     port = url.rpartition(":")[2]
@@ -127,9 +203,9 @@ def test_chat_ends_when_the_room_closes(tmp_path: Path) -> None:
         assert guest.stderr.read() == ""
 
 
-@pytest.mark.parametrize("name", ["client", "trio_fetch"])
+@pytest.mark.parametrize("name", ["client", "download", "trio_fetch", "trio_follow"])
 def test_clients_without_a_url_say_how_they_are_used(name: str) -> None:
-    result = subprocess.run(command(name), capture_output=True, text=True, timeout=60, check=False)
+    result = _run(name)
     assert (result.returncode, result.stdout) == (1, "")
     assert f"python examples/{name}.py URL" in result.stderr
 
