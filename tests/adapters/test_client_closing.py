@@ -222,6 +222,25 @@ async def test_requests_that_wait_and_connections_that_are_opened(
         del client, tasks, result
 
 
+@pytest.mark.parametrize("scheme", ["http", "https", "socks5h"])
+async def test_a_proxy_that_says_nothing(
+    way: Way, engine: EngineName, authority: Authority, scheme: str
+) -> None:
+    with no_warnings(), socket.create_server(("127.0.0.1", 0)) as listener:
+        client = Client(way, engine, authority)
+        proxy = f"{scheme}://localhost:{listener.getsockname()[1]}"
+        url = f"{'https' if way.tls else 'http'}://example.org/"
+        task = asyncio.create_task(client.session.get(url, proxy=proxy))
+        accepted, _ = await asyncio.to_thread(listener.accept)
+        with accepted:
+            for _ in range(20):
+                await asyncio.sleep(0)
+            await client.close_at_once()
+        (result,) = await asyncio.gather(task, return_exceptions=True)
+        assert isinstance(result, plait.ClientConnectionError)
+        del client, task, result
+
+
 async def test_a_name_that_is_being_looked_up(authority: Authority) -> None:
     asked = asyncio.Event()
 
