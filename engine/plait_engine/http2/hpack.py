@@ -481,7 +481,8 @@ class Encoder:
         literal = encode_text(value)
         if name in _NEVER_INDEXED_STARTS and not _is_long_cookie(name, literal):
             self._unkept += 1
-            return _NEVER_INDEXED_STARTS[name] + encode_string(literal)
+            # Not in Huffman's code: it would be worked out each time, for a few bytes.
+            return _NEVER_INDEXED_STARTS[name] + encode_integer(len(literal), 7, 0) + literal
         start = _NOT_INDEXED_STARTS.get(name)
         if start is None:
             size = len(encode_text(name)) + len(literal) + ENTRY_OVERHEAD

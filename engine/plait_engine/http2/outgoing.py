@@ -4,8 +4,8 @@ Strategy
 --------
 ``HeadWriter`` turns the application's fields into those of a header block, or raises
 LocalProtocolError.  An application sends the same fields again and again, so each
-connection keeps the results, by content, within ``_KEPT`` and ``_KEPT_SIZE``; but none that
-has credentials.
+connection keeps the results, by content, within ``_KEPT`` and ``_KEPT_SIZE``.  Credentials are
+not kept: what is kept is that of the other fields, and they are put behind it each time.
 
 What belongs to HTTP/1.1 is not an error, since applications are written for both:
 
@@ -22,7 +22,7 @@ section 6.5.1.
 from __future__ import annotations
 
 import re
-from typing import Final, TypeAlias
+from typing import Final, TypeAlias, TypeVar
 
 from plait_engine.errors import LocalProtocolError
 from plait_engine.events import Request
@@ -67,25 +67,23 @@ class HeadWriter:
     def request(self, request: Request) -> tuple[Fields, int]:
         """Return the fields of a request and its Content-Length, or ``NO_LENGTH``."""
         # All but the target is kept, which is what differs from request to request.
+        start = (request.method, request.scheme, request.authority, request.protocol)
+        credentials: Fields = ()
         try:
-            key = (
-                request.method,
-                request.scheme,
-                request.authority,
-                request.protocol,
-                *request.headers,
-            )
-            kept = self._requests.get(key)
+            kept = self._requests.get((*start, *request.headers))
         except TypeError:  # No pairs of text, or lists, which cannot be looked up.
-            kept = _write_request(request)
+            kept = _write_request(request, request.headers)
         else:
             if kept is None:
-                kept = _write_request(request)
-                if _may_be_kept(request.headers):
-                    if len(self._requests) >= _KEPT:
-                        self._requests.clear()
-                    self._requests[key] = kept
+                check_fields(request.headers)
+                headers, credentials = _take_out_credentials(request.headers)
+                kept = self._requests.get((*start, *headers)) if credentials else None
+            if kept is None:
+                kept = _write_request(request, headers)
+                _keep(self._requests, (*start, *headers), kept, headers)
         pseudo, fields, content_length = kept
+        if credentials:
+            fields += credentials
         if len(pseudo) == _CONNECT_FIELDS:
             return pseudo + fields, content_length
         target = request.target
@@ -95,18 +93,22 @@ class HeadWriter:
 
     def response(self, status: int, headers: Headers) -> tuple[Fields, int]:
         """Return the fields of a response and its Content-Length, or ``NO_LENGTH``."""
+        credentials: Fields = ()
         try:
-            key = (status, *headers)
-            response = self._responses.get(key)
+            kept = self._responses.get((status, *headers))
         except TypeError:  # As for a request.
             return _write_response(status, headers)
-        if response is None:
-            response = _write_response(status, headers)
-            if _may_be_kept(headers):
-                if len(self._responses) >= _KEPT:
-                    self._responses.clear()
-                self._responses[key] = response
-        return response
+        if kept is None:
+            check_fields(headers)
+            headers, credentials = _take_out_credentials(headers)
+            kept = self._responses.get((status, *headers)) if credentials else None
+        if kept is None:
+            kept = _write_response(status, headers)
+            _keep(self._responses, (status, *headers), kept, headers)
+        if not credentials:
+            return kept
+        fields, content_length = kept
+        return fields + credentials, content_length
 
     def trailers(self, headers: Headers) -> Fields:
         """Return the fields of a trailer section."""
@@ -119,18 +121,37 @@ class HeadWriter:
         return fields
 
 
-def _may_be_kept(headers: Headers) -> bool:
-    size = 0
-    for name, value in headers:
-        if name.lower() in CREDENTIALS:
-            return False
-        size += len(name) + len(value)
-    return size <= _KEPT_SIZE
+def _take_out_credentials(headers: Headers) -> tuple[Headers, Fields]:
+    """Return the other fields, and the credentials as they are written.
+
+    Of fields with different names the order means nothing (RFC 9110 section 5.3).
+    """
+    others = []
+    credentials = []
+    for field in headers:
+        name = field[0].lower()
+        if name in CREDENTIALS:
+            credentials.append((name, field[1].strip(" \t")))
+        else:
+            others.append(field)
+    return others, tuple(credentials)
 
 
-def _write_request(request: Request) -> tuple[Fields, Fields, int]:
+_Kept = TypeVar("_Kept")
+
+
+def _keep(
+    memory: dict[tuple[object, ...], _Kept], key: tuple[object, ...], kept: _Kept, headers: Headers
+) -> None:
+    if sum(len(name) + len(value) for name, value in headers) <= _KEPT_SIZE:
+        if len(memory) >= _KEPT:
+            memory.clear()
+        memory[key] = kept
+
+
+def _write_request(request: Request, headers: Headers) -> tuple[Fields, Fields, int]:
     """Return the pseudo-header fields but ``:path``, the others, and the Content-Length."""
-    fields, content_length, host = _write_section(request.headers)
+    fields, content_length, host = _write_section(headers)
     authority = request.authority if host is None else host
     if request.method == "CONNECT" and request.protocol is None:
         if not is_authority(authority, needs_port=True):
