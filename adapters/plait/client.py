@@ -133,7 +133,8 @@ class ClientSession:
         auto_decompress: decode bodies.
         requote_redirect_url: quote the URLs of redirects again.
         read_bufsize: the low-water mark of a response's stream, in bytes.
-        max_line_size, max_field_size, max_headers: limits of a response's head.
+        max_line_size, max_field_size, max_headers: limits of a response's head.  The first two
+            are about lines of HTTP/1.1; over HTTP/2 the head as a whole is limited.
         fallback_charset_resolver: names the encoding of a text that does not say it.
         middlewares: stand around each request; see ``client_middlewares``.
         trace_configs: who hears of each request; see ``tracing``.

@@ -92,7 +92,7 @@ async def packed(request: web.Request) -> web.Response:
 async def site(request: pytest.FixtureRequest) -> AsyncIterator[Site]:
     protocol, engine = request.param.split("-")
     name: EngineName = engine
-    app = web.Application()
+    app = web.Application(client_max_size=2**22)
     app.router.add_route("*", "/echo", echo)
     app.router.add_route("*", "/redirect", redirect)
     app.router.add_get("/down/{left}", count_down)
@@ -218,6 +218,13 @@ async def test_json(site: Site) -> None:
     assert [site.name("Content-Type"), "application/json"] in seen["fields"]
     with pytest.raises(ValueError, match="data and json"):
         await site.session.post(f"{site.url}/echo", json=1, data=b"")
+
+
+async def test_a_large_body_as_one_object_is_warned_of(site: Site) -> None:
+    await site.ask("POST", data=b"x" * 2**20)
+    with pytest.warns(ResourceWarning, match="large body"):
+        seen = await site.ask("POST", data=b"x" * (2**20 + 1))
+    assert len(seen["body"]) == 2**20 + 1
 
 
 async def test_compressed_content(site: Site) -> None:

@@ -251,6 +251,51 @@ def test_the_program_may_take_its_time_with_the_content(simulate: Simulate) -> N
     simulate(handler, use)
 
 
+def test_the_total_is_for_all_redirects_and_the_body(simulate: Simulate) -> None:
+    async def handler(request: web.Request) -> web.StreamResponse:
+        await asyncio.sleep(2)
+        hops = int(request.query.get("hops", 0))
+        if hops < 3:
+            raise web.HTTPFound(f"/?hops={hops + 1}")
+        response = web.StreamResponse()
+        await response.prepare(request)
+        await response.write(b"beginning")
+        await asyncio.sleep(1000)
+        raise AssertionError("the client has left")
+
+    async def use(session: plait.ClientSession) -> None:
+        for total in (5, 9.5):
+            begun = session._loop.time()
+            with pytest.raises(TimeoutError, match=rf"more than {total} s \(total\)") as caught:
+                await (await session.get("/", timeout=plait.ClientTimeout(total=total))).read()
+            assert type(caught.value) is TimeoutError
+            waited = session._loop.time() - begun
+            assert total - 0.01 <= waited <= total + 1.1, "it may end on a whole second"
+
+    simulate(handler, use)
+
+
+@pytest.mark.parametrize("simulate", ["http/1.1"], indirect=True)
+@pytest.mark.parametrize("name", ["connect", "total", "pool"])
+def test_deadlines_of_a_request_that_waits_for_a_place(simulate: Simulate, name: str) -> None:
+    async def handler(request: web.Request) -> web.StreamResponse:
+        await asyncio.sleep(100)
+        return web.Response(text="ok")
+
+    async def use(session: plait.ClientSession) -> None:
+        first = asyncio.create_task(session._request("GET", "/"))
+        await asyncio.sleep(0.1)
+        begun = session._loop.time()
+        with pytest.raises(TimeoutError, match=rf"localhost:80.* 4 s \({name}\)") as caught:
+            await session.get("/", timeout=plait.ClientTimeout(**{name: 4}))
+        assert session._loop.time() - begun == pytest.approx(4, abs=0.1)
+        is_plain = type(caught.value) is TimeoutError
+        assert is_plain if name == "total" else type(caught.value) is plait.ConnectionTimeoutError
+        assert await (await first).text() == "ok"
+
+    simulate(handler, use, connector={"limit": 1})
+
+
 # -- idle connections ------------------------------------------------------------------------
 
 
