@@ -180,16 +180,8 @@ class ServerExchange(Exchange):
 
     def _coding(self) -> str:
         """Return Content-Encoding, if the content is to be decoded."""
-        if not self.handler.manager.auto_decompress:
-            return ""
-        # RFC 9110 section 5.3: several fields are one list.
-        return ", ".join(
-            [
-                value
-                for name, value in self.event.headers
-                if len(name) == 16 and name.lower() == "content-encoding"
-            ]
-        )
+        coding = self.event.content_encoding
+        return coding if coding and self.handler.manager.auto_decompress else ""
 
     def take_content(self, limit: int) -> bytes | None:
         """Short path of ``content.read()``: return all of it, if it is there already.

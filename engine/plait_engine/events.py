@@ -93,6 +93,8 @@ class Request:
     ends with this exchange (RFC 9112 section 9.3).  ``ends`` is true when the message has
     neither content nor trailers; ``EndOfMessage`` follows at once all the same, unless
     ``Config.implied_end`` says that it need not.  It is false for a request for a tunnel.
+    ``content_encoding`` is the value of the Content-Encoding field, or ``None``; several lines
+    are joined by commas (RFC 9110 section 5.3).
     """
 
     stream_id: int
@@ -107,6 +109,7 @@ class Request:
     expect: str | None = None
     keep_alive: bool = True
     ends: bool = False
+    content_encoding: str | None = None
 
 
 @dataclass(slots=True)

@@ -491,7 +491,7 @@ async def test_subprotocols(setup: Setup, caplog: pytest.LogCaptureFixture) -> N
                 assert ws.protocol == chosen
                 assert await ws.receive_str() == str(chosen)
     [record] = caplog.records
-    assert "subprotocols" in record.getMessage()
+    assert "protocols" in record.getMessage()
     assert len(record.getMessage()) < 400
 
 

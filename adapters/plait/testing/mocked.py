@@ -90,6 +90,7 @@ def make_exchange(
         target=target,
         headers=tuple(headers.items()),
         expect=headers.get(hdrs.EXPECT),
+        content_encoding=headers.get(hdrs.CONTENT_ENCODING),
     )
     return exchange
 

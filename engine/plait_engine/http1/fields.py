@@ -36,7 +36,7 @@ ONCE_IN_A_REQUEST: Final = SINGLETON_FIELDS | {"expect", "transfer-encoding"}
 """Of Expect and Transfer-Encoding, which are lists, a client has no use for two."""
 
 # The bits of names that mean something here.  Those of the facts come first.
-HOST, CONNECTION, LENGTH, CODINGS, EXPECT, UPGRADE = (1 << bit for bit in range(6))
+HOST, CONNECTION, LENGTH, CODINGS, EXPECT, UPGRADE, ENCODING = (1 << bit for bit in range(7))
 _FACTS: Final = {
     "host": HOST,
     "content-length": LENGTH,
@@ -44,16 +44,17 @@ _FACTS: Final = {
     "expect": EXPECT,
     "connection": CONNECTION,
     "upgrade": UPGRADE,
+    "content-encoding": ENCODING,
 }
 _BITS: Final = _FACTS | {
     name: 1 << bit
     for bit, name in enumerate(sorted(ONCE_IN_A_REQUEST - _FACTS.keys()), len(_FACTS))
 }
-_LISTS: Final = CONNECTION | UPGRADE
+_LISTS: Final = CONNECTION | UPGRADE | ENCODING
 # The members of Connection that mean something here.
 _CLOSE, _KEEP_ALIVE, _UPGRADE = 1, 2, 4
 _CONNECTION_FLAGS: Final = {"close": _CLOSE, "keep-alive": _KEEP_ALIVE, "upgrade": _UPGRADE}
-_LAST_FACT: Final = UPGRADE
+_LAST_FACT: Final = ENCODING
 
 # RFC 9110 section 5.5, narrowed as in ``headers``: any byte but controls, and HTAB.
 _CONTROLS: Final = bytes([*range(9), *range(10, 32), 127])
@@ -72,11 +73,13 @@ class FieldFacts(NamedTuple):
     upgrades: tuple[str, ...]
     """The members of Upgrade, where Connection lists "upgrade"."""
     expect: str | None
+    content_encoding: str | None
+    """Of a request; that of a response decides nothing here."""
     plain: bool
     """Host, and nothing that decides about framing or ends the connection."""
 
 
-NO_FIELDS: Final = FieldFacts((), None, None, None, False, False, (), None, False)
+NO_FIELDS: Final = FieldFacts((), None, None, None, False, False, (), None, None, False)
 """An empty field section."""
 
 # The constructor of a named tuple is a function in Python; this one is not.
@@ -140,7 +143,7 @@ class FieldReader:
         close = bool(connection & _CLOSE)
         keep_alive = bool(connection & _KEEP_ALIVE)
         plain = host is not None and length is None and not close
-        facts = (tuple(headers), host, length, None, close, keep_alive, (), None, plain)
+        facts = (tuple(headers), host, length, None, close, keep_alive, (), None, None, plain)
         return _new(FieldFacts, facts)
 
     def _read_line(self, line: bytes, lines: list[bytes]) -> Line:
@@ -154,6 +157,8 @@ class FieldReader:
             known = (name, names_credentials(name), _BITS.get(name.lower(), 0))
             self._names.add(raw_name, known, len(raw_name))
         name, is_secret, bit = known
+        if bit == ENCODING and not self._is_request:
+            bit = 0
         if not colon or len(raw_value.translate(None, _CONTROLS)) != len(raw_value):
             raise _explain_line(lines, line)
         value = raw_value.strip(b" \t").decode("utf-8", "surrogateescape")
@@ -168,7 +173,7 @@ class FieldReader:
             if self._is_request:
                 check_host(value)
             return None
-        if bit == EXPECT:
+        if bit in (EXPECT, ENCODING):
             return value
         if bit == LENGTH:
             if self._strict or grammar.match_strict_content_length(value):
@@ -192,6 +197,7 @@ class FieldReader:
         codings: tuple[str, ...] | None = None
         upgrades: tuple[str, ...] = ()
         expect: str | None = None
+        encodings: list[str] = []
         for _, bit, fact in lines:
             if bit == LENGTH:
                 lengths.append(str(fact))
@@ -199,6 +205,8 @@ class FieldReader:
                 upgrades += fact
             elif bit == CODINGS:
                 codings = fact if codings is None else codings + fact
+            elif bit == ENCODING:
+                encodings.append(fact)
             else:
                 expect = fact  # Once: a request that repeats it was refused.
         if lengths:
@@ -214,6 +222,7 @@ class FieldReader:
             bool(connection & _KEEP_ALIVE),
             upgrades if connection & _UPGRADE else (),
             expect,
+            ", ".join(encodings) if encodings else None,
             False,
         )
 

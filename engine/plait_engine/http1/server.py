@@ -225,6 +225,7 @@ class HTTP1Server(HTTP1Connection):
                 fields.expect,
                 self._reusable,
                 framing is NO_BODY and switch is None,
+                fields.content_encoding,
             )
         )
         if framing is not NO_BODY:

@@ -38,7 +38,7 @@ Fields: TypeAlias = Sequence[tuple[str, str]]
 _is_name = re.compile(r"[!#$%&'*+\-.^_`|~0-9a-z]+").fullmatch
 
 # What a name means for validity.
-ORDINARY, FORBIDDEN, TE, LENGTH, HOST, _COOKIE, _EXPECT, _PRIORITY = range(8)
+ORDINARY, FORBIDDEN, TE, LENGTH, HOST, _COOKIE, _EXPECT, _ENCODING, _PRIORITY = range(9)
 UNKNOWN: Final = -1
 
 _ORDINARY_NAMES: Final = (
@@ -52,7 +52,6 @@ _ORDINARY_NAMES: Final = (
     "authorization",
     "cache-control",
     "content-disposition",
-    "content-encoding",
     "content-language",
     "content-location",
     "content-range",
@@ -108,6 +107,7 @@ NAMES: Final[dict[str, int]] = {
     "host": HOST,
     "cookie": _COOKIE,
     "expect": _EXPECT,
+    "content-encoding": _ENCODING,
     "priority": _PRIORITY,
 }
 
@@ -116,11 +116,12 @@ class Section:
     """A valid section without pseudo-header fields.
 
     ``headers``: its fields, cookies joined.  ``host``: the Host field, if there is one.
-    ``expect``: the Expect field, lines joined.
+    ``expect``, ``content_encoding``: these fields, lines joined.
     ``priority``: the Priority field (RFC 9218), if there is one.
     """
 
     __slots__ = (
+        "content_encoding",
         "content_length",
         "expect",
         "expects_continue",
@@ -134,6 +135,7 @@ class Section:
         self.content_length = NO_LENGTH
         self.host: str | None = None
         self.expect: str | None = None
+        self.content_encoding: str | None = None
         self.expects_continue = False
         self.priority: tuple[int, bool] | None = None
 
@@ -200,14 +202,21 @@ def _read_special(section: Section, special: Fields) -> None:
             if value.lower() != "trailers":
                 malformed(f"te is {value!r}")
         elif meaning == _EXPECT:
-            section.expect = value if section.expect is None else f"{section.expect}, {value}"
+            section.expect = _join(section.expect, value)
             section.expects_continue |= asks_for_continue(value)
+        elif meaning == _ENCODING:
+            section.content_encoding = _join(section.content_encoding, value)
         else:
             priorities.append(value)
     if priorities:
         section.priority = parse_priority(",".join(priorities))
     if len(cookies) > 1:
         section.headers = _join_cookies(section.headers, cookies)
+
+
+def _join(before: str | None, value: str) -> str:
+    """RFC 9110 section 5.3: several lines are one list."""
+    return value if before is None else f"{before}, {value}"
 
 
 def _join_cookies(headers: Headers, cookies: list[str]) -> Headers:

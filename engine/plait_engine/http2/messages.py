@@ -228,6 +228,7 @@ def _on_known_request(core: HTTP2Core, stream_id: int, request: KnownRequest, no
             head.expect,
             True,
             True,
+            head.content_encoding,
         )
     )
     if not core.config.implied_end:
@@ -304,6 +305,7 @@ def _on_request(
             head.expect,
             True,
             bool(end) and not head.is_tunnel,
+            head.content_encoding,
         )
     )
     if end:

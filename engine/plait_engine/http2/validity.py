@@ -61,6 +61,7 @@ class RequestHead:
 
     __slots__ = (
         "authority",
+        "content_encoding",
         "content_length",
         "expect",
         "expects_continue",
@@ -80,6 +81,7 @@ class RequestHead:
         self.protocol = pseudo.get(":protocol")
         self.headers = section.headers
         self.expect = section.expect
+        self.content_encoding = section.content_encoding
         self.expects_continue = section.expects_continue
         self.priority = section.priority
         self.is_tunnel = self.method == "CONNECT"

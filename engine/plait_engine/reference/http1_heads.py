@@ -71,6 +71,7 @@ def read_request(event: h11.Request, stream_id: int, config: Config, waits: bool
         get_joined(headers, "expect"),
         not is_last(version, headers),
         not (has_content or protocol or method == "CONNECT"),
+        get_joined(headers, "content-encoding"),
     )
 
 

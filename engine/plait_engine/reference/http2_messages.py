@@ -54,6 +54,7 @@ def read_request(
         get_joined(headers, "expect"),
         True,
         ended and method != "CONNECT",
+        get_joined(headers, "content-encoding"),
     )
 
 

@@ -33,6 +33,7 @@ def test_a_request_without_content_ends_with_its_head(pair: Pair, method: str) -
     assert received.ends
     assert received.keep_alive
     assert received.expect is None
+    assert received.content_encoding is None
     assert isinstance(end, EndOfMessage)
 
 
@@ -96,6 +97,23 @@ def test_expect_is_told_without_content_too(pair: Pair) -> None:
     assert isinstance(received, Request)
     assert (received.expect, received.expect_continue) == ("100-continue", False)
     assert received.ends
+
+
+@pytest.mark.parametrize("values", [["gzip"], ["GZip, br"], ["gzip", "br, x"], [""]])
+@pytest.mark.parametrize("content", [b"", CONTENT])
+def test_the_coding_of_content_is_told_as_it_came(
+    pair: Pair, values: list[str], content: bytes
+) -> None:
+    head = request(pair, "POST", headers=[("Content-Encoding", value) for value in values])
+    for _ in range(2):  # What is known from before is read as it was.
+        head = replace(head, stream_id=pair.client.connection.next_stream_id())
+        pair.client.send(head, Data(head.stream_id, content), EndOfMessage(head.stream_id))
+        pair.run()
+        received = taken(pair.server)[0]
+        assert isinstance(received, Request)
+        assert received.content_encoding == ", ".join(values)
+        respond(pair, head.stream_id)
+        taken(pair.client)
 
 
 @pytest.mark.parametrize("complete", [True, False], ids=["complete", "pieces"])

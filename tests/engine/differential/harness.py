@@ -161,6 +161,7 @@ class Run:
                 event.protocol,
                 event.expect_continue,
                 event.expect,
+                event.content_encoding,
                 event.ends,
                 event.http_version,
             )
