@@ -352,7 +352,7 @@ class BaseConnector:
                 return client
         except TimeoutError as exc:
             raise ConnectionTimeoutError(
-                f"Connection timeout to host {ticket} after {timeout.sock_connect} s"
+                f"Connection timeout to host {ticket} after {timeout.sock_connect} s (sock_connect)"
             ) from exc
 
     async def _create_connection(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import pickle
+from pathlib import Path
 
 import pytest
 
@@ -124,6 +125,21 @@ async def test_a_stream_that_is_reset(engine: EngineName, code: ErrorCode) -> No
     assert caught.value.unprocessed is refused
     assert ("did nothing with the request" in str(caught.value)) is refused
     assert f"localhost:{server.port} (127.0.0.1 port {server.port}, HTTP/2)" in str(caught.value)
+
+
+async def test_a_server_behind_a_unix_socket(tmp_path: Path) -> None:
+    async def leave(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.close()
+
+    path = str(tmp_path / "socket")
+    async with (
+        await asyncio.start_unix_server(leave, path),
+        plait.ClientSession(connector=plait.UnixConnector(path)) as session,
+    ):
+        with pytest.raises(plait.ServerDisconnectedError) as caught:
+            await session.post("http://any.host/")
+    assert str(caught.value).endswith(f": any.host:80 ({path}, HTTP/1.1)")
 
 
 async def test_no_connection() -> None:
