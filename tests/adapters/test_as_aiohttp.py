@@ -295,6 +295,71 @@ def test_methods_that_mocks_call() -> None:
     )
 
 
+def test_a_connector_that_makes_its_transports_itself() -> None:
+    aliased(
+        """
+        import asyncio
+        import aiohttp
+        from aiohttp import web
+        from aiohttp.client_proto import ResponseHandler
+
+        class Detour(aiohttp.TCPConnector):
+            async def _wrap_create_connection(self, *args, addr_infos, req, timeout, **kwargs):
+                host, port = addr_infos[0][4][:2]
+                assert (req.connection_key.port, timeout.sock_connect) == (port, 20)
+                return await self._loop.create_connection(
+                    lambda: ResponseHandler(self._loop), host, port
+                )
+
+        class Further(Detour):
+            pass
+
+        async def hello(request):
+            return web.Response(text=f"{request.version}")
+
+        async def main():
+            runner = web.ServerRunner(web.Server(hello))
+            await runner.setup()
+            await web.TCPSite(runner, "127.0.0.1", 0).start()
+            port = runner.addresses[0][1]
+            for connector in (Detour(), Further()):
+                timeout = aiohttp.ClientTimeout(sock_connect=20)
+                async with aiohttp.ClientSession(connector=connector, timeout=timeout) as session:
+                    for _ in range(2):
+                        async with session.get(f"http://127.0.0.1:{port}/") as response:
+                            assert "minor=1" in await response.text()
+                    try:
+                        await session.get("http://127.0.0.1/", proxy="http://127.0.0.1:1")
+                    except aiohttp.ClientConnectionError as error:
+                        assert "without a proxy" in str(error)
+                    else:
+                        raise AssertionError
+            await runner.cleanup()
+
+        asyncio.run(main())
+        """
+    )
+
+
+def test_fields_that_attrs_asks_for() -> None:
+    aliased(
+        """
+        import aiohttp
+        from aiohttp import web
+
+        # As attrs.evolve does.
+        timeout = aiohttp.ClientTimeout(total=5, sock_read=1)
+        changes = {field.alias: getattr(timeout, field.name)
+                   for field in type(timeout).__attrs_attrs__ if field.init}
+        assert type(timeout)(**{**changes, "total": None}) == aiohttp.ClientTimeout(sock_read=1)
+        names = [field.name for field in web.FileField.__attrs_attrs__]
+        assert names == ["name", "filename", "file", "content_type", "headers"]
+        assert aiohttp.TraceRequestStartParams.__attrs_attrs__
+        """
+    )
+    check("import plait\nassert not hasattr(plait.ClientTimeout, '__attrs_attrs__')")
+
+
 def test_names_of_test_suites_are_what_they_say() -> None:
     aliased(
         """

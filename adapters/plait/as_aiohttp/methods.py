@@ -1,22 +1,31 @@
 """Methods of aiohttp's classes that are not for others, and that other libraries call or override.
 
+So are the fields of the classes that aiohttp makes with attrs: ``attrs.evolve(timeout, total=5)``.
 They are in plait's classes only while plait stands in aiohttp's place.
 """
 
 from __future__ import annotations
 
-from typing import Any, Final
+from dataclasses import fields
+from typing import Any, Final, NamedTuple
 
 from multidict import CIMultiDict
 
+from plait import tracing
 from plait.calls.connection import ClientConnection
 from plait.calls.lease import Ticket
+from plait.calls.media import ContentDisposition
 from plait.calls.timeouts import ClientTimeout
 from plait.client import ClientSession
 from plait.client_exceptions import ClientConnectorError
+from plait.client_ws import ClientWSTimeout
 from plait.connector import TCPConnector
+from plait.helpers import ETag
 from plait.tracing import Trace
 from plait.typedefs import LooseHeaders
+from plait.web_request import FileField
+from plait.web_routedef import RouteDef, StaticDef
+from plait.web_ws import WebSocketReady
 
 __all__ = ("METHODS",)
 
@@ -60,8 +69,33 @@ async def _create_wrapped(
     return client
 
 
+class _AttrsField(NamedTuple):
+    """What attrs asks about a field."""
+
+    name: str
+    alias: str
+    init: bool = True
+
+
+def _attrs_fields(owner: Any) -> tuple[_AttrsField, ...]:
+    return tuple(_AttrsField(field.name, field.name) for field in fields(owner))
+
+
+_MADE_WITH_ATTRS: Final = [
+    ClientTimeout,
+    ClientWSTimeout,
+    ContentDisposition,
+    ETag,
+    FileField,
+    RouteDef,
+    StaticDef,
+    WebSocketReady,
+    *(getattr(tracing, name) for name in tracing.__all__ if name.endswith("Params")),
+]
+
 METHODS: Final[dict[type, dict[str, object]]] = {
     ClientSession: {"_prepare_headers": _prepare_headers},
     TCPConnector: {"__init_subclass__": classmethod(_init_subclass)},
+    **{owner: {"__attrs_attrs__": _attrs_fields(owner)} for owner in _MADE_WITH_ATTRS},
 }
 """The class -> its methods by name."""
