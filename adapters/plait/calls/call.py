@@ -229,7 +229,7 @@ class ClientCall:
         if self.cookies and machine.keeps_cookies:
             cookies = self._own_cookies()
         jar = session._cookie_jar
-        if len(jar):
+        if type(jar) is not CookieJar or len(jar):  # Another one may count as it likes.
             found = jar.filter_cookies(url)
             if cookies:
                 found.load(cookies)
