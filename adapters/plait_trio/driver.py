@@ -22,6 +22,7 @@ from plait_engine import (
     Config,
     ConnectionClosed,
     Data,
+    Draining,
     EndOfMessage,
     ErrorCode,
     Event,
@@ -217,6 +218,8 @@ class Driver(plait_engine.driver.Driver):
         """Which requests get a task, and which of them run (server)."""
         self.on_change: Callable[[], None] = _do_nothing
         """Called when the engine may take another number of requests (client)."""
+        self.goaway_code: int | None = None
+        """The code with which the server ends the connection (client, HTTP/2)."""
         self._on_request = on_request
         self._carrier = TrioTransport(stream)
         connection = create_connection(role, protocol, self.config, engine=engine)
@@ -314,6 +317,8 @@ class Driver(plait_engine.driver.Driver):
         elif isinstance(event, Data):
             self.acknowledge(stream_id, event.credit)
         elif not stream_id:
+            if isinstance(event, Draining):
+                self.goaway_code = event.code
             self.ready.set()
             self.on_change()
 

@@ -30,7 +30,7 @@ from typing import Final, Self
 import trio
 import yarl
 
-from plait_engine import Config, ErrorCode, Headers, LocalProtocolError, StreamReset
+from plait_engine import Config, ConnectionClosed, Headers, LocalProtocolError, StreamReset
 from plait_engine.engines import EngineName
 from plait_engine.headers import get, get_all
 from plait_engine.policy.auth import encode_basic_credentials
@@ -40,7 +40,7 @@ from plait_engine.policy.cookies import parse_set_cookie
 from plait_engine.policy.digest import DigestAuth
 from plait_engine.policy.pool import Pool
 from plait_engine.policy.redirect import Origin
-from plait_engine.policy.retry import Failure, RetryPolicy
+from plait_engine.policy.retry import Attempt, RetryPolicy
 from plait_engine.policy.versions import Versions
 
 from .client import (
@@ -83,18 +83,6 @@ class _Outgoing:
     def is_replayable(self) -> bool:
         """Whether the content can be sent again."""
         return isinstance(self.content, bytes)
-
-    def failure(self, place: Place, *, unprocessed: bool) -> Failure:
-        """Return the facts about a request that failed."""
-        exchange = place.exchange
-        return Failure(
-            method=self.call.method,
-            reused=place.reused,
-            response_started=exchange is not None and exchange.started,
-            unprocessed=unprocessed,
-            connection=place.driver.engine.state,
-            replayable=self.is_replayable,
-        )
 
 
 class Session:
@@ -299,9 +287,7 @@ class Session:
         try:
             exchange = place.begin()
         except LocalProtocolError as error:
-            if not place.driver.is_closing:
-                return None, call.on_place_lost()  # The peer lowered its limit just now.
-            step = call.on_failure(outgoing.failure(place, unprocessed=True))
+            step = self._after_error(outgoing, place, server)
             if step is not Step.SEND:
                 raise ConnectError(f"{server} closed the connection") from error
             return None, step
@@ -311,7 +297,7 @@ class Session:
                 send_request(exchange, call.method, url, target_of(url), fields, outgoing.content)
             )
         except StreamError as error:
-            step = self._after_error(outgoing, place, server, error)
+            step = self._after_error(outgoing, place, server, error.event)
             if step is not Step.SEND:
                 raise
             return None, step
@@ -324,19 +310,31 @@ class Session:
         return response, call.on_response(response.status, location, replayable=replayable)
 
     def _after_error(
-        self, outgoing: _Outgoing, place: Place, server: Server, error: StreamError
+        self,
+        outgoing: _Outgoing,
+        place: Place,
+        server: Server,
+        event: StreamReset | ConnectionClosed | None = None,
     ) -> Step:
-        """Tell the call why its request failed."""
-        event = error.event
-        unprocessed = isinstance(event, StreamReset) and event.retryable
-        if (
-            isinstance(event, StreamReset)
-            and event.code == ErrorCode.HTTP_1_1_REQUIRED
-            and self._versions.http2 is not True
-        ):
+        """Tell the call why its request failed; ``event``: how its stream ended, if it began."""
+        exchange = place.exchange
+        reset = event if isinstance(event, StreamReset) else None
+        attempt = Attempt(
+            method=outgoing.call.method,
+            begun=exchange is not None,
+            reused=place.reused,
+            response_started=exchange is not None and exchange.started,
+            unprocessed=reset is not None and reset.retryable,
+            reset_code=None if reset is None else reset.code,
+            goaway_code=place.driver.goaway_code,
+            connection=place.driver.engine.state,
+            replayable=outgoing.is_replayable,
+        )
+        if attempt.requires_http1:
+            if self._versions.http2 is True:
+                return Step.FAIL
             self._versions.require_http1(server)
-            unprocessed = True  # RFC 9113 section 7: it is to be sent over HTTP/1.1.
-        return outgoing.call.on_failure(outgoing.failure(place, unprocessed=unprocessed))
+        return outgoing.call.on_attempt(attempt)
 
     def _fields(self, outgoing: _Outgoing) -> Headers:
         """Return the fields of the next request: those of the call, credentials, cookies."""

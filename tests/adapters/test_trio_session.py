@@ -432,18 +432,21 @@ def test_a_stale_connection_is_replaced_where_that_is_safe(run: Run) -> None:
     run(test, serve)
 
 
-@pytest.mark.parametrize("code", [ErrorCode.REFUSED_STREAM, ErrorCode.HTTP_1_1_REQUIRED])
-def test_an_unprocessed_request_is_sent_again(
-    code: ErrorCode, engine: EngineName, authority: Any
-) -> None:
-    """The server refuses the first request, and answers the next on whatever connection."""
+def refuse_first(
+    authority: Any,
+    refuse: Callable[[Exchange], None],
+    test: Callable[[str], Awaitable[None]],
+) -> list[str]:
+    """Run ``test(url)`` beside a server that refuses its first request, and answers the others.
+
+    Return the versions of the requests.
+    """
     versions: list[str] = []
 
     async def on_request(exchange: Exchange, head: Request) -> None:
         versions.append(head.http_version)
-        driver = exchange.driver
         if len(versions) == 1:
-            driver.send(StreamReset(exchange.stream_id, code))
+            refuse(exchange)
         else:
             await exchange.send(Response(exchange.stream_id, 200), EndOfMessage(exchange.stream_id))
 
@@ -457,17 +460,58 @@ def test_an_unprocessed_request_is_sent_again(
 
         async with trio.open_nursery() as nursery:
             listeners = await nursery.start(partial(trio.serve_tcp, serve, 0, host="127.0.0.1"))
-            url = f"https://127.0.0.1:{listeners[0].socket.getsockname()[1]}/"
             with trio.fail_after(10):
-                async with Session(
-                    ssl_context=authority.client_context(), engine=engine
-                ) as session:
-                    assert (await session.post(url, body=b"x")).status == 200
-                    assert_at_rest(session)
+                await test(f"https://127.0.0.1:{listeners[0].socket.getsockname()[1]}/")
             nursery.cancel_scope.cancel()
 
     trio.run(main)
-    assert versions == ["2", "1.1" if code is ErrorCode.HTTP_1_1_REQUIRED else "2"]
+    return versions
+
+
+@pytest.mark.parametrize("code", [ErrorCode.REFUSED_STREAM, ErrorCode.HTTP_1_1_REQUIRED])
+def test_an_unprocessed_request_is_sent_again(
+    code: ErrorCode, engine: EngineName, authority: Any
+) -> None:
+    async def test(url: str) -> None:
+        async with Session(ssl_context=authority.client_context(), engine=engine) as session:
+            assert (await session.post(url, body=b"x")).status == 200
+            assert_at_rest(session)
+
+    def refuse(exchange: Exchange) -> None:
+        exchange.driver.send(StreamReset(exchange.stream_id, code))
+
+    second = "1.1" if code is ErrorCode.HTTP_1_1_REQUIRED else "2"
+    assert refuse_first(authority, refuse, test) == ["2", second]
+
+
+def test_a_connection_that_ends_for_http1_is_replaced_by_one(
+    engine: EngineName, authority: Any
+) -> None:
+    """RFC 9113 section 7: GOAWAY with HTTP_1_1_REQUIRED."""
+
+    async def test(url: str) -> None:
+        async with Session(ssl_context=authority.client_context(), engine=engine) as session:
+            assert (await session.get(url)).status == 200
+            assert_at_rest(session)
+
+    def refuse(exchange: Exchange) -> None:
+        exchange.driver.close(ErrorCode.HTTP_1_1_REQUIRED)
+
+    assert refuse_first(authority, refuse, test) == ["2", "1.1"]
+
+
+def test_who_wants_only_http2_gets_no_http1(engine: EngineName, authority: Any) -> None:
+    async def test(url: str) -> None:
+        context = authority.client_context()
+        async with Session(ssl_context=context, http2=True, engine=engine) as session:
+            with pytest.raises(plait_trio.StreamError, match="HTTP_1_1_REQUIRED"):
+                await session.get(url)
+            assert_at_rest(session)
+
+    def refuse(exchange: Exchange) -> None:
+        exchange.driver.send(StreamReset(exchange.stream_id, ErrorCode.HTTP_1_1_REQUIRED))
+
+    assert refuse_first(authority, refuse, test) == ["2"]
 
 
 # -- cancellation ---------------------------------------------------------------------------

@@ -25,11 +25,10 @@ from plait.client_middlewares import ClientMiddlewareType, build_client_middlewa
 from plait.cookiejar import CookieJar
 from plait.helpers import BasicAuth
 from plait.typedefs import LooseCookies
-from plait_engine import ErrorCode
 from plait_engine import Request as RequestEvent
 from plait_engine.policy.call import FAIL, SEND, Call, Problem, Step
 from plait_engine.policy.redirect import REDIRECTS
-from plait_engine.policy.retry import Failure
+from plait_engine.policy.retry import Attempt
 from plait_engine.proxy.login import PROXY_CHALLENGE
 
 from .cookies import cookie_pairs, make_morsel
@@ -349,32 +348,27 @@ class ClientCall:
     ) -> Step:
         """Tell the machine why ``request`` failed."""
         exchange = lease.exchange
-        driver = lease.driver
         reset_code = None if exchange is None else exchange.reset_code
         if isinstance(error, ServerTimeoutError) and reset_code is None:
             return FAIL  # A deadline of the caller, and not of the connection.
-        if exchange is None and not driver.is_closing:
-            return self.machine.on_place_lost()  # The peer lowered its limit just now.
-        unprocessed = exchange is None or exchange.unprocessed
-        requires_http1 = ErrorCode.HTTP_1_1_REQUIRED in (reset_code, lease.client.goaway_code)
-        if requires_http1:
+        attempt = Attempt(
+            method=request.method,
+            begun=exchange is not None,
+            reused=lease.reused,
+            response_started=exchange is not None and exchange.started,
+            unprocessed=exchange is not None and exchange.unprocessed,
+            reset_code=reset_code,
+            goaway_code=lease.client.goaway_code,
+            connection=lease.driver.engine.state,
+            replayable=_is_replayable(request),
+        )
+        if attempt.requires_http1:
             if connector.http2 is True:
                 raise ClientConnectionError(
                     "the server requires HTTP/1.1 (HTTP_1_1_REQUIRED), and http2=True forbids it"
                 ) from error
             connector.require_http1(request.connection_key)
-            # RFC 9113 section 7: it is to be sent over HTTP/1.1.
-            unprocessed = unprocessed or reset_code == ErrorCode.HTTP_1_1_REQUIRED
-        return self.machine.on_failure(
-            Failure(
-                method=request.method,
-                reused=lease.reused or requires_http1,
-                response_started=exchange is not None and exchange.started,
-                unprocessed=unprocessed,
-                connection=driver.engine.state,
-                replayable=_is_replayable(request),
-            )
-        )
+        return self.machine.on_attempt(attempt)
 
     def _after_response(self, request: ClientRequest, response: ClientResponse) -> Step:
         """Keep the cookies of ``response``, and tell the machine that it came."""

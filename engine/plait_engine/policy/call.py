@@ -11,7 +11,7 @@ out comes what to do next, and what to send is in the attributes::
                       '-----'   SEND: to ``url``, after ``delay`` seconds
 
 ==============  ====================================================================
-inputs          ``start on_response on_failure begin_anew cancel``
+inputs          ``start on_response on_attempt on_failure begin_anew cancel``
 steps           ``SEND``: send ``method url headers``, with content if
                 ``keeps_content``, ``delay`` seconds from now.
                 ``DONE``: the response is the caller's.
@@ -44,7 +44,7 @@ from collections.abc import Iterable
 from typing import Generic, Protocol, TypeVar
 
 from .redirect import REDIRECTS, Origin, follow_redirect
-from .retry import Failure, RetryPolicy
+from .retry import Attempt, Failure, RetryPolicy
 
 Url = TypeVar("Url")
 
@@ -196,8 +196,10 @@ class Call(Generic[Url]):
         self.is_sent_again = True
         return SEND
 
-    def on_place_lost(self) -> Step:
-        """The place for the request went before anything was sent: it needs another."""
+    def on_attempt(self, attempt: Attempt) -> Step:
+        """The request failed, or had no place to begin: what its connection knows of it."""
+        if not attempt.lost_its_place:
+            return self.on_failure(attempt.failure())
         self._expect(SENDING)
         self.delay = 0.0
         self.is_sent_again = True

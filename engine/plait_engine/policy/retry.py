@@ -24,6 +24,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final, NamedTuple
 
 from plait_engine.connection import ConnectionState
+from plait_engine.errors import ErrorCode
 
 IDEMPOTENT: Final = frozenset({"DELETE", "GET", "HEAD", "OPTIONS", "PUT", "QUERY", "TRACE"})
 """Methods whose effect is the same once and twice (RFC 9110 section 9.2.2; QUERY: safe by its definition)."""
@@ -49,6 +50,55 @@ class Failure(NamedTuple):
     """What became of the connection: ``OPEN`` if only this stream ended."""
     replayable: bool
     """The content can be sent again from its beginning."""
+
+
+class Attempt(NamedTuple):
+    """A request that failed, as its connection knows it."""
+
+    method: str
+    begun: bool
+    """The connection was given the request."""
+    reused: bool
+    """The connection had done a request before."""
+    response_started: bool
+    """Some of the response had come."""
+    unprocessed: bool
+    """The peer said that it did not process the request."""
+    reset_code: int | None
+    """The code with which the peer reset the stream."""
+    goaway_code: int | None
+    """The code with which the peer ends the connection."""
+    connection: ConnectionState
+    replayable: bool
+    """The content can be sent again from its beginning."""
+
+    @property
+    def lost_its_place(self) -> bool:
+        """The peer lowered its limit before the request could begin, and goes on."""
+        return not self.begun and self.connection is ConnectionState.OPEN
+
+    @property
+    def requires_http1(self) -> bool:
+        """The peer wants HTTP/1.1, by the code of the stream or of the connection."""
+        return ErrorCode.HTTP_1_1_REQUIRED in (self.reset_code, self.goaway_code)
+
+    def failure(self) -> Failure:
+        """Return the facts that decide about a retry.
+
+        A stream that was reset with HTTP_1_1_REQUIRED is to be sent over HTTP/1.1 (RFC 9113
+        section 7).  A GOAWAY with that code says nothing of the streams before it: they may
+        be sent again like those on a stale connection.
+        """
+        return Failure(
+            method=self.method,
+            reused=self.reused or self.requires_http1,
+            response_started=self.response_started,
+            unprocessed=(
+                not self.begun or self.unprocessed or self.reset_code == ErrorCode.HTTP_1_1_REQUIRED
+            ),
+            connection=self.connection,
+            replayable=self.replayable,
+        )
 
 
 @dataclass(frozen=True, slots=True)

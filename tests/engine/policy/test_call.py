@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from plait_engine.connection import ConnectionState
 from plait_engine.policy.call import Call, CallState, Problem, Step
 from plait_engine.policy.redirect import Origin
-from plait_engine.policy.retry import Failure, RetryPolicy
+from plait_engine.policy.retry import Attempt, Failure, RetryPolicy
 
 HOME = "http://home/start"
 REFUSED = Failure(
@@ -21,6 +21,17 @@ REFUSED = Failure(
     unprocessed=True,
     connection=ConnectionState.OPEN,
     replayable=True,
+)
+LOST = Attempt(
+    "POST",
+    begun=False,
+    reused=False,
+    response_started=False,
+    unprocessed=False,
+    reset_code=None,
+    goaway_code=None,
+    connection=ConnectionState.OPEN,
+    replayable=False,
 )
 SECRETS = [("Authorization", "secret"), ("Cookie", "a=b"), ("X", "y")]
 
@@ -152,9 +163,16 @@ def test_a_refused_request_is_sent_again_after_a_while() -> None:
 def test_a_lost_place_is_no_attempt() -> None:
     call = make(retry=RetryPolicy(unprocessed=0, stale=0))
     for _ in range(20):
-        assert call.on_place_lost() is Step.SEND
+        assert call.on_attempt(LOST) is Step.SEND
         assert call.delay == 0
     assert call.on_failure(REFUSED) is Step.FAIL
+
+
+def test_an_attempt_that_failed_is_sent_again_as_its_facts_allow() -> None:
+    call = make(retry=RetryPolicy(unprocessed=1, stale=0))
+    attempt = LOST._replace(connection=ConnectionState.CLOSED, replayable=True)
+    assert call.on_attempt(attempt) is Step.SEND
+    assert call.on_attempt(attempt) is Step.FAIL
 
 
 def test_each_hop_has_its_own_retries() -> None:
@@ -183,7 +201,7 @@ def test_nothing_follows_the_end() -> None:
     call.cancel()
     for step in (
         call.start,
-        call.on_place_lost,
+        lambda: call.on_attempt(LOST),
         lambda: call.on_response(200, None),
         lambda: call.on_failure(REFUSED),
     ):

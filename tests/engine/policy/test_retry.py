@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from plait_engine.connection import ConnectionState
-from plait_engine.policy.retry import RECONNECTS, Failure, RetryPolicy
+from plait_engine.errors import ErrorCode
+from plait_engine.policy.retry import RECONNECTS, Attempt, Failure, RetryPolicy
 
 STALE = Failure(
     "GET",
@@ -83,3 +84,55 @@ def test_a_policy_does_not_change() -> None:
     policy = RetryPolicy()
     policy.after(STALE)
     assert policy == RetryPolicy()
+
+
+# -- what a connection knows -------------------------------------------------------------
+
+FAILED = Attempt(
+    "GET",
+    begun=True,
+    reused=False,
+    response_started=False,
+    unprocessed=False,
+    reset_code=None,
+    goaway_code=None,
+    connection=ConnectionState.OPEN,
+    replayable=True,
+)
+
+
+@pytest.mark.parametrize(
+    ("facts", "retried"),
+    [
+        ({}, False),
+        ({"unprocessed": True}, True),
+        ({"reset_code": ErrorCode.INTERNAL_ERROR}, False),
+        ({"reset_code": ErrorCode.HTTP_1_1_REQUIRED}, True),
+        ({"reset_code": ErrorCode.HTTP_1_1_REQUIRED, "method": "POST"}, True),
+        ({"goaway_code": ErrorCode.HTTP_1_1_REQUIRED}, False),
+        ({"goaway_code": ErrorCode.HTTP_1_1_REQUIRED, "connection": ConnectionState.CLOSED}, True),
+        (
+            {
+                "goaway_code": ErrorCode.HTTP_1_1_REQUIRED,
+                "connection": ConnectionState.CLOSED,
+                "method": "POST",
+            },
+            False,
+        ),
+        ({"goaway_code": ErrorCode.NO_ERROR, "connection": ConnectionState.CLOSED}, False),
+        ({"reused": True, "connection": ConnectionState.CLOSED}, True),
+        ({"begun": False, "connection": ConnectionState.CLOSED, "method": "POST"}, True),
+        ({"begun": False, "connection": ConnectionState.CLOSED, "replayable": False}, False),
+    ],
+)
+def test_attempts_that_failed(facts: dict[str, object], retried: bool) -> None:
+    attempt = Attempt(**{**FAILED._asdict(), **facts})
+    assert not attempt.lost_its_place
+    assert (RetryPolicy().after(attempt.failure()) is not None) is retried
+    codes = (facts.get("reset_code"), facts.get("goaway_code"))
+    assert attempt.requires_http1 is (ErrorCode.HTTP_1_1_REQUIRED in codes)
+
+
+def test_a_place_is_lost_before_the_request_began() -> None:
+    assert FAILED._replace(begun=False).lost_its_place
+    assert not FAILED._replace(begun=False, connection=ConnectionState.DRAINING).lost_its_place
