@@ -178,6 +178,9 @@ class _Client(asyncio.Transport):
     def is_closing(self) -> bool:
         return False
 
+    def can_write_eof(self) -> bool:
+        return True
+
     def write_request(
         self, method: str, version: HttpVersion, protocol: str | None, persistence: str
     ) -> bytes:
