@@ -265,7 +265,8 @@ async def test_a_proxy_that_says_nothing(kind: Kind, authority: Authority) -> No
         raw_server(listen, tls) as raw,
         H1_TLS.open_session(authority, timeout=timeout) as session,
     ):
-        with pytest.raises(plait.ConnectionTimeoutError):
+        words = f"example.com:443 by the proxy localhost:{raw.port}"
+        with pytest.raises(plait.ConnectionTimeoutError, match=words):
             await session.get("https://example.com/", proxy=f"{kind.scheme}://localhost:{raw.port}")
         check_baseline(session)
         await asyncio.wait_for(ended.wait(), 10)
@@ -670,3 +671,47 @@ async def test_traces_hear_of_the_way_by_a_proxy(authority: Authority) -> None:
         "connection_create_end",
         "connection_reuseconn",
     ]
+
+
+async def test_a_middleware_names_a_proxy(authority: Authority) -> None:
+    async with running(H1_TLS, Kind("http"), authority) as (url, peer, proxy):
+
+        async def by_proxy(
+            request: plait.ClientRequest, handler: plait.ClientHandlerType
+        ) -> plait.ClientResponse:
+            request.update_proxy(proxy, None, {"X": "1"})
+            return await handler(request)
+
+        async with (
+            H1_TLS.open_session(authority, middlewares=[by_proxy]) as session,
+            session.get(f"{url}/hello") as response,
+        ):
+            assert response.status == 200
+        assert "\r\nX: 1\r\n" in peer.heads[0]
+
+
+@pytest.mark.parametrize("kind", [Kind("http"), Kind("https"), Kind("socks5h")], ids=str)
+async def test_a_session_is_closed_while_a_proxy_is_asked(kind: Kind, authority: Authority) -> None:
+    asked, ended = asyncio.Event(), asyncio.Event()
+
+    async def listen(connection: Any) -> None:
+        await connection.read(1)
+        asked.set()
+        await connection.read_to_end()
+        ended.set()
+
+    tls = authority.server_context() if kind.scheme == "https" else None
+    async with raw_server(listen, tls) as raw:
+        session = H1_TLS.open_session(authority)
+        request = asyncio.ensure_future(
+            session.get("https://example.com/", proxy=f"{kind.scheme}://localhost:{raw.port}")
+        )
+        await asyncio.wait_for(asked.wait(), 10)
+        connector = session.connector
+        await session.close()
+        with pytest.raises(plait.ClientConnectionError):
+            await request
+        assert connector is not None
+        assert not connector._places.alive
+        assert not connector._places._given_up
+        await asyncio.wait_for(ended.wait(), 10)

@@ -312,7 +312,7 @@ class ClientCall:
                 response = await response.start(lease)
                 if response.status != PROXY_CHALLENGE or is_challenged:
                     return response
-                if not _answers_proxy(request, lease, response):
+                if not _answers_challenge(request, lease, response):
                     return response
                 is_challenged = True
                 response.release()
@@ -403,8 +403,8 @@ def _end(waiter: asyncio.Future[None]) -> None:
         waiter.set_result(None)
 
 
-def _answers_proxy(request: ClientRequest, lease: Lease, response: ClientResponse) -> bool:
-    """Tell whether there is an answer to the challenge of a proxy."""
+def _answers_challenge(request: ClientRequest, lease: Lease, response: ClientResponse) -> bool:
+    """Tell whether ``response`` comes from a proxy, and there is an answer to its challenge."""
     forwarding = lease.client.forwarding
     return (
         forwarding is not None

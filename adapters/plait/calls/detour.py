@@ -88,7 +88,7 @@ class Detour:
                     continue
                 if isinstance(error, TunnelRefusedError):
                     raise _refused(key, attempts.headers, error) from error
-                failed = OSError(None, str(error))
+                failed = OSError(None, f"{error}, when asked for {key.host}:{key.port}")
                 raise ClientProxyConnectionError(proxy_key(key), failed) from error
 
     async def _find_hosts(self, ticket: Ticket, scheme: str) -> list[str]:

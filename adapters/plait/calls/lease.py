@@ -37,7 +37,9 @@ class Ticket:
     """The fields for the proxy; the key knows their hash."""
 
     def __str__(self) -> str:
-        return f"{self.connection_key.host}:{self.connection_key.port}"
+        key = self.connection_key
+        by = "" if key.proxy is None else f" by the proxy {key.proxy.host}:{key.proxy.port}"
+        return f"{key.host}:{key.port}{by}"
 
 
 class Lender(Protocol):
