@@ -23,6 +23,7 @@ from collections.abc import Awaitable, Generator
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self
 
+import aiohappyeyeballs
 from aiohappyeyeballs import AddrInfoType, SocketFactoryType
 
 from plait_engine.engines import EngineName
@@ -508,13 +509,16 @@ class TCPConnector(BaseConnector):
         )
         self._names = Names(self._ask_resolver, cache, self._loop)
         self._family = family
+        self._local_addr_infos = (
+            None if local_addr is None else aiohappyeyeballs.addr_to_addr_infos(local_addr)
+        )
         self._dialer = Dialer(
             self._find_addresses,
             self._protocols,
             self._contexts,
             self._loop,
             ssl=self._ssl,
-            local_addr=local_addr,
+            local_addr_infos=self._local_addr_infos,
             happy_eyeballs_delay=happy_eyeballs_delay,
             interleave=interleave,
             socket_factory=socket_factory,

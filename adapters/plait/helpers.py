@@ -226,9 +226,11 @@ def netrc_from_env() -> netrc.netrc | None:
 
 def basicauth_from_netrc(netrc_obj: netrc.netrc | None, host: str) -> BasicAuth:
     """Return what a netrc file says for ``host``.  Raises LookupError when that is nothing."""
-    entry = None if netrc_obj is None else netrc_obj.authenticators(host)
+    if netrc_obj is None:
+        raise LookupError("No .netrc file found")
+    entry = netrc_obj.authenticators(host)
     if entry is None:
-        raise LookupError(f"there is no entry for {host} in a netrc file")
+        raise LookupError(f"No entry for {host} found in the `.netrc` file.")
     login, account, password = entry
     return _basic_auth_no_warn(login or account or "", password or "")
 

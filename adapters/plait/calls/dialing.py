@@ -48,6 +48,7 @@ class Dialer:
         find_addresses: the way from a name to addresses.
         offers: what to offer by ALPN to a server.
         ssl: how TLS verifies where a request does not say it.
+        local_addr_infos: the addresses to connect from, if it matters.
 
     The others are those of ``TCPConnector``.
     """
@@ -60,7 +61,7 @@ class Dialer:
         loop: asyncio.AbstractEventLoop,
         *,
         ssl: TLSOption,
-        local_addr: tuple[str, int] | None,
+        local_addr_infos: list[AddrInfoType] | None,
         happy_eyeballs_delay: float | None,
         interleave: int | None,
         socket_factory: SocketFactoryType | None,
@@ -70,9 +71,7 @@ class Dialer:
         self._contexts = contexts
         self._loop = loop
         self._ssl = ssl
-        self._local_addresses = (
-            None if local_addr is None else aiohappyeyeballs.addr_to_addr_infos(local_addr)
-        )
+        self._local_addr_infos = local_addr_infos
         self._delay = happy_eyeballs_delay
         self._interleave = interleave
         self._socket_factory = socket_factory
@@ -171,7 +170,7 @@ class Dialer:
         tried, addresses[:] = addresses[:], []
         sock = await aiohappyeyeballs.start_connection(
             addr_infos=tried,
-            local_addr_infos=self._local_addresses,
+            local_addr_infos=self._local_addr_infos,
             happy_eyeballs_delay=self._delay,
             interleave=self._interleave,
             loop=self._loop,
