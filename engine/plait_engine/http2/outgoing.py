@@ -67,20 +67,25 @@ class HeadWriter:
     def request(self, request: Request) -> tuple[Fields, int]:
         """Return the fields of a request and its Content-Length, or ``NO_LENGTH``."""
         # All but the target is kept, which is what differs from request to request.
+        headers = request.headers
         start = (request.method, request.scheme, request.authority, request.protocol)
         credentials: Fields = ()
         try:
-            kept = self._requests.get((*start, *request.headers))
+            key = (*start, *headers)
+            kept = self._requests.get(key)
         except TypeError:  # No pairs of text, or lists, which cannot be looked up.
-            kept = _write_request(request, request.headers)
+            check_fields(headers)
+            kept = _write_request(request, headers)
         else:
             if kept is None:
-                check_fields(request.headers)
-                headers, credentials = _take_out_credentials(request.headers)
-                kept = self._requests.get((*start, *headers)) if credentials else None
+                check_fields(headers)
+                if _has_credentials(headers):
+                    headers, credentials = _take_out_credentials(headers)
+                    key = (*start, *headers)
+                    kept = self._requests.get(key)
             if kept is None:
                 kept = _write_request(request, headers)
-                _keep(self._requests, (*start, *headers), kept, headers)
+                _keep(self._requests, key, kept, headers)
         pseudo, fields, content_length = kept
         if credentials:
             fields += credentials
@@ -95,16 +100,20 @@ class HeadWriter:
         """Return the fields of a response and its Content-Length, or ``NO_LENGTH``."""
         credentials: Fields = ()
         try:
-            kept = self._responses.get((status, *headers))
+            key = (status, *headers)
+            kept = self._responses.get(key)
         except TypeError:  # As for a request.
+            check_fields(headers)
             return _write_response(status, headers)
         if kept is None:
             check_fields(headers)
-            headers, credentials = _take_out_credentials(headers)
-            kept = self._responses.get((status, *headers)) if credentials else None
+            if _has_credentials(headers):
+                headers, credentials = _take_out_credentials(headers)
+                key = (status, *headers)
+                kept = self._responses.get(key)
         if kept is None:
             kept = _write_response(status, headers)
-            _keep(self._responses, (status, *headers), kept, headers)
+            _keep(self._responses, key, kept, headers)
         if not credentials:
             return kept
         fields, content_length = kept
@@ -112,6 +121,7 @@ class HeadWriter:
 
     def trailers(self, headers: Headers) -> Fields:
         """Return the fields of a trailer section."""
+        check_fields(headers)
         fields, _, host = _write_section(headers)
         for name, _ in fields:
             if name in FORBIDDEN_TRAILERS:
@@ -121,29 +131,31 @@ class HeadWriter:
         return fields
 
 
+def _has_credentials(headers: Headers) -> bool:
+    return not CREDENTIALS.isdisjoint([name.lower() for name, _ in headers])
+
+
 def _take_out_credentials(headers: Headers) -> tuple[Headers, Fields]:
     """Return the other fields, and the credentials as they are written.
 
     Of fields with different names the order means nothing (RFC 9110 section 5.3).
     """
-    others = []
-    credentials = []
-    for field in headers:
-        name = field[0].lower()
-        if name in CREDENTIALS:
-            credentials.append((name, field[1].strip(" \t")))
-        else:
-            others.append(field)
+    others = [field for field in headers if field[0].lower() not in CREDENTIALS]
+    credentials = [
+        (name.lower(), value.strip(" \t")) for name, value in headers if name.lower() in CREDENTIALS
+    ]
     return others, tuple(credentials)
 
 
+_Key = TypeVar("_Key")
 _Kept = TypeVar("_Kept")
 
 
-def _keep(
-    memory: dict[tuple[object, ...], _Kept], key: tuple[object, ...], kept: _Kept, headers: Headers
-) -> None:
-    if sum(len(name) + len(value) for name, value in headers) <= _KEPT_SIZE:
+def _keep(memory: dict[_Key, _Kept], key: _Key, kept: _Kept, headers: Headers) -> None:
+    size = 0
+    for name, value in headers:
+        size += len(name) + len(value)
+    if size <= _KEPT_SIZE:
         if len(memory) >= _KEPT:
             memory.clear()
         memory[key] = kept
@@ -189,11 +201,10 @@ def _write_response(status: int, headers: Headers) -> tuple[Fields, int]:
 
 
 def _write_section(headers: Headers) -> tuple[Fields, int, str | None]:
-    """Check and normalise fields; return them, the Content-Length and the Host field."""
+    """Normalise fields that were checked; return them, the Content-Length and the Host field."""
     fields: list[tuple[str, str]] = []
     content_length = NO_LENGTH
     host: str | None = None
-    check_fields(headers)
     for name, value in headers:
         name = name.lower()
         value = value.strip(" \t")
