@@ -402,7 +402,8 @@ class ClientSession:
 
         Args:
             progress: called with the bytes that there are, and those that there will be
-                (``None``: the server did not say), at the beginning and after each piece.
+                (``None``: the server did not say), at the beginning and after each piece;
+                may be a coroutine function.
             resume: whether to go on; else what is there from before is dropped.
 
         Raises what ``get`` raises, ClientResponseError unless the status is 200 or 206,

@@ -311,6 +311,18 @@ async def test_content_that_is_encoded_all_the_same(site: Site, tmp_path: Path) 
     assert done.path.read_bytes() == CONTENT
 
 
+async def test_progress_may_be_awaited(site: Site, tmp_path: Path) -> None:
+    seen: list[int] = []
+
+    async def progress(size: int, total: int | None) -> None:
+        await asyncio.sleep(0)
+        seen.append(size)
+
+    async with site(Origin()) as (session, url):
+        await session.download(url, tmp_path / "file", progress=progress)
+    assert (seen[0], seen[-1]) == (0, len(CONTENT))
+
+
 async def test_what_progress_raises_ends_the_download(site: Site, tmp_path: Path) -> None:
     def refuse(size: int, total: int | None) -> None:
         if size:

@@ -20,6 +20,7 @@ import os
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from functools import partial
+from inspect import isawaitable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 
@@ -39,7 +40,8 @@ SILENCE = 60.0
 """Seconds without a byte that end a download, unless the session says otherwise."""
 
 Progress = Callable[[int, int | None], object]
-"""Told how many bytes there are, and how many there will be, if the server said so."""
+"""Told how many bytes there are, and how many there will be, if the server said so.  What it
+returns is awaited, if it can be."""
 
 _Result = TypeVar("_Result")
 
@@ -188,16 +190,21 @@ async def _receive(
 ) -> Step:
     """Write the content of a response to the file."""
     try:
-        if progress is not None:
-            progress(machine.size, machine.total)
+        await _tell(progress, machine)
         async for data in response.content.iter_any():
             machine.receive_data(len(data))
             await _in_thread(part.write, data)
-            if progress is not None:
-                progress(machine.size, machine.total)
+            await _tell(progress, machine)
         return machine.on_end()
     except ContentLengthError as error:
         raise ClientPayloadError(f"Response payload is not completed: {error}") from error
+
+
+async def _tell(progress: Progress | None, machine: Download) -> None:
+    if progress is not None:
+        told = progress(machine.size, machine.total)
+        if isawaitable(told):
+            await told
 
 
 async def _in_thread(function: Callable[..., _Result], *args: Any, **kwargs: Any) -> _Result:
