@@ -79,13 +79,15 @@ class HeadWriter:
         else:
             if kept is None:
                 check_fields(headers)
-                if _has_credentials(headers):
+                size = _size_of(headers)
+                if size == _HAS_CREDENTIALS:
                     headers, credentials = _take_out_credentials(headers)
+                    size = _size_of(headers)
                     key = (*start, *headers)
                     kept = self._requests.get(key)
             if kept is None:
                 kept = _write_request(request, headers)
-                _keep(self._requests, key, kept, headers)
+                _keep(self._requests, key, kept, size)
         pseudo, fields, content_length = kept
         if credentials:
             fields += credentials
@@ -107,13 +109,15 @@ class HeadWriter:
             return _write_response(status, headers)
         if kept is None:
             check_fields(headers)
-            if _has_credentials(headers):
+            size = _size_of(headers)
+            if size == _HAS_CREDENTIALS:
                 headers, credentials = _take_out_credentials(headers)
+                size = _size_of(headers)
                 key = (status, *headers)
                 kept = self._responses.get(key)
         if kept is None:
             kept = _write_response(status, headers)
-            _keep(self._responses, key, kept, headers)
+            _keep(self._responses, key, kept, size)
         if not credentials:
             return kept
         fields, content_length = kept
@@ -131,8 +135,17 @@ class HeadWriter:
         return fields
 
 
-def _has_credentials(headers: Headers) -> bool:
-    return not CREDENTIALS.isdisjoint([name.lower() for name, _ in headers])
+_HAS_CREDENTIALS: Final = -1
+
+
+def _size_of(headers: Headers) -> int:
+    """Return how many characters there are, or ``_HAS_CREDENTIALS``."""
+    size = 0
+    for name, value in headers:
+        if name.lower() in CREDENTIALS:
+            return _HAS_CREDENTIALS
+        size += len(name) + len(value)
+    return size
 
 
 def _take_out_credentials(headers: Headers) -> tuple[Headers, Fields]:
@@ -151,10 +164,7 @@ _Key = TypeVar("_Key")
 _Kept = TypeVar("_Kept")
 
 
-def _keep(memory: dict[_Key, _Kept], key: _Key, kept: _Kept, headers: Headers) -> None:
-    size = 0
-    for name, value in headers:
-        size += len(name) + len(value)
+def _keep(memory: dict[_Key, _Kept], key: _Key, kept: _Kept, size: int) -> None:
     if size <= _KEPT_SIZE:
         if len(memory) >= _KEPT:
             memory.clear()
