@@ -60,7 +60,7 @@ _ORIGIN = """\
             gzip off;
             default_type text/plain;
             add_header Set-Cookie "visit=1; Path=/; HttpOnly";
-            return 200 "$http_cookie";
+            return 200 "$cookie_session $cookie_theme $cookie_csrf";
         }}
         location = /protocol {{
             default_type text/plain;
@@ -159,8 +159,8 @@ class Nginx(_Running):
 
     ``plain`` speaks HTTP/1.1, ``tls`` what ALPN chooses, ``h2c`` cleartext HTTP/2 for
     clients with prior knowledge.  Paths: ``/`` (13 bytes), ``/item/...`` (the same 13, with
-    the request's ``X-Request-Id``), ``/cookies`` (the Cookie field; sets one, always the
-    same), ``/protocol`` (the version that nginx saw),
+    the request's ``X-Request-Id``), ``/cookies`` (the values of three cookies; sets
+    another one, always the same), ``/protocol`` (the version that nginx saw),
     ``/connection`` (the serial number of the connection), ``/redirect``, ``/upload``
     (answers with the length of the body), and the files of ``root``.
 
