@@ -4,7 +4,7 @@
 #   fetch-suites.sh ENVIRONMENT    # into ENVIRONMENT/suites
 set -eu
 python=$1/bin/python
-for library in aiohttp-cors aiohttp-jinja2 aiohttp-security aiohttp-session aiohttp-sse; do
+for library in aiohttp-cors aiohttp-jinja2 aiohttp-security aiohttp-session aioresponses gql aiohttp-sse; do
     version=$("$python" -c "import importlib.metadata as m; print(m.version('$library'))")
     folder=$1/suites/$library
     test -d "$folder/tests" && continue
