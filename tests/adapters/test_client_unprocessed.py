@@ -93,6 +93,26 @@ async def test_content_that_is_used_up_is_not_sent_again(session: plait.ClientSe
         assert counts(session) == (0, 0, 0)
 
 
+@pytest.mark.parametrize(
+    ("debug", "shown"),
+    [
+        (b"too_many_pings", r"ENHANCE_YOUR_CALM, too_many_pings\)"),
+        (b"", r"GOAWAY: ENHANCE_YOUR_CALM\)"),
+        (b"\r\n" + b"x" * 1000, r"ENHANCE_YOUR_CALM, '\\r\\nx{98}'\)"),
+    ],
+)
+async def test_the_reason_of_goaway_is_told(
+    session: plait.ClientSession, debug: bytes, shown: str
+) -> None:
+    async def leave(peer: H2Peer) -> None:
+        stream_id = (await peer.next_request()).stream_id
+        peer._raw.send(wire.goaway(stream_id, ErrorCode.ENHANCE_YOUR_CALM, debug))
+
+    async with raw_server(h2(leave)) as server:
+        with pytest.raises(plait.ServerDisconnectedError, match=shown):
+            await session.post(server.url)
+
+
 async def test_requests_that_a_server_of_plait_refuses_are_sent_again(engine: EngineName) -> None:
     """It ends each connection after a few requests; no request is lost, none comes twice."""
     seen: Counter[str] = Counter()

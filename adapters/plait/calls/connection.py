@@ -16,6 +16,7 @@ from plait_engine import (
     StreamsAvailable,
 )
 from plait_engine.engines import EngineName
+from plait_engine.policy.interruption import explain_goaway
 from plait_engine.proxy.forward import Forwarding
 from plait_engine.streams import dispatch
 
@@ -68,6 +69,7 @@ class ClientConnection:
         """At the other end is a proxy that forwards requests: how it wants them."""
         self.goaway_code = 0
         """Why the peer takes no more requests (RFC 9113 section 7)."""
+        self._goaway = ""
         self._watcher = watcher
         self._peer = transport.get_extra_info("peername")
 
@@ -84,6 +86,8 @@ class ClientConnection:
     def describe(self) -> str:
         """Say who the server is and what it speaks, for messages."""
         version = "HTTP/2" if self.shared else "HTTP/1.1"
+        if self._goaway:
+            version = f"{version}, GOAWAY: {self._goaway}"
         match self._peer:
             case (address, port, *_):
                 return f"{address} port {port}, {version}"
@@ -107,6 +111,7 @@ class ClientConnection:
                 self._settle()
             elif isinstance(event, Draining):
                 self.goaway_code = event.code
+                self._goaway = explain_goaway(event)
             self._watcher.on_changed(self)
 
     def on_batch_end(self) -> None:

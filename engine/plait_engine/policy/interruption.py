@@ -8,9 +8,13 @@ of these is the reason, and ``explain`` says it in words.
 from __future__ import annotations
 
 import enum
+from typing import Final
 
 from plait_engine.errors import ErrorCode
-from plait_engine.events import Initiator, StreamReset
+from plait_engine.events import Draining, Initiator, StreamReset
+
+_MAX_DEBUG: Final = 100
+"""Bytes of GOAWAY's debug data that a message shows."""
 
 REQUEST_TIMEOUT = 408
 """The hint on the error of the engine's own timers (RFC 9110 section 15.5.9)."""
@@ -63,6 +67,19 @@ def explain(event: StreamReset, lost: Exception | None = None, *, disconnected: 
     if disconnected:
         return "the server closed the connection"
     return f"the server reset the stream: {name_of_code(event.code)}"
+
+
+def explain_goaway(event: Draining) -> str:
+    """Return what GOAWAY said of its reason, for a message; ``""`` when it is none of interest.
+
+    The debug data (RFC 9113 section 6.8) is the peer's: cut, and escaped where it is no text.
+    """
+    if event.code == ErrorCode.NO_ERROR:
+        return ""
+    debug = event.debug_data[:_MAX_DEBUG].decode("ascii", "backslashreplace")
+    if not debug.isprintable():
+        debug = ascii(debug)
+    return f"{name_of_code(event.code)}, {debug}" if debug else name_of_code(event.code)
 
 
 def name_of_code(code: int) -> str:

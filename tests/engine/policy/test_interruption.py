@@ -4,8 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from plait_engine import ErrorCode, Initiator, RemoteProtocolError, StreamReset
-from plait_engine.policy.interruption import Interruption, classify, explain, name_of_code
+from plait_engine import Draining, ErrorCode, Initiator, RemoteProtocolError, StreamReset
+from plait_engine.policy.interruption import (
+    Interruption,
+    classify,
+    explain,
+    explain_goaway,
+    name_of_code,
+)
 
 LOCAL, REMOTE = Initiator.LOCAL, Initiator.REMOTE
 BROKEN = RemoteProtocolError("a bad status line")
@@ -72,3 +78,18 @@ def test_the_reason_in_words(
 )
 def test_codes_have_names(code: int, name: str) -> None:
     assert name_of_code(code) == name
+
+
+@pytest.mark.parametrize(
+    ("event", "said"),
+    [
+        (Draining(7), ""),
+        (Draining(7, ErrorCode.NO_ERROR, b"shutting down"), ""),
+        (Draining(7, ErrorCode.ENHANCE_YOUR_CALM), "ENHANCE_YOUR_CALM"),
+        (Draining(7, 0x1234, b"why"), "error code 0x1234, why"),
+        (Draining(7, ErrorCode.INTERNAL_ERROR, b"\n\xff"), r"INTERNAL_ERROR, '\n\\xff'"),
+        (Draining(7, ErrorCode.INTERNAL_ERROR, b"x" * 999), f"INTERNAL_ERROR, {'x' * 100}"),
+    ],
+)
+def test_what_goaway_said(event: Draining, said: str) -> None:
+    assert explain_goaway(event) == said
