@@ -152,7 +152,7 @@ class ClientConnection:
         """Send a request; the body of the response is read inside the ``async with``.
 
         Raises StreamError when the connection breaks, LocalProtocolError when the request
-        is not allowed now (on HTTP/1.1: while another is open).
+        is not allowed now (on HTTP/1.1: while another is open), ValueError for CONNECT.
         """
         exchange = self._driver.open_exchange()
         url = self._url
@@ -187,6 +187,8 @@ async def send_request(
     stream_id = exchange.stream_id
     head = Request(stream_id, method, url.scheme, _authority(url), target, headers)
     try:
+        if method == "CONNECT":
+            raise ValueError("CONNECT asks for a tunnel, which has no response to read")
         async with open_nursery() as nursery:
             if not isinstance(body, bytes):
                 await exchange.send(head)
@@ -221,6 +223,8 @@ def parse_url(url: str) -> yarl.URL:
         )
     if is_legacy_ipv4(host) or not is_host(host.removesuffix(".")):
         raise ValueError(f"the host of {url!r} is neither a name nor an address")
+    if ":" in (parsed.user or ""):
+        raise ValueError("a login must not have a colon (RFC 7617 section 2)")
     return parsed
 
 

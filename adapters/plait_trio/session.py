@@ -229,8 +229,8 @@ class Session:
         once: a request that has to be sent again fails.  ``auth``: a login and a password for
         the origin of ``url`` (RFC 7617).
 
-        Raises ValueError when ``url`` names no origin that speaks HTTP, ConnectError (an
-        OSError) when it cannot be reached, TLSError when the handshake of TLS fails,
+        Raises ValueError when ``url`` names no origin that speaks HTTP and for CONNECT,
+        ConnectError (an OSError) when it cannot be reached, TLSError when the handshake of TLS fails,
         RedirectError when a redirect cannot be followed, StreamError when the server broke
         off, PoolClosedError when the session is closed meanwhile, and LocalProtocolError for
         a request that cannot be sent.

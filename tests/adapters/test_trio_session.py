@@ -87,6 +87,8 @@ async def handler(request: ServerRequest) -> ServerResponse:
         case ["login"]:
             cookies = [("set-cookie", "a=1; Path=/"), ("set-cookie", "b=2; Path=/elsewhere")]
             return ServerResponse(303, headers=[*cookies, ("location", "/fields")])
+        case ["to-colon"]:
+            return ServerResponse(302, headers=[("location", "http://a%3Ab:c@d/")])
         case ["to", status, *rest]:
             where = "/".join(rest)
             location = where.replace("@", "://", 1) if "@" in where else f"/{where}"
@@ -332,6 +334,8 @@ def test_redirects(run: Run) -> None:
                 await session.get(f"{URL}/to/302/to/302/to/302/")
             with pytest.raises(plait_trio.RedirectError, match="leads nowhere"):
                 await session.get(f"{URL}/to/302/ftp@a")
+            with pytest.raises(plait_trio.RedirectError, match="must not have a colon"):
+                await session.get(f"{URL}/to-colon")
             with pytest.raises(plait_trio.RedirectError, match="cannot be sent twice"):
                 await session.post(f"{URL}/to/307/echo", body=pieces(1))
             assert_at_rest(session)
@@ -654,6 +658,8 @@ def test_a_request_that_cannot_be_sent_leaves_nothing(run: Run) -> None:
         async with site.session() as session:
             with pytest.raises(LocalProtocolError, match="field name"):
                 await session.get(f"{URL}/", headers=[("a\n", "b")])
+            with pytest.raises(ValueError, match="tunnel"):
+                await session.request("CONNECT", f"{URL}/")
             assert_at_rest(session)
             assert (await session.get(f"{URL}/")).body == b"hello"
 
