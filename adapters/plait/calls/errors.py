@@ -65,7 +65,12 @@ def error_of_reset(
     """
     in_content = received is not None
     # RFC 9113 section 8.7
-    hint = "; it did nothing with the request, which may be sent again" if event.retryable else ""
+    hint = (
+        "it did nothing with the request, which may be sent again"
+        if event.retryable
+        else "it may have processed the request"
+    )
+    whom = f"{server}; {hint}"
     match classify(event, lost, disconnected=disconnected, in_content=in_content):
         case Interruption.TIMED_OUT:
             error: ClientError = SocketTimeoutError(f"{event.error}: {server}")
@@ -79,19 +84,19 @@ def error_of_reset(
             error.received, error.expected = received, expected
         case Interruption.TRANSPORT_FAILED:
             message = getattr(lost, "strerror", None) or str(lost) or type(lost).__name__
-            error = ClientOSError(getattr(lost, "errno", None), f"{message}: {server}")
+            error = ClientOSError(getattr(lost, "errno", None), f"{message}: {whom}")
         case Interruption.MALFORMED:
             message = f"malformed response: {event.error}"
             error = ClientResponseError(request_info(), (), status=400, message=message)
         case Interruption.GIVEN_UP:
             error = ConnectionClosedError("Connection closed")
         case Interruption.ENDED_EARLY:
-            error = ServerDisconnectedError(f"Server disconnected: {event.error}: {server}")
+            error = ServerDisconnectedError(f"Server disconnected: {event.error}: {whom}")
         case Interruption.DISCONNECTED:
-            error = ServerDisconnectedError(f"Server disconnected: {server}{hint}")
+            error = ServerDisconnectedError(f"Server disconnected: {whom}")
         case Interruption.RESET:
             reason = explain(event, disconnected=False)
-            error = ClientConnectionResetError(f"{reason}: {server}{hint}")
+            error = ClientConnectionResetError(f"{reason}: {whom}")
     error.unprocessed = event.retryable
     error.__cause__ = event.error or lost
     return error
