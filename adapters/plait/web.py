@@ -6,6 +6,7 @@ returns, an ``Application``.
 
 from __future__ import annotations
 
+import socket
 import sys
 from argparse import ArgumentParser
 from collections.abc import Sequence
@@ -158,20 +159,20 @@ def main(argv: Sequence[str]) -> None:
         "-H", "--hostname", default=None, help="address to listen on (default: localhost)"
     )
     parser.add_argument(
-        "-P", "--port", type=int, default=8080, help="TCP port to listen on (default: 8080)"
+        "-P", "--port", type=int, default=None, help="TCP port to listen on (default: 8080)"
     )
     parser.add_argument("-U", "--path", default=None, help="Unix socket to listen on")
     parser.add_argument(
         "--engine",
         choices=("native", "reference"),
-        default="native",
+        default=None,
         help="the protocol engine (default: native)",
     )
     arguments, rest = parser.parse_known_args(argv)
 
     module_name, _, function_name = arguments.entry_func.partition(":")
     if not module_name or not function_name:
-        parser.error(f"{arguments.entry_func!r} is not of the form module:function")
+        parser.error("'entry-func' not in 'module:function' syntax")
     if module_name.startswith("."):
         parser.error("relative module names not supported")
     sys.path.insert(0, "")
@@ -183,16 +184,13 @@ def main(argv: Sequence[str]) -> None:
         function = getattr(module, function_name)
     except AttributeError:
         parser.error(f"module {module_name!r} has no attribute {function_name!r}")
-    if arguments.path is not None and arguments.hostname is None and "-P" not in argv:
-        run_app(function(rest), path=arguments.path, engine=arguments.engine)
-    else:
-        run_app(
-            function(rest),
-            host=arguments.hostname or "localhost",
-            port=arguments.port,
-            path=arguments.path,
-            engine=arguments.engine,
-        )
+    host, port = arguments.hostname, arguments.port
+    if arguments.path is not None and not hasattr(socket, "AF_UNIX"):
+        parser.error("file system paths not supported by your operating environment")
+    if arguments.path is None or host is not None or port is not None:
+        host, port = host or "localhost", 8080 if port is None else port
+    options = {} if arguments.engine is None else {"engine": arguments.engine}
+    run_app(function(rest), host=host, port=port, path=arguments.path, **options)
     parser.exit(message="Stopped\n")
 
 

@@ -179,9 +179,9 @@ def test_a_unix_socket(module: Path) -> None:
     ("arguments", "message"),
     [
         ([], "required"),
-        (["json"], "'json' is not of the form module:function"),
-        ([":x"], "':x' is not of the form module:function"),
-        (["x:"], "'x:' is not of the form module:function"),
+        (["json"], "'entry-func' not in 'module:function' syntax"),
+        ([":x"], "'entry-func' not in 'module:function' syntax"),
+        (["x:"], "'entry-func' not in 'module:function' syntax"),
         ([".relative:x"], "relative module names"),
         (["no_such_module_here:x"], "unable to import no_such_module_here"),
         (["json:no_such_name"], "has no attribute 'no_such_name'"),
@@ -199,6 +199,43 @@ def test_command_lines_that_are_wrong(
         web.main(arguments)
     assert caught.value.code == 2
     assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        ([], {"host": "localhost", "port": 8080, "path": None}),
+        (["-P", "0"], {"host": "localhost", "port": 0, "path": None}),
+        (["-U", "sock"], {"host": None, "port": None, "path": "sock"}),
+        (["-U", "sock", "-H", "::1"], {"host": "::1", "port": 8080, "path": "sock"}),
+        (["-U", "sock", "-P", "80"], {"host": "localhost", "port": 80, "path": "sock"}),
+        (
+            ["--engine", "reference"],
+            {"host": "localhost", "port": 8080, "path": None, "engine": "reference"},
+        ),
+    ],
+)
+def test_what_the_command_line_asks_for(
+    arguments: list[str], expected: dict[str, Any], module: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[dict[str, Any]] = []
+    monkeypatch.chdir(module)
+    monkeypatch.setattr(sys, "path", sys.path[:])
+    monkeypatch.setattr(web, "run_app", lambda app, **options: calls.append(options))
+    with pytest.raises(SystemExit) as caught:
+        web.main([*arguments, "served:make"])
+    assert caught.value.code == 0
+    assert calls == [expected]
+
+
+def test_paths_need_unix_sockets(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "path", sys.path[:])
+    monkeypatch.delattr(socket, "AF_UNIX")
+    with pytest.raises(SystemExit):
+        web.main(["-U", "sock", "json:dumps"])
+    assert "paths not supported" in capsys.readouterr().err
 
 
 def test_an_application_that_is_awaited(module: Path) -> None:
