@@ -237,7 +237,9 @@ async def _wait_until(condition: Any) -> None:
 @pytest.mark.parametrize(
     "kind", [Kind("http"), Kind("https"), Kind("socks4a"), Kind("socks5h")], ids=str
 )
-async def test_a_proxy_that_hangs_up(kind: Kind, authority: Authority) -> None:
+async def test_a_proxy_that_hangs_up(
+    kind: Kind, authority: Authority, caplog: pytest.LogCaptureFixture
+) -> None:
     async def hang_up(connection: Any) -> None:
         await connection.reader.read(3)
         connection.close()
@@ -247,6 +249,7 @@ async def test_a_proxy_that_hangs_up(kind: Kind, authority: Authority) -> None:
         with pytest.raises(plait.ClientProxyConnectionError, match="closed"):
             await session.get("https://example.com/", proxy=f"{kind.scheme}://localhost:{raw.port}")
         check_baseline(session)
+    assert not caplog.records
 
 
 @pytest.mark.parametrize(

@@ -41,7 +41,9 @@ class HeldTransport(asyncio.Protocol):
     def eof_received(self) -> bool:
         self._has_ended = True
         self._note_change()
-        return True
+        transport = self.transport
+        # TLS cannot stay half-open; inside of a tunnel there is nothing else.
+        return transport is not None and transport.get_extra_info("ssl_object") is None
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._lost = (exc,)
