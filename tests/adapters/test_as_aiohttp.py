@@ -381,7 +381,11 @@ def test_names_of_test_suites_are_what_they_say() -> None:
         assert DigestFunctions["SHA-256-SESS"](b"a").digest() == hashlib.sha256(b"a").digest()
         assert escape_quotes('a"\\\\b') == 'a\\\\"\\\\\\\\b'
         assert unescape_quotes(escape_quotes('a"\\\\b')) == 'a"\\\\b'
-        for text in ('realm="a b", qop=auth, Basic realm="c"', 'Digest realm="a b", qop=auth'):
+        for text in (
+            'realm="a b", qop=auth, Basic realm="c"',
+            'Digest realm="a b", qop=auth',
+            'realm  =  "a b"  ,  qop = auth',
+        ):
             assert parse_header_pairs(text) == {"realm": "a b", "qop": "auth"}
         assert parse_header_pairs("") == {}
         assert "gzip" in _gen_default_accept_encoding()

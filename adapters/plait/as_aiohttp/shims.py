@@ -66,7 +66,9 @@ def parse_header_pairs(header: str) -> dict[str, str]:
     """Return the parameters of the first challenge, with its scheme or without."""
     for text in (header, f"Digest {header}"):
         for challenge in parse_challenges([text]):
-            return challenge.parameters
+            if challenge.parameters:  # "realm =" looks like a scheme.
+                return challenge.parameters
+            break
     return {}
 
 

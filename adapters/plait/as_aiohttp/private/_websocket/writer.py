@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random as random_module
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 from plait.client_exceptions import ClientConnectionResetError
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 __all__ = ("WebSocketWriter",)
 
 _HIGH_WATER: Final = 65536
+_KEY_SIZE: Final = 4
 _MEMORY_LEVEL: Final = 8
 
 
@@ -53,7 +55,7 @@ class WebSocketWriter:
         self._written = 0
         self._closing = False
         source = random or random_module.SystemRandom()
-        self._random = source.randbytes if use_mask else None
+        self._random = _key_maker(source) if use_mask else None
         self._plain = self._make_writer(None)
         self._deflating = self._make_writer(self._make_deflater(compress)) if compress else None
 
@@ -95,3 +97,14 @@ class WebSocketWriter:
             await self.send_frame(payload[:MAX_CONTROL_PAYLOAD], Opcode.CLOSE)
         finally:
             self._closing = True
+
+
+def _key_maker(source: random_module.Random) -> Callable[[int], bytes]:
+    """Return what makes masking keys, each of one number of ``source``."""
+
+    def make(size: int) -> bytes:
+        return b"".join(
+            source.getrandbits(8 * _KEY_SIZE).to_bytes(_KEY_SIZE) for _ in range(size // _KEY_SIZE)
+        )
+
+    return make
