@@ -223,6 +223,27 @@ async def test_closing_ends_the_handlers(site: Site, open_session: Open) -> None
     assert site.happened == [*ALIVE, "waits", *ENDED]
 
 
+async def test_closing_ends_responses_that_nobody_reads(site: Site, open_session: Open) -> None:
+    """The server has filled all windows and buffers, and a WebSocket is open beside it."""
+
+    async def endless(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse()
+        await response.prepare(request)
+        while True:
+            await response.write(b"x" * 100_000)
+
+    site.app.router.add_get("/endless", endless)
+    session = open_session(app=site.app)
+    ws = await session.ws_connect("/socket")
+    response = await session.get("/endless")
+    await response.content.read(1000)
+    async with asyncio.timeout(5):
+        await session.close()
+    with pytest.raises(ConnectionError):
+        await ws.send_str("late")
+    assert site.happened == [*ALIVE, *ENDED]
+
+
 async def test_a_session_of_its_own_base(site: Site) -> None:
     async with (
         plait.ClientSession("http://a.example/", app=site.app) as session,

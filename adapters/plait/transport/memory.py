@@ -164,10 +164,13 @@ class MemoryTransport(asyncio.Transport):
             self._loop.call_soon(self._tell_lost, error)
 
     def _tell_lost(self, error: Exception | None) -> None:
-        driver, self._driver, self._peer = self._driver, None, None
+        driver, self._driver = self._driver, None
+        peer, self._peer = self._peer, None
         self._arrived.clear()
         if driver is not None:
             driver.connection_lost(error)
+        if self._peer_paused and peer is not None and peer._driver is not None:
+            peer._driver.resume_writing()  # What it has to write resets the connection.
 
 
 def _reset(message: str) -> ConnectionResetError:
