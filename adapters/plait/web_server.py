@@ -58,8 +58,7 @@ class Server:
         handler_cancellation: cancel a handler when its client goes away.
         keepalive_timeout: seconds between requests of a connection; ``None``: any; 0: it
             closes after a response.
-        head_timeout: seconds for the head of a request: 408.  By default 30, or
-            ``keepalive_timeout`` if that is less: a client that only connects is idle, too.
+        head_timeout: seconds for the head of a request: 408.
         body_timeout: seconds between bytes of content while the handler waits for them: 408,
             or the stream is reset.
         write_timeout: seconds in which a client takes nothing of what there is to send: the
@@ -138,10 +137,6 @@ class Server:
         self.engine: EngineName = engine
         self.http2 = http2
         self.access_logger = access_log_class(access_log, access_log_format) if access_log else None
-        if timeouts is None:
-            timeouts = Timeouts()
-            if timeouts.head and keepalive_timeout:
-                timeouts = replace(timeouts, head=min(timeouts.head, keepalive_timeout))
         self.config = Config(
             limits=_override(
                 limits or Limits(),
@@ -151,7 +146,7 @@ class Server:
                 read_high_water=_given(read_bufsize),
             ),
             timeouts=_override(
-                timeouts,
+                timeouts or Timeouts(),
                 keep_alive=keepalive_timeout,
                 head=head_timeout,
                 body=body_timeout,

@@ -136,12 +136,6 @@ NATIVE = pytest.mark.parametrize(
         ({"head_timeout": 7}, 7),
         ({"timeouts": Timeouts(head=9)}, 9),
         ({"timeouts": Timeouts(head=9), "head_timeout": 7}, 7),
-        ({"keepalive_timeout": 7}, 7),
-        ({"keepalive_timeout": 7, "head_timeout": 9}, 9),
-        ({"keepalive_timeout": 7, "timeouts": Timeouts(head=9)}, 9),
-        ({"keepalive_timeout": 99}, 30),
-        ({"keepalive_timeout": 0}, 30),
-        ({"keepalive_timeout": None}, 30),
     ],
 )
 @pytest.mark.parametrize("head", [b"", b"GET / HTTP/1.1\r\nHost: a"])
