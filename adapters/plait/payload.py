@@ -516,6 +516,11 @@ class AsyncIterablePayload(Payload):
         kwargs.setdefault("content_type", "application/octet-stream")
         super().__init__(value, *args, **kwargs)
 
+    @property
+    def autoclose(self) -> bool:
+        """True: there is nothing to close."""
+        return True
+
     def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:
         """Return the body as text, after ``as_bytes``; before that it raises TypeError."""
         if self._kept is None:

@@ -132,13 +132,13 @@ async def test_sent_again(plain: Library) -> None:
     stream = plain.payload.AsyncIterablePayload(_pieces())
     assert stream.consumed is False
     await written(stream)
-    assert stream.consumed is True
+    assert (stream.consumed, stream.autoclose) == (True, True)
     text = plain.payload.StringPayload("a")
     assert await written(text) + await written(text) == b"aa"
     assert (text.consumed, text.autoclose) == (False, True)
     file = plain.payload.BytesIOPayload(io.BytesIO(b"a"))
     assert await written(file) + await written(file) == b"aa"
-    assert file.consumed is False
+    assert (file.consumed, file.autoclose) == (False, True)
 
 
 async def test_a_registry(plain: Library) -> None:
