@@ -629,7 +629,11 @@ class UnixConnector(_PathConnector):
         async with self._contexts.connecting(
             key, key.ssl, self._protocols(key), self._connector_error
         ) as tls:
-            await self._loop.create_unix_connection(lambda: protocol, self._path, **tls)
+            try:
+                await self._loop.create_unix_connection(lambda: protocol, self._path, **tls)
+            except BaseException:
+                protocol.give_up()
+                raise
         if key.is_ssl:
             check_version(key, protocol.owner, self._protocols(key))
         return protocol.owner

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import uvloop
 from yarl import URL
 
 import plait
@@ -379,3 +380,31 @@ async def test_a_server_that_never_closes_tls_is_not_waited_for(
     over.set()
     await serving
     listener.close()
+
+
+@pytest.mark.parametrize("tls", [False, True])
+async def test_a_connect_that_is_cancelled_on_uvloop(tls: bool, authority: Authority) -> None:
+    """uvloop closes a transport without a word when it has just been made."""
+
+    def run() -> None:
+        async def main() -> None:
+            context = authority.server_context() if tls else None
+            async with raw_server(always(OK), context) as server:
+                for turns in range(1, 40):
+                    session = plait.ClientSession(
+                        connector=plait.TCPConnector(ssl=authority.client_context())
+                    )
+                    request = asyncio.ensure_future(session.get(server.url))
+                    for _ in range(turns):
+                        await asyncio.sleep(0)
+                    request.cancel()
+                    await asyncio.gather(request, return_exceptions=True)
+                    connector = session.connector
+                    assert connector is not None
+                    await asyncio.wait_for(session.close(), 10)
+                    assert not connector._places.alive
+
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(main())
+
+    await asyncio.to_thread(run)

@@ -20,6 +20,7 @@ from plait.client_exceptions import (
     ClientProxyConnectionError,
     ServerFingerprintMismatch,
 )
+from plait.transport.stream import StreamProtocol
 
 from .connection import ClientConnection
 from .target import ConnectionKey, proxy_key
@@ -187,6 +188,8 @@ class Dialer:
         except BaseException:
             if not factory.called:
                 sock.close()
+            elif isinstance(protocol, StreamProtocol):
+                protocol.give_up()
             raise
 
 

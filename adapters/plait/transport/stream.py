@@ -71,6 +71,18 @@ class StreamProtocol(asyncio.BufferedProtocol, Generic[_Owner]):
         self.driver = self.owner.driver
         self.driver.start()
 
+    def give_up(self) -> None:
+        """Drop a connection whose making was cancelled.
+
+        The transport may be there already, and uvloop closes it then without a word.
+        """
+        owner: Owner | None = getattr(self, "owner", None)
+        transport = None if owner is None else owner.driver.transport
+        if transport is not None:
+            transport.set_protocol(asyncio.Protocol())
+            transport.abort()
+            self.connection_lost(None)
+
     def get_buffer(self, sizehint: int) -> memoryview:
         return self._buffer
 
