@@ -55,12 +55,45 @@ _CONNECT_FIELDS: Final = 2
 _is_scheme = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*").fullmatch  # RFC 3986 section 3.1
 
 
+_MANY_IN_VAIN: Final = 8
+_SELDOM: Final = 64
+
+
+class _Tries:
+    """Whether to look for the other fields of a head that has credentials.
+
+    Where all heads differ, as those that a proxy brings of many people, that is in vain: after
+    ``_MANY_IN_VAIN`` in a row, only each ``_SELDOM``th is looked for.
+    """
+
+    __slots__ = ("_in_vain",)
+
+    def __init__(self) -> None:
+        self._in_vain = 0
+
+    def is_next(self) -> bool:
+        """Tell whether to look now."""
+        if self._in_vain < _MANY_IN_VAIN:
+            return True
+        self._in_vain += 1
+        return self._in_vain % _SELDOM == 0
+
+    def note(self, found: bool) -> None:
+        """It was looked for."""
+        if found:
+            self._in_vain = 0
+        elif self._in_vain < _MANY_IN_VAIN:
+            self._in_vain += 1
+
+
 class HeadWriter:
     """Makes header blocks' fields, with a memory of the last ones."""
 
-    __slots__ = ("_requests", "_responses")
+    __slots__ = ("_requests", "_responses", "_tries_of_requests", "_tries_of_responses")
 
     def __init__(self) -> None:
+        self._tries_of_requests = _Tries()
+        self._tries_of_responses = _Tries()
         self._requests: dict[tuple[object, ...], tuple[Fields, Fields, int]] = {}
         self._responses: dict[tuple[object, ...], tuple[Fields, int]] = {}
 
@@ -80,11 +113,12 @@ class HeadWriter:
             if kept is None:
                 check_fields(headers)
                 size = _size_of(headers)
-                if size == _HAS_CREDENTIALS:
+                if size == _HAS_CREDENTIALS and self._tries_of_requests.is_next():
                     headers, credentials = _take_out_credentials(headers)
                     size = _size_of(headers)
                     key = (*start, *headers)
                     kept = self._requests.get(key)
+                    self._tries_of_requests.note(kept is not None)
             if kept is None:
                 kept = _write_request(request, headers)
                 _keep(self._requests, key, kept, size)
@@ -110,11 +144,12 @@ class HeadWriter:
         if kept is None:
             check_fields(headers)
             size = _size_of(headers)
-            if size == _HAS_CREDENTIALS:
+            if size == _HAS_CREDENTIALS and self._tries_of_responses.is_next():
                 headers, credentials = _take_out_credentials(headers)
                 size = _size_of(headers)
                 key = (status, *headers)
                 kept = self._responses.get(key)
+                self._tries_of_responses.note(kept is not None)
         if kept is None:
             kept = _write_response(status, headers)
             _keep(self._responses, key, kept, size)
@@ -165,7 +200,7 @@ _Kept = TypeVar("_Kept")
 
 
 def _keep(memory: dict[_Key, _Kept], key: _Key, kept: _Kept, size: int) -> None:
-    if size <= _KEPT_SIZE:
+    if 0 <= size <= _KEPT_SIZE:  # Below 0: there are credentials.
         if len(memory) >= _KEPT:
             memory.clear()
         memory[key] = kept

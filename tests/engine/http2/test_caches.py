@@ -136,3 +136,24 @@ def test_credentials_are_checked_each_time(value: Any) -> None:
             writer.request(Request(1, "GET", "http", "a", "/", [(name, value)]))
         with pytest.raises(LocalProtocolError):
             writer.response(200, [(name, value)])
+
+
+def test_heads_that_differ_anyway_are_soon_left_alone() -> None:
+    """And those that come again later are found again."""
+    writer = HeadWriter()
+
+    def write(own: str) -> None:
+        fields = [("Authorization", "x"), ("X-Own", own)]
+        pairs, _ = writer.request(Request(1, "GET", "http", "a", "/", fields))
+        assert sorted(pairs[4:]) == [("authorization", "x"), ("x-own", own)]
+        pairs, _ = writer.response(200, fields)
+        assert sorted(pairs[1:]) == [("authorization", "x"), ("x-own", own)]
+
+    for number in range(1000):
+        write(str(number))
+    assert len(writer._requests) == len(writer._responses) < 30
+    for _ in range(200):
+        write("same")
+    assert writer._tries_of_requests.is_next()
+    assert writer._tries_of_requests.is_next()
+    assert writer._tries_of_responses.is_next()
