@@ -4,8 +4,8 @@ Strategy
 --------
 ``HeadWriter`` turns the application's fields into those of a header block, or raises
 LocalProtocolError.  An application sends the same fields again and again, so each
-connection keeps the results, by content, within ``_KEPT`` and ``_KEPT_SIZE``.  Credentials are
-not kept: what is kept is that of the other fields, and they are put behind it each time.
+connection keeps the results, by content, within ``_KEPT`` and ``_KEPT_SIZE``; but none that
+has credentials.
 
 What belongs to HTTP/1.1 is not an error, since applications are written for both:
 
@@ -22,7 +22,7 @@ section 6.5.1.
 from __future__ import annotations
 
 import re
-from typing import Final, TypeAlias, TypeVar
+from typing import Final, TypeAlias
 
 from plait_engine.errors import LocalProtocolError
 from plait_engine.events import Request
@@ -55,76 +55,37 @@ _CONNECT_FIELDS: Final = 2
 _is_scheme = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*").fullmatch  # RFC 3986 section 3.1
 
 
-_MANY_IN_VAIN: Final = 8
-_SELDOM: Final = 64
-
-
-class _Tries:
-    """Whether to look for the other fields of a head that has credentials.
-
-    Where all heads differ, as those that a proxy brings of many people, that is in vain: after
-    ``_MANY_IN_VAIN`` in a row, only each ``_SELDOM``th is looked for.
-    """
-
-    __slots__ = ("_in_vain",)
-
-    def __init__(self) -> None:
-        self._in_vain = 0
-
-    def is_next(self) -> bool:
-        """Tell whether to look now."""
-        if self._in_vain < _MANY_IN_VAIN:
-            return True
-        self._in_vain += 1
-        return self._in_vain % _SELDOM == 0
-
-    def note(self, found: bool) -> None:
-        """It was looked for."""
-        if found:
-            self._in_vain = 0
-        elif self._in_vain < _MANY_IN_VAIN:
-            self._in_vain += 1
-
-
 class HeadWriter:
     """Makes header blocks' fields, with a memory of the last ones."""
 
-    __slots__ = ("_requests", "_responses", "_tries_of_requests", "_tries_of_responses")
+    __slots__ = ("_requests", "_responses")
 
     def __init__(self) -> None:
-        self._tries_of_requests = _Tries()
-        self._tries_of_responses = _Tries()
         self._requests: dict[tuple[object, ...], tuple[Fields, Fields, int]] = {}
         self._responses: dict[tuple[object, ...], tuple[Fields, int]] = {}
 
     def request(self, request: Request) -> tuple[Fields, int]:
         """Return the fields of a request and its Content-Length, or ``NO_LENGTH``."""
         # All but the target is kept, which is what differs from request to request.
-        headers = request.headers
-        start = (request.method, request.scheme, request.authority, request.protocol)
-        credentials: Fields = ()
         try:
-            key = (*start, *headers)
+            key = (
+                request.method,
+                request.scheme,
+                request.authority,
+                request.protocol,
+                *request.headers,
+            )
             kept = self._requests.get(key)
         except TypeError:  # No pairs of text, or lists, which cannot be looked up.
-            check_fields(headers)
-            kept = _write_request(request, headers)
+            kept = _write_request(request)
         else:
             if kept is None:
-                check_fields(headers)
-                size = _size_of(headers)
-                if size == _HAS_CREDENTIALS and self._tries_of_requests.is_next():
-                    headers, credentials = _take_out_credentials(headers)
-                    size = _size_of(headers)
-                    key = (*start, *headers)
-                    kept = self._requests.get(key)
-                    self._tries_of_requests.note(kept is not None)
-            if kept is None:
-                kept = _write_request(request, headers)
-                _keep(self._requests, key, kept, size)
+                kept = _write_request(request)
+                if _may_be_kept(request.headers):
+                    if len(self._requests) >= _KEPT:
+                        self._requests.clear()
+                    self._requests[key] = kept
         pseudo, fields, content_length = kept
-        if credentials:
-            fields += credentials
         if len(pseudo) == _CONNECT_FIELDS:
             return pseudo + fields, content_length
         target = request.target
@@ -134,33 +95,21 @@ class HeadWriter:
 
     def response(self, status: int, headers: Headers) -> tuple[Fields, int]:
         """Return the fields of a response and its Content-Length, or ``NO_LENGTH``."""
-        credentials: Fields = ()
         try:
             key = (status, *headers)
-            kept = self._responses.get(key)
+            response = self._responses.get(key)
         except TypeError:  # As for a request.
-            check_fields(headers)
             return _write_response(status, headers)
-        if kept is None:
-            check_fields(headers)
-            size = _size_of(headers)
-            if size == _HAS_CREDENTIALS and self._tries_of_responses.is_next():
-                headers, credentials = _take_out_credentials(headers)
-                size = _size_of(headers)
-                key = (status, *headers)
-                kept = self._responses.get(key)
-                self._tries_of_responses.note(kept is not None)
-        if kept is None:
-            kept = _write_response(status, headers)
-            _keep(self._responses, key, kept, size)
-        if not credentials:
-            return kept
-        fields, content_length = kept
-        return fields + credentials, content_length
+        if response is None:
+            response = _write_response(status, headers)
+            if _may_be_kept(headers):
+                if len(self._responses) >= _KEPT:
+                    self._responses.clear()
+                self._responses[key] = response
+        return response
 
     def trailers(self, headers: Headers) -> Fields:
         """Return the fields of a trailer section."""
-        check_fields(headers)
         fields, _, host = _write_section(headers)
         for name, _ in fields:
             if name in FORBIDDEN_TRAILERS:
@@ -170,45 +119,18 @@ class HeadWriter:
         return fields
 
 
-_HAS_CREDENTIALS: Final = -1
-
-
-def _size_of(headers: Headers) -> int:
-    """Return how many characters there are, or ``_HAS_CREDENTIALS``."""
+def _may_be_kept(headers: Headers) -> bool:
     size = 0
     for name, value in headers:
         if name.lower() in CREDENTIALS:
-            return _HAS_CREDENTIALS
+            return False
         size += len(name) + len(value)
-    return size
+    return size <= _KEPT_SIZE
 
 
-def _take_out_credentials(headers: Headers) -> tuple[Headers, Fields]:
-    """Return the other fields, and the credentials as they are written.
-
-    Of fields with different names the order means nothing (RFC 9110 section 5.3).
-    """
-    others = [field for field in headers if field[0].lower() not in CREDENTIALS]
-    credentials = [
-        (name.lower(), value.strip(" \t")) for name, value in headers if name.lower() in CREDENTIALS
-    ]
-    return others, tuple(credentials)
-
-
-_Key = TypeVar("_Key")
-_Kept = TypeVar("_Kept")
-
-
-def _keep(memory: dict[_Key, _Kept], key: _Key, kept: _Kept, size: int) -> None:
-    if 0 <= size <= _KEPT_SIZE:  # Below 0: there are credentials.
-        if len(memory) >= _KEPT:
-            memory.clear()
-        memory[key] = kept
-
-
-def _write_request(request: Request, headers: Headers) -> tuple[Fields, Fields, int]:
+def _write_request(request: Request) -> tuple[Fields, Fields, int]:
     """Return the pseudo-header fields but ``:path``, the others, and the Content-Length."""
-    fields, content_length, host = _write_section(headers)
+    fields, content_length, host = _write_section(request.headers)
     authority = request.authority if host is None else host
     if request.method == "CONNECT" and request.protocol is None:
         if not is_authority(authority, needs_port=True):
@@ -246,10 +168,11 @@ def _write_response(status: int, headers: Headers) -> tuple[Fields, int]:
 
 
 def _write_section(headers: Headers) -> tuple[Fields, int, str | None]:
-    """Normalise fields that were checked; return them, the Content-Length and the Host field."""
+    """Check and normalise fields; return them, the Content-Length and the Host field."""
     fields: list[tuple[str, str]] = []
     content_length = NO_LENGTH
     host: str | None = None
+    check_fields(headers)
     for name, value in headers:
         name = name.lower()
         value = value.strip(" \t")

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import hpack
 import pytest
 
-from plait_engine import EndOfMessage, Event, LocalProtocolError, Request, Response, Role
+from plait_engine import EndOfMessage, Event, Request, Response, Role
 from plait_engine.http2 import HTTP2Connection
 from plait_engine.http2 import hpack as codec
-from plait_engine.http2.outgoing import HeadWriter
 from plait_engine.testing import frames as wire
 from tests.engine.http2.peers import make_config
 
@@ -112,48 +109,3 @@ def test_a_target_that_is_never_indexed_is_not_remembered_either() -> None:
         server.receive_data(wire.headers(stream_id, block, end_stream=True), 0.0)
         assert [e.target for e in drain(server) if isinstance(e, Request)] == [path]
     assert SECRET.replace(" ", "-") not in remembered(server)
-
-
-def test_other_fields_are_remembered_beside_credentials() -> None:
-    """Credentials are written anew each time, behind the others."""
-    writer = HeadWriter()
-    for token in ("one", " two ", "one"):
-        secret = [("Authorization", token), ("X-Own", "1"), ("Cookie", "a"), ("cookie", "b")]
-        own = [("authorization", token.strip()), ("cookie", "a"), ("cookie", "b")]
-        fields, _ = writer.request(Request(1, "GET", "http", "a", "/", secret))
-        assert list(fields[4:]) == [("x-own", "1"), *own]
-        fields, _ = writer.response(200, secret)
-        assert list(fields[1:]) == [("x-own", "1"), *own]
-    assert (len(writer._requests), len(writer._responses)) == (1, 1)
-
-
-@pytest.mark.parametrize("value", [1, None, "a\nb"])
-def test_credentials_are_checked_each_time(value: Any) -> None:
-    writer = HeadWriter()
-    writer.request(Request(1, "GET", "http", "a", "/", [("Authorization", "fine")]))
-    for name in ("Authorization", "Cookie"):
-        with pytest.raises(LocalProtocolError):
-            writer.request(Request(1, "GET", "http", "a", "/", [(name, value)]))
-        with pytest.raises(LocalProtocolError):
-            writer.response(200, [(name, value)])
-
-
-def test_heads_that_differ_anyway_are_soon_left_alone() -> None:
-    """And those that come again later are found again."""
-    writer = HeadWriter()
-
-    def write(own: str) -> None:
-        fields = [("Authorization", "x"), ("X-Own", own)]
-        pairs, _ = writer.request(Request(1, "GET", "http", "a", "/", fields))
-        assert sorted(pairs[4:]) == [("authorization", "x"), ("x-own", own)]
-        pairs, _ = writer.response(200, fields)
-        assert sorted(pairs[1:]) == [("authorization", "x"), ("x-own", own)]
-
-    for number in range(1000):
-        write(str(number))
-    assert len(writer._requests) == len(writer._responses) < 30
-    for _ in range(200):
-        write("same")
-    assert writer._tries_of_requests.is_next()
-    assert writer._tries_of_requests.is_next()
-    assert writer._tries_of_responses.is_next()
