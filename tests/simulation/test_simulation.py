@@ -84,7 +84,6 @@ class Simulation:
             "engine": engine,
             "handler_cancellation": self._chance.random() < 0.5,
             "keepalive_timeout": KEEP_ALIVE.get(weather, 75.0),
-            "head_timeout": 30.0,  # Its default would be the time above, too short on this network.
             "shutdown_timeout": SHUTDOWN_TIMEOUT,
         }
 
