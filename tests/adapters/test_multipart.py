@@ -493,6 +493,7 @@ async def test_content_that_cannot_be_decoded(headers: dict[str, str], data: byt
         assert isinstance(caught.value, RuntimeError)
         if data == b"\xff":
             assert isinstance(caught.value, UnicodeDecodeError)
+            assert str(caught.value).startswith("data cannot be decoded with utf-8 encoding")
 
 
 async def test_bombs() -> None:

@@ -33,6 +33,10 @@ class PartEncodingError(MultipartError, RuntimeError):
 class PartTextError(PartEncodingError, UnicodeDecodeError):
     """The content of a part is no text in its charset."""
 
+    def __str__(self) -> str:
+        reason = UnicodeDecodeError.__str__(self)
+        return f"data cannot be decoded with {self.encoding} encoding: {reason}"
+
 
 class PartDecoder:
     """Undoes the codings of one part, piece by piece.
