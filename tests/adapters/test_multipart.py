@@ -731,13 +731,18 @@ async def test_what_can_be_sent_again() -> None:
 
 
 async def test_closing(caplog: pytest.LogCaptureFixture) -> None:
-    class Broken(plait.AsyncIterablePayload):
+    class Closable(plait.AsyncIterablePayload):
+        @property
+        def autoclose(self) -> bool:
+            return False
+
+    class Broken(Closable):
         async def close(self) -> None:
             raise ValueError("closing fails")
 
     closed: list[str] = []
 
-    class Noted(plait.AsyncIterablePayload):
+    class Noted(Closable):
         async def close(self) -> None:
             closed.append("noted")
 
