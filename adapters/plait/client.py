@@ -244,6 +244,7 @@ class ClientSession:
         self._default_proxy = read_proxy(proxy) if proxy else None
         self._default_proxy_auth = proxy_auth
         self._trust_env = trust_env
+        self._may_use_proxy = trust_env or self._default_proxy is not None
         self._version = version
         self._json_serialize = json_serialize
         self._json_serialize_bytes = json_serialize_bytes
@@ -626,13 +627,40 @@ class ClientSession:
             url = self._build_url(str_or_url)
             if params:
                 url = url.extend_query(params)
-            fields = self._fields_of(headers)
+            fields = self._fields_of(headers) if headers or self._default_headers else FieldPairs()
             traced = None
             if self._trace_configs:
                 traced = CallTrace(self, trace_request_ctx, fields)
                 await traced.begin(method, url)
                 fields = field_pairs(traced.headers)
             clock = RequestClock(self._deadlines, real_timeout, self._now(), error_of_deadline)
+            skips: Iterable[str] = self._skip_auto_headers
+            if skip_auto_headers is not None:
+                skips = {*skips, *map(istr, skip_auto_headers)}
+            if (
+                skips
+                or compress
+                or chunked
+                or expect100
+                or ssl is not True
+                or server_hostname is not None
+                or limits is not None
+                or self._request_class is not ClientRequest
+            ):
+                options = {
+                    "skip_auto_headers": skips,
+                    "compress": compress,
+                    "chunked": bool(chunked) or None,
+                    "expect100": expect100,
+                    "ssl": ssl,
+                    "server_hostname": server_hostname,
+                    "limits": limits,
+                }
+            else:
+                options = {}  # All of them are what they are by default.
+            choice = None
+            if proxy is not None or self._may_use_proxy:
+                choice = self._choose_proxy(proxy, proxy_auth, proxy_headers)
             call = ClientCall(
                 self,
                 clock,
@@ -643,26 +671,14 @@ class ClientSession:
                 cookies,
                 auth,
                 max_redirects if allow_redirects else None,
-                {
-                    "skip_auto_headers": (
-                        self._skip_auto_headers
-                        if skip_auto_headers is None
-                        else {*self._skip_auto_headers, *map(istr, skip_auto_headers)}
-                    ),
-                    "compress": compress,
-                    "chunked": bool(chunked) or None,
-                    "expect100": expect100,
-                    "ssl": ssl,
-                    "server_hostname": server_hostname,
-                    "limits": limits,
-                },
+                options,
                 make_head,
                 traced,
                 self._middlewares if middlewares is None else middlewares,
                 upload_tracker,
                 on_informational,
                 read_until_eof,
-                self._choose_proxy(proxy, proxy_auth, proxy_headers),
+                choice,
             )
             check = self._raise_for_status if raise_for_status is None else raise_for_status
             response = None
@@ -708,8 +724,6 @@ class ClientSession:
             if proxy_auth is None and self._default_proxy is None:
                 proxy_auth = self._default_proxy_auth  # Else it is for the session's proxy.
             return ProxyChoice(read_proxy(proxy), proxy_auth, proxy_headers)
-        if self._default_proxy is None and not self._trust_env:
-            return None
         if proxy_auth is None:
             proxy_auth = self._default_proxy_auth
         return ProxyChoice(self._default_proxy, proxy_auth, proxy_headers)

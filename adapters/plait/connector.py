@@ -246,7 +246,7 @@ class BaseConnector:
             key = key._replace(http1_only=True)
         if key.proxy is not None:
             key = self._by_proxy(key, opaque=False)
-        if not traces and (connection := self._take(key)) is not None:
+        if not traces and (connection := self._places.take(key)) is not None:
             return connection
         ticket = self._make_ticket(key, req)
         if traces:

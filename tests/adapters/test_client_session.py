@@ -277,6 +277,16 @@ async def test_raise_for_status(open_session: Open, url: URL) -> None:
 
 async def test_classes_of_ones_own(open_session: Open, url: URL) -> None:
     class Request(plait.ClientRequest):
+        def __init__(
+            self, method: str, url: URL, *, chunked: Any, ssl: Any, **options: Any
+        ) -> None:
+            assert options["compress"] is None  # It is told what is as ever, too.
+            super().__init__(method, url, chunked=chunked, ssl=ssl, **options)
+
+        def update_host(self, url: URL) -> None:
+            super().update_host(url)
+            hosts.append(url.host)
+
         def update_headers(self, headers: Any) -> None:
             super().update_headers(headers)
             self.headers["X-Own"] = "1"
@@ -287,6 +297,7 @@ async def test_classes_of_ones_own(open_session: Open, url: URL) -> None:
     class WebSocket(plait.ClientWebSocketResponse[bool]):
         pass
 
+    hosts: list[str | None] = []
     async with open_session(
         request_class=Request, response_class=Response, ws_response_class=WebSocket
     ) as session:
@@ -295,6 +306,7 @@ async def test_classes_of_ones_own(open_session: Open, url: URL) -> None:
             assert CIMultiDict(await response.json())["X-Own"] == "1"
         async with session.ws_connect(url / "chat") as ws:
             assert type(ws) is WebSocket
+        assert hosts == [url.host] * 2
 
 
 async def test_the_version(url: URL) -> None:

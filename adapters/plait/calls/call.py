@@ -149,12 +149,12 @@ class ClientCall:
                     await self.traced.redirect(request, response)
         except BaseException:
             self.machine.cancel()
-            await self._close_content(None if request is None else request.payload)
+            await self._close_content(None if request is None else request._body)
             raise
         assert request is not None
-        if request.payload is not None:
+        if request._body is not None:
             await request.close_body()
-        if self.payload is not None and self.payload is not request.payload:
+        if self.payload is not None and self.payload is not request._body:
             await self.payload.close()  # A redirect dropped it, or a middleware replaced it.
         if self.history:
             response._history = tuple(self.history)
@@ -228,7 +228,7 @@ class ClientCall:
         if self.cookies and machine.keeps_cookies:
             cookies = self._own_cookies()
         jar = session._cookie_jar
-        if type(jar) is not CookieJar or len(jar):  # Another one may count as it likes.
+        if type(jar) is not CookieJar or len(jar._store):  # Another one may count as it likes.
             found = jar.filter_cookies(url)
             if cookies:
                 found.load(cookies)
@@ -253,8 +253,8 @@ class ClientCall:
         )
         if not self.read_until_eof:
             request.read_until_eof = False
-        if request.payload is not None:
-            self.data = self.payload = request.payload  # The same for the next hop.
+        if request._body is not None:
+            self.data = self.payload = request._body  # The same for the next hop.
         return request
 
     def _own_cookies(self) -> dict[str, Any]:
@@ -412,11 +412,11 @@ def _answers_challenge(request: ClientRequest, lease: Lease, response: ClientRes
         and _is_replayable(request)
         and forwarding.on_challenge(
             response.headers.getall("Proxy-Authenticate", ()),
-            has_content=request.payload is not None,
+            has_content=request._body is not None,
         )
     )
 
 
 def _is_replayable(request: ClientRequest) -> bool:
-    payload = request.payload
+    payload = request._body
     return payload is None or payload.replayable

@@ -413,14 +413,16 @@ class ClientExchange(Exchange):
         if self._is_timed:
             self._note_activity()
         self.started = True
-        self._answer()
+        assert self.state is SENT
+        self.state = ANSWERED
         self.head = event
         wake(self._head_waiter)
 
     def on_accept(self, event: Accept) -> None:
         if self._is_timed:
             self._note_activity()
-        self._answer()
+        assert self.state is SENT
+        self.state = ANSWERED
         self.accepted = event
         wake(self._head_waiter)
 
@@ -469,10 +471,6 @@ class ClientExchange(Exchange):
             )
         self._finish()
         self._tell()
-
-    def _answer(self) -> None:
-        assert self.state is SENT
-        self.state = ANSWERED
 
     def _note_activity(self) -> None:
         self.last_activity = self.driver.loop.time()

@@ -142,13 +142,16 @@ class ClientRequest:
         self._session = session
         self._ssl = ssl
         self._limits = limits
-        self.update_host(url)
+        # A class that extends this one may have replaced steps that do nothing here.
+        extended = type(self) is not ClientRequest
+        if extended:
+            self.update_host(url)
+        else:
+            self._server = find_server(url)
         if self._server.authorization is not None:
             url = url.with_user(None)
         self.original_url = url
         self.url = url.with_fragment(None) if url.raw_fragment else url
-        # A class that extends this one may have replaced steps that do nothing here.
-        extended = type(self) is not ClientRequest
         if headers or skip_auto_headers or extended:
             self.update_headers(headers)
             self.update_auto_headers(skip_auto_headers)

@@ -39,7 +39,7 @@ from plait_engine.semantics.reasons import REASONS
 
 from .body import read_body
 from .cookies import parse_set_cookies
-from .exchange import ClientExchange, wake
+from .exchange import OVER, ClientExchange, wake
 from .links import read_links
 from .media import (
     ContentDisposition,
@@ -111,7 +111,9 @@ class ClientResponse(HeadersMixin):
 
     def __del__(self, _warn: Any = warnings.warn) -> None:
         exchange = self._exchange
-        if exchange is None or self._loop is None or self._loop.is_closed():
+        if exchange is None or (exchange.state is OVER and not exchange.unacknowledged):
+            return  # As it is after nearly all: nothing is left to let go of.
+        if self._loop is None or self._loop.is_closed():
             return
         if exchange.let_go() and self._loop.get_debug():
             _warn(f"Unclosed response {self!r}", ResourceWarning, source=self)

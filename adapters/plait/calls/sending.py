@@ -29,8 +29,10 @@ def send_request(request: ClientRequest, lease: Lease) -> ClientExchange:
     """
     exchange = _open_exchange(request, lease)
     stream_id = exchange.stream_id
-    head = _make_head(request, lease, stream_id)
-    payload = request.payload
+    head = request.head_event(stream_id)
+    if lease.key.proxy is not None:
+        head = _head_for_proxy(head, request, lease)
+    payload = request._body
     try:
         if payload is None:
             exchange.begin(head, ends=True)
@@ -55,7 +57,7 @@ async def tell_sent(request: ClientRequest) -> None:
     """Tell the traces of ``request`` that its head was sent, and its content if that went along."""
     for trace in request.traces:
         await trace.send_request_headers(request.method, request.url, request.headers)
-    payload = request.payload
+    payload = request._body
     if payload is not None and _fits_in_one_write(payload, request):
         await tell_chunk(request, payload.content_bytes())
 
@@ -70,7 +72,9 @@ def send_upgrade(
     """
     exchange = _open_exchange(request, lease)
     try:
-        plain = _make_head(request, lease, exchange.stream_id)
+        plain = request.head_event(exchange.stream_id)
+        if lease.key.proxy is not None:
+            plain = _head_for_proxy(plain, request, lease)
         exchange.begin(make_head(plain, lease.driver.shared))
     except LocalProtocolError as error:
         raise ValueError(str(error)) from error
@@ -78,14 +82,12 @@ def send_upgrade(
     return exchange
 
 
-def _make_head(request: ClientRequest, lease: Lease, stream_id: int) -> Request:
-    """Return the head of ``request`` for who is at the other end of ``lease``."""
-    head = request.head_event(stream_id)
-    if lease.key.proxy is not None:
-        forwarding = lease.client.forwarding
-        if forwarding is not None:
-            return forwarding.address(head, request.authority)
-        head.headers = without_authorization(head.headers)
+def _head_for_proxy(head: Request, request: ClientRequest, lease: Lease) -> Request:
+    """Return the head of ``request`` for the proxy, or for the server behind its tunnel."""
+    forwarding = lease.client.forwarding
+    if forwarding is not None:
+        return forwarding.address(head, request.authority)
+    head.headers = without_authorization(head.headers)
     return head
 
 

@@ -155,7 +155,8 @@ class Call(Generic[Url]):
 
     def start(self) -> Step:
         """Begin: the first request is to be sent."""
-        self._expect(READY)
+        if self.state is not READY:
+            raise self._misused()
         self.state = SENDING
         return SEND
 
@@ -176,7 +177,8 @@ class Call(Generic[Url]):
         ``location``: the value of Location, if there is one.  ``replayable``: the content can
         be sent again.  Raises what ``Urls.join`` raises.
         """
-        self._expect(SENDING)
+        if self.state is not SENDING:
+            raise self._misused()
         if location is None or status not in REDIRECTS or self.max_redirects is None:
             self.state = ENDED
             return DONE
@@ -187,7 +189,8 @@ class Call(Generic[Url]):
 
     def on_failure(self, failure: Failure) -> Step:
         """The request failed: it was reset, or its connection is gone."""
-        self._expect(SENDING)
+        if self.state is not SENDING:
+            raise self._misused()
         retry = self.retry.after(failure)
         if retry is None:
             return self._fail(None)
@@ -200,7 +203,8 @@ class Call(Generic[Url]):
         """The request failed, or had no place to begin: what its connection knows of it."""
         if not attempt.lost_its_place:
             return self.on_failure(attempt.failure())
-        self._expect(SENDING)
+        if self.state is not SENDING:
+            raise self._misused()
         self.delay = 0.0
         self.is_sent_again = True
         return SEND
@@ -239,6 +243,5 @@ class Call(Generic[Url]):
         self.state = ENDED
         return FAIL
 
-    def _expect(self, state: CallState) -> None:
-        if self.state is not state:
-            raise RuntimeError(f"the call is not at this point: {self.state.value}")
+    def _misused(self) -> RuntimeError:
+        return RuntimeError(f"the call is not at this point: {self.state.value}")
