@@ -94,7 +94,7 @@ async def test_it_compresses_responses(setup: Setup, backend: Any) -> None:
 
 def test_it_decodes(backend: Any) -> None:
     for name, data, mode in (
-        ("gzip", gzip.compress(b"abc"), 31),
+        ("gzip", gzip.compress(b"abc", mtime=0), 31),
         ("x-gzip", gzip.compress(b"abc"), 31),
         ("deflate", zlib.compress(b"abc"), 15),
         ("deflate", zlib.compress(b"abc", wbits=-15), -15),

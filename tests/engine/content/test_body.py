@@ -72,7 +72,7 @@ def test_an_empty_body_is_not_encoded() -> None:
 @pytest.mark.parametrize(
     ("decoder", "encoded"),
     [
-        (GzipDecoder(), gzip.compress(b"abc")[:-1]),
+        (GzipDecoder(), gzip.compress(b"abc", mtime=0)[:-1]),
         (DeflateDecoder(), zlib.compress(b"abc")[:-1]),
         (GzipDecoder(), b"no gzip at all"),
         (DeflateDecoder(), zlib.compress(b"abc") + b"x"),
