@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
+import gc
 import gzip
+import hashlib
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -97,6 +100,12 @@ class Stalling(Origin):
         await asyncio.sleep(60)
 
 
+def note_of(url: str) -> str:
+    """Return what is noted beside a part of what ``url`` names."""
+    digest = hashlib.sha256(url.encode()).hexdigest()
+    return json.dumps({"url_sha256": digest, "etag": ETAG})
+
+
 def beside(path: Path) -> list[str]:
     """Return what lies beside ``path``."""
     return sorted(found.name for found in path.parent.iterdir() if found != path)
@@ -140,6 +149,32 @@ async def test_a_file_that_was_cut_short_goes_on(site: Site, tmp_path: Path) -> 
     ]
 
 
+async def test_the_credentials_of_a_url_are_not_noted(site: Site, tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    async with site(Origin(300_000)) as (session, url):
+        url = url.replace("://", "://user:secret@") + "?token=secret"
+        with pytest.raises(plait.ClientPayloadError):
+            await session.download(url, path)
+        assert "secret" not in (tmp_path / "file.part.json").read_text()
+        done = await session.download(url, path)
+    assert done.resumed_at == 300_000
+
+
+async def test_a_file_system_without_locks(
+    site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is an error, and no file stays open (which would be a warning)."""
+
+    def refuse(file: object, how: int) -> None:
+        raise OSError(errno.ENOLCK, "no locks available")
+
+    monkeypatch.setattr("fcntl.flock", refuse)
+    async with site(Origin()) as (session, url):
+        with pytest.raises(OSError, match="no locks"):
+            await session.download(url, tmp_path / "file")
+    gc.collect()
+
+
 async def test_a_file_that_changed_begins_anew(site: Site, tmp_path: Path) -> None:
     path = tmp_path / "file"
     origin = Origin(300_000)
@@ -179,7 +214,7 @@ async def test_what_is_complete_is_not_fetched_again(site: Site, tmp_path: Path)
         done = await session.download(url, path)
         assert (done.size, done.resumed_at) == (len(CONTENT), len(CONTENT))
         (tmp_path / "file.part").write_bytes(CONTENT + b"more")
-        (tmp_path / "file.part.json").write_text(json.dumps({"url": url, "etag": ETAG}))
+        (tmp_path / "file.part.json").write_text(note_of(url))
         done = await session.download(url, path)
         assert (done.size, done.resumed_at) == (len(CONTENT), 0)
     assert path.read_bytes() == CONTENT
@@ -198,9 +233,9 @@ async def test_what_is_complete_is_not_fetched_again(site: Site, tmp_path: Path)
         "",
         "no JSON",
         "[]",
-        '{"url": 1}',
+        '{"url_sha256": 1}',
         b"\xff",
-        json.dumps({"url": "http://other/", "etag": ETAG}),
+        note_of("http://other/"),
     ],
 )
 async def test_a_part_of_something_else(
@@ -289,7 +324,7 @@ async def test_an_error_leaves_what_is_there(site: Site, tmp_path: Path) -> None
     part, note = tmp_path / "file.part", tmp_path / "file.part.json"
     part.write_bytes(b"part")
     async with site(fail) as (session, url):
-        note.write_text(json.dumps({"url": url, "etag": ETAG}))
+        note.write_text(note_of(url))
         with pytest.raises(plait.ClientResponseError, match="404"):
             await session.download(url, path)
         assert (path.read_bytes(), part.read_bytes()) == (b"old", b"part")

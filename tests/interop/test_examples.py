@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
 import os
 import signal
@@ -151,7 +152,8 @@ def test_download(origin: str, tmp_path: Path) -> None:
     assert result.stderr.endswith("\n1,000,000 of 1,000,000 bytes, 100 %")
     assert file.read_bytes() == CONTENT
     (tmp_path / "file.part").write_bytes(bytes(400_000))
-    note = {"url": f"{origin}/file", "etag": '"v1"'}
+    digest = hashlib.sha256(f"{origin}/file".encode()).hexdigest()
+    note = {"url_sha256": digest, "etag": '"v1"'}
     (tmp_path / "file.part.json").write_text(json.dumps(note))
     result = _run("download", f"{origin}/file", str(file))
     assert result.stdout == f"\n{file}: 1,000,000 bytes, 400,000 of them from before\n"

@@ -2,10 +2,10 @@
 
 Until it is complete, the content is in a file beside the target, ``NAME.part``; then that takes
 the target's name, in one step, so that nobody ever sees a part of it under that name.
-What the part is of, its URL and its strong entity tag, is noted in ``NAME.part.json``.  A
-download that is cut short, or cancelled, leaves both, if it can be resumed; the next
-one of the same URL to the same target goes on there, and the server decides by the tag whether
-it may (``plait_engine.content.download``).
+What the part is of is noted in ``NAME.part.json``: its strong entity tag, and the SHA-256 digest
+of its URL, which itself may have credentials in it.  A download that is cut short, or cancelled,
+leaves both, if it can be resumed; the next one of the same URL to the same target goes on there,
+and the server decides by the tag whether it may (``plait_engine.content.download``).
 
 Files are opened, written and closed in threads, so that a slow disk does not stop the loop.  One
 download at a time has a target; on Windows nothing guards that.
@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import hashlib
 import json
 import os
 from collections.abc import Awaitable, Callable
@@ -63,7 +64,7 @@ class PartFile:
 
     def __init__(self, target: Path, url: str) -> None:
         self._target = target
-        self._url = url
+        self._url_digest = hashlib.sha256(url.encode()).hexdigest()
         self._path = target.with_name(f"{target.name}.part")
         self._note = target.with_name(f"{target.name}.part.json")
         self._file: BinaryIO | None = None
@@ -92,12 +93,15 @@ class PartFile:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 if os.path.samestat(os.fstat(file.fileno()), os.stat(self._path)):
                     return file
+            except FileNotFoundError:
+                pass
             except BlockingIOError as error:
                 file.close()
                 message = f"another download to {self._target} is under way"
                 raise BlockingIOError(error.errno, message) from None
-            except FileNotFoundError:
-                pass
+            except BaseException:  # A file system that knows no locks, for instance.
+                file.close()
+                raise
             file.close()  # Another download had it until now, and gave it another name.
 
     def begin(self, etag: str | None) -> None:
@@ -108,7 +112,7 @@ class PartFile:
         if etag is None:
             self._note.unlink(missing_ok=True)
         else:
-            self._note.write_text(json.dumps({"url": self._url, "etag": etag}))
+            self._note.write_text(json.dumps({"url_sha256": self._url_digest, "etag": etag}))
 
     def write(self, data: bytes) -> None:
         """Append ``data``."""
@@ -142,7 +146,7 @@ class PartFile:
         """Return the tag of what there is, if it is of the same URL."""
         try:
             note: Any = json.loads(self._note.read_text())
-            return str(note["etag"]) if note["url"] == self._url else None
+            return str(note["etag"]) if note["url_sha256"] == self._url_digest else None
         except (OSError, ValueError, KeyError, TypeError):
             return None
 
