@@ -173,6 +173,35 @@ async def test_leaving_a_source_ends_its_response(site) -> None:
         assert [event async for event in events] == []
 
 
+@pytest.mark.parametrize("turns", [0, 1, 5, 10, 20, 50])
+async def test_a_source_that_is_closed_asks_no_more(site, turns: int) -> None:
+    """Whether it waits, or a response is on its way: another task may close it."""
+    source = Source("retry: 0\ndata: a\n\n", "retry: 3600000\ndata: b\n\n")
+    async with site(source) as (session, url), session.sse(url) as events:
+        assert (await anext(events)).data == "a"
+        task = asyncio.ensure_future(anext(events))
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        events.close()
+        with contextlib.suppress(StopAsyncIteration):
+            assert (await asyncio.wait_for(task, 10)).data == "b"
+        assert [event async for event in events] == []
+        assert events.response is None
+
+
+async def test_closing_a_source_ends_its_pause(site) -> None:
+    source = Source("retry: 3600000\ndata: a\n\n")
+    async with site(source) as (session, url), session.sse(url) as events:
+        assert (await anext(events)).data == "a"
+        task = asyncio.ensure_future(anext(events))
+        while events.response is not None:  # noqa: ASYNC110  # nothing tells it
+            await asyncio.sleep(0)
+        events.close()
+        with pytest.raises(StopAsyncIteration):
+            await asyncio.wait_for(task, 10)
+    assert len(source.requests) == 1
+
+
 async def test_a_source_without_async_with_is_an_error() -> None:
     async with plait.ClientSession() as session:
         with pytest.raises(RuntimeError, match="async with"):

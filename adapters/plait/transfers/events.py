@@ -67,7 +67,8 @@ class EventSource:
         self._response: ClientResponse | None = None
         self._pause = 0.0
         """Seconds to wait before the next request."""
-        self._entered = self._closed = False
+        self._entered = False
+        self._closed = asyncio.Event()
 
     @property
     def response(self) -> ClientResponse | None:
@@ -94,7 +95,7 @@ class EventSource:
 
     def close(self) -> None:
         """End the response, and ask no more.  Idempotent."""
-        self._closed = True
+        self._closed.set()
         self._drop_response()
 
     def __aiter__(self) -> AsyncIterator[ServerSentEvent]:
@@ -106,17 +107,24 @@ class EventSource:
         machine = self._machine
         try:
             while (event := machine.next_event()) is None:
-                if self._closed:
+                if self._closed.is_set():
                     raise StopAsyncIteration
                 if self._response is None:
-                    await asyncio.sleep(self._pause)
-                    await self._connect()
+                    await self._pause_and_connect()
                 else:
                     await self._read(self._response)
         except Exception:
             self.close()
             raise
         return event
+
+    async def _pause_and_connect(self) -> None:
+        """Make the next request, unless the source is closed meanwhile."""
+        try:
+            async with asyncio.timeout(self._pause):
+                await self._closed.wait()
+        except TimeoutError:
+            await self._connect()
 
     async def _connect(self) -> None:
         """Make a request."""
@@ -134,6 +142,9 @@ class EventSource:
                 self.close()
                 raise
             self._pause = pause
+            return
+        if self._closed.is_set():  # While the response was on its way.
+            response.close()
             return
         verdict = self._machine.on_response(response.status, response.content_type)
         if verdict is Verdict.EVENTS:

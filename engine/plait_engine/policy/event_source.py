@@ -21,8 +21,9 @@ Rules
   Any other status and any other type is an error, and is not asked again.
 * When a response ends, whether complete or not, the source is asked again after the time that the
   server gave with ``retry``, or ``reconnection_time``.
-* While there is no answer, that time doubles from one attempt to the next, up to ``LONGEST_PAUSE``
-  (section 9.2.3 allows it).  ``max_failures`` in a row are the end.
+* While there is no answer, that time doubles from one attempt to the next, from ``SHORTEST_PAUSE``
+  at least up to ``LONGEST_PAUSE`` (section 9.2.3 allows it): a server that said ``retry: 0`` and
+  then went away is not asked without a pause.  ``max_failures`` in a row are the end.
 * A source that has never answered is not asked again: most likely the URL is wrong.
 * An id that no field can carry, for it has a control character, is not sent.
 """
@@ -42,6 +43,8 @@ from plait_engine.headers import find_bad_value_char
 
 RECONNECTION_TIME: Final = 3.0
 """Seconds, unless the server says otherwise (Chromium: 3)."""
+SHORTEST_PAUSE: Final = 0.1
+"""Seconds behind an attempt that got no answer, however soon the server wants to be asked."""
 LONGEST_PAUSE: Final = 60.0
 """Seconds between attempts, unless the server wants more."""
 
@@ -131,4 +134,5 @@ class EventSource:
         if self.max_failures is not None and self._failures >= self.max_failures:
             return None
         longest = max(LONGEST_PAUSE, self.reconnection_time)
-        return min(self.reconnection_time * 2.0 ** min(self._failures, 32), longest)
+        first = max(self.reconnection_time * 2.0, SHORTEST_PAUSE)
+        return min(first * 2.0 ** min(self._failures - 1, 32), longest)

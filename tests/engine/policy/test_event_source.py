@@ -6,7 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from plait_engine.policy.event_source import LONGEST_PAUSE, EventSource, Verdict
+from plait_engine.policy.event_source import (
+    LONGEST_PAUSE,
+    SHORTEST_PAUSE,
+    EventSource,
+    Verdict,
+)
 
 
 def opened(**options: float | None) -> EventSource:
@@ -67,6 +72,13 @@ def test_the_time_between_requests() -> None:
     assert source.on_disconnect() == 0.5
     source.receive_data(b"retry: 90000\n")
     assert source.on_failure() == 90.0
+
+
+def test_a_server_that_wants_no_pause_gets_one_when_it_is_gone() -> None:
+    source = opened()
+    source.receive_data(b"retry: 0\n")
+    assert source.on_disconnect() == 0.0
+    assert [source.on_failure() for _ in range(3)] == [SHORTEST_PAUSE, 0.2, 0.4]
 
 
 def test_a_source_that_never_answered_is_not_asked_again() -> None:
