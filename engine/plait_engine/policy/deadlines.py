@@ -269,7 +269,7 @@ class RequestClock(Generic[TimeoutsT]):
         """The call is over."""
         self.exchange = None
         timeout = self.timeout
-        if self._total != NEVER or timeout.sock_read or timeout.write:
+        if self._total != NEVER or timeout.sock_read or timeout.write or timeout.pool or self.waits:
             self._deadlines.stop(self)
 
     def on_deadline(self, now: float) -> float:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from dataclasses import dataclass
 
 import pytest
@@ -220,6 +222,40 @@ def test_total_comes_before_connect() -> None:
     call.clock.begin_waiting(waiter, 2.0, 0.0)
     call.time.advance(2.0)
     assert call.passed(waiter) is Deadline.TOTAL
+
+
+@pytest.mark.parametrize(("total", "ends"), [(None, NEVER), (0, NEVER), (2.5, 2.5), (5.5, 6.0)])
+def test_when_a_call_must_be_over(total: float | None, ends: float) -> None:
+    call = Call(Timeouts(total=total))
+    assert call.clock.ends == ends
+    assert call.time.armed == ([] if ends == NEVER else [ends])
+    call.clock.begin_waiting(Waiter(), 1.0, 0.0)
+    assert call.clock.ends == ends, "what it waits for makes no difference"
+
+
+@pytest.mark.parametrize(
+    ("timeouts", "connect"),
+    [
+        (Timeouts(total=9.0), None),
+        (Timeouts(pool=9.0), None),
+        (Timeouts(), 9.0),
+        (Timeouts(write=9.0, sock_read=9.0), 9.0),
+    ],
+)
+def test_a_call_that_is_over_is_not_kept_until_its_deadlines(
+    timeouts: Timeouts, connect: float | None
+) -> None:
+    call = Call(timeouts)
+    waiter = Waiter()
+    call.clock.begin_waiting(waiter, connect, 0.0, queues=True)
+    assert call.time.armed == [9.0]
+    call.clock.stop()
+    gone = weakref.ref(waiter)
+    del call.clock, waiter
+    gc.collect()
+    assert gone() is None
+    call.time.advance(9.0)
+    assert call.time.armed == []
 
 
 def test_the_time_to_connect_is_over_with_the_waiting() -> None:
