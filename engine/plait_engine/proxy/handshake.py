@@ -14,6 +14,7 @@ speak as soon as it is there, and its first bytes may come with the answer: ``su
 from __future__ import annotations
 
 import enum
+from abc import ABC, abstractmethod
 
 from plait_engine.headers import Headers
 
@@ -44,7 +45,7 @@ class TunnelRefusedError(TunnelError):
         self.headers = headers
 
 
-class Handshake:
+class Handshake(ABC):
     """See the module.  Subclasses do the talking."""
 
     def __init__(self) -> None:
@@ -60,13 +61,13 @@ class Handshake:
         output, self._output = self._output, b""
         return output
 
+    @abstractmethod
     def start(self, now: float) -> None:
         """The connection to the proxy is there."""
-        raise NotImplementedError
 
+    @abstractmethod
     def receive_data(self, data: bytes, now: float) -> None:
         """The proxy sent ``data``."""
-        raise NotImplementedError
 
     def receive_eof(self, now: float) -> None:
         """The proxy sends nothing more, or the connection is gone."""

@@ -10,6 +10,7 @@ them.  What comes beyond the last of them belongs to the tunnel.
 from __future__ import annotations
 
 import ipaddress
+from abc import abstractmethod
 from collections.abc import Generator
 from typing import Final
 
@@ -46,7 +47,7 @@ Conversation = Generator[int, bytes, None]
 
 
 class _SocksHandshake(Handshake):
-    """The part that all versions share: ``_talk`` is the conversation."""
+    """The part that all versions share."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -71,8 +72,9 @@ class _SocksHandshake(Handshake):
                 return
         self._buffer = buffer
 
+    @abstractmethod
     def _talk(self) -> Conversation:
-        raise NotImplementedError
+        """Return the conversation."""
 
 
 class Socks4Handshake(_SocksHandshake):
