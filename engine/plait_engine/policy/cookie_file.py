@@ -9,6 +9,7 @@ value of each is an object of cookies by name, and a cookie is an object: ``key`
 
 Two cookies of one place may have the same name here (one with Domain and one without, or
 ``/a`` beside ``/a/``).  The second is kept under another name; its ``key`` is the right one.
+Cookies come back place by place: only within a place they keep their order.
 
 A text is judged before anything comes of it: what is not as above is an error that says where.
 Whether a cookie may be stored is decided by the store, as if its own host had sent it.

@@ -360,6 +360,24 @@ def test_a_response_may_repeat_fields() -> None:
 
 
 @each_chop
+def test_content_codings_of_a_response_are_the_applications(chop: Fragmenter) -> None:
+    """RFC 9110 section 8.4: a list, in one field line or in several; nothing is decoded here."""
+    endpoint = client(chop)
+    ask(endpoint)
+    endpoint.receive(
+        b"HTTP/1.1 200 OK\r\nContent-Encoding: br\r\ncontent-encoding: gzip\r\n"
+        b"Content-Length: 2\r\n\r\n\x1f\x8b"
+    )
+    assert responses(endpoint)[0].headers == (
+        ("Content-Encoding", "br"),
+        ("content-encoding", "gzip"),
+        ("Content-Length", "2"),
+    )
+    assert body_of(endpoint) == b"\x1f\x8b"
+    assert ended(endpoint)
+
+
+@each_chop
 def test_trailers(chop: Fragmenter) -> None:
     endpoint = client(chop)
     ask(endpoint)

@@ -55,6 +55,8 @@ NOW = 1_700_000_000.0
             SetCookie("a", "b", ".x.org", "/p", "5", "Wed", True, True, "Lax"),
         ),
         ("a=b; path=/1; path=/2", SetCookie("a", "b", path="/2")),
+        ("a=b; Partitioned; secure", SetCookie("a", "b", secure=True, partitioned=True)),
+        ("a=b; other=c", SetCookie("a", "b")),
     ],
 )
 def test_fields(field: str, expected: SetCookie) -> None:
@@ -314,6 +316,20 @@ def test_expired_cookies_go() -> None:
     assert len(jar.store) == 0
     assert not jar.set("a=1; max-age=0"), "nor was there one"
     assert jar.get() == ""
+
+
+def test_the_cookies_of_another_store_take_the_place_of_all() -> None:
+    jar, other, empty = Jar(), Jar(), Jar()
+    jar.set("a=1")
+    assert jar.get() == "a=1"
+    other.set("b=2", now=NOW)
+    other.set("c=3; secure", now=NOW)
+    jar.store.replace(other.store)
+    assert (jar.get(), len(jar.store)) == ("b=2; c=3", 2)
+    jar.set("d=4")
+    assert jar.get() == "b=2; c=3; d=4", "what is new is newer than what was taken over"
+    jar.store.replace(empty.store)
+    assert (jar.get(), len(jar.store)) == ("", 0)
 
 
 def test_a_cookie_is_removed_once() -> None:

@@ -6,13 +6,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from plait_engine.policy.auth import decode_basic_credentials, encode_basic_credentials
+from plait_engine.policy.auth import (
+    decode_basic_credentials,
+    encode_basic_credentials,
+    may_use_netrc,
+)
 from plait_engine.policy.hosts import (
     is_canonical_ipv4,
     is_host,
     is_ip_literal,
     is_legacy_ipv4,
 )
+from plait_engine.policy.redirect import Origin
 
 
 @pytest.mark.parametrize(
@@ -91,8 +96,33 @@ def test_a_login_has_no_colon() -> None:
 
 
 @pytest.mark.parametrize(
-    "value", ["", "Basic", "Bearer eDp5", "Basic !!!", "Basic eA==", "Basic é"]
+    "value",
+    ["", "Basic", "Basic ", "Basic   ", "Bearer eDp5", "Basic !!!", "Basic eA==", "Basic é"],
 )
 def test_malformed_credentials(value: str) -> None:
     with pytest.raises(ValueError):  # noqa: PT011  # the five messages differ
         decode_basic_credentials(value)
+
+
+FIRST = Origin("https", "a", 443)
+
+
+@pytest.mark.parametrize(
+    ("there", "first", "named", "default"),
+    [
+        (FIRST, FIRST, True, True),
+        (Origin("http", "a", 80), Origin("http", "a", 80), True, True),
+        (Origin("https", "b", 443), FIRST, True, False),
+        (Origin("https", "a", 8443), FIRST, True, False),
+        (Origin("http", "b", 80), Origin("http", "a", 80), True, False),
+        (Origin("https", "b", 443), Origin("http", "a", 80), True, False),
+        # The redirect leaves TLS: everybody on the way could read the password.
+        (Origin("http", "b", 80), FIRST, False, False),
+        (Origin("http", "a", 80), FIRST, False, False),
+    ],
+)
+def test_who_gets_an_entry_of_netrc(
+    there: Origin, first: Origin, named: bool, default: bool
+) -> None:
+    assert may_use_netrc(there, first, is_named=True) is named
+    assert may_use_netrc(there, first, is_named=False) is default

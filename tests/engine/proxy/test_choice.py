@@ -14,6 +14,7 @@ from plait_engine.proxy.choice import (
     choose_addresses,
     choose_way,
     find_proxy,
+    read_no_proxy,
     resolves_names,
 )
 
@@ -99,6 +100,15 @@ def test_an_address_covers_itself_however_it_is_spelled(
 @given(st.text(), st.text(), st.integers(0, 70000))
 def test_anything_can_be_asked(text: str, host: str, port: int) -> None:
     assert NoProxy(text).covers(host, port) in (True, False)
+
+
+def test_a_list_is_read_once() -> None:
+    no_proxy = read_no_proxy("a.test, 10.0.0.0/8")
+    assert no_proxy.covers("www.a.test", 80)
+    assert no_proxy.covers("10.1.2.3", 80)
+    assert not no_proxy.covers("b.test", 80)
+    assert read_no_proxy("a.test, 10.0.0.0/8") is no_proxy
+    assert not read_no_proxy("").covers("a.test", 80)
 
 
 def test_the_proxy_for_a_scheme() -> None:

@@ -10,7 +10,7 @@ from plait_engine import LocalProtocolError, Request
 from plait_engine.proxy.attempts import TunnelAttempts
 from plait_engine.proxy.choice import Way
 from plait_engine.proxy.connect import ConnectHandshake
-from plait_engine.proxy.forward import Forwarding
+from plait_engine.proxy.forward import Forwarding, without_authorization
 from plait_engine.proxy.handshake import (
     Handshake,
     HandshakeState,
@@ -19,6 +19,7 @@ from plait_engine.proxy.handshake import (
 )
 from plait_engine.proxy.login import ProxyLogins
 from plait_engine.proxy.socks import Socks4Handshake, Socks5Handshake
+from tests.engine.chops import CHOPS, Chop
 
 
 def run(handshake: Handshake, answers: list[bytes]) -> list[bytes]:
@@ -112,6 +113,15 @@ def test_socks_5_in_pieces(bound: bytes, size: int, cuts: list[int], surplus: by
     assert surplus.startswith(handshake.surplus)
 
 
+@pytest.mark.parametrize("chop", CHOPS)
+@pytest.mark.parametrize("surplus", [b"", b"first bytes"])
+def test_socks_4_in_pieces(chop: Chop, surplus: bytes) -> None:
+    handshake = Socks4Handshake("a", 1)
+    run(handshake, chop(b"\x00\x5a\x01\xbb\xc0\x00\x02\x01" + surplus))
+    assert handshake.state is HandshakeState.OPEN
+    assert surplus.startswith(handshake.surplus)
+
+
 @given(st.binary(), st.booleans())
 def test_socks_takes_anything(data: bytes, version_4: bool) -> None:
     handshake = Socks4Handshake("a", 1) if version_4 else Socks5Handshake("a", 1, ("u", "p"))
@@ -167,6 +177,29 @@ def test_connect_is_refused() -> None:
     assert (error.status, error.reason) == (407, "Who")
     assert ("Proxy-Authenticate", "Basic") in error.headers
     assert handshake.surplus == b""
+
+
+@pytest.mark.parametrize(
+    ("line", "status", "reason"),
+    [
+        (b"HTTP/1.1 502 Go away", 502, "Go away"),
+        # RFC 9112 section 4: the reason may be missing; then it is that of RFC 9110.
+        (b"HTTP/1.1 502 ", 502, "Bad Gateway"),
+        (b"HTTP/1.1 407 ", 407, "Proxy Authentication Required"),
+        (b"HTTP/1.1 599 ", 599, ""),
+        # RFC 9110 section 9.3.6: a redirect gives no tunnel, either.
+        (b"HTTP/1.0 302 ", 302, "Found"),
+    ],
+)
+@pytest.mark.parametrize("chop", CHOPS)
+def test_why_connect_is_refused(chop: Chop, line: bytes, status: int, reason: str) -> None:
+    handshake = ConnectHandshake("a:1", [])
+    run(handshake, chop(line + b"\r\nContent-Length: 0\r\n\r\n"))
+    error = handshake.error
+    assert handshake.state is HandshakeState.FAILED
+    assert isinstance(error, TunnelRefusedError)
+    assert (error.status, error.reason) == (status, reason)
+    assert str(error) == f"the proxy answers CONNECT with {status} {reason}".rstrip()
 
 
 @pytest.mark.parametrize(
@@ -271,6 +304,29 @@ def test_each_address_is_tried() -> None:
     assert not attempts.goes_on(TunnelError("unreachable"))
 
 
+@pytest.mark.parametrize("scheme", ["socks4", "socks4a"])
+@pytest.mark.parametrize(
+    ("credentials", "user"), [(None, b""), (("me", "secret", "latin1"), b"me")]
+)
+def test_socks_4_is_told_who_asks(
+    scheme: str, credentials: tuple[str, str, str] | None, user: bytes
+) -> None:
+    """SOCKS 4 has a name of the user, and no password."""
+    login = logins().find("proxy", credentials)
+    attempts = TunnelAttempts(Way.SOCKS, scheme, ["192.0.2.1"], 443, login=login)
+    handshake = attempts.begin()
+    assert isinstance(handshake, Socks4Handshake)
+    (said,) = run(handshake, [])
+    assert said == b"\x04\x01\x01\xbb\xc0\x00\x02\x01" + user + b"\x00"
+
+
+def test_socks_5_gets_the_login() -> None:
+    login = logins().find("proxy", LOGIN)
+    attempts = TunnelAttempts(Way.SOCKS, "socks5h", ["a"], 1, login=login)
+    said = run(attempts.begin(), [b"\x05\x02"])
+    assert said == [b"\x05\x02\x00\x02", b"\x01\x04user\x08password"]
+
+
 def test_logins_are_for_one_proxy_and_few() -> None:
     known = logins()
     one = known.find("a", LOGIN)
@@ -319,3 +375,11 @@ def test_content_that_would_have_to_be_hashed() -> None:
     forwarding = Forwarding([], logins().find("proxy", LOGIN))
     assert not forwarding.on_challenge([challenge], has_content=True)
     assert forwarding.on_challenge([challenge], has_content=False)
+
+
+def test_a_server_behind_a_tunnel_gets_no_credentials_of_the_proxy() -> None:
+    """RFC 9110 section 11.7.2: Proxy-Authorization is for the next proxy."""
+    plain = [("X", "1"), ("Authorization", "mine"), ("Proxy-Connection", "keep-alive")]
+    assert without_authorization(plain) is plain
+    with_login = [plain[0], ("proxy-AUTHORIZATION", "Basic eDp5"), *plain[1:]]
+    assert without_authorization(with_login) == plain
