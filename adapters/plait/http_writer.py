@@ -1,22 +1,21 @@
-"""The version of a message, and what writes the response of a server piece by piece."""
+"""The version of a message, and what writes a message of HTTP/1.1 to a transport."""
 
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
-from typing import TYPE_CHECKING, Final, NamedTuple
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
-from plait_engine import Data, EndOfMessage, Headers, Response
-from plait_engine.events import Sendable
-from plait_engine.semantics.content import WITHOUT_CONTENT
+from plait_engine import LocalProtocolError
+from plait_engine.headers import encode, find_bad_value_char
+from plait_engine.http1.encoding import prepare_fields
 
 from .abc import AbstractStreamWriter
+from .client_exceptions import ClientConnectionResetError
 from .compression_utils import ZLibCompressor, make_compressor
 
 if TYPE_CHECKING:
     from multidict import CIMultiDict
-
-    from .web_protocol import RequestHandler, ServerExchange
 
 __all__ = ("HttpVersion", "HttpVersion10", "HttpVersion11", "HttpVersion20", "StreamWriter")
 
@@ -35,90 +34,75 @@ HttpVersion20: Final = HttpVersion(2, 0)
 VERSIONS: Final = {"1.0": HttpVersion10, "1.1": HttpVersion11, "2": HttpVersion20}
 """By the engine's name for a version (``events.Request.http_version``)."""
 
-_CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
-
 LARGE_BODY: Final = 65536
 """A longer last piece waits for the peer before the end follows (asyncio's high-water mark)."""
 
 
+class DrainingProtocol(Protocol):
+    """What a ``StreamWriter`` needs of a protocol; those of ``asyncio.streams`` have it too."""
+
+    transport: asyncio.Transport | None
+
+    async def _drain_helper(self) -> None:
+        """Wait until the transport takes more."""
+
+
 class StreamWriter(AbstractStreamWriter):
-    """Writes one response: what ``StreamResponse.prepare`` returns, on either HTTP version.
+    """Writes one message of HTTP/1.1, a request or a response, to the transport of a protocol.
 
-    The head waits until ``send_headers``, the first bytes of the body or the end, so that a
-    small response leaves in one piece.  How a body is framed is the engine's decision.
+    For a program that speaks HTTP on a connection of its own.  Plait does not use it: its
+    responses are written by ``serving.response_writer.ResponseWriter`` and its requests by
+    ``calls``, on the engine, which knows the state of the connection and decides the framing.
+    Here the caller does, who keeps to RFC 9112 section 6: ``enable_chunking()`` for a head with
+    ``Transfer-Encoding: chunked``, and ``length`` for one with a Content-Length.
 
-    Methods raise ClientConnectionResetError when the client is gone, and LocalProtocolError for
-    what the protocol forbids: a field that would split the message, a body that is not as long
-    as its Content-Length.
+    Args:
+        protocol: has ``transport``, ``None`` when the connection is gone, and ``_drain_helper()``.
+        on_chunk_sent: awaited with each piece of content ahead of it, before compression.
+        on_headers_sent: awaited with the fields of the head ahead of it.
 
-    ``length``: bytes that Content-Length announces and that were not written yet; ``None``
-    without the field.  ``chunked``: ``enable_chunking`` was called.  ``output_size``: bytes of
-    body that were written, after compression, and ``buffer_size`` those of them since the
-    client was last seen to take more.  ``on_body_write`` is called with the bytes of each
-    piece, before compression, and ``output_size``.
+    The head waits until ``send_headers``, the first piece of content or the end, so that a
+    small message leaves in one piece.  Methods that send raise ClientConnectionResetError when
+    the transport is gone or closes.
+
+    ``length``: bytes of content that may still be written, ``None`` without a limit; what is
+    beyond them is dropped.  ``output_size``: bytes that were written to the transport, and
+    ``buffer_size`` those of them since the last wait for it.  ``on_body_write`` is called with
+    the bytes of each piece, before compression, and ``output_size``.
     """
 
     chunked = False
+    _compressor: ZLibCompressor | None = None
 
-    def __init__(self, exchange: ServerExchange) -> None:
-        self._exchange = exchange
-        self._head: Response | None = None
-        """The head that waits."""
-        self._compressor: ZLibCompressor | None = None
-        self._bodiless = False
+    def __init__(
+        self,
+        protocol: DrainingProtocol,
+        loop: asyncio.AbstractEventLoop,
+        on_chunk_sent: Callable[[bytes], Awaitable[None]] | None = None,
+        on_headers_sent: Callable[[CIMultiDict[str]], Awaitable[None]] | None = None,
+    ) -> None:
+        self._protocol = protocol
+        self._loop = loop
+        self._on_chunk_sent = on_chunk_sent
+        self._on_headers_sent = on_headers_sent
+        self._waiting_head = b""
+        self._complete = False
         self.length = None
 
     @property
     def transport(self) -> asyncio.Transport | None:
-        """The transport, shared with other streams on HTTP/2; ``None`` when it is gone."""
-        return self._exchange.driver.transport
+        """The transport; ``None`` when it is gone."""
+        return self._protocol.transport
 
     @property
-    def protocol(self) -> RequestHandler:
-        """The connection."""
-        return self._exchange.handler
+    def protocol(self) -> Any:
+        """The protocol."""
+        return self._protocol
 
     @property
     def loop(self) -> asyncio.AbstractEventLoop:
         """The event loop."""
-        return self._exchange.driver.loop
-
-    def set_head(self, status: int, headers: Headers, reason: str | None, *, close: bool) -> None:
-        """Take the head of the response, in the place of one that still waits.
-
-        ``close``: end an HTTP/1.1 connection behind the response.
-        """
-        self._compressor = None
-        self._hold_head(status, headers, reason, close)
-
-    def _hold_head(self, status: int, headers: Headers, reason: str | None, close: bool) -> None:
-        self._head = Response(self._exchange.stream_id, status, headers, reason, close=close)
-        self._bodiless = status in WITHOUT_CONTENT
-        self.length = next(
-            (
-                int(value)
-                for name, value in headers
-                if name.lower() == "content-length" and value.isascii() and value.isdigit()
-            ),
-            None,
-        )
-
-    async def write_headers(self, status_line: str, headers: CIMultiDict[str]) -> None:
-        """Take the head; ``status_line`` is one of HTTP/1.1, such as ``HTTP/1.1 200 OK``.
-
-        Raises RuntimeError when there is a head, ValueError when the line is none.
-        """
-        if self._head is not None or self._exchange.head_sent:
-            raise RuntimeError("The headers were sent before")
-        _, _, rest = status_line.partition(" ")
-        status, _, reason = rest.partition(" ")
-        self._hold_head(int(status), tuple(headers.items()), reason or None, False)
-
-    def send_headers(self) -> None:
-        """Send the head now, if it waits."""
-        head, self._head = self._head, None
-        if head is not None:
-            self._exchange.send(head)
+        return self._loop
 
     def enable_compression(self, encoding: str = "deflate", strategy: int | None = None) -> None:
         """Compress what follows: ``gzip`` or ``deflate``, with zlib's ``strategy``.
@@ -128,129 +112,124 @@ class StreamWriter(AbstractStreamWriter):
         self._compressor = make_compressor(encoding, strategy)
 
     def enable_chunking(self) -> None:
-        """Send the body without its length; on HTTP/1.1 that means chunks.
-
-        Raises RuntimeError when a head with a Content-Length was sent.
-        """
+        """Send the content in chunks."""
         self.chunked = True
-        head = self._head
-        if head is None:
-            if self.length is not None:
-                raise RuntimeError("A head with a Content-Length was sent")
-            return
-        rest = tuple(pair for pair in head.headers if pair[0].lower() != "content-length")
-        self._head = replace(head, headers=rest)
-        self.length = None
-        self.send_headers()
+
+    async def write_headers(self, status_line: str, headers: CIMultiDict[str]) -> None:
+        """Take the head; ``status_line`` is the first line, also that of a request.
+
+        Raises what ``encode_head`` raises.
+        """
+        if self._on_headers_sent is not None:
+            await self._on_headers_sent(headers)
+        self._waiting_head = encode_head(status_line, headers)
+
+    def send_headers(self) -> None:
+        """Send the head now, if it waits."""
+        if self._waiting_head:
+            self._write(b"")
 
     async def write(
         self, chunk: bytes | bytearray | memoryview, *, drain: bool = True, LIMIT: int = LARGE_BODY
     ) -> None:
-        """Send a piece of the body; then wait until the client takes more, if ``drain``.
+        """Send a piece of the content.
 
-        Ahead of the head, ``HTTP/1.1 100 Continue`` and an empty line asks for the content, on
-        either HTTP version: an ``expect_handler`` writes that.
-
-        Raises RuntimeError after ``write_eof``.  ``LIMIT`` is for compatibility.
+        Then wait for the transport, if ``drain``, and if more than ``LIMIT`` bytes were written
+        since the last wait.  Raises RuntimeError after ``write_eof``.
         """
-        if self._exchange.complete:
+        if self._complete:
             raise RuntimeError("Cannot call write() after write_eof()")
-        if chunk == _CONTINUE and self._head is None and not self._exchange.head_sent:
-            self._exchange.inform(100)
-            return
-        if self._bodiless:
-            return
-        data = chunk if type(chunk) is bytes else bytes(chunk)
+        data = bytes(chunk)
+        if self._on_chunk_sent is not None:
+            await self._on_chunk_sent(data)
+        size = len(data)
         if self._compressor is not None:
-            await self._write_compressed(self._compressor, data, drain)
-        elif data:
-            takes_more = self._send(data, data)
-            if drain:
-                await self._let_drain(takes_more)
+            data = await self._compressor.compress(data)
+            if not data:
+                self._tell(size)
+                return
+            data = self._within_length(data)
+        else:
+            data = self._within_length(data)
+            size = len(data)
+        if data or self._waiting_head:
+            self._write(self._framed(data))
+        self._tell(size)
+        if drain and self.buffer_size > LIMIT:
+            self.buffer_size = 0
+            await self.drain()
 
-    async def _write_compressed(self, compressor: ZLibCompressor, raw: bytes, drain: bool) -> None:
-        # In slices, so that compressing a long piece holds up nobody else for long.
-        for start in range(0, len(raw), LARGE_BODY):
-            if start:
-                await asyncio.sleep(0)
-            piece = raw[start : start + LARGE_BODY]
-            takes_more = self._send(compressor.compress_sync(piece), piece)
-            if drain:
-                await self._let_drain(takes_more)
-
-    def _send(self, data: bytes, raw: bytes) -> bool:
-        """Send ``data``, which is ``raw`` after compression; tell whether the stream takes more."""
-        takes_more = True
-        if data:
-            self.send_headers()
-            takes_more = self._exchange.send_data(data)
-        self._count(len(data), len(raw))
-        return takes_more
-
-    async def _let_drain(self, takes_more: bool) -> None:
-        if not takes_more:
-            await self._exchange.drain()
-        self.buffer_size = 0
-
-    async def send_file(self, file: int, offset: int, size: int) -> bool:
-        """Let the kernel send a part of an open file as a piece of the body.
-
-        Returns false, with nothing of it sent, where only ``write`` can do that.  Raises what
-        ``Driver.send_file`` raises.
-        """
-        if self._compressor is not None:
-            return False
-        self.send_headers()
-        sent = await self._exchange.send_file(file, offset, size)
-        if sent:
-            self._count(size, size)
-        return sent
-
-    async def write_eof(self, chunk: bytes = b"", *, trailers: Headers = ()) -> None:
-        """Send a last piece, ``trailers`` and the end.  Later calls do nothing."""
-        if self._exchange.complete:
+    async def write_eof(self, chunk: bytes = b"") -> None:
+        """Send a last piece and the end, then wait for the transport.  Later calls do nothing."""
+        if self._complete:
             return
-        data = chunk = b"" if self._bodiless else bytes(chunk)
+        data = bytes(chunk)
+        if data and self._on_chunk_sent is not None:
+            await self._on_chunk_sent(data)
+        size = len(data)
         if self._compressor is not None:
-            if len(chunk) > LARGE_BODY:
-                await self.write(chunk)
-                chunk = b""
-            data = self._compressor.compress_sync(chunk) + self._compressor.flush()
-            self._compressor = None
-        if len(data) > LARGE_BODY:
-            self._exchange.send(*self._take_head(), Data(self._exchange.stream_id, data))
-            self._count(len(data), len(chunk))
-            await self._exchange.drain()
-            data = chunk = b""
-        self._end(data, chunk, trailers)
+            data = await self._compressor.compress(data)
+        self._send_end(data)
+        self._tell(size)
+        await self.drain()
 
     def set_eof(self) -> None:
-        """End the body without a last piece.  Later calls do nothing."""
-        if not self._exchange.complete:
-            self._end(b"" if self._compressor is None else self._compressor.flush(), b"", ())
-
-    def _take_head(self) -> list[Sendable]:
-        head, self._head = self._head, None
-        return [] if head is None else [head]
-
-    def _end(self, data: bytes, raw: bytes, trailers: Headers) -> None:
-        """Send what waits, ``data``, which is ``raw`` after compression, and the end."""
-        stream_id = self._exchange.stream_id
-        end = EndOfMessage(stream_id, trailers)
-        self._exchange.send(*self._take_head(), Data(stream_id, data), end)
-        self._count(len(data), len(raw))
+        """Send the end, without a last piece.  Later calls do nothing."""
+        if not self._complete:
+            self._send_end(b"")
 
     async def drain(self) -> None:
-        """Wait until the client takes more."""
-        if not self._exchange.complete:
-            await self._exchange.drain()
-        self.buffer_size = 0
+        """Wait until the transport takes more."""
+        if self._protocol.transport is not None:
+            await self._protocol._drain_helper()
 
-    def _count(self, size: int, raw_size: int) -> None:
-        """Count ``size`` bytes of body that were sent, ``raw_size`` before compression."""
-        self.output_size += size
-        self.buffer_size += size
-        if self.length is not None:
-            self.length -= size
-        if raw_size and self.on_body_write is not None:
-            self.on_body_write(raw_size, self.output_size)
+    def _send_end(self, data: bytes) -> None:
+        if self._compressor is not None:
+            data += self._compressor.flush()
+        data = self._framed(self._within_length(data))
+        if self.chunked:
+            data += b"0\r\n\r\n"
+        if data or self._waiting_head:
+            self._write(data)
+        self._complete = True
+
+    def _within_length(self, data: bytes) -> bytes:
+        if self.length is None:
+            return data
+        data = data[: self.length]
+        self.length -= len(data)
+        return data
+
+    def _framed(self, data: bytes) -> bytes:
+        """Return ``data`` as a chunk, where there are chunks (RFC 9112 section 7.1)."""
+        # An empty chunk would be the last one.
+        return b"%x\r\n%b\r\n" % (len(data), data) if self.chunked and data else data
+
+    def _write(self, data: bytes) -> None:
+        """Write the head, if it waits, and ``data``."""
+        transport = self._protocol.transport
+        if transport is None or transport.is_closing():
+            raise ClientConnectionResetError("Cannot write to closing transport")
+        data, self._waiting_head = self._waiting_head + data, b""
+        self.buffer_size += len(data)
+        self.output_size += len(data)
+        transport.write(data)
+
+    def _tell(self, size: int) -> None:
+        if size and self.on_body_write is not None:
+            self.on_body_write(size, self.output_size)
+
+
+def encode_head(start_line: str, headers: CIMultiDict[str]) -> bytes:
+    """Return the head of a message of HTTP/1.1 (RFC 9112 section 2.1).
+
+    Raises ValueError for a control character, which could split the message (section 11.1),
+    a name that is no token, and fields that contradict each other about the framing.
+    """
+    if any(map(find_bad_value_char, (start_line, *headers.keys(), *headers.values()))):
+        raise ValueError("Forbidden control character detected in headers")
+    try:
+        fields = prepare_fields(tuple(headers.items()))
+    except LocalProtocolError as error:
+        raise ValueError(f"Forbidden in headers: {error}") from error
+    return encode(start_line) + b"\r\n" + fields.block + b"\r\n"

@@ -4,7 +4,7 @@ Strategy
 --------
 An executor opens the file; what is sent of it decides the engine (``plait_engine.content.selection``).
 A small file leaves with its head as one piece.  A large one is sent by the kernel where that can be
-(HTTP/1.1 without TLS, see ``StreamWriter.send_file``).  Else it is read, a chunk at a time: at once
+(HTTP/1.1 without TLS, see ``ResponseWriter.send_file``).  Else it is read, a chunk at a time: at once
 what the system has in memory, in an executor what it has to get from a disk.
 
 Rules
@@ -40,8 +40,8 @@ from plait_engine.semantics.content import WITHOUT_CONTENT
 from . import hdrs
 from .abc import AbstractStreamWriter
 from .helpers import ETag
-from .http_writer import StreamWriter
 from .serving.files import OpenFile, open_file
+from .serving.response_writer import ResponseWriter
 from .typedefs import LooseHeaders, PathLike
 from .web_response import StreamResponse
 
@@ -192,7 +192,7 @@ class FileResponse(StreamResponse):
         writer = self._payload_writer
         if (
             not NOSENDFILE
-            and isinstance(writer, StreamWriter)
+            and isinstance(writer, ResponseWriter)
             and await writer.send_file(file.file, selection.start, selection.length)
         ):
             return

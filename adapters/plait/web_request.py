@@ -58,7 +58,7 @@ from .helpers import (
     sentinel,
 )
 from .http import RawRequestMessage
-from .http_writer import VERSIONS, HttpVersion, HttpVersion10, StreamWriter
+from .http_writer import VERSIONS, HttpVersion, HttpVersion10
 from .multipart import BodyPartReader, MultipartReader
 from .parts.content import READ_SIZE, Readable
 from .serving.blame import blame_peer
@@ -70,6 +70,7 @@ from .serving.fields import (
     parse_range,
 )
 from .serving.keyed_state import KeyedState
+from .serving.response_writer import ResponseWriter
 from .serving.spool import Spool
 from .streams import EMPTY_PAYLOAD, StreamReader
 from .typedefs import JSONDecoder, LooseHeaders, RawHeaders, StrOrURL
@@ -647,7 +648,7 @@ class BaseRequest(KeyedState, HeadersMixin):
         """What writes the response; ``StreamResponse.prepare`` gives it a head."""
         writer = self._payload_writer
         if writer is None:
-            writer = self._payload_writer = StreamWriter(self._exchange)
+            writer = self._payload_writer = ResponseWriter(self._exchange)
         return writer
 
     async def send_informational(self, status: int, headers: LooseHeaders = ()) -> None:

@@ -3,7 +3,7 @@
 Strategy
 --------
 A ``StreamResponse`` sends its head in ``prepare``, its body in ``write``, its end in
-``write_eof``; a ``StreamWriter`` does the sending.  A ``Response`` knows its body beforehand
+``write_eof``; a ``ResponseWriter`` does the sending.  A ``Response`` knows its body beforehand
 and waits with the head, so that all of it leaves as one command; the engine then frames it by
 its length.
 
@@ -53,12 +53,13 @@ from .helpers import (
     sentinel,
 )
 from .http import SERVER_SOFTWARE
-from .http_writer import LARGE_BODY, HttpVersion, HttpVersion11, StreamWriter
+from .http_writer import LARGE_BODY, HttpVersion, HttpVersion11
 from .payload import Payload
 from .serving.cookies import CookieMixin
 from .serving.keyed_state import KeyedState
 from .serving.misuse import MisuseError, MisuseTypeError
 from .serving.response_fields import FieldMixin, join_type, usual_headers
+from .serving.response_writer import ResponseWriter
 from .typedefs import JSONBytesEncoder, JSONEncoder, LooseHeaders
 
 if TYPE_CHECKING:
@@ -347,7 +348,7 @@ class StreamResponse(KeyedState, CookieMixin, FieldMixin):
         if writer is None:
             raise MisuseError("Response has not been started")
         trailers = self._sendable_trailers()
-        if trailers and isinstance(writer, StreamWriter):
+        if trailers and isinstance(writer, ResponseWriter):
             await writer.write_eof(data, trailers=trailers)
         else:
             await writer.write_eof(data)
@@ -380,7 +381,7 @@ class StreamResponse(KeyedState, CookieMixin, FieldMixin):
         await request._prepare_hook(self)
         self._req = request
         writer = self._payload_writer = request.writer
-        if type(writer) is StreamWriter:
+        if type(writer) is ResponseWriter:
             fields = tuple(headers.items())
             if says_close:  # The engine says it: it has more reasons than this one.
                 fields = tuple(field for field in fields if field != ("Connection", "close"))

@@ -15,6 +15,7 @@ import plait
 from plait import web
 from plait.abc import AbstractStreamWriter
 from plait.http_writer import StreamWriter
+from plait.serving.response_writer import ResponseWriter
 from plait_engine import LocalProtocolError
 from tests.adapters.web_handlers import answer_of, names
 from tests.adapters.web_peer import Setup, app_of
@@ -116,7 +117,7 @@ async def test_compression(setup: Setup) -> None:
 
 async def test_a_head_written_by_hand(setup: Setup) -> None:
     async def handler(request: web.Request) -> web.StreamResponse:
-        writer = StreamWriter(request._exchange)
+        writer = ResponseWriter(request._exchange)
         headers = CIMultiDict({"X-A": "1", "Content-Length": "2"})
         with pytest.raises(ValueError, match="invalid literal"):
             await writer.write_headers("HTTP/1.1", headers)

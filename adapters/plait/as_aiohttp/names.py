@@ -23,6 +23,7 @@ from plait.calls.timeouts import DEFAULT_TIMEOUT
 from plait.calls.tls import default_context
 from plait.calls.verification import merge_ssl_params
 from plait.compression_utils import ACCEPT_ENCODING
+from plait.http_writer import encode_head
 from plait.resolver import NUMERIC_NAMES, SharedResolvers
 from plait.serving.fields import FORWARDED_PAIR
 from plait.serving.route import check_expectation
@@ -98,7 +99,7 @@ NAMES: Final[dict[str, dict[str, object]]] = {
     },
     "http": {**_PARSED, **_WEBSOCKET},
     "http_websocket": _WEBSOCKET,
-    "http_writer": {"_serialize_headers": shims.serialize_headers},
+    "http_writer": {"_serialize_headers": encode_head},
     "resolver": {"_DNSResolverManager": SharedResolvers, "_NAME_SOCKET_FLAGS": NUMERIC_NAMES},
     "web_request": {"_FORWARDED_PAIR_RE": FORWARDED_PAIR},
     "web_urldispatcher": {"_default_expect_handler": check_expectation},

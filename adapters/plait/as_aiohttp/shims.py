@@ -15,12 +15,9 @@ from typing import TYPE_CHECKING, Final, TypedDict
 
 from plait.connector import Connection
 from plait.helpers import should_remove_content_length
-from plait_engine.headers import find_bad_value_char
 from plait_engine.policy.digest import HASHES, PARAMETER, escape_quoted, parse_challenges
 
 if TYPE_CHECKING:
-    from multidict import CIMultiDict
-
     from plait.abc import ResolveResult
 
 __all__ = (
@@ -32,7 +29,6 @@ __all__ = (
     "escape_quotes",
     "must_be_empty_body",
     "parse_header_pairs",
-    "serialize_headers",
     "unescape_quotes",
 )
 
@@ -134,17 +130,9 @@ class DNSCacheTable:
         return self._ttl is not None and monotonic() - since > self._ttl
 
 
-# -- helpers, http_writer ----------------------------------------------------------------------
+# -- helpers ---------------------------------------------------------------------------------
 
 
 def must_be_empty_body(method: str, code: int) -> bool:
     """Tell whether a response has no content (RFC 9110 section 6.4.1)."""
     return method == "HEAD" or code == 304 or should_remove_content_length(method, code)
-
-
-def serialize_headers(status_line: str, headers: CIMultiDict[str]) -> bytes:
-    """Return the head of a response of HTTP/1.1.  Raises ValueError for control characters."""
-    lines = [status_line, *(f"{name}: {value}" for name, value in headers.items())]
-    if any(find_bad_value_char(line) for line in lines):
-        raise ValueError("Forbidden control character detected in headers")
-    return "\r\n".join([*lines, "", ""]).encode()

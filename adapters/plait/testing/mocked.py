@@ -20,7 +20,8 @@ from multidict import CIMultiDict
 from yarl import URL
 
 from plait import hdrs
-from plait.http_writer import HttpVersion, HttpVersion10, HttpVersion20, StreamWriter
+from plait.http_writer import HttpVersion, HttpVersion10, HttpVersion20
+from plait.serving.response_writer import ResponseWriter
 from plait.streams import StreamReader
 from plait.web_protocol import RequestHandler, ServerExchange
 from plait.web_request import BaseRequest
@@ -114,7 +115,7 @@ class MockedExchange(ServerExchange):
         """The content is a stream that anybody may have made: it is read as one."""
 
 
-class MockedWriter(StreamWriter):
+class MockedWriter(ResponseWriter):
     """Writes to the transport, and tells how it was called: its methods are mocks around those."""
 
     def __init__(self, exchange: ServerExchange) -> None:
