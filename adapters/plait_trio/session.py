@@ -229,8 +229,8 @@ class Session:
         once: a request that has to be sent again fails.  ``auth``: a login and a password for
         the origin of ``url`` (RFC 7617).
 
-        Raises ValueError when ``url`` names no origin that speaks HTTP and for CONNECT,
-        ConnectError (an OSError) when it cannot be reached, TLSError when the handshake of TLS fails,
+        Raises ValueError when ``url`` names no origin that speaks HTTP, for CONNECT, and for
+        ``auth`` beside an Authorization field; ConnectError (an OSError) when it cannot be reached, TLSError when the handshake of TLS fails,
         RedirectError when a redirect cannot be followed, StreamError when the server broke
         off, PoolClosedError when the session is closed meanwhile, and LocalProtocolError for
         a request that cannot be sent.
@@ -256,6 +256,9 @@ class Session:
         own = {name.lower() for name, _ in headers}
         fields = [*headers, *((n, v) for n, v in self.headers if n.lower() not in own)]
         if auth is not None:
+            if "authorization" in own:
+                raise ValueError("auth and an Authorization field exclude each other")
+            fields = [pair for pair in fields if pair[0].lower() != "authorization"]
             fields.append(("authorization", encode_basic_credentials(*auth)))
         return Call(
             method,

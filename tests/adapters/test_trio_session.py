@@ -379,6 +379,35 @@ def test_credentials_stay_with_their_origin(run: Run) -> None:
     run(test)
 
 
+def test_a_request_has_one_authorization(run: Run) -> None:
+    async def test(site: Site) -> None:
+        own = [("Authorization", "Bearer b")]
+        async with site.session(headers=[("authorization", "Bearer a")]) as session:
+            for options, value in (
+                ({}, b"Bearer a"),
+                ({"headers": own}, b"Bearer b"),
+                ({"auth": ("user", "secret")}, b"Basic dXNlcjpzZWNyZXQ="),
+            ):
+                body = (await session.get(f"{URL}/fields", **options)).body
+                lines = [line for line in body.splitlines() if line.startswith(b"authorization=")]
+                assert lines == [b"authorization=" + value]
+            with pytest.raises(ValueError, match="exclude each other"):
+                await session.get(f"{URL}/fields", headers=own, auth=("user", "secret"))
+
+    run(test)
+
+
+@pytest.mark.parametrize("url", ["ftp://user:secret@a.test/", "http://user:secret@1.2/"])
+def test_an_error_does_not_tell_credentials(run: Run, url: str) -> None:
+    async def test(site: Site) -> None:
+        async with site.session() as session:
+            with pytest.raises(ValueError, match="://") as caught:
+                await session.get(url)
+            assert "secret" not in str(caught.value)
+
+    run(test)
+
+
 def test_digest_authentication(run: Run) -> None:
     async def test(site: Site) -> None:
         async with site.session(digest=("user", "secret")) as session:
