@@ -44,7 +44,7 @@ from .calls.names import Names, addr_info
 from .calls.places import Places, TicketPool, in_time
 from .calls.target import ConnectionKey
 from .calls.timeouts import DEFAULT_TIMEOUT, ClientTimeout
-from .calls.tls import TLSContexts
+from .calls.tls import contexts_of
 from .calls.traces import PlaceTrace
 from .calls.tunnel import ClientProtocol
 from .calls.verification import Fingerprint, merge_ssl_params
@@ -165,7 +165,7 @@ class BaseConnector:
         )
         self._places = Places(pool, self._open, self._loop)
         self._versions: Versions[ConnectionKey] = Versions(http2)
-        self._contexts = TLSContexts()
+        self._contexts = contexts_of(self._loop)
         self._timeouts = client_timeouts(http2_ping_interval)
         self._closed = False
 

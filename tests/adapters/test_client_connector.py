@@ -16,9 +16,11 @@ import uvloop
 from yarl import URL
 
 import plait
+from plait import web
 from plait.abc import AbstractResolver, ResolveResult
 from tests.adapters.raw_server import OK, RawConnection, RawServer, always, raw_server
 from tests.conftest import Authority
+from tests.serving import serve
 
 pytestmark = pytest.mark.anyio
 
@@ -220,6 +222,29 @@ async def test_a_certificate_for_another_name(authority: Authority) -> None:
             await session.get(server.url, server_hostname="other.example")
         async with session.get(f"https://127.0.0.1:{server.port}/", server_hostname="localhost"):
             pass
+
+
+async def test_sessions_that_offer_something_else_on_one_context(authority: Authority) -> None:
+    """What a context offers is its attribute: they must not get each other's."""
+    context = authority.client_context()
+    app = web.Application()
+
+    async def tell_version(request: web.Request) -> web.Response:
+        return web.Response(text=f"{request.version.major}")
+
+    app.router.add_get("/", tell_version)
+    async with serve(app, authority.server_context("h2", "http/1.1"), host="localhost") as served:
+
+        async def ask(http2: bool) -> str:
+            connector = plait.TCPConnector(ssl=context, http2=http2)
+            async with (
+                plait.ClientSession(connector=connector) as session,
+                session.get(served.url) as response,
+            ):
+                return await response.text()
+
+        answers = await asyncio.gather(*(ask(http2) for http2 in (True, False) * 4))
+    assert answers == ["2", "1"] * 4
 
 
 async def test_a_server_without_tls() -> None:

@@ -11,7 +11,7 @@ import functools
 import ssl as ssl_module
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, Final
 from weakref import WeakKeyDictionary
 
 from plait.client_exceptions import (
@@ -36,11 +36,12 @@ def default_context(verified: bool, protocols: tuple[str, ...]) -> ssl_module.SS
 
 
 class TLSContexts:
-    """The contexts of a connector: the shared ones, and those of the caller.
+    """The contexts of all connectors of a loop: the shared ones, and those of callers.
 
     What a context offers by ALPN is an attribute of the context, and OpenSSL reads it when
     a handshake begins.  So handshakes that offer something else on a caller's context (a
-    WebSocket wants HTTP/1.1) wait until those that are under way are through.
+    WebSocket wants HTTP/1.1, and so may another connector) wait until those that are under
+    way are through.
     """
 
     def __init__(self) -> None:
@@ -58,19 +59,18 @@ class TLSContexts:
             yield default_context(option is True, protocols)
             return
         offer = self._offers.setdefault(option, _Offer())
-        async with offer.changed:
-            await offer.changed.wait_for(
-                lambda: not offer.handshakes or offer.protocols == protocols
-            )
-            offer.protocols = protocols
-            offer.handshakes += 1
+        while offer.handshakes and offer.protocols != protocols:
+            await offer.is_over.wait()
+        offer.protocols = protocols
+        offer.handshakes += 1
         try:
             option.set_alpn_protocols(list(protocols))
             yield option
         finally:
             offer.handshakes -= 1
-            async with offer.changed:
-                offer.changed.notify_all()
+            if not offer.handshakes:
+                offer.is_over.set()
+                offer.is_over = asyncio.Event()
 
     @asynccontextmanager
     async def connecting(
@@ -105,10 +105,19 @@ class TLSContexts:
             raise failure(key, exc) from exc
 
 
+_contexts: Final[WeakKeyDictionary[asyncio.AbstractEventLoop, TLSContexts]] = WeakKeyDictionary()
+
+
+def contexts_of(loop: asyncio.AbstractEventLoop) -> TLSContexts:
+    """Return the contexts of the connectors of ``loop``; two of them may be given the same one."""
+    return _contexts.setdefault(loop, TLSContexts())
+
+
 class _Offer:
     """What a context offers now, and for how many handshakes."""
 
     def __init__(self) -> None:
-        self.changed = asyncio.Condition()
+        self.is_over = asyncio.Event()
+        """Set, and replaced, when no handshake is under way."""
         self.protocols: tuple[str, ...] = ()
         self.handshakes = 0
