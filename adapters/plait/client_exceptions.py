@@ -19,9 +19,10 @@ The tree is aiohttp's, so that ``except`` clauses written for it work::
 from __future__ import annotations
 
 import asyncio
+import re
 import ssl
 import warnings
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from multidict import MultiMapping
 
@@ -293,8 +294,16 @@ class UploadAbortedError(ClientError):
     """The request's body was not sent to its end."""
 
 
+_USERINFO: Final = re.compile(r"(?<=//)[^/?#]*@")
+
+
+def _without_credentials(url: str) -> str:
+    """Return ``url`` as it may stand in a message, which ends up in logs."""
+    return _USERINFO.sub("", url)
+
+
 class InvalidURL(ClientError, ValueError):
-    """The URL cannot be requested."""
+    """The URL cannot be requested.  What the error says leaves credentials in the URL out."""
 
     def __init__(self, url: StrOrURL, description: str | None = None) -> None:
         self._url = url
@@ -315,7 +324,8 @@ class InvalidURL(ClientError, ValueError):
         return self._description
 
     def __str__(self) -> str:
-        return f"{self._url} - {self._description}" if self._description else str(self._url)
+        url = _without_credentials(str(self._url))
+        return f"{url} - {self._description}" if self._description else url
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self}>"
@@ -331,6 +341,9 @@ class RedirectClientError(ClientError):
 
 class NonHttpUrlClientError(ClientError):
     """The scheme of the URL is not one of HTTP."""
+
+    def __str__(self) -> str:
+        return _without_credentials(super().__str__())
 
 
 class InvalidUrlRedirectClientError(InvalidUrlClientError, RedirectClientError):

@@ -150,6 +150,12 @@ class BasicAuth(_BasicAuthFields):
             raise ValueError("a login must not have a colon (RFC 7617 section 2)")
         return super().__new__(cls, login, password, encoding)
 
+    def __repr__(self) -> str:
+        # It is a part of other reprs, those of errors for instance, which end up in logs.
+        return (
+            f"{type(self).__name__}(login={self.login!r}, password=***, encoding={self.encoding!r})"
+        )
+
     @classmethod
     def decode(cls, auth_header: str, encoding: str = "latin1") -> Self:
         """Return the credentials of an ``Authorization`` value.

@@ -99,6 +99,32 @@ def test_reprs_say_what_is_known() -> None:
     assert BadStatusLine(b"abc").line == "b'abc'"  # type: ignore[arg-type]  # programs do
 
 
+@pytest.mark.parametrize(
+    "url",
+    ["ftp://user:secret@a.test/", "http://user:secret@1.2/", "http://a:secret@[::1", "//:secret@"],
+)
+def test_credentials_of_a_url_are_not_told(url: str) -> None:
+    for error in (
+        plait.InvalidURL(url),
+        plait.InvalidUrlClientError(url, "no host"),
+        plait.InvalidUrlRedirectClientError(url, "no host"),
+        plait.NonHttpUrlClientError(url),
+        plait.NonHttpUrlRedirectClientError(url),
+    ):
+        assert "secret" not in str(error)
+        assert url.partition("@")[2] in str(error)
+    assert plait.InvalidURL(url).url == url
+    assert str(plait.InvalidURL("http://a.test/x@y?b@c")) == "http://a.test/x@y?b@c"
+
+
+def test_a_password_is_in_no_repr() -> None:
+    proxy = plait.BasicAuth.decode("Basic dXNlcjpzZWNyZXQ=")
+    assert repr(proxy) == "BasicAuth(login='user', password=***, encoding='latin1')"
+    error = plait.ClientProxyConnectionError(KEY._replace(proxy_auth=proxy), REFUSED)
+    assert "user" in repr(error)
+    assert "secret" not in repr(error)
+
+
 @pytest.mark.anyio
 async def test_an_unknown_keyword_is_named() -> None:
     async with plait.ClientSession() as session:
