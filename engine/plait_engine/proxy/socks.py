@@ -100,7 +100,7 @@ class Socks4Handshake(_SocksHandshake):
         )
 
     def _talk(self) -> Conversation:
-        self._output = self._request
+        self._output += self._request
         version, answer = (yield 8)[:2]
         if version != 0:
             raise TunnelError("the proxy does not speak SOCKS 4")
@@ -130,17 +130,17 @@ class Socks5Handshake(_SocksHandshake):
 
     def _talk(self) -> Conversation:
         methods = [_NO_LOGIN] if self._credentials is None else [_NO_LOGIN, _PASSWORD]
-        self._output = b"\x05" + _prefixed(bytes(methods))
+        self._output += b"\x05" + _prefixed(bytes(methods))
         version, method = yield 2
         if version != 5:
             raise TunnelError("the proxy does not speak SOCKS 5")
         if method not in methods:
             raise TunnelError("the SOCKS proxy wants another authentication than we have")
         if method == _PASSWORD and self._credentials is not None:
-            self._output = self._credentials
+            self._output += self._credentials
             if (yield 2)[1] != 0:
                 raise TunnelError("the SOCKS proxy does not accept the login")
-        self._output = self._request
+        self._output += self._request
         version, answer, _, kind = yield 4
         if version != 5:
             raise TunnelError("the proxy does not speak SOCKS 5")

@@ -77,6 +77,16 @@ def test_socks_5_with_a_login() -> None:
     ]
 
 
+def test_a_socks_proxy_that_answers_ahead_is_told_everything() -> None:
+    """Whether an answer was waited for, nobody can tell: the login must not get lost."""
+    handshake = Socks5Handshake("a", 1, ("user", "pw"))
+    said = run(handshake, [b"\x05\x02\x01\x00"])
+    assert said == [
+        b"\x05\x02\x00\x02",
+        b"\x01\x04user\x02pw" + b"\x05\x01\x00\x03\x01a\x00\x01",
+    ]
+
+
 @pytest.mark.parametrize(
     ("handshake", "answers", "message"),
     [
@@ -107,7 +117,8 @@ def test_socks_fails(handshake: Handshake, answers: bytes, message: str) -> None
 @given(cuts=st.lists(st.integers(0, 40)), surplus=st.binary(max_size=10))
 def test_socks_5_in_pieces(bound: bytes, size: int, cuts: list[int], surplus: bytes) -> None:
     handshake = Socks5Handshake("a", 1, ("u", "p"))
-    run(handshake, cut(b"\x05\x02\x01\x00\x05\x00\x00" + bound + surplus, cuts))
+    said = run(handshake, cut(b"\x05\x02\x01\x00\x05\x00\x00" + bound + surplus, cuts))
+    assert b"".join(said) == b"\x05\x02\x00\x02\x01\x01u\x01p\x05\x01\x00\x03\x01a\x00\x01"
     # What comes behind the answer in pieces of its own is the transport's to hold.
     assert handshake.state is HandshakeState.OPEN
     assert surplus.startswith(handshake.surplus)
