@@ -20,6 +20,7 @@ from fuzz.targets import (
     multipart,
     operations_http1,
     operations_http2,
+    proxy_handshake,
     websocket_handshake,
 )
 from fuzz.websocket import CLOSES_FIRST, DEFLATE, LARGE, MANUAL
@@ -481,6 +482,53 @@ def event_stream_seeds() -> Seeds:
         yield name, bytes((options, 2, 7, 1)) + stream
 
 
+# -- proxies --------------------------------------------------------------------------
+
+BOUND = b"\x05\x00\x00\x01\x7f\x00\x00\x01\x04\x38"
+PROXY_ANSWERS: dict[str, tuple[int, bytes]] = {
+    "connect": (proxy_handshake.CONNECT, OK + b"\r\ntunnel"),
+    "connect_1_0": (proxy_handshake.CONNECT, b"HTTP/1.0 200 Connection established\r\n\r\n"),
+    "connect_informational": (
+        proxy_handshake.CONNECT,
+        b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 \r\nLink: </a>\r\n\r\n" + OK + b"\r\ntunnel",
+    ),
+    "connect_content": (
+        proxy_handshake.CONNECT,
+        OK + b"Content-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nno\r\n0\r\n\r\n",
+    ),
+    "connect_challenge": (
+        proxy_handshake.CONNECT,
+        b"HTTP/1.1 407 \r\nProxy-Authenticate: Basic realm=a\r\nContent-Length: 5\r\n\r\nhello",
+    ),
+    "connect_switches": (
+        proxy_handshake.CONNECT,
+        b"HTTP/1.1 101 \r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n",
+    ),
+    "connect_is_cut": (proxy_handshake.CONNECT, OK),
+    "connect_too_large": (proxy_handshake.TIGHT, OK + b"A: " + b"x" * 40 + b"\r\n\r\n"),
+    "connect_too_many": (proxy_handshake.TIGHT, OK + b"A: 1\r\n" * 3 + b"\r\n"),
+    "socks4": (proxy_handshake.SOCKS4, b"\x00\x5a" + bytes(6) + b"tunnel"),
+    "socks4_refuses": (proxy_handshake.SOCKS4, b"\x00\x5b" + bytes(6)),
+    "socks4_is_http": (proxy_handshake.SOCKS4, b"HTTP/1.1 400 Bad Request\r\n\r\n"),
+    "socks5": (proxy_handshake.SOCKS5, b"\x05\x00" + BOUND + b"tunnel"),
+    "socks5_ipv6": (proxy_handshake.SOCKS5, b"\x05\x00\x05\x00\x00\x04" + bytes(18) + b"tunnel"),
+    "socks5_name": (proxy_handshake.SOCKS5, b"\x05\x00\x05\x00\x00\x03\x01a\x00\x50tunnel"),
+    "socks5_no_name": (proxy_handshake.SOCKS5, b"\x05\x00\x05\x00\x00\x03\x00\x00\x50"),
+    "socks5_type": (proxy_handshake.SOCKS5, b"\x05\x00\x05\x00\x00\x02"),
+    "socks5_refuses": (proxy_handshake.SOCKS5, b"\x05\x00\x05\x05\x00\x01" + bytes(6)),
+    "socks5_method": (proxy_handshake.SOCKS5, b"\x05\x02\x01\x00"),
+    "socks5_no_login": (proxy_handshake.SOCKS5_LOGIN, b"\x05\x00" + BOUND),
+    "socks5_login": (proxy_handshake.SOCKS5_LOGIN, b"\x05\x02\x01\x00" + BOUND + b"tunnel"),
+    "socks5_wrong_login": (proxy_handshake.SOCKS5_LOGIN, b"\x05\x02\x01\x01"),
+    "socks5_no_method": (proxy_handshake.SOCKS5_LOGIN, b"\x05\xff"),
+}
+
+
+def proxy_handshake_seeds() -> Seeds:
+    for name, (kind, answer) in PROXY_ANSWERS.items():
+        yield name, http1_input([kind], answer, cuts=[7, 1])
+
+
 SEEDS = {
     "http1_server": http1_server_seeds,
     "http1_client": http1_client_seeds,
@@ -497,6 +545,7 @@ SEEDS = {
     "pair_websocket": pair_websocket_seeds,
     "multipart": multipart_seeds,
     "event_stream": event_stream_seeds,
+    "proxy_handshake": proxy_handshake_seeds,
 }
 
 

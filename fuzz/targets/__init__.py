@@ -22,4 +22,5 @@ TARGETS = (
     "pair_websocket",
     "multipart",
     "event_stream",
+    "proxy_handshake",
 )
