@@ -31,6 +31,7 @@ from plait_engine.policy.cookies import (
     parse_set_cookie,
     unquote_value,
 )
+from plait_engine.policy.hosts import is_ip_literal
 
 from .abc import AbstractCookieJar
 from .calls.cookies import (
@@ -147,12 +148,17 @@ class CookieJar(AbstractCookieJar):
         """
         for name, value in cookie_pairs(cookies):
             self._set(
-                _from_morsel(value) if isinstance(value, Morsel) else _named(name, value),
+                self._from_morsel(value)
+                if isinstance(value, Morsel)
+                else _named(name, self._coded(value)),
                 response_url,
             )
 
     def update_cookies_from_headers(self, headers: Sequence[str], response_url: URL) -> None:
         """Store the cookies of Set-Cookie fields."""
+        if not self.unsafe and is_ip_literal(response_url.raw_host or ""):
+            internal_logger.debug("Dropped the cookies of %s: it is an address", response_url.host)
+            return
         for field in headers[:MAX_COOKIES_PER_RESPONSE]:
             cookie = self._parsed.get(field)
             if cookie is None:
@@ -163,6 +169,27 @@ class CookieJar(AbstractCookieJar):
                     self._parsed.clear()
                 self._parsed[field] = cookie
             self._set(cookie, response_url)
+
+    def _from_morsel(self, morsel: Morsel[Any]) -> SetCookie:
+        coded_value = str(morsel.coded_value)
+        return SetCookie(
+            morsel.key,
+            coded_value if coded_value.startswith('"') else self._coded(morsel.value),
+            domain=morsel["domain"] or None,
+            path=morsel["path"] or None,
+            max_age=str(morsel["max-age"]) or None,
+            expires=morsel["expires"] or None,
+            secure=bool(morsel["secure"]),
+            http_only=bool(morsel["httponly"]),
+            same_site=morsel["samesite"] or None,
+            partitioned=bool(morsel.get("partitioned")),
+        )
+
+    def _coded(self, value: str) -> str:
+        """Return a value of the application as it is sent."""
+        if self._quote_cookie or value.startswith('"') or not is_sendable(SetCookie("_", value)):
+            return quoted(value)
+        return value
 
     def _set(self, cookie: SetCookie, url: URL) -> None:
         self._store.set(
@@ -253,8 +280,9 @@ class CookieJar(AbstractCookieJar):
         """Replace the cookies by those of a file that ``save`` wrote, or that of aiohttp.
 
         Cookies that have expired, and those that the jar would not accept, are left out.
-        Raises ValueError, and changes nothing, when the file is something else.  Pickles,
-        which aiohttp wrote before 3.14, are refused: reading one can run any code.
+        Raises ValueError, or TypeError for a value of the wrong type, and changes nothing, when
+        the file is something else.  Pickles, which aiohttp wrote before 3.14, are refused:
+        reading one can run any code.
         """
         data = Path(file_path).read_bytes()
         if data.startswith(_PICKLE):
@@ -269,8 +297,9 @@ class CookieJar(AbstractCookieJar):
         )
         try:
             load_cookies(data, store, now=time.time())
-        except ValueError as error:
-            raise ValueError(f"{file_path} has no cookies that save() wrote: {error}") from error
+        except (TypeError, ValueError) as error:
+            kind = TypeError if isinstance(error, TypeError) else ValueError
+            raise kind(f"{file_path} has no cookies that save() wrote: {error}") from error
         self._store.replace(store)
 
 
@@ -356,26 +385,10 @@ def _place(cookie: Cookie) -> tuple[str, str]:
 
 def _named(name: str, value: str) -> SetCookie:
     """Return a cookie of the application, with what the prefix of its name promises."""
-    cookie = SetCookie(name, quoted(value))
+    cookie = SetCookie(name, value)
     if not keeps_prefix_promise(cookie):
         cookie.secure, cookie.path = True, "/"
     return cookie
-
-
-def _from_morsel(morsel: Morsel[Any]) -> SetCookie:
-    coded_value = str(morsel.coded_value)
-    return SetCookie(
-        morsel.key,
-        coded_value if coded_value.startswith('"') else quoted(morsel.value),
-        domain=morsel["domain"] or None,
-        path=morsel["path"] or None,
-        max_age=str(morsel["max-age"]) or None,
-        expires=morsel["expires"] or None,
-        secure=bool(morsel["secure"]),
-        http_only=bool(morsel["httponly"]),
-        same_site=morsel["samesite"] or None,
-        partitioned=bool(morsel.get("partitioned")),
-    )
 
 
 def _to_morsel(cookie: Cookie) -> Morsel[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import pickle
+import re
 import stat
 from dataclasses import replace
 from http.cookies import Morsel, SimpleCookie
@@ -127,8 +128,8 @@ async def test_what_is_refused_or_left_out_is_told(caplog: pytest.LogCaptureFixt
     assert sent(jar) == {"small": "1"}
     assert [record.message for record in caplog.records] == [
         "Dropped cookie 'a' for www.example.org: its domain is refused",
-        "Left out 1 cookies of a request to 'www.example.org': a request has at most 150 in"
-        " 8190 bytes",
+        "Omitted 1 cookie(s) for www.example.org over the 150-cookie"
+        " or 8190-octet Cookie header limit",
     ]
 
 
@@ -396,7 +397,8 @@ def test_other_files_are_refused_and_change_nothing(
     path.write_bytes(content)
     jar = CookieJar()
     jar.update_cookies({"a": "1"})
-    with pytest.raises(ValueError, match="no cookies that save") as caught:
+    kind = TypeError if re.search("must be (text|true|a number)", problem) else ValueError
+    with pytest.raises(kind, match="no cookies that save") as caught:
         jar.load(path)
     assert problem in str(caught.value)
     assert sent(jar) == {"a": "1"}

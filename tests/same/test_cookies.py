@@ -34,6 +34,40 @@ def store(jar: Any, *fields: str, url: URL = A) -> None:
     jar.update_cookies_from_headers(fields, url)
 
 
+# -- limits, and what is told of them ----------------------------------------------------------
+
+
+async def test_what_does_not_fit_is_left_out_and_told(
+    plain: Library, caplog: pytest.LogCaptureFixture
+) -> None:
+    jar = plain.top.CookieJar()
+    jar.update_cookies({"small": "1", "big": "x" * 8200}, A)
+    with caplog.at_level("DEBUG", logger=f"{plain.name}.internal"):
+        assert sent(jar, A) == {"small": "1"}
+    assert caplog.messages == [
+        "Omitted 1 cookie(s) for a.example over the 150-cookie or 8190-octet Cookie header limit"
+    ]
+
+
+async def test_a_full_domain_is_purged_and_that_is_told(
+    plain: Library, caplog: pytest.LogCaptureFixture
+) -> None:
+    jar = plain.top.CookieJar()
+    with caplog.at_level("DEBUG", logger=f"{plain.name}.internal"):
+        jar.update_cookies({f"c{number}": "1" for number in range(181)}, A)
+    assert len(jar) == 150
+    assert caplog.messages == [
+        "Evicted 31 cookie(s) for a.example over the 180-cookie domain limit"
+    ]
+
+
+async def test_a_value_is_measured_as_it_is_sent(plain: Library) -> None:
+    jar = plain.top.CookieJar(quote_cookie=False)
+    jar.update_cookies({"a": "\u00e9" * 4089}, A)  # With "Cookie: a=", 8188 bytes.
+    assert sent(jar, A) == {"a": "\u00e9" * 4089}
+    assert jar.filter_cookies(A)["a"].coded_value == "\u00e9" * 4089
+
+
 # -- which cookies go where --------------------------------------------------------------------
 
 
@@ -281,3 +315,27 @@ async def test_a_jar_of_ones_own(plain: Library) -> None:
         request = await recorder.send("GET", "/cookie?a=1")
         assert request.headers["Cookie"] == "own=1"
     assert seen
+
+
+async def test_a_host_replaces_its_own_cookie_with_one_for_its_domain(plain: Library) -> None:
+    jar = plain.top.CookieJar()
+    store(jar, "a=host")
+    store(jar, "a=domain; Domain=a.example")
+    assert jar.host_only_cookies == frozenset()
+    assert sent(jar, A) == sent(jar, "http://b.a.example/") == {"a": "domain"}
+    store(jar, "a=host")
+    assert sent(jar, A) == {"a": "host"}
+    assert sent(jar, "http://b.a.example/") == {}
+
+
+@pytest.mark.parametrize("field", [{"path": 5}, {"max-age": [1]}])
+async def test_a_file_with_values_of_other_types(
+    plain: Library, tmp_path: Path, field: dict[str, object]
+) -> None:
+    record = {"key": "a", "value": "1", "coded_value": "1", **field}
+    (tmp_path / "cookies").write_text(json.dumps({"a.example|": {"a": record}}))
+    jar = plain.top.CookieJar()
+    jar.update_cookies({"b": "1"}, A)
+    with pytest.raises(TypeError):
+        jar.load(tmp_path / "cookies")
+    assert sent(jar, A) == {"b": "1"}

@@ -90,6 +90,7 @@ NAMES: Final[dict[str, dict[str, object]]] = {
         "_MAX_COOKIES_PER_REQUEST": cookie_store.MAX_SENT,
         "_MAX_COOKIES_TOTAL": cookie_store.MAX_COOKIES,
         "_MAX_COOKIE_HEADER_LENGTH": cookie_store.MAX_SENT_SIZE,
+        **_module("_cookie_helpers", "parse_set_cookie_headers"),
     },
     "helpers": {
         "EMPTY_BODY_METHODS": frozenset({"HEAD"}),

@@ -59,7 +59,8 @@ def dump_cookies(cookies: Iterable[Cookie]) -> str:
 def load_cookies(text: str | bytes, store: CookieStore, *, now: float) -> None:
     """Put the cookies of ``text`` into ``store``, those that are not to be stored left out.
 
-    Raises ValueError for another text; some cookies may have been stored then.
+    Raises ValueError for another text, and TypeError for a value of another type than it must
+    have; some cookies may have been stored then.
     """
     try:
         content = json.loads(text)
@@ -85,16 +86,16 @@ def _read(record: Any, domain: str, path: str, where: str) -> tuple[SetCookie, f
     fields = dict(_items(record, where))
     for name in ("key", "value", "coded_value"):
         if not isinstance(fields.get(name), str):
-            raise ValueError(f"{where}: {name} must be text, not {fields.get(name)!r}")
+            raise TypeError(f"{where}: {name} must be text, not {fields.get(name)!r}")
     for name in _TEXTS:
         if not isinstance(fields.setdefault(name, ""), str):
-            raise ValueError(f"{where}: {name} must be text, not {fields[name]!r}")
+            raise TypeError(f"{where}: {name} must be text, not {fields[name]!r}")
     for name in _FLAGS:
         if not isinstance(fields.setdefault(name, False), bool | str):
-            raise ValueError(f"{where}: {name} must be true or false, not {fields[name]!r}")
+            raise TypeError(f"{where}: {name} must be true or false, not {fields[name]!r}")
     max_age = fields.get("max-age", "")
     if not isinstance(max_age, str | int):
-        raise ValueError(f"{where}: max-age must be a number of seconds, not {max_age!r}")
+        raise TypeError(f"{where}: max-age must be a number of seconds, not {max_age!r}")
     deadline = fields.get("expires_timestamp")
     if deadline is not None:
         try:

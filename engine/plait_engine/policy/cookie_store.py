@@ -113,7 +113,9 @@ class CookieStore:
         allow_ip: hosts that are IP addresses may set cookies.
         is_public_suffix: whether a domain is one under which everybody can register.
         one_per_name: of cookies with one name, a request gets the most specific alone; the RFC
-            sends them all.
+            sends them all.  So that the newest is not hidden, a host that sets a cookie for its
+            own domain replaces one with the same path and name, host-only or not; hosts below
+            it cannot replace its host-only ones.
         tell: is given a sentence for each cookie that is refused, dropped or not sent.
     """
 
@@ -185,6 +187,8 @@ class CookieStore:
             self.tell(f"Dropped cookie {cookie.name!r} for {host}: a Secure one is there")
             return None
         expires = expiry(cookie, now) if deadline is None else min(deadline, now + MAX_AGE)
+        if self.one_per_name and host == domain:
+            self._remove_at(domain, own_path, cookie.name, not host_only)
         before = self._domains.get(domain, {}).get((own_path, cookie.name, host_only))
         if expires is not None and expires <= now:
             if before is not None:
@@ -280,6 +284,11 @@ class CookieStore:
             if not cookies:
                 del self._domains[cookie.domain]
 
+    def _remove_at(self, domain: str, path: str, name: str, host_only: bool) -> None:
+        cookie = self._domains.get(domain, {}).get((path, name, host_only))
+        if cookie is not None:
+            self.remove(cookie)
+
     def clear(self) -> None:
         """Remove all cookies."""
         self._domains.clear()
@@ -337,17 +346,19 @@ class CookieStore:
             if not candidates:
                 self.tell(f"Dropped cookie {cookie.name!r} for {domain}: it is full of Secure ones")
                 return False
-            self._purge(candidates, len(cookies) + 1 - PURGED_PER_DOMAIN)
+            excess = len(cookies) + 1 - PURGED_PER_DOMAIN
+            self._purge(candidates, excess, f"for {domain} over the {MAX_PER_DOMAIN}-cookie domain")
         if self._count >= MAX_COOKIES:
-            self._purge(self, self._count + 1 - PURGED_COOKIES)
+            excess = self._count + 1 - PURGED_COOKIES
+            self._purge(self, excess, f"over the {MAX_COOKIES}-cookie total")
         return True
 
-    def _purge(self, cookies: Iterable[Cookie], number: int) -> None:
+    def _purge(self, cookies: Iterable[Cookie], number: int, limit: str) -> None:
         """Remove ``number`` of ``cookies``: those without Secure first, then the least used."""
         order = sorted(cookies, key=lambda cookie: (cookie.secure, cookie.used))
         for cookie in order[:number]:
             self.remove(cookie)
-        self.tell(f"Removed {len(order[:number])} cookies that were not used of late: too many")
+        self.tell(f"Evicted {len(order[:number])} cookie(s) {limit} limit")
 
     def _within_limits(self, cookies: list[Cookie], host: str) -> tuple[list[Cookie], bool]:
         """Return as many as one request has, the best first, and whether these are all."""
@@ -362,8 +373,8 @@ class CookieStore:
                 sent.append(cookie)
                 room -= size
         self.tell(
-            f"Left out {len(cookies) - len(sent)} cookies of a request to {host!r}: a request has"
-            f" at most {MAX_SENT} in {MAX_SENT_SIZE} bytes"
+            f"Omitted {len(cookies) - len(sent)} cookie(s) for {host} over the {MAX_SENT}-cookie"
+            f" or {MAX_SENT_SIZE}-octet Cookie header limit"
         )
         return sent, False
 

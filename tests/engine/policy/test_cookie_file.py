@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable
 from operator import attrgetter
 from typing import Any
@@ -250,7 +251,8 @@ def test_what_has_expired_is_left_out(attributes: dict[str, Any]) -> None:
     ],
 )
 def test_another_text_is_an_error_that_says_where(text: str | bytes, message: str) -> None:
-    with pytest.raises(ValueError) as caught:  # noqa: PT011  # compared whole below
+    is_of_wrong_type = re.search("must be (text|true|a number)", message)
+    with pytest.raises(TypeError if is_of_wrong_type else ValueError) as caught:
         load(text)
     assert message in str(caught.value)
 
@@ -274,7 +276,7 @@ def test_any_record_is_loaded_or_an_error(changes: dict[str, Any], place: str) -
     message = ""
     try:
         load_cookies(file(place, **changes), store, now=NOW)
-    except ValueError as error:
+    except (TypeError, ValueError) as error:
         message = str(error)
     if message:
         assert message.startswith(f"cookie 'a' in {place!r}: ")
@@ -289,7 +291,7 @@ def test_a_broken_file_is_loaded_or_an_error(place: int, instead: bytes) -> None
     text = whole[:place] + instead + whole[place + len(instead) :]
     try:
         store = load(text)
-    except ValueError:
+    except (TypeError, ValueError):
         return
     assert len(store) <= 1
     assert all(cookie.expires is None or cookie.expires > NOW for cookie in store)

@@ -461,12 +461,26 @@ def test_what_is_remembered_is_what_would_be_found(
 
 def test_of_one_name_the_most_specific_is_sent_alone() -> None:
     jar = Jar(one_per_name=True)
+    jar.set("a=domain; domain=example.org", host="sub.example.org")
+    jar.set("a=host", host="www.example.org")
+    assert jar.get("www.example.org") == "a=host"
+    assert jar.get("example.org") == "a=domain"
+    jar.set("a=path; path=/x; domain=www.example.org", host="www.example.org")
+    assert jar.get("www.example.org", path="/x") == "a=path"
+
+
+def test_of_one_name_a_host_replaces_its_own_and_no_other_host_does() -> None:
+    jar = Jar(one_per_name=True)
+    jar.set("a=host", host="example.org")
+    jar.set("a=tossed; domain=example.org", host="evil.example.org")
+    assert jar.get("example.org") == "a=host"
     jar.set("a=domain; domain=example.org", host="example.org")
+    assert jar.get("example.org") == jar.get("www.example.org") == "a=domain"
     jar.set("a=host", host="example.org")
     assert jar.get("example.org") == "a=host"
-    assert jar.get("www.example.org") == "a=domain"
-    jar.set("a=path; path=/x; domain=example.org", host="example.org")
-    assert jar.get("example.org", path="/x") == "a=path"
+    assert jar.get("www.example.org") == ""
+    jar.set("a=; domain=example.org; max-age=0", host="example.org")
+    assert jar.get("example.org") == ""
 
 
 def test_selections_are_not_kept_for_ever() -> None:
