@@ -160,6 +160,8 @@ __all__ = [
     "Fingerprint",
     "FlowControlDataQueue",
     "FormData",
+    "GunicornUVLoopWebWorker",
+    "GunicornWebWorker",
     "HttpVersion",
     "HttpVersion10",
     "HttpVersion11",
@@ -236,7 +238,9 @@ else:  # A type checker would take it for every name.
 
     def __getattr__(name: str) -> object:
         if name in {"GunicornUVLoopWebWorker", "GunicornWebWorker"}:
-            from . import worker  # It needs gunicorn.
-
+            try:
+                from . import worker
+            except ImportError:  # "from plait import *" works without gunicorn.
+                return None
             return getattr(worker, name)
         raise explain(__name__, name)

@@ -175,6 +175,22 @@ class BaseConnector:
         _warn(f"Unclosed connector {self!r}", ResourceWarning, source=self)
         self._places.abort()
 
+    def __enter__(self) -> Self:
+        warnings.warn(
+            "with Connector() is deprecated, use async with Connector()",
+            DeprecationWarning,
+            stacklevel=2,
+        )
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc_value: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
     async def __aenter__(self) -> Self:
         return self
 

@@ -446,6 +446,8 @@ class StreamResponse(KeyedState, CookieMixin, FieldMixin):
             headers.pop(hdrs.CONTENT_LENGTH, None)
         if self._status in WITHOUT_CONTENT:
             self._drop_framing(headers)
+        elif event.method == hdrs.METH_HEAD:  # RFC 9112 section 6.1: it may be left out.
+            headers.pop(hdrs.TRANSFER_ENCODING, None)
         field = frame_response(
             self._status,
             length=length,

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+import sys
 
 import aiohttp
 import pytest
@@ -21,8 +22,7 @@ MODULES = sorted(
     {info.name for info in pkgutil.iter_modules(plait.__path__)}
     & {info.name for info in pkgutil.iter_modules(aiohttp.__path__)}
 )
-NEED_GUNICORN = {"GunicornUVLoopWebWorker", "GunicornWebWorker"}
-"""``plait`` has them, but ``from plait import *`` must work without gunicorn."""
+NEED_GUNICORN = ("GunicornUVLoopWebWorker", "GunicornWebWorker")
 OURS = {*dir(plait), *dir(web)}
 
 
@@ -39,6 +39,15 @@ def test_the_workers_are_there_when_they_are_asked_for() -> None:
         assert getattr(plait, name).__module__ == "plait.worker"
 
 
+def test_without_gunicorn_they_are_none_for_a_star_import(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(plait, "worker", raising=False)
+    monkeypatch.setitem(sys.modules, "plait.worker", None)  # An import raises ImportError.
+    names: dict[str, object] = {}
+    exec("from plait import *", names)
+    assert [names[name] for name in NEED_GUNICORN] == [None, None]
+    assert names["ClientSession"] is plait.ClientSession
+
+
 def test_packages() -> None:
     assert (set(aiohttp.__all__) & OURS) - set(dir(plait)) == set()
     assert (set(aiohttp_web.__all__) & OURS) - set(web.__all__) == set()
@@ -50,7 +59,7 @@ def test_what_is_missing_is_known() -> None:
         for info in pkgutil.iter_modules(aiohttp.__path__)
         if not info.name.startswith("_")
     }
-    assert set(aiohttp.__all__) - set(plait.__all__) <= NEED_GUNICORN
+    assert set(aiohttp.__all__) <= set(plait.__all__)
     assert set(aiohttp_web.__all__) <= set(web.__all__)
     assert (
         submodules - {info.name for info in pkgutil.iter_modules(plait.__path__)} <= MISSING_MODULES

@@ -33,6 +33,16 @@ def app_of() -> web.Application:
 # -- connectors --------------------------------------------------------------------------------
 
 
+async def test_with_is_deprecated_and_closes(plain: Library) -> None:
+    connector = plain.top.TCPConnector()
+    with pytest.warns(DeprecationWarning, match="async with Connector"):
+        assert connector.__enter__() is connector
+    assert connector.closed is False
+    connector.__exit__(None, None, None)
+    assert connector.closed is True
+    await connector.close()
+
+
 async def test_what_a_connector_tells(plain: Library) -> None:
     connector = plain.top.TCPConnector()
     assert (connector.limit, connector.limit_per_host) == (100, 0)

@@ -56,6 +56,19 @@ async def test_a_stream(library: Library) -> None:
     assert fields(answer) == {"content-type": "application/octet-stream"}
 
 
+async def test_chunks_are_not_announced_for_head(library: Library) -> None:
+    async def run(request: Any, response: Any) -> None:
+        if request.version < (2, 0):
+            response.enable_chunked_encoding()
+            response.headers["Transfer-Encoding"] = "chunked"
+        await response.prepare(request)
+        await response.write_eof()
+
+    answer = await run_stream(library, run, "HEAD")
+    assert answer.status == 200
+    assert {"transfer-encoding", "content-length"} & set(fields(answer)) == set()
+
+
 async def test_the_end_of_a_stream_comes_by_itself(library: Library) -> None:
     async def run(request: Any, response: Any) -> None:
         await response.prepare(request)
