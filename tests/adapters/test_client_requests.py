@@ -663,8 +663,7 @@ def test_content_that_is_replaced() -> None:
     request.body = pieces()
     assert "Content-Length" not in request.headers
     assert request.headers["Transfer-Encoding"] == "chunked"
-    with pytest.warns(ResourceWarning, match="update_body"):
-        request.body = None
+    request.body = None
     assert request.body == b""
     assert request.headers["Content-Length"] == "0"
     assert "Transfer-Encoding" not in request.headers

@@ -51,6 +51,9 @@ class Transport(asyncio.Transport):
             else:
                 self.protocol.resume_writing()
 
+    def can_write_eof(self) -> bool:
+        return True
+
     def pause_reading(self) -> None:
         self.reading = False
 
