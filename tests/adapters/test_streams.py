@@ -271,6 +271,12 @@ async def test_errors(method: str, waiting: bool) -> None:
         reader.read_nowait()
 
 
+async def test_the_stream_that_all_share_ends_every_time() -> None:
+    for _ in range(2):
+        assert [chunk async for chunk in EMPTY_PAYLOAD.iter_chunks()] == []
+        assert await EMPTY_PAYLOAD.readchunk() == (b"", False)
+
+
 async def test_the_empty_payload() -> None:
     reader = EMPTY_PAYLOAD
     reader.feed_data(b"x")
