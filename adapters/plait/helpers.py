@@ -223,7 +223,10 @@ def netrc_from_env() -> netrc.netrc | None:
     try:
         return netrc.netrc(str(path))
     except netrc.NetrcParseError as error:
-        client_logger.warning("Could not parse .netrc file: %s", error)
+        # Its message may quote a password.
+        client_logger.warning(
+            "Could not parse .netrc file: %s, line %s", error.filename, error.lineno
+        )
     except (OSError, UnicodeError) as error:
         if named is not None or not isinstance(error, FileNotFoundError):
             client_logger.warning("Could not read .netrc file: %s", error)

@@ -85,17 +85,26 @@ class AsyncResolver(AbstractResolver):
         """Return the addresses of ``host``.  Raises OSError."""
         import aiodns
 
+        if self._resolver is None:
+            raise OSError(None, "the resolver is closed")
         try:
-            answer = await self._resolver.getaddrinfo(
-                host,
-                port=port,
-                type=socket.SOCK_STREAM,
-                family=family,
-                flags=socket.AI_ADDRCONFIG,
-            )
+            results = await self._ask(host, port, family)
         except aiodns.error.DNSError as error:
             message = error.args[1] if len(error.args) > 1 else "DNS lookup failed"
             raise OSError(None, message) from error
+        if not results:
+            raise OSError(None, "DNS lookup failed")
+        return results
+
+    async def _ask(self, host: str, port: int, family: socket.AddressFamily) -> list[ResolveResult]:
+        """Return what aiodns finds.  Raises its DNSError."""
+        answer = await self._resolver.getaddrinfo(
+            host,
+            port=port,
+            type=socket.SOCK_STREAM,
+            family=family,
+            flags=socket.AI_ADDRCONFIG,
+        )
         results: list[ResolveResult] = []
         for node in answer.nodes:
             ip, its_port = node.addr[0].decode("ascii"), node.addr[1]
@@ -113,8 +122,6 @@ class AsyncResolver(AbstractResolver):
                     flags=_NUMERIC,
                 )
             )
-        if not results:
-            raise OSError(None, "DNS lookup failed")
         return results
 
     async def close(self) -> None:

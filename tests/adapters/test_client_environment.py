@@ -271,9 +271,11 @@ def test_a_netrc_file_that_cannot_be_read(
     assert helpers.netrc_from_env() is None
     assert "Could not read .netrc file" in caplog.text
     caplog.clear()
-    write_netrc(environment, tmp_path, "machine\n")
+    write_netrc(environment, tmp_path, "machine a login b\npassword c passwort secret\n")
     assert helpers.netrc_from_env() is None
     assert "Could not parse .netrc file" in caplog.text
+    assert "line 2" in caplog.text
+    assert "secret" not in caplog.text
     caplog.clear()
     environment.delenv("NETRC")
     (tmp_path / ".netrc").mkdir()

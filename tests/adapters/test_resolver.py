@@ -43,6 +43,8 @@ class Stand:
 
             async def getnameinfo(self, address: Any, flags: int) -> Any:
                 assert flags == socket.NI_NUMERICHOST | socket.NI_NUMERICSERV
+                if address[3] == 9:
+                    raise DNSError(4, "no such zone")
                 return SimpleNamespace(node=f"{address[0]}%eth{address[3]}", service="80")
 
             def cancel(self) -> None:
@@ -87,7 +89,12 @@ async def test_a_name_that_is_not_known(aiodns: Stand) -> None:
         await resolver.resolve("unknown.test")
     with pytest.raises(OSError, match="DNS lookup failed"):
         await resolver.resolve("empty.test")
+    aiodns.nodes = [SimpleNamespace(family=socket.AF_INET6, addr=(b"fe80::1", 80, 0, 9))]
+    with pytest.raises(OSError, match="no such zone"):
+        await resolver.resolve("zone.test")
     await resolver.close()
+    with pytest.raises(OSError, match="closed"):
+        await resolver.resolve("a.test")
 
 
 async def test_resolvers_of_a_loop_share_one(aiodns: Stand) -> None:
