@@ -73,7 +73,8 @@ class Origin:
             start = int(asked.removeprefix("bytes=").removesuffix("-"))
             total = len(self.content)
             if start >= total:
-                return web.Response(status=416, headers={"Content-Range": f"bytes */{total}"})
+                headers["Content-Range"] = f"bytes */{total}"
+                return web.Response(status=416, headers=headers)
             headers["Content-Range"] = f"bytes {start}-{total - 1}/{total}"
         response = web.StreamResponse(status=206 if start else 200, headers=headers)
         response.content_length = len(self.content) - start

@@ -255,11 +255,14 @@ class Places:
         for client in list(self.alive):
             if not (tls_patience and client.driver.tls):
                 client.driver.abort()
+        given_up = list(self._given_up)
         await asyncio.gather(
-            *self._given_up,
+            *given_up,
             *(client.driver.wait_closed() for client in list(self.alive)),
             return_exceptions=True,
         )
+        if given_up:  # What they dropped is closed in the next turn.
+            await asyncio.sleep(0)
 
 
 async def in_time(

@@ -8,7 +8,9 @@ is held, in order, and given to the second one.
 from __future__ import annotations
 
 import asyncio
+from asyncio.sslproto import SSLProtocol
 from contextlib import suppress
+from inspect import signature
 from typing import Any, Final, TypeAlias, cast
 
 from plait.transport.stream import StreamProtocol
@@ -20,6 +22,10 @@ ClientProtocol: TypeAlias = StreamProtocol[ClientConnection]
 
 HANDSHAKE_TIME: Final = 60.0
 """Seconds for the answer of a proxy, where no deadline of the request is earlier."""
+
+_IS_ABORT_BROKEN: Final = "exc" not in signature(SSLProtocol._abort).parameters
+"""asyncio's ``_force_close`` of TLS, which TLS inside of it calls when it fails, calls this with one
+(CPython before 3.13, gh-109534)."""
 
 
 class HeldTransport(asyncio.Protocol):
@@ -127,9 +133,7 @@ class Tunnel(HeldTransport):
             # A server waits for the client's hello, so the proxy sent it itself.
             raise TunnelError("the proxy sent something, or closed, before TLS began")
         inner = HeldTransport()
-        if transport.get_extra_info("ssl_object") is not None:
-            # asyncio's own method of that name, which TLS inside of TLS calls when it fails, has
-            # another number of arguments than it is called with (CPython 3.11, gh-109534).
+        if _IS_ABORT_BROKEN and transport.get_extra_info("ssl_object") is not None:
             with suppress(AttributeError):  # uvloop's has it right, and cannot be changed.
                 transport._force_close = lambda exc: transport.abort()  # type: ignore[attr-defined]
         try:

@@ -25,8 +25,8 @@ Rules
   length that fits (sections 14.4 and 15.3.7); else all is asked for anew.  A server may send
   less than it was asked for: then the rest is asked for.
 * ``200`` is all of it: what was there before is void.
-* ``416`` with a complete length that is just what there is: nothing was missing (section 15.5.17).
-  Any other: all is asked for anew.
+* ``416`` with the same strong tag, and a complete length that is just what there is: nothing was
+  missing (section 15.5.17).  Any other: all is asked for anew.
 """
 
 from __future__ import annotations
@@ -106,7 +106,8 @@ class Download:
             self.total = total
             self._end = span.stop
             return Step.APPEND
-        if status == 416 and span is None and total == self.size:
+        same = self.etag is not None and _strong_tag(headers) == self.etag
+        if status == 416 and span is None and total == self.size and same:
             self.total = total
             return Step.DONE
         self.size = 0

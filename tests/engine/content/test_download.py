@@ -121,16 +121,23 @@ def test_a_server_may_send_less_than_it_was_asked_for() -> None:
     assert download.on_response(206, go_on(content_range="bytes 7-8/*")) is Step.APPEND
     download.receive_data(2)
     assert download.on_end() is Step.ASK_AGAIN
-    assert download.on_response(416, [("Content-Range", "bytes */9")]) is Step.DONE
+    fields = [("ETag", '"tag"'), ("Content-Range", "bytes */9")]
+    assert download.on_response(416, fields) is Step.DONE
     assert (download.size, download.total) == (9, 9)
 
 
 @pytest.mark.parametrize("field", ["bytes */4", "bytes */6", "bytes */*", "", "bytes 0-4/5"])
 def test_a_range_that_cannot_be_satisfied(field: str) -> None:
     download = resumed()
-    assert download.on_response(416, [("Content-Range", field)]) is Step.ASK_AGAIN
+    fields = [("ETag", '"tag"'), ("Content-Range", field)]
+    assert download.on_response(416, fields) is Step.ASK_AGAIN
     assert download.request_fields() == ANEW
-    assert download.on_response(416, [("Content-Range", field)]) is Step.REFUSED
+    assert download.on_response(416, fields) is Step.REFUSED
+
+
+@pytest.mark.parametrize("tags", [[], [("ETag", '"other"')], [("ETag", 'W/"tag"')]])
+def test_a_part_that_is_as_long_as_another_version(tags: Headers) -> None:
+    assert resumed().on_response(416, [*tags, ("Content-Range", "bytes */5")]) is Step.ASK_AGAIN
 
 
 @pytest.mark.parametrize("status", [201, 204, 206, 302, 304, 404, 416, 500])
@@ -192,7 +199,7 @@ class Server:
             return 200, tag + length, content
         start = int(asked["Range"].removeprefix("bytes=").removesuffix("-"))
         if start >= len(content):
-            return 416, [("Content-Range", f"bytes */{len(content)}")], b""
+            return 416, [*tag, ("Content-Range", f"bytes */{len(content)}")], b""
         end = min(start + 4, len(content)) if mood == "sends less" else len(content)
         total = "*" if mood == "says no length" else len(content)
         part = [("Content-Range", f"bytes {start}-{end - 1}/{total}")]
