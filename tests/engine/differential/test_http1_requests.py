@@ -17,7 +17,8 @@ from tests.engine.differential.harness import ENGINES, Outcome, Run, differences
 from tests.engine.differential.http1_rules import REQUEST_RULES
 
 CONFIG = Config(random=counting_random, upgrade_protocols=frozenset({"websocket", "foo/2"}))
-_statuses = re.compile(rb"HTTP/1\.1 ([0-9]{3}) ").findall
+# A refusal quotes the line that it refuses, which may look like a status line: without its end.
+_statuses = re.compile(rb"HTTP/1\.1 ([0-9]{3}) [^\r\n]*\r\n").findall
 
 
 def serve(engine: EngineName, data: bytes, fragment: Fragmenter) -> Outcome:
