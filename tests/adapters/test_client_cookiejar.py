@@ -128,8 +128,8 @@ async def test_what_is_refused_or_left_out_is_told(caplog: pytest.LogCaptureFixt
     assert sent(jar) == {"small": "1"}
     assert [record.message for record in caplog.records] == [
         "Dropped cookie 'a' for www.example.org: its domain is refused",
-        "Omitted 1 cookie(s) for www.example.org over the 150-cookie"
-        " or 8190-octet Cookie header limit",
+        "Did not send all cookies to www.example.org: 1 are left out, for a"
+        " request has 150 at most, in 8190 bytes",
     ]
 
 

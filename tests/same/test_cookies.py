@@ -44,9 +44,8 @@ async def test_what_does_not_fit_is_left_out_and_told(
     jar.update_cookies({"small": "1", "big": "x" * 8200}, A)
     with caplog.at_level("DEBUG", logger=f"{plain.name}.internal"):
         assert sent(jar, A) == {"small": "1"}
-    assert caplog.messages == [
-        "Omitted 1 cookie(s) for a.example over the 150-cookie or 8190-octet Cookie header limit"
-    ]
+    (message,) = caplog.messages
+    assert all(word in message for word in ("1 ", "a.example", "150", "8190"))
 
 
 async def test_a_full_domain_is_purged_and_that_is_told(
@@ -56,9 +55,8 @@ async def test_a_full_domain_is_purged_and_that_is_told(
     with caplog.at_level("DEBUG", logger=f"{plain.name}.internal"):
         jar.update_cookies({f"c{number}": "1" for number in range(181)}, A)
     assert len(jar) == 150
-    assert caplog.messages == [
-        "Evicted 31 cookie(s) for a.example over the 180-cookie domain limit"
-    ]
+    (message,) = caplog.messages
+    assert all(word in message for word in ("31", "a.example", "180"))
 
 
 async def test_a_value_is_measured_as_it_is_sent(plain: Library) -> None:

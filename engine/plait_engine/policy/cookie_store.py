@@ -347,18 +347,18 @@ class CookieStore:
                 self.tell(f"Dropped cookie {cookie.name!r} for {domain}: it is full of Secure ones")
                 return False
             excess = len(cookies) + 1 - PURGED_PER_DOMAIN
-            self._purge(candidates, excess, f"for {domain} over the {MAX_PER_DOMAIN}-cookie domain")
+            self._purge(candidates, excess, f"{domain} has {MAX_PER_DOMAIN} of them")
         if self._count >= MAX_COOKIES:
             excess = self._count + 1 - PURGED_COOKIES
-            self._purge(self, excess, f"over the {MAX_COOKIES}-cookie total")
+            self._purge(self, excess, f"there are {MAX_COOKIES} of them")
         return True
 
-    def _purge(self, cookies: Iterable[Cookie], number: int, limit: str) -> None:
+    def _purge(self, cookies: Iterable[Cookie], number: int, reason: str) -> None:
         """Remove ``number`` of ``cookies``: those without Secure first, then the least used."""
         order = sorted(cookies, key=lambda cookie: (cookie.secure, cookie.used))
         for cookie in order[:number]:
             self.remove(cookie)
-        self.tell(f"Evicted {len(order[:number])} cookie(s) {limit} limit")
+        self.tell(f"Removed cookies: {len(order[:number])}, for {reason}")
 
     def _within_limits(self, cookies: list[Cookie], host: str) -> tuple[list[Cookie], bool]:
         """Return as many as one request has, the best first, and whether these are all."""
@@ -373,8 +373,8 @@ class CookieStore:
                 sent.append(cookie)
                 room -= size
         self.tell(
-            f"Omitted {len(cookies) - len(sent)} cookie(s) for {host} over the {MAX_SENT}-cookie"
-            f" or {MAX_SENT_SIZE}-octet Cookie header limit"
+            f"Did not send all cookies to {host}: {len(cookies) - len(sent)} are left out, for a"
+            f" request has {MAX_SENT} at most, in {MAX_SENT_SIZE} bytes"
         )
         return sent, False
 
