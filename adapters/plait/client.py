@@ -407,10 +407,13 @@ class ClientSession:
                 may be a coroutine function.
             resume: whether to go on; else what is there from before is dropped.
 
-        Raises what ``get`` raises, ClientResponseError unless the status is 200 or 206,
+        Raises what ``get`` raises, TypeError for ``raise_for_status`` (whatever the session
+        does with it: the status decides here), ClientResponseError unless that is 200 or 206,
         ClientPayloadError when the content is not complete, OSError of the file, and
         BlockingIOError when another download has the same target.
         """
+        if "raise_for_status" in kwargs:
+            raise TypeError("download() takes no raise_for_status: it reads the status itself")
         kwargs.setdefault("timeout", download_timeout(self._timeout))
         kwargs["raise_for_status"] = False
         own = CIMultiDict(field_pairs(kwargs.get("headers")))

@@ -267,6 +267,13 @@ async def test_going_on_is_an_option(site: Site, tmp_path: Path) -> None:
     assert origin.asked == [(None, None)] * 2
 
 
+async def test_the_status_is_its_own_matter(site: Site, tmp_path: Path) -> None:
+    async with site(Origin()) as (session, url):
+        with pytest.raises(TypeError, match="raise_for_status"):
+            await session.download(url, tmp_path / "file", raise_for_status=True)
+    assert beside(tmp_path / "file") == []
+
+
 async def test_a_cancelled_download_keeps_its_part(site: Site, tmp_path: Path) -> None:
     path = tmp_path / "file"
     begun = asyncio.Event()
