@@ -96,8 +96,8 @@ class Detour:
         key = ticket.connection_key
         if resolves_names(scheme):
             return [key.host]
+        found = await self._dialer.look_up(key, ticket.trace)
         try:
-            found = await self._dialer.find_addresses(key.host, key.port or 0, ticket.trace)
             return choose_addresses(scheme, [str(info[-1][0]) for info in found])
         except OSError as error:
             raise ClientConnectorDNSError(key, error) from error

@@ -67,7 +67,7 @@ class Dialer:
         interleave: int | None,
         socket_factory: SocketFactoryType | None,
     ) -> None:
-        self.find_addresses = find_addresses
+        self._find_addresses = find_addresses
         self._offers = offers
         self._contexts = contexts
         self._loop = loop
@@ -138,6 +138,15 @@ class Dialer:
     def _option(self, key: ConnectionKey) -> TLSOption:
         return self._ssl if key.ssl is True else key.ssl
 
+    async def look_up(self, key: ConnectionKey, trace: PlaceTrace | None) -> list[AddrInfoType]:
+        """Return the addresses of the host of ``key``.  Raises ClientConnectorDNSError."""
+        try:
+            return await self._find_addresses(key.host, key.port or 0, trace)
+        except OSError as exc:
+            if exc.errno is None and isinstance(exc, TimeoutError):
+                raise
+            raise ClientConnectorDNSError(key, exc) from exc
+
     async def _try_addresses(
         self,
         key: ConnectionKey,
@@ -148,12 +157,7 @@ class Dialer:
 
         It takes out of the list what it tried.
         """
-        try:
-            addresses = await self.find_addresses(key.host, key.port or 0, trace)
-        except OSError as exc:
-            if exc.errno is None and isinstance(exc, TimeoutError):
-                raise
-            raise ClientConnectorDNSError(key, exc) from exc
+        addresses = await self.look_up(key, trace)
         while True:
             try:
                 return await connect(addresses)
