@@ -35,6 +35,7 @@ TRANSPORT = (
     "plait.calls",
     "plait.connector",
     "plait.resolver",
+    "plait.serving.exchange",
     "plait.web_protocol",
     "plait.web_server",
     "plait.web_runner",

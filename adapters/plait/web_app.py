@@ -46,7 +46,7 @@ from .web_urldispatcher import (
 if TYPE_CHECKING:
     from plait_engine import Request as RequestEvent
 
-    from .web_protocol import ServerExchange
+    from .serving.exchange import ServerExchange
 
 __all__ = ("Application", "CleanupError")
 

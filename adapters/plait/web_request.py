@@ -77,8 +77,9 @@ from .typedefs import JSONDecoder, LooseHeaders, RawHeaders, StrOrURL
 from .web_exceptions import HTTPRequestEntityTooLarge, HTTPUnsupportedMediaType
 
 if TYPE_CHECKING:
+    from .serving.exchange import ServerExchange
     from .web_app import Application
-    from .web_protocol import RequestHandler, ServerExchange
+    from .web_protocol import RequestHandler
     from .web_response import StreamResponse
     from .web_urldispatcher import ResourceRoute, UrlMappingMatchInfo
 

@@ -63,7 +63,7 @@ from .serving.response_writer import ResponseWriter
 from .typedefs import JSONBytesEncoder, JSONEncoder, LooseHeaders
 
 if TYPE_CHECKING:
-    from .web_protocol import ServerExchange
+    from .serving.exchange import ServerExchange
     from .web_request import BaseRequest
 
 __all__ = (

@@ -23,10 +23,11 @@ from plait_engine.policy.lifetimes import last_request_id, retire
 from .abc import AbstractAccessLogger
 from .helpers import _SENTINEL, sentinel
 from .log import access_logger, server_logger
+from .serving.exchange import ServerExchange
 from .transport.stream import StreamProtocol
 from .web_exceptions import HTTPServiceUnavailable
 from .web_log import AccessLogger
-from .web_protocol import RequestHandler, ServerExchange
+from .web_protocol import RequestHandler
 from .web_request import BaseRequest
 from .web_response import StreamResponse
 

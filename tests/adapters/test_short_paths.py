@@ -15,10 +15,10 @@ from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from plait import web
+from plait.serving.exchange import ServerExchange
 from plait.streams import EMPTY_PAYLOAD
 from plait.transport.driver import Driver
 from plait.typedefs import Middleware
-from plait.web_protocol import ServerExchange
 from plait_engine import Data, EndOfMessage, Request, StreamReset
 from plait_engine.testing import TEST_CONFIG
 from tests.adapters.web_peer import Setup

@@ -21,9 +21,9 @@ import pytest
 import plait
 from plait import web, web_fileresponse
 from plait.serving import files
+from plait.serving.exchange import ServerExchange
 from plait.transport import sendfile
 from plait.transport.memory import connect
-from plait.web_protocol import ServerExchange
 from plait_engine import Timeouts
 from plait_engine.engines import EngineName
 from tests.adapters.test_dead_clients import CLIENTS, DOWNLOAD, first_bytes

@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from plait import web
+from plait.serving.exchange import ServerExchange
 from plait.transport.driver import Driver
 from plait.transport.exchange import Exchange
 from plait.transport.stream import StreamProtocol
-from plait.web_protocol import ServerExchange
 from plait_engine import (
     Config,
     Data,

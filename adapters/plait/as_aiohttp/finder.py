@@ -45,6 +45,7 @@ HOMES: Final = {
     "plait.parts.writer": "multipart",
     "plait.websocket.queues": "streams",
     "plait.serving.keyed_state": "web_exceptions",
+    "plait.serving.exchange": "web_protocol",
     "plait.serving.domain": "web_urldispatcher",
     "plait.serving.resource": "web_urldispatcher",
     "plait.serving.route": "web_urldispatcher",

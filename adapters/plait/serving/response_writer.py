@@ -15,7 +15,8 @@ from plait_engine.semantics.content import WITHOUT_CONTENT
 if TYPE_CHECKING:
     from multidict import CIMultiDict
 
-    from plait.web_protocol import RequestHandler, ServerExchange
+    from plait.serving.exchange import ServerExchange
+    from plait.web_protocol import RequestHandler
 
 _CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 

@@ -21,9 +21,10 @@ from yarl import URL
 
 from plait import hdrs
 from plait.http_writer import HttpVersion, HttpVersion10, HttpVersion20
+from plait.serving.exchange import ServerExchange
 from plait.serving.response_writer import ResponseWriter
 from plait.streams import StreamReader
-from plait.web_protocol import RequestHandler, ServerExchange
+from plait.web_protocol import RequestHandler
 from plait.web_request import BaseRequest
 from plait.web_response import StreamResponse
 from plait.web_server import Server
