@@ -26,19 +26,17 @@ import asyncio
 import json
 import sys
 import warnings
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 from types import MappingProxyType
-from typing import IO, TYPE_CHECKING, Any, Final, TypeAlias, TypedDict, Unpack, cast
-from urllib.parse import parse_qsl
+from typing import TYPE_CHECKING, Any, Final, TypedDict, Unpack, cast
 
 from multidict import CIMultiDict, CIMultiDictProxy, MultiDict, MultiDictProxy
 from yarl import URL
 
 from plait_engine import Headers
 from plait_engine import Request as RequestEvent
-from plait_engine.content.multipart import MultipartError
 from plait_engine.headers import encode
 from plait_engine.routing import Params
 
@@ -59,8 +57,8 @@ from .helpers import (
 )
 from .http import RawRequestMessage
 from .http_writer import VERSIONS, HttpVersion, HttpVersion10
-from .multipart import BodyPartReader, MultipartReader
-from .parts.content import READ_SIZE, Readable
+from .multipart import MultipartReader
+from .parts.content import Readable
 from .serving.blame import blame_peer
 from .serving.fields import (
     parse_cookies,
@@ -69,9 +67,9 @@ from .serving.fields import (
     parse_query,
     parse_range,
 )
+from .serving.form import FileField, FormField, read_form
 from .serving.keyed_state import KeyedState
 from .serving.response_writer import ResponseWriter
-from .serving.spool import Spool
 from .streams import EMPTY_PAYLOAD, StreamReader
 from .typedefs import JSONDecoder, LooseHeaders, RawHeaders, StrOrURL
 from .web_exceptions import HTTPRequestEntityTooLarge, HTTPUnsupportedMediaType
@@ -84,24 +82,6 @@ if TYPE_CHECKING:
     from .web_urldispatcher import ResourceRoute, UrlMappingMatchInfo
 
 __all__ = ("BaseRequest", "FileField", "Request")
-
-_FILE_SPOOL_MAX_SIZE: Final = 2**20
-"""Bytes of a file of a form that are kept in memory; aiohttp's name."""
-
-
-@dataclass(frozen=True)
-class FileField:
-    """A file of a form.  The server closes ``file`` when the request is over."""
-
-    name: str
-    filename: str
-    """As the client sent it, and no path: do not open a file by it."""
-    file: IO[bytes]
-    content_type: str
-    headers: CIMultiDictProxy[str]
-
-
-_Field: TypeAlias = str | bytearray | FileField
 
 
 class _Changes(TypedDict, total=False):
@@ -135,7 +115,7 @@ class BaseRequest(KeyedState, HeadersMixin):
     )
 
     _read_bytes: bytes | None = None
-    _post: MultiDictProxy[_Field] | None = None
+    _post: MultiDictProxy[FormField] | None = None
     _payload_writer: AbstractStreamWriter | None = None
     """What writes the response, once somebody asked for it.  ``make_mocked_request`` puts one of
     its own here."""
@@ -553,7 +533,7 @@ class BaseRequest(KeyedState, HeadersMixin):
             max_parts=max_parts if max_parts > 0 else None,
         )
 
-    async def post(self) -> MultiDictProxy[_Field]:
+    async def post(self) -> MultiDictProxy[FormField]:
         """Return the fields of a form; none for other methods and types.
 
         A field of a multipart form is a FileField if it has a file name, text if its type is
@@ -564,77 +544,9 @@ class BaseRequest(KeyedState, HeadersMixin):
         urlencoded form, MultipartError for content that is no form, and what ``read`` raises.
         """
         if self._post is None:
-            fields: MultiDict[_Field] = MultiDict()
-            if self.method in self.POST_METHODS:
-                content_type = self.content_type
-                if content_type == "application/x-www-form-urlencoded":
-                    fields.extend(await self._read_urlencoded())
-                elif content_type == "multipart/form-data":
-                    await self._read_multipart(fields)
+            fields = await read_form(self) if self.method in self.POST_METHODS else MultiDict()
             self._post = MultiDictProxy(fields)
         return self._post
-
-    async def _read_urlencoded(self) -> list[tuple[str, str]]:
-        text = (await self.text()).rstrip()
-        # Counted before anything is split or decoded.
-        self._check_fields(text.count("&") + 1)
-        return parse_qsl(text, keep_blank_values=True, encoding=self.charset or "utf-8")
-
-    def _check_fields(self, count: int) -> None:
-        limit = self._client_max_fields
-        if 0 < limit < count:
-            raise HTTPRequestEntityTooLarge(
-                max_size=limit,
-                actual_size=count,
-                text=f"Maximum number of form fields {limit} exceeded.",
-            )
-
-    async def _read_multipart(self, fields: MultiDict[_Field]) -> None:
-        # Before the client sends it, if it waits for 100 Continue.
-        self._check_size(self.content_length or 0)
-        reader = self._multipart(_FormContent(self.content, self._check_size))
-        spools: list[Spool] = []
-        while (part := await reader.next()) is not None:
-            self._check_fields(len(fields) + 1)
-            if not isinstance(part, BodyPartReader):
-                raise MultipartError("a part of the form is a multipart: read it by multipart()")
-            if part.name is None:
-                raise MultipartError("Multipart field missing name")
-            if part.filename:
-                if not spools:
-                    self._close_at_end(spools)
-                spools.append(Spool(_FILE_SPOOL_MAX_SIZE))
-                fields.add(part.name, await self._read_file(part, spools[-1]))
-            else:
-                fields.add(part.name, await self._read_field(part))
-
-    def _close_at_end(self, spools: list[Spool]) -> None:
-        """Close files when the request is over, whatever has been added to them until then."""
-        task = self._exchange.task
-        assert task is not None
-
-        def close(task: asyncio.Task[None]) -> None:
-            for spool in spools:
-                spool.close()
-
-        task.add_done_callback(close)
-
-    async def _read_file(self, part: BodyPartReader, spool: Spool) -> FileField:
-        while chunk := await part.read_chunk(READ_SIZE):
-            async for data in part.decode_iter(chunk):
-                await spool.write(data)
-        await spool.rewind()
-        content_type = part.headers.get(hdrs.CONTENT_TYPE, "application/octet-stream")
-        assert part.name is not None
-        assert part.filename is not None
-        return FileField(
-            part.name, part.filename, cast("IO[bytes]", spool.file), content_type, part.headers
-        )
-
-    async def _read_field(self, part: BodyPartReader) -> str | bytearray:
-        if part.headers.get(hdrs.CONTENT_TYPE, "text/").startswith("text/"):
-            return await part.text()
-        return bytearray(await part.read(decode=True))
 
     async def release(self) -> None:
         """Read what is left of the content and drop it."""
@@ -667,22 +579,6 @@ class BaseRequest(KeyedState, HeadersMixin):
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.method} {printable(self.path)} >"
-
-
-class _FormContent:
-    """The content of a form, in pieces as they come: all counts, whatever it is a part of.
-
-    ``check`` raises when so many bytes are too many.
-    """
-
-    def __init__(self, content: StreamReader, check: Callable[[int], None]) -> None:
-        self._content = content
-        self._check = check
-
-    async def read(self, n: int) -> bytes:
-        data, _ = await self._content.readchunk()
-        self._check(self._content.total_bytes)
-        return data
 
 
 def _stream_of(data: bytes) -> StreamReader:

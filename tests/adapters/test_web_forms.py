@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from plait import BodyPartReader, MultipartReader, web
-from plait.web_request import _FILE_SPOOL_MAX_SIZE as MAX_IN_MEMORY
+from plait.serving.form import MAX_IN_MEMORY
 from plait_engine.content.multipart import MultipartError
 from tests.adapters.web_peer import Answer, Setup, app_of
 

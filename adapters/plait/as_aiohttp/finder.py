@@ -46,6 +46,7 @@ HOMES: Final = {
     "plait.websocket.queues": "streams",
     "plait.serving.keyed_state": "web_exceptions",
     "plait.serving.exchange": "web_protocol",
+    "plait.serving.form": "web_request",
     "plait.serving.domain": "web_urldispatcher",
     "plait.serving.resource": "web_urldispatcher",
     "plait.serving.route": "web_urldispatcher",

@@ -26,6 +26,7 @@ from plait.compression_utils import ACCEPT_ENCODING
 from plait.http_writer import encode_head
 from plait.resolver import NUMERIC_NAMES, SharedResolvers
 from plait.serving.fields import FORWARDED_PAIR
+from plait.serving.form import MAX_IN_MEMORY
 from plait.serving.route import check_expectation
 from plait.web_response import StreamResponse
 from plait_engine.policy import cookie_store
@@ -102,7 +103,7 @@ NAMES: Final[dict[str, dict[str, object]]] = {
     "http_websocket": _WEBSOCKET,
     "http_writer": {"_serialize_headers": encode_head},
     "resolver": {"_DNSResolverManager": SharedResolvers, "_NAME_SOCKET_FLAGS": NUMERIC_NAMES},
-    "web_request": {"_FORWARDED_PAIR_RE": FORWARDED_PAIR},
+    "web_request": {"_FILE_SPOOL_MAX_SIZE": MAX_IN_MEMORY, "_FORWARDED_PAIR_RE": FORWARDED_PAIR},
     "web_urldispatcher": {"_default_expect_handler": check_expectation},
 }
 """The module -> its names -> what they are."""
