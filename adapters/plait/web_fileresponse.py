@@ -108,7 +108,7 @@ class FileResponse(StreamResponse):
             return await super().prepare(request)
         accepted: Sequence[str] = ()
         if hdrs.CONTENT_ENCODING in self.headers:
-            self._compression = False  # It is encoded already.
+            self._compression = None  # It is encoded already.
         else:
             accepted = request.headers.getall(hdrs.ACCEPT_ENCODING, ())
         file, self._file = self._file, None
@@ -128,7 +128,7 @@ class FileResponse(StreamResponse):
     async def _refuse(self, request: BaseRequest, status: int) -> AbstractStreamWriter | None:
         """Send a head without content."""
         self.set_status(status)
-        self._compression = False
+        self._compression = None
         self.headers.pop(hdrs.CONTENT_ENCODING, None)
         if not self._chunked:
             self.content_length = 0
@@ -163,10 +163,10 @@ class FileResponse(StreamResponse):
         """Decide what of the file is sent, and say what it is and from when."""
         if file.coding != IDENTITY:
             self.headers[hdrs.CONTENT_ENCODING] = file.coding
-            self._compression = False
+            self._compression = None
         if file.varies:
             self.headers.add(hdrs.VARY, hdrs.ACCEPT_ENCODING)
-        compresses = self._compression and self._negotiate(request) is not None
+        compresses = self._negotiate(request) is not None
         now = time.time()
         current = Representation(
             file.size,

@@ -28,7 +28,6 @@ Rules
 from __future__ import annotations
 
 import asyncio
-import enum
 import json
 import warnings
 from concurrent.futures import Executor
@@ -37,9 +36,6 @@ from typing import TYPE_CHECKING, Any, Final
 from multidict import CIMultiDict
 
 from plait_engine import Headers
-from plait_engine import Request as RequestEvent
-from plait_engine.content.negotiation import choose_coding
-from plait_engine.http1.responses import frame_response
 from plait_engine.semantics.content import WITHOUT_CONTENT
 from plait_engine.semantics.reasons import REASONS
 
@@ -55,7 +51,9 @@ from .helpers import (
 from .http import SERVER_SOFTWARE
 from .http_writer import LARGE_BODY, HttpVersion, HttpVersion11
 from .payload import Payload
+from .serving.compression import Compression, ContentCoding
 from .serving.cookies import CookieMixin
+from .serving.framing import drop_framing, show_framing
 from .serving.keyed_state import KeyedState
 from .serving.misuse import MisuseError, MisuseTypeError
 from .serving.response_fields import FieldMixin, join_type, usual_headers
@@ -76,17 +74,6 @@ __all__ = (
 
 _TEXT_PLAIN: Final = "text/plain; charset=utf-8"
 _DEFAULT_TYPE: Final = "application/octet-stream"
-
-
-class ContentCoding(enum.Enum):
-    """The codings that a response can be compressed with, in the order of preference."""
-
-    deflate = "deflate"
-    gzip = "gzip"
-    identity = "identity"
-
-
-_CODINGS: Final = tuple(coding.value for coding in ContentCoding if coding.value != "identity")
 
 
 class StreamResponse(KeyedState, CookieMixin, FieldMixin):
@@ -113,9 +100,7 @@ class StreamResponse(KeyedState, CookieMixin, FieldMixin):
     """Nothing was asked for that only the general path can do."""
     _keep_alive: bool | None = None
     _chunked = False
-    _compression = False
-    _compression_force: ContentCoding | None = None
-    _compression_strategy: int | None = None
+    _compression: Compression | None = None
     _trailers: Headers = ()
     _req: BaseRequest | None = None
     """The request, once the response is prepared; packages read it by this name of aiohttp."""
@@ -229,7 +214,7 @@ class StreamResponse(KeyedState, CookieMixin, FieldMixin):
     @property
     def compression(self) -> bool:
         """Whether compression was asked for."""
-        return self._compression
+        return self._compression is not None
 
     def enable_compression(
         self, force: bool | ContentCoding | None = None, strategy: int | None = None
@@ -244,9 +229,7 @@ class StreamResponse(KeyedState, CookieMixin, FieldMixin):
         elif force is not None and not isinstance(force, ContentCoding):
             raise MisuseTypeError("force should be one of ContentCoding")
         self._whole = False
-        self._compression = True
-        self._compression_force = force
-        self._compression_strategy = strategy
+        self._compression = Compression(force, strategy)
 
     # -- header fields ----------------------------------------------------------------------
 
@@ -370,10 +353,18 @@ class StreamResponse(KeyedState, CookieMixin, FieldMixin):
         """Make the head, and send it unless it waits for the body."""
         if self._keep_alive is None:
             self._keep_alive = request.keep_alive
-        coding = await self._start_compression(request) if self._compression else None
+        compression = self._compression
+        coding = None if compression is None else await self._start_compression(request)
         self._complete_headers()
-        self._show_framing(request._event, None if coding else self._whole_length())
         headers = self.headers
+        show_framing(
+            headers,
+            request._event,
+            self._status,
+            length=None if coding else self._whole_length(),
+            chunked=self._chunked,
+            trailers=bool(self._trailers),
+        )
         closes = not self._keep_alive and request._event.http_version != "2"
         says_close = closes and hdrs.CONNECTION not in headers
         if says_close:
@@ -388,8 +379,8 @@ class StreamResponse(KeyedState, CookieMixin, FieldMixin):
             writer.set_head(self._status, fields, self._reason, close=closes)
         else:
             await self._write_head(writer, request.version)
-        if coding is not None:
-            writer.enable_compression(coding, self._compression_strategy)
+        if compression is not None and coding is not None:
+            writer.enable_compression(coding, compression.strategy)
         if self._send_headers_immediately:
             writer.send_headers()
         return writer
@@ -412,13 +403,11 @@ class StreamResponse(KeyedState, CookieMixin, FieldMixin):
 
     def _negotiate(self, request: BaseRequest) -> str | None:
         """Return the coding to compress with, and say it in the headers; ``None``: none."""
-        if self._compression_force is not None:
-            coding = self._compression_force.value
-        else:
-            coding = choose_coding(request.headers.getall(hdrs.ACCEPT_ENCODING, ()), _CODINGS)
-        if coding == ContentCoding.identity.value:
+        if self._compression is None:
             return None
-        self.headers[hdrs.CONTENT_ENCODING] = coding
+        coding = self._compression.choose(request.headers.getall(hdrs.ACCEPT_ENCODING, ()))
+        if coding is not None:
+            self.headers[hdrs.CONTENT_ENCODING] = coding
         return coding
 
     def _complete_headers(self) -> None:
@@ -431,38 +420,6 @@ class StreamResponse(KeyedState, CookieMixin, FieldMixin):
                 headers.add(hdrs.SET_COOKIE, cookie)
         headers.setdefault(hdrs.DATE, rfc822_formatted_time())
         headers.setdefault(hdrs.SERVER, SERVER_SOFTWARE)
-
-    def _show_framing(self, event: RequestEvent, length: int | None) -> None:
-        """Put the field into ``headers`` with which the engine is going to frame a body of
-        ``length`` bytes, ``None`` if that is not known: whoever listens to ``on_response_prepare``
-        looks for it.  Raises RuntimeError for chunks on HTTP/1.0.
-        """
-        headers = self.headers
-        version = event.http_version
-        if self._chunked and version == "1.0":
-            raise RuntimeError("Using chunked encoding is forbidden for HTTP/1.0")
-        if self._chunked or (self._trailers and version == "1.1"):
-            length = None
-            headers.pop(hdrs.CONTENT_LENGTH, None)
-        if self._status in WITHOUT_CONTENT:
-            self._drop_framing(headers)
-        elif event.method == hdrs.METH_HEAD:  # RFC 9112 section 6.1: it may be left out.
-            headers.pop(hdrs.TRANSFER_ENCODING, None)
-        field = frame_response(
-            self._status,
-            length=length,
-            content_length=0 if hdrs.CONTENT_LENGTH in headers else None,
-            chunked=hdrs.TRANSFER_ENCODING in headers,
-            method=event.method,
-            version=version,
-        ).field
-        if field is not None and (version != "2" or field[0] == "Content-Length"):
-            headers[field[0]] = field[1]
-
-    @staticmethod
-    def _drop_framing(headers: CIMultiDict[str]) -> None:
-        headers.pop(hdrs.CONTENT_LENGTH, None)
-        headers.pop(hdrs.TRANSFER_ENCODING, None)
 
     def _whole_length(self) -> int | None:
         """Return how many bytes the body has, if that is known."""
@@ -694,7 +651,7 @@ class Response(StreamResponse):
         if self._status in WITHOUT_CONTENT:
             body = b""
             if self._multidict is not None:
-                self._drop_framing(self._multidict)
+                drop_framing(self._multidict)
         if self._multidict is None and self._cookies is None:
             content_type = self._type
             if content_type is None and body:
@@ -711,14 +668,14 @@ class Response(StreamResponse):
 
     async def _start_compression(self, request: BaseRequest) -> str | None:
         """Compress bytes as a whole, so that their length is known."""
-        body = self._body
+        body, compression = self._body, self._compression
         if self._chunked or isinstance(body, Payload):
             return await super()._start_compression(request)
         coding = self._negotiate(request) if body else None
-        if body and coding is not None:
+        if body and compression is not None and coding is not None:
             compressor = ZLibCompressor(
                 encoding=coding,
-                strategy=self._compression_strategy,
+                strategy=compression.strategy,
                 executor=self._zlib_executor,
                 max_sync_chunk_size=self._zlib_executor_size,
             )

@@ -44,6 +44,7 @@ HOMES: Final = {
     "plait.calls.verification": "client_reqrep",
     "plait.parts.writer": "multipart",
     "plait.websocket.queues": "streams",
+    "plait.serving.compression": "web_response",
     "plait.serving.keyed_state": "web_exceptions",
     "plait.serving.exchange": "web_protocol",
     "plait.serving.form": "web_request",
