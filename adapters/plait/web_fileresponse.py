@@ -41,6 +41,7 @@ from . import hdrs
 from .abc import AbstractStreamWriter
 from .helpers import ETag
 from .serving.files import OpenFile, open_file
+from .serving.response_fields import DEFAULT_TYPE
 from .serving.response_writer import ResponseWriter
 from .typedefs import LooseHeaders, PathLike
 from .web_response import StreamResponse
@@ -66,8 +67,6 @@ for _type, _suffix in (
     ("application/x-xz", ".xz"),
 ):
     CONTENT_TYPES.add_type(_type, _suffix)
-
-_DEFAULT_TYPE: Final = "application/octet-stream"
 
 _SMALL: Final = 65536
 """Bytes that are read at once and sent with the head."""
@@ -144,7 +143,7 @@ class FileResponse(StreamResponse):
         if status != self._status:
             self.set_status(status)
         if hdrs.CONTENT_TYPE not in self.headers:
-            self.content_type = CONTENT_TYPES.guess_type(self._path)[0] or _DEFAULT_TYPE
+            self.content_type = CONTENT_TYPES.guess_type(self._path)[0] or DEFAULT_TYPE
         if not self._chunked:
             self.content_length = selection.length
         content: bytes | None = None

@@ -52,6 +52,7 @@ HOMES: Final = {
     "plait.serving.resource": "web_urldispatcher",
     "plait.serving.route": "web_urldispatcher",
     "plait.serving.static": "web_urldispatcher",
+    "plait.serving.stream_response": "web_response",
 }
 """A module that aiohttp has no name for -> the module of aiohttp that has its classes."""
 

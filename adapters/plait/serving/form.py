@@ -24,6 +24,7 @@ from plait.parts.content import READ_SIZE
 from plait.web_exceptions import HTTPRequestEntityTooLarge
 from plait_engine.content.multipart import MultipartError
 
+from .response_fields import DEFAULT_TYPE
 from .spool import Spool
 
 if TYPE_CHECKING:
@@ -116,7 +117,7 @@ async def _read_file(part: BodyPartReader, name: str, filename: str, spool: Spoo
         async for data in part.decode_iter(chunk):
             await spool.write(data)
     await spool.rewind()
-    content_type = part.headers.get(hdrs.CONTENT_TYPE, "application/octet-stream")
+    content_type = part.headers.get(hdrs.CONTENT_TYPE, DEFAULT_TYPE)
     return FileField(name, filename, cast("IO[bytes]", spool.file), content_type, part.headers)
 
 

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from multidict import CIMultiDict
 
 
+DEFAULT_TYPE: Final = "application/octet-stream"
+
+
 def join_type(content_type: str, charset: str | None) -> str:
     """Return the value of Content-Type."""
     return content_type if charset is None else f"{content_type}; charset={charset}"
