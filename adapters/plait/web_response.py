@@ -25,10 +25,7 @@ from plait_engine.semantics.content import WITHOUT_CONTENT
 from . import hdrs, payload
 from .abc import AbstractStreamWriter
 from .compression_utils import ZLibCompressor
-from .helpers import (
-    content_length_of,
-    sentinel,
-)
+from .helpers import content_length_of, sentinel
 from .http_writer import LARGE_BODY
 from .payload import Payload
 from .serving.compression import ContentCoding
