@@ -6,8 +6,9 @@ Usage::
     python -m plait.as_aiohttp -m MODULE [ARGUMENT ...]
     python -m plait.as_aiohttp pytest [ARGUMENT ...]
 
-The program sees the arguments, ``__name__`` and ``sys.path`` that it would see without plait.
-Processes that it forks have plait in aiohttp's place too; those that it starts anew have not.
+The program sees the arguments, ``__name__`` and ``sys.path`` that it would see without plait, but
+for one folder more in ``sys.path`` and in the environment's ``PYTHONPATH``: by it the Pythons that
+the program starts have plait in aiohttp's place, too (``children``).
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import sys
 from pathlib import Path
 
 from . import install_as_aiohttp
+from .children import carry_into_children
 
 
 def main(arguments: list[str]) -> None:
@@ -30,14 +32,14 @@ def main(arguments: list[str]) -> None:
         case ["-m", "aiohttp.web", *rest]:
             from plait.web import main as run_web
 
-            install_as_aiohttp()
+            _take_place()
             run_web(rest)
         case ["-m", module, *_]:
-            install_as_aiohttp()
+            _take_place()
             sys.argv = arguments[1:]
             runpy.run_module(module, run_name="__main__", alter_sys=True)
         case [script, *_] if not script.startswith("-"):
-            install_as_aiohttp()
+            _take_place()
             sys.argv = arguments
             if not sys.flags.safe_path:  # Without "python -P" it is the current folder.
                 sys.path[0] = str(Path(script).resolve().parent)
@@ -45,6 +47,11 @@ def main(arguments: list[str]) -> None:
         case _:
             print((__doc__ or "").partition("::")[2].partition("The program")[0], file=sys.stderr)
             sys.exit(2)
+
+
+def _take_place() -> None:
+    install_as_aiohttp()
+    carry_into_children()
 
 
 if __name__ == "__main__":
