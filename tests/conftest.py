@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import ssl
+from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +20,21 @@ settings.register_profile("ci", settings.get_profile("default"), derandomize=Tru
 # Many more examples, for the differential tests above all: --hypothesis-profile=thorough.
 settings.register_profile("thorough", settings.get_profile("default"), max_examples=4000)
 settings.load_profile("ci" if os.environ.get("CI") else "default")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Keep the garbage collector away from the tests themselves.
+
+    The millions of objects of the collected tests live until the end.  A test that collects
+    garbage would walk through all of them, for most of a second.
+    """
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 @dataclass(frozen=True)
