@@ -191,6 +191,7 @@ class Transport(Wire):
 
     def send(self, *events: Sendable) -> bool:
         """Send as one command; return whether that was allowed."""
+        self._order.note_sent(events)
         try:
             self._driver.send(*events)
         except LocalProtocolError:

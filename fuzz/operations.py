@@ -41,7 +41,7 @@ METHODS = ("GET", "HEAD", "POST", "CONNECT", "OPTIONS", "get", "", "A B", "G\r\n
 TARGETS = ("/", "/a?b", "*", "a:1", "http://a/", "", "a b", "/\r\n", "/\u00e9", "/\ud800")
 AUTHORITIES = ("a", "a:80", "[::1]", "", "u@a", "a b", "a\n")
 SCHEMES = ("http", "https", "", "h ttp")
-PROTOCOLS = (None, None, "websocket", "h2c", "", "a b")
+PROTOCOLS = (None, None, "websocket", "h2c", "", "a b", "tcp")
 STATUSES = (200, 200, 204, 304, 404, 500, 100, 103, 101, 199, 99, 0, 999, 1000, -1)
 REASONS = (None, "OK", "", "a b", "a\r\nb", "\u00e9", "\ud800")
 HEADERS: tuple[Headers, ...] = (
@@ -55,6 +55,7 @@ HEADERS: tuple[Headers, ...] = (
     (("content-length", "5"), ("transfer-encoding", "chunked")),
     (("connection", "close"),),
     (("connection", "upgrade"), ("upgrade", "websocket")),
+    (("connection", "upgrade"), ("upgrade", "tcp")),
     (("expect", "100-continue"),),
     (("host", "a"), ("cookie", "a=1"), ("Cookie", "b=2")),
     (("priority", "u=0, i"), ("te", "trailers"), ("trailer", "x")),
@@ -178,6 +179,7 @@ class Machine(Wire):
 
     def command_send(self, *events: Sendable) -> bool:
         """Send as one command; return whether that was allowed."""
+        self._order.note_sent(events)
         allowed = self._command(lambda: self.connection.send(*events, now=self.now), events)
         if allowed:
             self.drain()
@@ -303,7 +305,7 @@ class Machine(Wire):
         if kind == 2:
             return InformationalResponse(stream_id, pick(STATUSES), pick(HEADERS))
         if kind == 3:
-            return Accept(stream_id, pick(HEADERS))
+            return Accept(stream_id, pick(HEADERS), pick(PROTOCOLS))
         if kind == 4:
             return StreamReset(stream_id, pick(CODES))
         if kind == 5:

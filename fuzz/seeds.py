@@ -72,6 +72,13 @@ HTTP1_REQUESTS: dict[str, bytes] = {
         b"GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
         b"Content-Length: 5\r\n\r\nhello" + GET
     ),
+    "upgrade_other": (
+        b"GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n\r\n" + GET
+    ),
+    "upgrade_with_content": (
+        b"POST / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n"
+        b"Content-Length: 5\r\n\r\nhello" + GET
+    ),
     "s12_h2c": b"GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n",
     "s14_half_a_preface": b"PRI * HT",
     "s20_chunk_size": CHUNKED + b"0x5\r\nhello\r\n0\r\n\r\n",
@@ -111,6 +118,9 @@ HTTP1_RESPONSES: dict[str, bytes] = {
     "switch": (
         b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\nx"
     ),
+    "switch_to_tcp": (
+        b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n\r\nx"
+    ),
     "not_modified": b"HTTP/1.1 304 Not Modified\r\nContent-Length: 5\r\n\r\n",
     "folded": OK + b"X: a\r\n b\r\nContent-Length: 0\r\n\r\n",
     "bare_lf": b"HTTP/1.1 200 OK\nContent-Length: 5\n\nhello",
@@ -135,6 +145,9 @@ def http1_server_seeds() -> Seeds:
     tunnels = http1_server.ACCEPT_TUNNELS
     for name in ("connect", "upgrade", "s11_upgrade_with_body"):
         yield f"{name}_accepted", http1_input([tunnels], HTTP1_REQUESTS[name])
+    for name in ("upgrade_other", "upgrade_with_content", "s11_upgrade_with_body"):
+        switches = http1_server.SWITCH_PROTOCOLS
+        yield f"{name}_switched", http1_input([switches], HTTP1_REQUESTS[name])
     for name in ("prior_knowledge", "s14_half_a_preface"):
         yield f"{name}_detected", http1_input([http1_server.DETECT_HTTP2], HTTP1_REQUESTS[name])
 
@@ -143,7 +156,7 @@ def http1_client_seeds() -> Seeds:
     for number, (name, wire) in enumerate(HTTP1_RESPONSES.items()):
         yield name, http1_input([0, 0], wire, [number])
     for number in range(1, len(http1_client.REQUESTS)):
-        for name in ("length", "switch", "continue", "c11_expectation_failed"):
+        for name in ("length", "switch", "switch_to_tcp", "continue", "c11_expectation_failed"):
             yield f"{name}_to_{number}", http1_input([number, 0], HTTP1_RESPONSES[name])
 
 

@@ -142,9 +142,9 @@ class Config:
     ``detect_http2``: an HTTP/1.1 server recognises the HTTP/2 preface and emits
     ``PriorKnowledge`` (RFC 9113 section 3.3); when false it answers 505.
 
-    ``upgrade_protocols``: the tokens of ``Upgrade`` that a server offers to the
-    application as ``Request.protocol``; others are ignored (RFC 9110 section 7.8), ``h2c``
-    always.  The same set is accepted as ``:protocol`` on HTTP/2; others get 501.
+    ``upgrade_protocols``: the tokens of ``Upgrade`` that make a request one for a tunnel,
+    ``Request.protocol``.  With others it is an ordinary request (RFC 9110 section 7.8), which
+    ``Accept.protocol`` may answer; ``h2c`` is always ignored.  The same set is accepted as ``:protocol`` on HTTP/2; others get 501.
 
     ``enable_connect_protocol``: an HTTP/2 server announces RFC 8441.
 

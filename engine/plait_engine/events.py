@@ -13,10 +13,13 @@ Rules
       InformationalResponse* (Response Data* EndOfMessage | Accept Data* EndOfMessage)
 
   ``StreamReset`` may cut either short.  ``EndOfMessage`` comes once per direction, unless it
-  is implied (see ``Request``).
+  is implied (see ``Request``), and once more behind a switch of protocols (see below).
 * A ``Request`` that asks for a tunnel (method ``CONNECT``, or ``protocol`` set) has
   no content.  What follows it is tunnel bytes, and only after ``Accept``.  If the
   server declines (it sends a ``Response``), the request's ``EndOfMessage`` follows.
+* On HTTP/1.1 any other request may name protocols in its field Upgrade, and have content.
+  When it is complete, the server may switch to one of them: it sends ``Accept`` with that
+  ``protocol``, and both directions begin anew, as a tunnel: ``Data* EndOfMessage``.
 * ``ConnectionClosed`` is the last event of a connection and comes exactly once.
 * Events are immutable by convention: whoever holds one may keep it, nobody changes
   it.  They are slotted and not frozen because one is built for every message, and a
@@ -170,10 +173,15 @@ class Accept:
 
     From here on ``Data`` is tunnel bytes.  On sending, the engine writes the status
     line and, on HTTP/1.1, the Upgrade and Connection fields; ``headers`` is the rest.
+
+    ``protocol``, on sending over HTTP/1.1: which of the protocols in the request's field
+    Upgrade it is (RFC 9110 section 7.8); ``None``: that of the request for a tunnel.
+    Received, it is ``None``, and ``headers`` say it.
     """
 
     stream_id: int
     headers: Headers = ()
+    protocol: str | None = None
 
 
 @dataclass(slots=True)

@@ -15,6 +15,8 @@ from plait_engine.http1 import HTTP1Client
 
 TLS = 0x01
 
+UPGRADE = (("Connection", "Upgrade"), ("Upgrade", "tcp, foo"))
+
 REQUESTS: list[tuple[Sendable, ...]] = [
     (Request(1, "GET", "http", "a", "/", ()), EndOfMessage(1)),
     (Request(1, "HEAD", "http", "a", "/", ()), EndOfMessage(1)),
@@ -29,6 +31,9 @@ REQUESTS: list[tuple[Sendable, ...]] = [
     (Request(1, "POST", "http", "a", "/", ()), Data(1, b"unfinished")),
     (Request(1, "GET", "http", "a", "/", (("Connection", "close"),)), EndOfMessage(1)),
     (),
+    (Request(1, "GET", "http", "a", "/", UPGRADE), EndOfMessage(1)),
+    (Request(1, "POST", "http", "a", "/", UPGRADE), Data(1, b"body"), EndOfMessage(1)),
+    (Request(1, "POST", "http", "a", "/", UPGRADE), Data(1, b"unfinished")),
 ]
 
 

@@ -16,6 +16,8 @@ Rules
   passes (RFC 9110 section 10.1.1).  If a final response comes first, the content is not
   sent at all, and the connection is not used again: the server cannot know whether what
   follows is content.
+* 101 is believed behind a whole request only, and to a protocol that it asked for (RFC 9110
+  section 7.8): as a request for a tunnel, or by its fields Connection and Upgrade.
 * A response is believed complete only when its framing says so; one that the close of the
   connection cuts short is an error (RFC 9112 section 8).
 """
@@ -43,6 +45,7 @@ from plait_engine.events import (
 from plait_engine.headers import encode
 from plait_engine.semantics.authority import is_authority
 from plait_engine.semantics.content import METHODS_WITH_CONTENT, METHODS_WITHOUT_CONTENT
+from plait_engine.semantics.fields import offered_upgrades
 from plait_engine.semantics.http10 import check_http10_request
 from plait_engine.semantics.message import DONE, IDLE, WAIT
 from plait_engine.timers import Timer
@@ -368,7 +371,7 @@ class HTTP1Client(HTTP1Connection):
         if line.status >= 200:
             self._take_response(line, fields, now)
         elif line.status == 101:
-            self._take_switch(fields)
+            self._take_switch(fields, now)
         else:
             self._take_informational(line.status, fields, now)
 
@@ -386,13 +389,27 @@ class HTTP1Client(HTTP1Connection):
             self._deadline = NEVER
             self._release(now)
 
-    def _take_switch(self, fields: FieldFacts) -> None:
-        # RFC 9110 section 7.8: only to a protocol that the client asked for.
-        if self._outgoing.phase != WAIT or self._protocol is None:
+    def _take_switch(self, fields: FieldFacts, now: float) -> None:
+        """RFC 9110 section 7.8: only to a protocol that the client asked for."""
+        asked = self._asked_upgrades()
+        if not asked:
             raise RemoteProtocolError("101 Switching Protocols, but nothing asked for it")
-        if self._protocol not in fields.upgrades:
+        if self._outgoing.phase not in (WAIT, DONE) or self._hold is HELD_BACK:
+            raise RemoteProtocolError("101 Switching Protocols before the end of the request")
+        if not fields.upgrades or not asked.issuperset(fields.upgrades):
             raise RemoteProtocolError("101 Switching Protocols to another protocol")
-        self._begin_tunnel(fields)
+        if self._unwanted:
+            self._close_unread(now)
+        else:
+            self._begin_tunnel(fields)
+
+    def _asked_upgrades(self) -> frozenset[str]:
+        if self._outgoing.phase == WAIT:  # The request is for this tunnel, and no other.
+            return frozenset(() if self._protocol is None else (self._protocol,))
+        sent = self._sent
+        if sent is None or not sent.seen & UPGRADE:
+            return frozenset()
+        return offered_upgrades(sent.headers)
 
     def _begin_tunnel(self, fields: FieldFacts) -> None:
         self._deadline = NEVER

@@ -16,6 +16,9 @@ Rules
   9.3.2), so answers are in order by construction.
 * A request for a tunnel (CONNECT, or an Upgrade that ``Config.upgrade_protocols`` lists)
   has no content; what follows is held until the application decides.
+* Any other request with Upgrade is an ordinary one, to which the application may answer with
+  a switch when the request is complete (RFC 9110 section 7.8).  What follows it is held until
+  then, as behind every request: after a switch it is the tunnel's, else the next request.
 """
 
 from __future__ import annotations
@@ -95,6 +98,7 @@ class HTTP1Server(HTTP1Connection):
         "_heads",
         "_plain",
         "_switch",
+        "_upgrades",
         "_version",
     )
 
@@ -108,6 +112,8 @@ class HTTP1Server(HTTP1Connection):
         """The client waits for 100 Continue, and has sent nothing of its content."""
         self._switch: str | None = None
         """The tunnel that the request asks for, until it is decided: "CONNECT" or a protocol."""
+        self._upgrades: tuple[str, ...] = ()
+        """The protocols that the request offers to switch to, until it is answered."""
         self._version = "1.1"
         self._heads = RequestHeads(config.limits)
 
@@ -204,7 +210,13 @@ class HTTP1Server(HTTP1Connection):
             self._plain = True
         else:
             framing = self._interpret(line, fields)
-            self._plain = plain and self._reusable and self._switch is None and not self._expecting
+            self._plain = (
+                plain
+                and self._reusable
+                and self._switch is None
+                and not self._upgrades
+                and not self._expecting
+            )
         self._stream_id = stream_id = self._stream_id + 2
         self._open = True
         self._deadline = NEVER
@@ -251,8 +263,14 @@ class HTTP1Server(HTTP1Connection):
             and framing is not NO_BODY
         )
         self._switch = None
-        if fields.upgrades or line.method == "CONNECT":
-            self._switch = self._wanted_switch(line.method, version, framing, fields)
+        self._upgrades = ()
+        if line.method == "CONNECT":
+            self._switch = "CONNECT"
+        elif fields.upgrades and version != "1.0":  # RFC 9110 section 7.8: ignored in HTTP/1.0.
+            # RFC 9113 section 3.1: h2c is none any more.
+            self._upgrades = tuple(name for name in fields.upgrades if name != "h2c")
+            if framing is NO_BODY:
+                self._switch = self._offered_switch()
         return framing
 
     def _expect_body(self, framing: Framing, fields: FieldFacts, now: float) -> None:
@@ -265,18 +283,11 @@ class HTTP1Server(HTTP1Connection):
         if not self._expecting:
             self._set_timer(BODY_TIMER, now + seconds(self.config.timeouts.body))
 
-    def _wanted_switch(
-        self, method: str, version: str, framing: Framing, fields: FieldFacts
-    ) -> str | None:
-        """Return the tunnel that a request asks for and that we offer."""
-        if method == "CONNECT":
-            return "CONNECT"
-        # RFC 9110 section 7.8: Upgrade is ignored in HTTP/1.0, may always be ignored, and
-        # with content the switch would have to wait for its end.
-        if fields.upgrades and version != "1.0" and framing is NO_BODY:
-            for protocol in fields.upgrades:
-                if protocol in self.config.upgrade_protocols and protocol != "h2c":
-                    return protocol
+    def _offered_switch(self) -> str | None:
+        """Return the first protocol of the request that ``Config.upgrade_protocols`` lists."""
+        for protocol in self._upgrades:
+            if protocol in self.config.upgrade_protocols:
+                return protocol
         return None
 
     def _receive_body(self, data: bytes, now: float) -> None:
@@ -407,10 +418,24 @@ class HTTP1Server(HTTP1Connection):
                 pieces.append(data)
         elif type(event) is not Accept:
             raise LocalProtocolError(f"a server does not send {type(event).__name__}")
-        elif self._switch is None:
-            raise LocalProtocolError("this request does not ask for a tunnel")
         else:
-            pieces.append(write_accept(event, draft, self._switch))
+            pieces.append(write_accept(event, draft, self._switch_to(event.protocol)))
+
+    def _switch_to(self, protocol: str | None) -> str:
+        """Return the tunnel that begins: "CONNECT" or a protocol.
+
+        ``protocol``: the one that the application names.  Raises LocalProtocolError.
+        """
+        if protocol is None:
+            if self._switch is None:
+                raise LocalProtocolError("this request does not ask for a tunnel")
+            return self._switch
+        # RFC 9110 section 7.8: only to what the client asked for, and behind its request.
+        if self._plain or not protocol.isascii() or protocol.lower() not in self._upgrades:
+            raise LocalProtocolError(f"this request does not ask to switch to {protocol!r}")
+        if self._read is not READ_HELD:
+            raise LocalProtocolError("protocols are switched behind the end of the request")
+        return protocol
 
     def _has_too_much_unread(self) -> bool:
         """Tell whether the rest of the content is longer than the engine reads to keep the
@@ -434,8 +459,9 @@ class HTTP1Server(HTTP1Connection):
         outgoing = self._outgoing
         if before.phase == HEAD and outgoing.phase != HEAD:
             self._reusable = not outgoing.close
-            if self._switch is not None:
-                self._decide_switch(accepted=outgoing.framing is AS_TUNNEL, now=now)
+            accepted = outgoing.framing is AS_TUNNEL
+            if accepted or self._switch is not None:
+                self._decide_switch(accepted=accepted, now=now)
         if outgoing.phase == DONE and before.phase != DONE:
             if outgoing.framing is AS_TUNNEL and self._read is READ_TUNNEL:
                 self.wants_close = CloseAction.WRITE_EOF

@@ -101,6 +101,8 @@ class Draft(OutgoingMessage):
         self.check_turn(event)
         if not self.is_tunnel:
             raise LocalProtocolError("Accept for a request that asked for no tunnel")
+        if event.protocol is not None:
+            raise LocalProtocolError("HTTP/2 has no 101 (RFC 9113 section 8.6)")
         fields, _ = self._writer.response(200, event.headers)
         # RFC 9110 section 8.6: no Content-Length in a 2xx to CONNECT.
         self.heads.append(tuple(field for field in fields if field[0] != "content-length"))

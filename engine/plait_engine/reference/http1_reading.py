@@ -28,9 +28,10 @@ from plait_engine.events import (
     StreamReset,
     StreamsAvailable,
 )
-from plait_engine.headers import Headers, has_token, quote
+from plait_engine.headers import Headers, quote
 from plait_engine.http1.grammar import STATUS_LINE_START, match_status_line_start
 from plait_engine.preface import PREFACE
+from plait_engine.semantics.fields import named_upgrades, offered_upgrades
 from plait_engine.timers import Timer
 
 from .base import STOPPED, ReferenceConnection
@@ -188,6 +189,8 @@ class ReadingConnection(ReferenceConnection):
         exchange.protocol = request.protocol
         exchange.http_version = request.http_version
         exchange.tunnel_offered = request.method == "CONNECT" or request.protocol is not None
+        if request.method != "CONNECT" and request.http_version != "1.0":
+            exchange.upgrades = offered_upgrades(request.headers)
         self._timers.stop(Timer.HEAD)
         self._timers.stop(Timer.KEEP_ALIVE)
         self._events.append(request)
@@ -198,14 +201,26 @@ class ReadingConnection(ReferenceConnection):
         read_reason(event)  # for its checks: nobody reads the phrase of a 1xx
         headers = to_text(event.headers.raw_items())
         if event.status_code == 101:
-            offered = has_token(headers, "connection", "upgrade")  # RFC 9110 section 7.8
-            if not offered or not has_token(headers, "upgrade", exchange.protocol or ""):
-                raise RemoteProtocolError("101 to a protocol that was not asked for")
-            self._open_tunnel(headers, now)
+            self._read_switch(headers, now)
             return
         if event.status_code == 100:
             self._release_content(now)
         self._events.append(InformationalResponse(exchange.stream_id, event.status_code, headers))
+
+    def _read_switch(self, headers: Headers, now: float) -> None:
+        """RFC 9110 section 7.8: only to what was asked for, and behind the end of the request."""
+        exchange = self._exchange
+        asked = {exchange.protocol} if exchange.protocol else exchange.upgrades
+        protocols = named_upgrades(headers)
+        if not protocols or not asked.issuperset(protocols):
+            raise RemoteProtocolError("101 to a protocol that was not asked for")
+        if not exchange.sent_end or exchange.waits_for_continue:
+            raise RemoteProtocolError("101 before the end of the request")
+        if exchange.discards:
+            self._reason = CloseReason.LOCAL
+            self._finish(CloseAction.CLOSE)
+        else:
+            self._open_tunnel(headers, now)
 
     def _read_response(self, event: h11.Response, now: float) -> None:
         exchange = self._exchange

@@ -38,7 +38,7 @@ from plait_engine.semantics.content import (
     RESET_CONTENT,
     WITHOUT_CONTENT,
 )
-from plait_engine.semantics.fields import check_fields
+from plait_engine.semantics.fields import check_fields, offered_upgrades
 from plait_engine.semantics.http10 import check_http10_request
 from plait_engine.semantics.message import check_final, check_informational, complete_length
 
@@ -61,6 +61,8 @@ class Exchange:
     method: str = ""
     protocol: str | None = None
     http_version: str = "1.1"
+    upgrades: frozenset[str] = frozenset()
+    """The protocols that the request offers to switch to."""
     tunnel_offered: bool = False
     tunnel_open: bool = False
     sent_end: bool = False
@@ -102,6 +104,7 @@ def write_request(machine: h11.Connection, exchange: Exchange, event: Request, r
     if event.protocol is not None:
         headers += upgrade_fields(headers, event.protocol)
     elif not exchange.tunnel_offered:
+        exchange.upgrades = offered_upgrades(headers)
         headers += request_framing(event.method, headers, rest)
         exchange.waits_for_continue = is_framed(headers) and has_token(
             headers, "expect", "100-continue"
@@ -175,7 +178,12 @@ def write_response(
 
 
 def write_accept(machine: h11.Connection, exchange: Exchange, event: Accept, rest: Rest) -> bytes:
-    if not exchange.tunnel_offered or machine.our_role is h11.CLIENT:
+    if machine.our_role is h11.CLIENT:
+        raise LocalProtocolError("a client accepts no tunnel")
+    if event.protocol is not None:
+        check_switch(exchange, event.protocol)
+        exchange.protocol = event.protocol
+    elif not exchange.tunnel_offered:
         raise LocalProtocolError("the request asks for no tunnel")
     check_fields(event.headers)
     exchange.tunnel_offered = exchange.received_end = exchange.sent_end = False
@@ -190,6 +198,17 @@ def write_accept(machine: h11.Connection, exchange: Exchange, event: Accept, res
             status_code=101, reason=phrase(101), headers=to_raw(headers)
         )
     return write(machine, answer)
+
+
+def check_switch(exchange: Exchange, protocol: str) -> None:
+    """Raise LocalProtocolError if the request cannot be answered by a switch to ``protocol``.
+
+    RFC 9110 section 7.8: only to what it asked for, and behind its end.
+    """
+    if not protocol.isascii() or protocol.lower() not in exchange.upgrades:
+        raise LocalProtocolError(f"the request does not ask for {protocol!r}")
+    if not exchange.received_end:
+        raise LocalProtocolError("the request is not complete")
 
 
 def write_data(machine: h11.Connection, exchange: Exchange, event: Data, rest: Rest) -> bytes:

@@ -128,6 +128,8 @@ def write_response(stream: Stream, event: Response) -> None:
 def write_accept(stream: Stream, event: Accept) -> None:
     if not stream.tunnel_offered or stream.is_client:
         raise LocalProtocolError("the request asks for no tunnel")
+    if event.protocol is not None:
+        raise LocalProtocolError("HTTP/2 has no 101")
     stream.blocks.append(response_block(200, event.headers))
     stream.sent_head = True
     stream.tunnel_offered, stream.tunnel_open = False, True

@@ -5,7 +5,15 @@ from __future__ import annotations
 from typing import Final
 
 from plait_engine.errors import FieldTypeError, LocalProtocolError
-from plait_engine.headers import Headers, encode, find_bad_value_char, is_token, tokens
+from plait_engine.headers import (
+    Headers,
+    encode,
+    find_bad_value_char,
+    get_all,
+    has_token,
+    is_token,
+    tokens,
+)
 
 _MAX_NAMES: Final = 512
 _MAX_NAME: Final = 64
@@ -57,6 +65,22 @@ def find_repeated_singleton(headers: Headers) -> str | None:
 def asks_for_continue(expect: str) -> bool:
     """Tell whether an Expect field has "100-continue" (RFC 9110 section 10.1.1: a list)."""
     return "100-continue" in tokens(expect)
+
+
+def named_upgrades(headers: Headers) -> frozenset[str]:
+    """Return the members of Upgrade in lower case, if Connection lists it (RFC 9110 section 7.8)."""
+    if not has_token(headers, "connection", "upgrade"):
+        return frozenset()
+    lines = get_all(headers, "upgrade")
+    return frozenset(member for line in lines for member in tokens(line))
+
+
+def offered_upgrades(headers: Headers) -> frozenset[str]:
+    """Return the protocols that a request offers to switch to.
+
+    ``h2c`` is none any more (RFC 9113 section 3.1).
+    """
+    return named_upgrades(headers) - {"h2c"}
 
 
 def check_fields(headers: Headers) -> None:

@@ -183,6 +183,7 @@ class Endpoint:
 
     def send(self, *events: Sendable) -> None:
         """Send ``events`` as one command."""
+        self.recorder.note_sent(events)
         self.driver.send(*events)
         self.drain()
 

@@ -6,7 +6,8 @@ stream::
     Request Data* EndOfMessage
     InformationalResponse* (Response Data* EndOfMessage | Accept Data* EndOfMessage)
 
-``StreamReset`` may cut either short, but not a request whose head ``ends`` it.
+``StreamReset`` may cut either short, but not a request whose head ``ends`` it.  When the
+application switches protocols, ``Data* EndOfMessage`` follows once more.
 ``ConnectionClosed`` is last and comes once.
 ``EventRecorder`` keeps the events of one connection and checks each as it comes.
 """
@@ -28,6 +29,7 @@ from plait_engine.events import (
     PriorKnowledge,
     Request,
     Response,
+    Sendable,
     StreamReset,
 )
 
@@ -88,6 +90,12 @@ class OrderChecker:
         elif isinstance(event, STREAM_EVENTS):
             self._check_stream(event)
 
+    def note_sent(self, events: Iterable[Sendable]) -> None:
+        """Note what the application is about to send."""
+        for event in events:
+            if isinstance(event, Accept) and event.protocol is not None:
+                self._states[event.stream_id] = BODY
+
     def _check_stream(
         self,
         event: Request
@@ -126,6 +134,10 @@ class EventRecorder:
         self.events: list[Event] = []
         self._checker = OrderChecker(role)
         self._taken = 0
+
+    def note_sent(self, events: Iterable[Sendable]) -> None:
+        """Note what the application is about to send: it may change what comes."""
+        self._checker.note_sent(events)
 
     def record(self, event: Event) -> None:
         """Check and keep ``event``.  Raises OrderError when its place is wrong."""
