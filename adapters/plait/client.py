@@ -35,6 +35,7 @@ from plait_engine import Request as RequestEvent
 from plait_engine.content.event_stream import MAX_EVENT_SIZE
 from plait_engine.engines import EngineName
 from plait_engine.policy import event_source
+from plait_engine.policy.client_config import DEFAULT_HEADS, head_limits
 from plait_engine.policy.deadlines import Deadlines, RequestClock
 from plait_engine.policy.event_source import RECONNECTION_TIME
 from plait_engine.policy.retry import RetryPolicy
@@ -46,8 +47,8 @@ from .calls.context import (
     SessionRequestContextManager,
     WSRequestContextManager,
 )
-from .calls.environment import ProxyChoice, read_proxy
-from .calls.fields import FieldPairs, InformationalCallback, field_pairs
+from .calls.environment import choose_proxy, read_proxy
+from .calls.fields import FieldPairs, InformationalCallback, field_pairs, join_fields
 from .calls.options import RaiseForStatus
 from .calls.options import RequestOptions as _RequestOptions
 from .calls.timeouts import (
@@ -93,9 +94,6 @@ __all__ = (
 )
 
 DEFAULT_RETRY_POLICY: Final = RetryPolicy()
-
-_LIMITS: Final = (8190, 8190, 128)
-"""The defaults of max_line_size, max_field_size and max_headers."""
 
 
 def _warn_of_auth(where: str = "") -> None:
@@ -252,7 +250,7 @@ class ClientSession:
         self._auto_decompress = auto_decompress
         self._requote_redirect_url = requote_redirect_url
         self._read_bufsize = read_bufsize
-        self._limits = _limits(max_line_size, max_field_size, max_headers)
+        self._limits = head_limits(max_line_size, max_field_size, max_headers)
         self._default_headers: CIMultiDict[str] = CIMultiDict(field_pairs(headers))
         self._skip_auto_headers = frozenset(istr(name) for name in skip_auto_headers or ())
         self._request_class = request_class
@@ -625,12 +623,13 @@ class ClientSession:
             real_timeout = self._timeout if timeout is sentinel else as_timeout(timeout)
             limits = self._limits
             if max_line_size or max_field_size or max_headers:
-                own = limits or _LIMITS
+                own = limits or DEFAULT_HEADS
                 limits = (max_line_size or own[0], max_field_size or own[1], max_headers or own[2])
             url = self._build_url(str_or_url)
             if params:
                 url = url.extend_query(params)
-            fields = self._fields_of(headers) if headers or self._default_headers else FieldPairs()
+            own_fields = self._default_headers
+            fields = join_fields(own_fields, headers) if headers or own_fields else FieldPairs()
             traced = None
             if self._trace_configs:
                 traced = CallTrace(self, trace_request_ctx, fields)
@@ -663,7 +662,13 @@ class ClientSession:
                 options = {}  # All of them are what they are by default.
             choice = None
             if proxy is not None or self._may_use_proxy:
-                choice = self._choose_proxy(proxy, proxy_auth, proxy_headers)
+                choice = choose_proxy(
+                    proxy,
+                    proxy_auth,
+                    proxy_headers,
+                    of_session=self._default_proxy,
+                    auth_of_session=self._default_proxy_auth,
+                )
             call = ClientCall(
                 self,
                 clock,
@@ -711,26 +716,6 @@ class ClientSession:
             if upload_tracker is not None:
                 upload_tracker._end()
 
-    def _choose_proxy(
-        self,
-        proxy: StrOrURL | None,
-        proxy_auth: BasicAuth | None,
-        proxy_headers: LooseHeaders | None,
-    ) -> ProxyChoice | None:
-        """Return the proxy of a call, from its arguments and the session's.
-
-        An empty ``proxy`` says that there is none.
-        """
-        if proxy is not None:
-            if not proxy:
-                return None
-            if proxy_auth is None and self._default_proxy is None:
-                proxy_auth = self._default_proxy_auth  # Else it is for the session's proxy.
-            return ProxyChoice(read_proxy(proxy), proxy_auth, proxy_headers)
-        if proxy_auth is None:
-            proxy_auth = self._default_proxy_auth
-        return ProxyChoice(self._default_proxy, proxy_auth, proxy_headers)
-
     def _build_url(self, str_or_url: StrOrURL) -> URL:
         try:
             url = str_or_url if isinstance(str_or_url, URL) else URL(str_or_url)
@@ -739,22 +724,6 @@ class ClientSession:
             return self._base_url.join(url)
         except ValueError as exc:
             raise InvalidUrlClientError(str_or_url, str(exc)) from exc
-
-    def _fields_of(self, headers: LooseHeaders | None) -> FieldPairs:
-        """Return the session's fields with those of a request, which win by name."""
-        own = self._default_headers
-        if not own or not headers:
-            return field_pairs(headers or own)
-        result = CIMultiDict(own)
-        replaced: set[str] = set()
-        for name, value in field_pairs(headers):
-            key = name.lower()
-            if key in replaced:
-                result.add(name, value)
-            else:
-                result[name] = value
-                replaced.add(key)
-        return field_pairs(result)
 
 
 def request(
@@ -783,8 +752,3 @@ def request(
         connector_owner=owner,
     )
     return SessionRequestContextManager(session._request(method, url, **kwargs), session)
-
-
-def _limits(line: int, field: int, fields: int) -> tuple[int, int, int] | None:
-    limits = (line, field, fields)
-    return None if limits == _LIMITS else limits

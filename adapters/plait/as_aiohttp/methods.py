@@ -13,6 +13,7 @@ from multidict import CIMultiDict
 
 from plait import tracing
 from plait.calls.connection import ClientConnection
+from plait.calls.fields import join_fields
 from plait.calls.lease import Ticket
 from plait.calls.media import ContentDisposition
 from plait.calls.timeouts import ClientTimeout
@@ -32,7 +33,7 @@ __all__ = ("METHODS",)
 
 def _prepare_headers(session: ClientSession, headers: LooseHeaders | None) -> CIMultiDict[str]:
     """Return the session's header fields with those of a request, which win by name."""
-    return CIMultiDict(session._fields_of(headers))
+    return CIMultiDict(join_fields(session._default_headers, headers))
 
 
 def _init_subclass(cls: type[TCPConnector], /, **kwargs: Any) -> None:

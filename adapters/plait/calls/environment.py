@@ -43,6 +43,27 @@ def read_proxy(proxy: StrOrURL) -> URL:
         raise InvalidURL("", "the proxy is no URL") from error
 
 
+def choose_proxy(
+    proxy: StrOrURL | None,
+    auth: BasicAuth | None,
+    headers: LooseHeaders | None,
+    *,
+    of_session: URL | None,
+    auth_of_session: BasicAuth | None,
+) -> ProxyChoice | None:
+    """Return the proxy of a call, from its arguments and the session's.
+
+    An empty ``proxy`` says that there is none.  Raises InvalidURL.
+    """
+    if proxy is not None:
+        if not proxy:
+            return None
+        if auth is None and of_session is None:
+            auth = auth_of_session  # Else it is for the session's proxy.
+        return ProxyChoice(read_proxy(proxy), auth, headers)
+    return ProxyChoice(of_session, auth_of_session if auth is None else auth, headers)
+
+
 class Environment(NamedTuple):
     """What it says about one hop."""
 

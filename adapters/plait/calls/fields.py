@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Final, TypeAlias, cast
 
-from multidict import CIMultiDictProxy, MultiDict, MultiDictProxy
+from multidict import CIMultiDict, CIMultiDictProxy, MultiDict, MultiDictProxy
 
 from plait.typedefs import LooseHeaders
 
@@ -53,6 +53,25 @@ def field_pairs(headers: LooseHeaders | None) -> FieldPairs:
     else:
         return FieldPairs(cast("list[tuple[str, str]]", found))  # As nearly all are.
     return FieldPairs(_checked(pair) for pair in found)
+
+
+def join_fields(own: CIMultiDict[str], headers: LooseHeaders | None) -> FieldPairs:
+    """Return the session's fields with those of a request, which win by name.
+
+    Raises TypeError as ``field_pairs`` does.
+    """
+    if not own or not headers:
+        return field_pairs(headers or own)
+    result = CIMultiDict(own)
+    replaced: set[str] = set()
+    for name, value in field_pairs(headers):
+        key = name.lower()
+        if key in replaced:
+            result.add(name, value)
+        else:
+            result[name] = value
+            replaced.add(key)
+    return field_pairs(result)
 
 
 def _checked(pair: object) -> tuple[str, str]:

@@ -16,6 +16,8 @@ from plait_engine.config import Config, Limits, Timeouts
 HeadLimits: TypeAlias = tuple[int, int, int]
 """The largest line, the largest field, and the most fields of a response."""
 
+DEFAULT_HEADS: Final[HeadLimits] = (8190, 8190, 128)
+
 CLIENT_TIMEOUTS: Final = Timeouts(head=None, body=None, keep_alive=None, write=None, close=2.0)
 
 PING_INTERVAL: Final = 60.0
@@ -51,6 +53,12 @@ def client_timeouts(ping_interval: float | None) -> Timeouts:
         probe=min(PROBE, ping_interval),
         pong=min(CLIENT_TIMEOUTS.pong, ping_interval),
     )
+
+
+def head_limits(line: int, field: int, fields: int) -> HeadLimits | None:
+    """Return the limits of a head; ``None`` for those by default."""
+    limits = (line, field, fields)
+    return None if limits == DEFAULT_HEADS else limits
 
 
 @lru_cache(64)
