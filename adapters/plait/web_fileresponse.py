@@ -180,7 +180,8 @@ class FileResponse(StreamResponse):
             status=self._status,
             ranges=not compresses,
         )
-        if selection.status < 400:
+        # A client that asks for bytes behind the end learns from 416 whether it has them all.
+        if selection.status < 400 or selection.status == 416:
             self.etag = ETag(*current.etag)
             self.last_modified = current.last_modified
             if not compresses:

@@ -379,7 +379,8 @@ async def test_what_progress_raises_ends_the_download(site: Site, tmp_path: Path
 
 async def test_a_file_of_plait_s_own_server(site: Site, tmp_path: Path) -> None:
     served = tmp_path / "served"
-    served.write_bytes(CONTENT)
+    content = CONTENT * 16  # More than comes before the reader reads.
+    served.write_bytes(content)
     seen: list[Any] = []
 
     async def send(request: web.Request) -> web.FileResponse:
@@ -400,9 +401,33 @@ async def test_a_file_of_plait_s_own_server(site: Site, tmp_path: Path) -> None:
             await session.download(url, path, params={"a": "b"}, progress=stop)
         size = (tmp_path / "file.part").stat().st_size
         done = await session.download(f"{url}?a=b", path)
-    assert (done.resumed_at, done.size) == (size, len(CONTENT))
-    assert path.read_bytes() == CONTENT
+    assert (done.resumed_at, done.size) == (size, len(content))
+    assert path.read_bytes() == content
     assert seen == [("a=b", None), ("a=b", f"bytes={size}-")]
+
+
+async def test_a_whole_file_that_had_no_time_for_its_name(site: Site, tmp_path: Path) -> None:
+    served = tmp_path / "served"
+    served.write_bytes(CONTENT)
+    seen: list[Any] = []
+
+    async def send(request: web.Request) -> web.FileResponse:
+        seen.append(request.headers.get("Range"))
+        return web.FileResponse(served)
+
+    path = tmp_path / "file"
+
+    def stop(size: int, total: int | None) -> None:
+        if size == total:
+            raise TimeoutError
+
+    async with site(send) as (session, url):
+        with pytest.raises(TimeoutError):
+            await session.download(url, path, progress=stop)
+        done = await session.download(url, path)
+    assert (done.resumed_at, done.size) == (len(CONTENT), len(CONTENT))
+    assert path.read_bytes() == CONTENT
+    assert seen == [None, f"bytes={len(CONTENT)}-"]
 
 
 async def test_where_no_file_can_be(site: Site, tmp_path: Path) -> None:
