@@ -35,6 +35,7 @@ NEEDS_ANOTHER_PACKAGE: Final = frozenset({"pytest_plugin", "worker"})
 """Modules that are not imported before a program imports them."""
 
 HOMES: Final = {
+    "plait.calls.base_connector": "connector",
     "plait.calls.media": "client_reqrep",
     "plait.calls.request": "client_reqrep",
     "plait.calls.response": "client_reqrep",
