@@ -502,7 +502,6 @@ async def test_a_method_is_a_token(engine: EngineName, method: str) -> None:
         {"headers": {"X": "nul\0"}},
         {"headers": {"": "x"}},
         {"headers": [("Content-Length", "1"), ("content-length", "2")]},
-        {"headers": {"Content-Length": "5"}, "data": b"longer than five"},
         {"headers": {"Content-Length": "50"}, "data": b"shorter"},
         {"headers": {"Content-Length": "x"}, "data": b"x"},
         {"headers": {"Content-Length": "1", "Transfer-Encoding": "chunked"}, "data": b"x"},

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
@@ -300,6 +300,33 @@ async def test_multipart(library: Library) -> None:
         seen = await recorder.send("POST", data=writer)
     assert seen.body.endswith(b"\r\n\r\nx\r\n--b--\r\n")
     assert seen.headers["Content-Length"] == str(len(seen.body))
+
+
+async def pieces() -> AsyncIterator[bytes]:
+    yield b"ab"
+    yield b"cd"
+    yield b"ef"
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: b"abcdef",
+        lambda: "abcdef",
+        lambda: b"abc" + b"d" * 100_000,
+        lambda: io.BytesIO(b"abcdef"),
+        lambda: io.StringIO("abcdef"),
+        pieces,
+    ],
+)
+async def test_a_length_that_says_less_cuts_the_content(
+    library: Library, make: Callable[[], Any]
+) -> None:
+    async with recording(library) as recorder:
+        for _ in range(2):
+            seen = await recorder.send("POST", data=make(), headers={"Content-Length": "3"})
+            assert (seen.body, seen.headers["Content-Length"]) == (b"abc", "3")
+            assert "Transfer-Encoding" not in seen.headers
 
 
 async def test_content_of_a_response(library: Library) -> None:

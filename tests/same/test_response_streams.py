@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import zlib
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -95,6 +96,19 @@ async def test_a_stream_with_a_length(library: Library) -> None:
     answer = await run_stream(library, run)
     assert answer.body == b"abc"
     assert answer.header("content-length") == "3"
+
+
+async def test_more_than_the_length(library: Library) -> None:
+    """The client gets what was announced.  In plait the handler is told, too."""
+
+    async def run(request: Any, response: Any) -> None:
+        response.content_length = 3
+        await response.prepare(request)
+        with suppress(Exception):
+            await response.write(b"ab")
+            await response.write(b"cd")
+
+    assert (await run_stream(library, run)).body == b"abc"
 
 
 async def test_a_stream_before_its_time(library: Library) -> None:

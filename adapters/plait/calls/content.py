@@ -7,7 +7,9 @@ from typing import Any
 from multidict import CIMultiDict
 
 from plait.formdata import FormData
-from plait.payload import PAYLOAD_REGISTRY, LookupError, Payload
+from plait.log import client_logger
+from plait.payload import PAYLOAD_REGISTRY, BytesPayload, LookupError, Payload
+from plait_engine.semantics.content import is_content_length
 
 
 def make_payload(body: Any) -> Payload:
@@ -18,6 +20,20 @@ def make_payload(body: Any) -> Payload:
         return PAYLOAD_REGISTRY.get(body, disposition=None)
     except LookupError:
         return FormData(body)()
+
+
+def within_length(payload: Payload, headers: CIMultiDict[str]) -> Payload:
+    """Return ``payload`` without the bytes beyond a Content-Length that the caller gave."""
+    length = headers.get("Content-Length", "")
+    if not isinstance(payload, BytesPayload) or not is_content_length(length):
+        return payload
+    content = payload.content_bytes()
+    if len(content) <= int(length):
+        return payload
+    client_logger.warning(
+        "Sending %s of %d bytes of content, as the Content-Length says", length, len(content)
+    )
+    return BytesPayload(content[: int(length)], headers=payload.headers)
 
 
 def describe(

@@ -28,7 +28,7 @@ from plait.typedefs import LooseCookies, LooseHeaders, Query
 from plait_engine import Request
 from plait_engine.headers import is_token
 
-from .content import describe, make_payload
+from .content import describe, make_payload, within_length
 from .cookies import cookie_field
 from .exchange import ClientExchange
 from .fields import InformationalCallback, field_pairs
@@ -378,7 +378,7 @@ class ClientRequest:
             if self.method in self.POST_METHODS and self._may_name_type:
                 self.headers.setdefault("Content-Type", "application/octet-stream")
             return
-        self._body = payload = make_payload(body)
+        self._body = payload = within_length(make_payload(body), self.headers)
         self.chunked = describe(payload, self.headers, self.chunked, names_type=self._may_name_type)
 
     @property
@@ -498,7 +498,7 @@ class ClientRequest:
     ) -> None:
         """Write the content to ``writer``, and end it."""
         if self._body is not None:
-            await self._body.write(writer)
+            await self._body.write_with_length(writer, content_length)
         await writer.write_eof()
 
     async def close_body(self) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from plait.compression_utils import ZLibCompressor
 from plait.http_writer import LARGE_BODY, StreamWriter
-from plait_engine import Data, EndOfMessage, Headers, Response
+from plait_engine import Data, EndOfMessage, Headers, LocalProtocolError, Response
 from plait_engine.events import Sendable
 from plait_engine.semantics.content import WITHOUT_CONTENT
 
@@ -33,7 +33,8 @@ class ResponseWriter(StreamWriter):
 
     Methods raise ClientConnectionResetError when the client is gone, and LocalProtocolError for
     what the protocol forbids: a field that would split the message, a body that is not as long
-    as its Content-Length.
+    as its Content-Length.  Of one that is longer the client gets what was announced, as a whole
+    message.
 
     ``length``: bytes that Content-Length announces and that were not written yet; ``None``
     without the field.  ``chunked``: ``enable_chunking`` was called.  ``output_size``: bytes of
@@ -158,9 +159,18 @@ class ResponseWriter(StreamWriter):
         takes_more = True
         if data:
             self.send_headers()
-            takes_more = self._exchange.send_data(data)
+            try:
+                takes_more = self._exchange.send_data(data)
+            except LocalProtocolError:
+                self._end_as_announced(data)
+                raise
         self._count(len(data), len(raw))
         return takes_more
+
+    def _end_as_announced(self, data: bytes) -> None:
+        """If ``data`` is more than Content-Length announces, send the part that it does."""
+        if self.length is not None and len(data) > self.length:
+            self._end(data[: self.length], b"", ())
 
     async def _let_drain(self, takes_more: bool) -> None:
         if not takes_more:
