@@ -59,9 +59,10 @@ NOT_TRANSPORT = (
     "plait.calls.timeouts",
     "plait.calls.upload",
     "plait.calls.verification",
+    "plait.transport.body",
 )
-"""What a request and its response say, what a session decides about them, and what the caller
-is told."""
+"""What a request and its response say, the stream that a body is read from, what a session decides
+about them, and what the caller is told."""
 
 
 def files(root: Path) -> list[Path]:

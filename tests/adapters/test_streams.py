@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from plait.http_exceptions import LineTooLong
-from plait.streams import EMPTY_PAYLOAD, BodyReader, StreamReader
+from plait.streams import EMPTY_PAYLOAD, StreamReader
+from plait.transport.body import BodyReader
 
 pytestmark = pytest.mark.anyio
 

@@ -11,7 +11,8 @@ from plait.abc import AbstractStreamWriter
 from plait.client_exceptions import ClientConnectionResetError, ClientPayloadError
 from plait.compression_utils import ZLibCompressor, find_decoder, make_compressor
 from plait.http_exceptions import ContentEncodingError
-from plait.streams import BodyReader, DecodedBody, StreamReader
+from plait.streams import StreamReader
+from plait.transport.body import BodyReader, DecodedBody
 from plait_engine import Data, EndOfMessage
 from plait_engine.content.codings import CodingError
 

@@ -20,7 +20,8 @@ from typing import TYPE_CHECKING
 
 from plait.client_exceptions import ClientConnectionResetError
 from plait.compression_utils import find_decoder
-from plait.streams import EMPTY_PAYLOAD, BodyReader, DecodedBody, StreamReader
+from plait.streams import EMPTY_PAYLOAD, StreamReader
+from plait.transport.body import BodyReader, DecodedBody
 from plait.transport.exchange import Exchange
 from plait.web_exceptions import HTTPBadRequest, HTTPNotImplemented
 from plait_engine import (
