@@ -14,7 +14,6 @@ from pathlib import Path
 
 import pytest
 
-from plait.missing import MODULES
 from tests.house import ROOT, modules
 
 DOCUMENTS = [
@@ -35,12 +34,7 @@ def quoted(text: str) -> list[str]:
 
 
 def exists(name: str) -> bool:
-    """Tell whether ``name`` is a module, or something that can be reached from one.
-
-    What is known to be missing may be named, too.
-    """
-    if name.removeprefix("plait.") in MODULES:
-        return True
+    """Tell whether ``name`` is a module, or something that can be reached from one."""
     try:
         pkgutil.resolve_name(name)
     except (ImportError, AttributeError):

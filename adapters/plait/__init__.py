@@ -64,7 +64,6 @@ from .helpers import BasicAuth, ChainMapProxy, ETag, encode_basic_auth
 from .http import HttpVersion, HttpVersion10, HttpVersion11
 from .http_websocket import WebSocketError, WSCloseCode, WSMessage, WSMsgType
 from .middlewares.retry import RetryMiddleware
-from .missing import explain
 from .multipart import (
     BadContentDispositionHeader,
     BadContentDispositionParam,
@@ -243,4 +242,4 @@ else:  # A type checker would take it for every name.
             except ImportError:  # "from plait import *" works without gunicorn.
                 return None
             return getattr(worker, name)
-        raise explain(__name__, name)
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -15,9 +15,7 @@ from aiohttp import web as aiohttp_web
 
 import plait
 from plait import web
-from plait.missing import MODULES as MISSING_MODULES
 
-SENTENCE = "{} is not in {}: see docs/differences.md"
 MODULES = sorted(
     {info.name for info in pkgutil.iter_modules(plait.__path__)}
     & {info.name for info in pkgutil.iter_modules(aiohttp.__path__)}
@@ -48,41 +46,9 @@ def test_without_gunicorn_they_are_none_for_a_star_import(monkeypatch: pytest.Mo
     assert names["ClientSession"] is plait.ClientSession
 
 
-def test_packages() -> None:
-    assert (set(aiohttp.__all__) & OURS) - set(dir(plait)) == set()
-    assert (set(aiohttp_web.__all__) & OURS) - set(web.__all__) == set()
-
-
-def test_what_is_missing_is_known() -> None:
-    submodules = {
-        info.name
-        for info in pkgutil.iter_modules(aiohttp.__path__)
-        if not info.name.startswith("_")
-    }
+def test_no_exported_name_is_missing() -> None:
     assert set(aiohttp.__all__) <= set(plait.__all__)
     assert set(aiohttp_web.__all__) <= set(web.__all__)
-    assert (
-        submodules - {info.name for info in pkgutil.iter_modules(plait.__path__)} <= MISSING_MODULES
-    )
-    # What has come since is no longer missing.
-    assert not MISSING_MODULES & set(MODULES)
-
-
-@pytest.mark.parametrize("name", sorted(MISSING_MODULES))
-def test_a_name_that_is_missing_is_explained(name: str) -> None:
-    module, found = "plait", plait
-    assert not hasattr(found, name)
-    assert getattr(found, name, None) is None
-    with pytest.raises(AttributeError) as attribute:
-        getattr(found, name)
-    assert str(attribute.value) == SENTENCE.format(name, module)
-    with pytest.raises(AttributeError) as written:
-        exec(f"module.{name}", {"module": found})
-    assert str(written.value) == SENTENCE.format(name, module)
-    with pytest.raises(ImportError) as imported:
-        exec(f"from {module} import {name}")
-    assert str(imported.value) == SENTENCE.format(name, module)
-    assert imported.value.name == module
 
 
 @pytest.mark.parametrize("module", ["plait", "plait.web"])
