@@ -228,7 +228,10 @@ class BaseConnector:
         ConnectionTimeoutError when it takes too long.
         """
         key = req.connection_key
-        if self._versions.requires_http1(key):
+        if self._versions.requires_http1(key) or (
+            # Later versions have no Upgrade (RFC 9113 section 8.6).
+            key.is_ssl and self.http2 is None and "Upgrade" in req.headers
+        ):
             key = key._replace(http1_only=True)
         if key.proxy is not None:
             key = self._by_proxy(key, opaque=False)

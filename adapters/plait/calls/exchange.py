@@ -21,6 +21,9 @@ Rules
   8.1).  The upload is stopped then; on HTTP/1.1 that costs the connection.
 * What is left of a response that nobody wants costs the connection on HTTP/1.1, and a
   RST_STREAM on HTTP/2.
+* When the server switches protocols (101, RFC 9110 section 7.8), what comes is the other
+  protocol's, without deadlines, until the caller gives it up.  Then the connection is closed
+  behind all that was written.
 """
 
 from __future__ import annotations
@@ -294,10 +297,23 @@ class ClientExchange(Exchange):
     def abandon(self) -> None:
         """Nothing more of the exchange is wanted, nor what came of it and was not read."""
         if self.state is not OVER:
-            (self.successor or self).reset(ErrorCode.CANCEL)
+            if self.has_switched:
+                self._end_switched()
+            else:
+                (self.successor or self).reset(ErrorCode.CANCEL)
             self._finish()
         if self.unacknowledged:
             self.give_back()
+
+    @property
+    def has_switched(self) -> bool:
+        """The server switched to a protocol that the fields of the request offer."""
+        return self.accepted is not None and not self.asks_tunnel
+
+    def _end_switched(self) -> None:
+        if self.driver.exchanges.get(self.stream_id) is self:
+            stream_id = self.stream_id
+            self.send(EndOfMessage(stream_id), StreamReset(stream_id, ErrorCode.NO_ERROR))
 
     def end_here(self) -> None:
         """Take the response for complete; what comes of it is not wanted."""
@@ -365,7 +381,7 @@ class ClientExchange(Exchange):
         self._watch_writing()
         if self._is_timed:
             self._note_activity()
-        if self.ended:
+        if self.ended and not self.has_switched:
             self._finish()
 
     def _finish(self) -> None:
@@ -424,6 +440,9 @@ class ClientExchange(Exchange):
         assert self.state is SENT
         self.state = ANSWERED
         self.accepted = event
+        if self.has_switched and self.clock is not None:
+            self._is_timed = False
+            self.clock.stop()
         wake(self._head_waiter)
 
     def on_data(self, event: Data) -> None:
@@ -442,11 +461,10 @@ class ClientExchange(Exchange):
     def on_end(self, event: EndOfMessage) -> None:
         self.ended = True
         self.trailers = event.trailers
-        if self.accepted is not None:
-            return  # The other direction of the tunnel goes on; ``hand_over`` is to come.
-        if self.upload is not None:
-            self.reset(ErrorCode.CANCEL)  # The server does not want the rest.
-        self._finish()
+        if self.accepted is None:  # Else the other direction of the tunnel goes on.
+            if self.upload is not None:
+                self.reset(ErrorCode.CANCEL)  # The server does not want the rest.
+            self._finish()
         sink, self.sink = self.sink, None
         if sink is not None:
             sink.feed_eof()

@@ -13,6 +13,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from plait.client_exceptions import ClientConnectionResetError
+
 from .connection import ClientConnection
 from .target import ConnectionKey
 from .timeouts import ClientClock
@@ -96,6 +98,17 @@ class Lease:
     def closed(self) -> bool:
         """True when the place was given back or the connection is gone."""
         return self._released or self.driver.transport is None
+
+    async def drain(self) -> None:
+        """Wait until ``transport`` takes more bytes.  (plait's own.)
+
+        For who writes to it, behind a switch of protocols.  Raises ClientConnectionResetError
+        when the connection is gone.
+        """
+        if not self.closed:
+            await self.driver.wait_writable()
+        if self.closed:
+            raise ClientConnectionResetError("Connection lost")
 
     def begin(self) -> int:
         """Return the id of the stream for the request, which is sent to the engine next.

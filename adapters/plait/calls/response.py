@@ -60,6 +60,10 @@ class ClientResponse(HeadersMixin):
 
     ``status``, ``reason``, ``version`` are those of the head.  HTTP/2 has no reason
     phrases: ``reason`` is the standard one there.
+
+    When the status is 101, to a request with the fields Connection and Upgrade, ``content`` is
+    what comes of the other protocol, ``connection.transport`` takes what is to be sent, and
+    ``read()`` gives nothing.  ``close()`` ends it (RFC 9110 section 7.8).
     """
 
     version: HttpVersion | None = None
@@ -129,13 +133,11 @@ class ClientResponse(HeadersMixin):
             await waiter
         head = exchange.take_head()
         if not isinstance(head, Response):
-            if not exchange.asks_tunnel:
-                exchange.abandon()
-                raise ClientConnectionError("the server switched protocols, nobody asked it to")
             http2 = connection.driver.shared
             status, version = (200, "2") if http2 else (101, "1.1")
             head = Response(head.stream_id, status, head.headers, http_version=version)
-        if not exchange.request.read_until_eof and _ends_with_connection(head):
+            self._body = b""  # RFC 9110 section 15.2: a 1xx has no content.
+        elif not exchange.request.read_until_eof and _ends_with_connection(head):
             exchange.end_here()
         self._head = head
         self.status = head.status
@@ -265,6 +267,8 @@ class ClientResponse(HeadersMixin):
 
     def _make_content(self) -> StreamReader:
         exchange = self._exchange
+        if exchange is not None and exchange.accepted is not None:
+            return read_body(exchange, "", self._read_bufsize)
         if exchange is None or (exchange.ended and self._ends_with_head()):
             return EMPTY_PAYLOAD
         # RFC 9110 section 5.3: several lines are one list.

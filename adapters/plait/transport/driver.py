@@ -73,7 +73,16 @@ class Driver(plait_engine.driver.Driver):
         engine: ``"native"`` or ``"reference"``.
     """
 
-    __slots__ = ("__weakref__", "_copy", "_lost", "engine_name", "exchanges", "loop", "lost")
+    __slots__ = (
+        "__weakref__",
+        "_copy",
+        "_lost",
+        "_writable",
+        "engine_name",
+        "exchanges",
+        "loop",
+        "lost",
+    )
 
     # It is this, whatever carries the bytes: ``web.Request.transport`` shows it to users.
     transport: asyncio.Transport | None
@@ -104,6 +113,7 @@ class Driver(plait_engine.driver.Driver):
         self.lost: Exception | None = None
         """The error with which the transport was lost."""
         self._lost: asyncio.Future[None] | None = None
+        self._writable: asyncio.Future[None] | None = None
         self._copy: sendfile.FileCopy | None = None
         """A file on its way: until it is sent nothing else is written."""
 
@@ -120,6 +130,23 @@ class Driver(plait_engine.driver.Driver):
         owner.on_lost(error)
         if self._lost is not None and not self._lost.done():
             self._lost.set_result(None)
+        self._tell_writable()
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self._tell_writable()
+
+    def _tell_writable(self) -> None:
+        waiter, self._writable = self._writable, None
+        if waiter is not None and not waiter.done():
+            waiter.set_result(None)
+
+    async def wait_writable(self) -> None:
+        """Wait until the transport takes bytes, or is gone."""
+        while not self.can_write and self.transport is not None:
+            if self._writable is None:
+                self._writable = self.loop.create_future()
+            await asyncio.shield(self._writable)
 
     async def send_file(self, stream_id: int, file: int, offset: int, size: int) -> bool:
         """Let the kernel send ``size`` bytes of ``file``, an open descriptor, as content.

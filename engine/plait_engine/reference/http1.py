@@ -107,7 +107,9 @@ class ReferenceHTTP1Connection(ReadingConnection):
         elif exchange.tunnel_open:
             if accepted:
                 self._receive_trailing_data(now)
-            if ended or (accepted and exchange.sent_end):
+            if exchange.discards:
+                self._end_tunnel(CloseReason.LOCAL)
+            elif ended or (accepted and exchange.sent_end):
                 self._half_close(now)
         elif exchange.refuses_content and exchange.sent_end:
             self._linger(now)

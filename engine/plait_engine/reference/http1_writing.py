@@ -242,7 +242,7 @@ def write_end(
 def write_reset(
     machine: h11.Connection, exchange: Exchange, event: StreamReset, rest: Rest
 ) -> bytes:
-    if event.code == ErrorCode.NO_ERROR and exchange.sent_end and not exchange.tunnel_open:
+    if event.code == ErrorCode.NO_ERROR and exchange.sent_end:
         exchange.discards = True
     else:
         exchange.aborted = True

@@ -5,7 +5,16 @@ from __future__ import annotations
 
 import pytest
 
-from plait_engine import Accept, Data, EndOfMessage, LocalProtocolError, Request
+from plait_engine import (
+    Accept,
+    CloseAction,
+    Data,
+    EndOfMessage,
+    ErrorCode,
+    LocalProtocolError,
+    Request,
+    StreamReset,
+)
 from plait_engine.testing import Pair
 from tests.engine.contract.messages import body, get, kinds, respond, taken
 
@@ -48,6 +57,27 @@ def test_bytes_go_both_ways_behind_a_switch(pair: Pair, content: bytes) -> None:
     assert pair.client.connection.open_streams == pair.server.connection.open_streams == 0
     assert pair.client.is_closed
     assert pair.server.is_closed
+
+
+@over_http1
+@pytest.mark.parametrize("ended", [False, True])
+def test_a_client_may_leave_behind_what_it_sent(pair: Pair, ended: bool) -> None:
+    stream_id = ask(pair)
+    pair.server.send(Accept(stream_id, (), "tcp"), Data(stream_id, b"down"))
+    pair.run()
+    if ended:
+        pair.server.send(EndOfMessage(stream_id))
+        pair.run()
+    taken(pair.server)
+    pair.client.send(
+        Data(stream_id, b"last"),
+        EndOfMessage(stream_id),
+        StreamReset(stream_id, ErrorCode.NO_ERROR),
+    )
+    assert pair.client.connection.wants_close is CloseAction.CLOSE
+    assert pair.client.is_closed
+    pair.run()
+    assert body(taken(pair.server)) == b"last"
 
 
 @over_http1
