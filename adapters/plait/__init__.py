@@ -6,6 +6,7 @@ The client's names are here; the server's are in ``plait.web``.
 from typing import TYPE_CHECKING
 
 from plait_engine import __version__ as __version__
+from plait_engine.policy.retry import RetryPolicy
 
 from . import hdrs as hdrs
 from .as_aiohttp import install_as_aiohttp
@@ -178,6 +179,7 @@ __all__ = [
     "RedirectClientError",
     "RequestInfo",
     "RetryMiddleware",
+    "RetryPolicy",
     "ServerConnectionError",
     "ServerDisconnectedError",
     "ServerFingerprintMismatch",

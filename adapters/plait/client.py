@@ -58,6 +58,7 @@ from .calls.timeouts import (
     timeout_of_session,
 )
 from .calls.traces import CallTrace
+from .calls.upload import bind
 from .calls.verification import Fingerprint, merge_ssl_params
 from .client_exceptions import *  # noqa: F403  # programs look for them here, too
 from .client_exceptions import InvalidUrlClientError
@@ -599,8 +600,7 @@ class ClientSession:
         on_informational: InformationalCallback | None = None,
         make_head: Callable[[RequestEvent, bool], RequestEvent] | None = None,
     ) -> ClientResponse:
-        if upload_tracker is not None:
-            upload_tracker._bind()
+        upload = None if upload_tracker is None else bind(upload_tracker)
         try:
             connector = self._connector
             if connector is None or connector.closed:
@@ -635,7 +635,6 @@ class ClientSession:
                 traced = CallTrace(self, trace_request_ctx, fields)
                 await traced.begin(method, url)
                 fields = field_pairs(traced.headers)
-            clock = RequestClock(self._deadlines, real_timeout, self._now(), error_of_deadline)
             skips: Iterable[str] = self._skip_auto_headers
             if skip_auto_headers is not None:
                 skips = {*skips, *map(istr, skip_auto_headers)}
@@ -669,6 +668,7 @@ class ClientSession:
                     of_session=self._default_proxy,
                     auth_of_session=self._default_proxy_auth,
                 )
+            clock = RequestClock(self._deadlines, real_timeout, self._now(), error_of_deadline)
             call = ClientCall(
                 self,
                 clock,
@@ -683,7 +683,7 @@ class ClientSession:
                 make_head,
                 traced,
                 self._middlewares if middlewares is None else middlewares,
-                upload_tracker,
+                upload,
                 on_informational,
                 read_until_eof,
                 choice,
@@ -713,8 +713,8 @@ class ClientSession:
                 raise
             return response
         finally:
-            if upload_tracker is not None:
-                upload_tracker._end()
+            if upload is not None:
+                upload.end()
 
     def _build_url(self, str_or_url: StrOrURL) -> URL:
         try:

@@ -19,12 +19,13 @@ The tree is aiohttp's, so that ``except`` clauses written for it work::
 from __future__ import annotations
 
 import asyncio
-import re
 import ssl
 import warnings
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from multidict import MultiMapping
+
+from plait_engine.policy.secrecy import show_fields, without_credentials
 
 from .typedefs import StrOrURL
 
@@ -116,7 +117,8 @@ class ClientResponseError(ClientError):
         self.status = value
 
     def __str__(self) -> str:
-        url = None if self.request_info is None else str(self.request_info.real_url)
+        info = self.request_info
+        url = None if info is None else without_credentials(str(info.real_url))
         return f"{self.status}, message={self.message!r}, url={url!r}"
 
     def __repr__(self) -> str:
@@ -126,7 +128,7 @@ class ClientResponseError(ClientError):
         if self.message:
             parts.append(f"message={self.message!r}")
         if self.headers is not None:
-            parts.append(f"headers={self.headers!r}")
+            parts.append(f"headers={show_fields(self.headers)}")
         return f"{type(self).__name__}({', '.join(parts)})"
 
 
@@ -294,14 +296,6 @@ class UploadAbortedError(ClientError):
     """The request's body was not sent to its end."""
 
 
-_USERINFO: Final = re.compile(r"(?<=//)[^/?#]*@")
-
-
-def _without_credentials(url: str) -> str:
-    """Return ``url`` as it may stand in a message, which ends up in logs."""
-    return _USERINFO.sub("", url)
-
-
 class InvalidURL(ClientError, ValueError):
     """The URL cannot be requested.  What the error says leaves credentials in the URL out."""
 
@@ -324,7 +318,7 @@ class InvalidURL(ClientError, ValueError):
         return self._description
 
     def __str__(self) -> str:
-        url = _without_credentials(str(self._url))
+        url = without_credentials(str(self._url))
         return f"{url} - {self._description}" if self._description else url
 
     def __repr__(self) -> str:
@@ -343,7 +337,10 @@ class NonHttpUrlClientError(ClientError):
     """The scheme of the URL is not one of HTTP."""
 
     def __str__(self) -> str:
-        return _without_credentials(super().__str__())
+        return without_credentials(super().__str__())
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self}>"
 
 
 class InvalidUrlRedirectClientError(InvalidUrlClientError, RedirectClientError):

@@ -7,7 +7,6 @@ allows on HTTP/2.  Who wants redirects, cookies, retries and a pool of connectio
 
 from __future__ import annotations
 
-import re
 import ssl
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
@@ -31,6 +30,7 @@ from plait_engine import (
 from plait_engine.engines import EngineName
 from plait_engine.policy.client_config import CLIENT_LIMITS, PING_INTERVAL, client_timeouts
 from plait_engine.policy.hosts import is_host, is_legacy_ipv4
+from plait_engine.policy.secrecy import without_credentials
 from plait_engine.policy.versions import Versions
 
 from .driver import Driver, Exchange, StreamError, open_nursery
@@ -42,9 +42,6 @@ SCHEMES = ("http", "https", "ws", "wss")
 CLIENT_CONFIG: Final = Config(limits=CLIENT_LIMITS, timeouts=client_timeouts(PING_INTERVAL))
 """What a connection is configured with by default: it has no deadlines for requests, which are
 the caller's, and asks a silent HTTP/2 server whether it lives."""
-
-
-_USERINFO: Final = re.compile(r"(?<=//)[^/?#]*@")
 
 
 class ConnectError(OSError):
@@ -223,21 +220,16 @@ def parse_url(url: str) -> yarl.URL:
     host = parsed.raw_host
     if parsed.scheme not in SCHEMES or not host:
         raise ValueError(
-            f"{_without_credentials(url)!r} is not the URL of a server"
+            f"{without_credentials(url)!r} is not the URL of a server"
             f" with one of the schemes {', '.join(SCHEMES)}"
         )
     if is_legacy_ipv4(host) or not is_host(host.removesuffix(".")):
         raise ValueError(
-            f"the host of {_without_credentials(url)!r} is neither a name nor an address"
+            f"the host of {without_credentials(url)!r} is neither a name nor an address"
         )
     if ":" in (parsed.user or ""):
         raise ValueError("a login must not have a colon (RFC 7617 section 2)")
     return parsed
-
-
-def _without_credentials(url: str) -> str:
-    """Return ``url`` as it may stand in an error, which ends up in logs."""
-    return _USERINFO.sub("", url)
 
 
 def server_of(url: yarl.URL, *, http1_only: bool = False) -> Server:

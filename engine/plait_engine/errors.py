@@ -105,4 +105,6 @@ def copy_error(error: BaseException) -> BaseException:
     except Exception:  # whatever a constructor raises that wants other arguments
         return error
     copied.__cause__ = error.__cause__
+    if hasattr(error, "__notes__"):
+        copied.__notes__ = list(error.__notes__)  # Else a note on one would be on all.
     return copied

@@ -8,6 +8,7 @@ import pickle
 import ssl
 import subprocess
 import sys
+import traceback
 
 import pytest
 from multidict import CIMultiDict, CIMultiDictProxy
@@ -186,3 +187,59 @@ async def test_reading_after_the_end_of_the_session(engine: EngineName) -> None:
         with pytest.raises(plait.ClientConnectionError, match="Connection closed") as caught:
             await response.read()
         assert isinstance(caught.value, RuntimeError), "as programs of aiohttp expect"
+
+
+SECRETS = CIMultiDictProxy(
+    CIMultiDict(
+        {
+            "Authorization": "Bearer s3cret",
+            "proxy-authorization": "Basic s3cret",
+            "Cookie": "id=s3cret",
+            "Set-Cookie": "id=s3cret",
+            "X": "shown",
+        }
+    )
+)
+SECRET_URL = URL("http://me:s3cret@example.org/path")
+SECRET_INFO = plait.RequestInfo(SECRET_URL, "GET", SECRETS, SECRET_URL)
+SECRET_KEY = KEY._replace(
+    proxy=URL("http://proxy"), proxy_auth=plait.BasicAuth._make_checked("me", "s3cret", "utf-8")
+)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        plait.ClientResponseError(SECRET_INFO, (), status=500, message="m", headers=SECRETS),
+        plait.ClientHttpProxyError(SECRET_INFO, (), status=403, headers=SECRETS),
+        plait.WSServerHandshakeError(SECRET_INFO, (), status=403, headers=SECRETS),
+        plait.ContentTypeError(SECRET_INFO, (), headers=SECRETS),
+        plait.TooManyRedirects(SECRET_INFO, ()),
+        plait.InvalidURL(SECRET_URL),
+        plait.InvalidUrlClientError("http://me:s3cret@[", "no URL"),
+        plait.NonHttpUrlClientError(SECRET_URL),
+        plait.NonHttpUrlRedirectClientError("ftp://me:s3cret@example.org/"),
+        plait.InvalidUrlRedirectClientError("http://me:s3cret@[", "no URL"),
+        plait.ClientConnectorError(SECRET_KEY, REFUSED),
+        plait.ClientProxyConnectionError(SECRET_KEY, REFUSED),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_no_credentials_are_in_what_errors_say(error: Exception) -> None:
+    for text in (str(error), repr(error), f"{error!a}", *traceback.format_exception(error)):
+        assert "s3cret" not in text
+    if isinstance(error, plait.ClientResponseError):
+        assert "'X': 'shown'" in repr(error)
+        assert error.request_info.headers["Authorization"] == "Bearer s3cret"
+
+
+@pytest.mark.anyio
+async def test_no_credentials_are_in_the_repr_of_a_response() -> None:
+    answer = b"HTTP/1.1 200 OK\r\nSet-Cookie: id=s3cret\r\nX: shown\r\nContent-Length: 0\r\n\r\n"
+    async with raw_server(always(answer)) as server, plait.ClientSession() as session:
+        url = URL(server.url).with_user("me").with_password("s3cret")
+        async with session.get(url, headers={"Cookie": "id=s3cret"}) as response:
+            for shown in (response, response.request_info, response.history):
+                assert "s3cret" not in repr(shown)
+            assert "shown" in repr(response)
+            assert response.headers["Set-Cookie"] == "id=s3cret"

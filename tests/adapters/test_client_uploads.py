@@ -139,7 +139,7 @@ async def test_bytes_that_wait_in_the_transport_are_not_written() -> None:
             before = tracker.bytes_written
             for _ in range(100):
                 await asyncio.sleep(0)
-        attempt = tracker._attempt
+        attempt = tracker._upload.attempt
         assert attempt is not None
         assert 0 < before < attempt.taken
         request.cancel()
@@ -299,3 +299,46 @@ async def test_the_deprecated_future_while_the_content_is_sent(site: Site) -> No
         await future
         with pytest.warns(DeprecationWarning, match="UploadTracker"):
             assert response.upload_complete is future
+
+
+async def test_content_whose_own_waiting_is_cancelled_fails_the_request(site: Site) -> None:
+    """The task that sends it is cancelled by nobody, but its content ends in CancelledError."""
+    awaited = asyncio.get_running_loop().create_future()
+
+    async def content() -> AsyncIterator[bytes]:
+        yield b"some"
+        await awaited
+
+    asyncio.get_running_loop().call_later(0.01, awaited.cancel)
+    tracker = plait.UploadTracker()
+    with pytest.raises(plait.ClientConnectionError, match="Failed to send the request body"):
+        await asyncio.wait_for(site[1].post("/", data=content(), upload_tracker=tracker), 5)
+    with pytest.raises(plait.ClientConnectionError):
+        await tracker.upload_complete
+    async with site[1].post("/", data=b"next") as response:
+        assert await response.text() == "4"
+
+
+class SlowToClose(plait.BytesPayload):
+    """Content whose closing takes its time."""
+
+    def __init__(self) -> None:
+        super().__init__(b"content")
+        self.closing = asyncio.Event()
+
+    async def close(self) -> None:
+        self.closing.set()
+        await asyncio.Event().wait()
+
+
+async def test_cancelled_while_the_content_is_closed(site: Site) -> None:
+    """The response has come by then, and nobody is going to get it."""
+    payload = SlowToClose()
+    request = asyncio.ensure_future(site[1].post("/early", data=payload))
+    await payload.closing.wait()
+    request.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await request
+    connector = site[1].connector
+    assert connector is not None
+    assert connector.stats().in_use == 0

@@ -103,3 +103,16 @@ async def test_a_full_queue_pauses_its_protocol() -> None:
     await queue.read()
     assert protocol.calls == ["pause", "resume"]
     assert len(queue) == 1
+
+
+async def test_a_queue_without_room_resumes_when_it_is_empty() -> None:
+    protocol = Protocol()
+    queue: plait.FlowControlDataQueue[bytes] = plait.FlowControlDataQueue(
+        protocol, 0, loop=asyncio.get_running_loop()
+    )
+    for _ in range(2):
+        queue.feed_data(b"xx", 2)
+    await queue.read()
+    assert protocol.calls == ["pause"]
+    await queue.read()
+    assert protocol.calls == ["pause", "resume"]

@@ -59,3 +59,12 @@ def test_raising_a_copy_leaves_no_frames_in_the_error() -> None:
 def test_an_error_that_cannot_be_copied_is_raised_itself() -> None:
     error = Uncopyable("head", 9)
     assert copy_error(error) is error
+
+
+def test_a_note_on_a_copy_is_on_no_other() -> None:
+    error = RemoteProtocolError("kept")
+    error.add_note("for all")
+    first, second = copy_error(error), copy_error(error)
+    first.add_note("for one")
+    assert first.__notes__ == ["for all", "for one"]
+    assert second.__notes__ == error.__notes__ == ["for all"]

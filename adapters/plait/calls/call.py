@@ -38,7 +38,7 @@ from .lease import Lease
 from .target import REQUOTED, VERBATIM, origin
 from .timeouts import ClientClock
 from .traces import CallTrace
-from .upload import UploadTracker
+from .upload import Upload
 
 if TYPE_CHECKING:
     from plait.client import ClientSession
@@ -52,7 +52,7 @@ class ClientCall:
     """One call of ``ClientSession.request``, through its redirects and retries.
 
     ``url`` and ``headers`` are the first request's; ``options`` what ``ClientRequest`` takes
-    for each.  ``max_redirects``: see ``Call``.  ``traced`` hears of each hop, ``tracker`` of
+    for each.  ``max_redirects``: see ``Call``.  ``traced`` hears of each hop, ``upload`` of
     the content.
     """
 
@@ -75,7 +75,7 @@ class ClientCall:
         "session",
         "traced",
         "traces",
-        "tracker",
+        "upload",
     )
 
     def __init__(
@@ -93,14 +93,14 @@ class ClientCall:
         make_head: Callable[[RequestEvent, bool], RequestEvent] | None,
         traced: CallTrace | None = None,
         middlewares: Sequence[ClientMiddlewareType] = (),
-        tracker: UploadTracker | None = None,
+        upload: Upload | None = None,
         on_informational: InformationalCallback | None = None,
         read_until_eof: bool = True,
         proxy: ProxyChoice | None = None,
     ) -> None:
         self.session = session
         self.read_until_eof = read_until_eof
-        self.tracker = tracker
+        self.upload = upload
         self.on_informational = on_informational
         self.proxy = proxy
         self._first_url = url
@@ -152,10 +152,14 @@ class ClientCall:
             await self._close_content(None if request is None else request._body)
             raise
         assert request is not None
-        if request._body is not None:
-            await request.close_body()
-        if self.payload is not None and self.payload is not request._body:
-            await self.payload.close()  # A redirect dropped it, or a middleware replaced it.
+        try:
+            if request._body is not None:
+                await request.close_body()
+            if self.payload is not None and self.payload is not request._body:
+                await self.payload.close()  # A redirect dropped it, or a middleware replaced it.
+        except BaseException:
+            response.close()
+            raise
         if self.history:
             response._history = tuple(self.history)
         return response
@@ -296,8 +300,8 @@ class ClientCall:
             connector = self.session._connector
             if connector is None:
                 raise RuntimeError("Session is closed")
-            if self.tracker is not None:
-                request.upload_attempt = self.tracker._begin()
+            if self.upload is not None:
+                request.upload_attempt = self.upload.begin()
             request.on_informational = self.on_informational
             make_head = self.make_head
             if make_head is None:

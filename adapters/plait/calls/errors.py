@@ -102,7 +102,7 @@ def error_of_reset(
     return error
 
 
-def upload_error(error: Exception) -> Exception:
+def upload_error(error: BaseException) -> Exception:
     """Return what the caller of a request gets when its content could not be sent."""
     if isinstance(error, ClientConnectionError | TimeoutError):
         return error

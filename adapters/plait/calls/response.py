@@ -34,6 +34,7 @@ from plait.typedefs import JSONDecoder, RawHeaders
 from plait_engine import Response
 from plait_engine.content.event_stream import MAX_EVENT_SIZE, EventStreamParser, ServerSentEvent
 from plait_engine.headers import encode
+from plait_engine.policy.secrecy import show_fields, without_credentials
 from plait_engine.semantics.content import ENDED_BY_HEAD
 from plait_engine.semantics.reasons import REASONS
 
@@ -109,9 +110,10 @@ class ClientResponse(HeadersMixin):
         self._traces = traces or ()
 
     def __repr__(self) -> str:
-        headers = None if self._head is None else self.headers
+        headers = show_fields(None if self._head is None else self.headers)
         reason = self.reason and self.reason.encode("ascii", "backslashreplace").decode()
-        return f"<ClientResponse({self.url}) [{self.status} {reason}]>\n{headers}\n"
+        url = without_credentials(str(self.url))
+        return f"<ClientResponse({url}) [{self.status} {reason}]>\n{headers}\n"
 
     def __del__(self, _warn: Any = warnings.warn) -> None:
         exchange = self._exchange

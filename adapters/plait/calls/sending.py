@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from plait.client_reqrep import ClientRequest
 
     from .lease import Lease
+    from .upload import UploadAttempt
 
 
 def send_request(request: ClientRequest, lease: Lease) -> ClientExchange:
@@ -134,14 +135,14 @@ async def _upload(
     attempt = request.upload_attempt
     try:
         await request.write_bytes(writer, lease, length)
-    except asyncio.CancelledError:
+    except asyncio.CancelledError as error:
+        # An exchange that is over cancels its upload.  Else it was something that the content
+        # waits for, and nobody would send the rest, or say so.
+        if not exchange.done:
+            _fail_upload(exchange, attempt, upload_error(error))
         raise
     except Exception as error:
-        failure = upload_error(error)
-        if attempt is not None:
-            attempt.fail(failure)
-        exchange.upload = None
-        exchange.fail(failure)
+        _fail_upload(exchange, attempt, upload_error(error))
     else:
         if attempt is not None:
             attempt.complete(attempt.taken)
@@ -149,3 +150,12 @@ async def _upload(
     finally:
         if request.closes_body:
             await request.close_body()
+
+
+def _fail_upload(
+    exchange: ClientExchange, attempt: UploadAttempt | None, failure: Exception
+) -> None:
+    if attempt is not None:
+        attempt.fail(failure)
+    exchange.upload = None
+    exchange.fail(failure)

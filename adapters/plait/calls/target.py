@@ -23,6 +23,7 @@ from plait.helpers import strip_auth_from_url
 from plait_engine.policy.auth import encode_basic_credentials
 from plait_engine.policy.hosts import is_host, is_legacy_ipv4
 from plait_engine.policy.redirect import Origin
+from plait_engine.policy.secrecy import show_fields, without_credentials
 from plait_engine.proxy.choice import DEFAULT_PORTS, Way
 from plait_engine.semantics.cache import FieldCache
 
@@ -94,6 +95,14 @@ class RequestInfo(_RequestInfo):
         real_url: URL | None = None,
     ) -> Self:
         return super().__new__(cls, url, method, headers, url if real_url is None else real_url)
+
+    def __repr__(self) -> str:
+        # Errors show it, and they end up in logs.
+        url, real_url = (without_credentials(repr(url)) for url in (self.url, self.real_url))
+        return (
+            f"RequestInfo(url={url}, method={self.method!r},"
+            f" headers={show_fields(self.headers)}, real_url={real_url})"
+        )
 
 
 class Server(NamedTuple):

@@ -1,8 +1,9 @@
 """How far the content of a request got, for the program that sends it.
 
 A request may be sent several times: after a redirect, a failure, by a middleware.  Each time
-is an ``UploadAttempt``, and an ``UploadTracker`` shows the last one.  So a task that still
-ends an earlier attempt changes nothing that the program sees.
+is an ``UploadAttempt``, all of them are the ``Upload`` of a call, and the program's
+``UploadTracker`` shows the last one.  So a task that still ends an earlier attempt changes nothing
+that the program sees.
 """
 
 from __future__ import annotations
@@ -21,18 +22,21 @@ class UploadTracker:
 
     Make one for each request, where a loop runs: a second request with it is a RuntimeError.
 
-    ``attempts``: how often the request was sent, redirects included.  ``upload_complete``: a
-    future that is done when nothing more of the content will be sent.  It has the error with
-    which the last attempt failed, or an UploadAbortedError when content is missing for another
-    reason: the server did not want it, the request failed before or was cancelled.
+    ``upload_complete``: a future that is done when nothing more of the content will be sent.  It
+    has the error with which the last attempt failed, or an UploadAbortedError when content is
+    missing for another reason: the server did not want it, the request failed before or was
+    cancelled.
     """
 
     def __init__(self) -> None:
-        self.attempts = 0
         self.upload_complete: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._attempt: UploadAttempt | None = None
+        self._upload = Upload(self.upload_complete)
         self._is_bound = False
-        self._is_last = False
+
+    @property
+    def attempts(self) -> int:
+        """How often the request was sent, redirects included."""
+        return self._upload.attempts
 
     @property
     def bytes_written(self) -> int:
@@ -41,32 +45,46 @@ class UploadTracker:
         They are counted before compression and framing.  While other requests use the same
         connection of HTTP/2, those that are about to be written may be missing.
         """
-        return 0 if self._attempt is None else self._attempt.bytes_written
+        attempt = self._upload.attempt
+        return 0 if attempt is None else attempt.bytes_written
 
-    def _bind(self) -> None:
-        """A request takes the tracker.  Raises RuntimeError for a second one."""
-        if self._is_bound:
-            raise RuntimeError("UploadTracker is already bound to a request")
-        self._is_bound = True
 
-    def _begin(self) -> UploadAttempt:
+def bind(tracker: UploadTracker) -> Upload:
+    """Return what a request that takes ``tracker`` tells.  Raises RuntimeError for a second one."""
+    if tracker._is_bound:
+        raise RuntimeError("UploadTracker is already bound to a request")
+    tracker._is_bound = True
+    return tracker._upload
+
+
+class Upload:
+    """The content of one request; see the module.  ``complete`` is done when it is over."""
+
+    def __init__(self, complete: asyncio.Future[None]) -> None:
+        self.attempts = 0
+        self.attempt: UploadAttempt | None = None
+        self._complete = complete
+        self._is_last = False
+
+    def begin(self) -> UploadAttempt:
         """The request is about to be sent, for the first time or again."""
         self.attempts += 1
-        self._attempt = UploadAttempt(self)
-        return self._attempt
+        self.attempt = UploadAttempt(self)
+        return self.attempt
 
-    def _end(self) -> None:
+    def end(self) -> None:
         """The request is not sent again: what becomes of the last attempt counts."""
         self._is_last = True
-        if self._attempt is None or not self._attempt.is_running:
+        if self.attempt is None or not self.attempt.is_running:
             self._settle()
 
-    def _on_end(self, attempt: UploadAttempt) -> None:
-        if self._is_last and attempt is self._attempt:
+    def on_end(self, attempt: UploadAttempt) -> None:
+        """``attempt`` is over."""
+        if self._is_last and attempt is self.attempt:
             self._settle()
 
     def _settle(self) -> None:
-        attempt, future = self._attempt, self.upload_complete
+        attempt, future = self.attempt, self._complete
         if future.done():  # The program may have cancelled it.
             return
         if attempt is not None and attempt.is_complete:
@@ -83,10 +101,10 @@ class UploadAttempt:
     ``taken`` is how many bytes of the content were given to the connection.
     """
 
-    __slots__ = ("_exchange", "_tracker", "_written", "error", "is_complete", "taken")
+    __slots__ = ("_exchange", "_upload", "_written", "error", "is_complete", "taken")
 
-    def __init__(self, tracker: UploadTracker) -> None:
-        self._tracker = tracker
+    def __init__(self, upload: Upload) -> None:
+        self._upload = upload
         self._exchange: ClientExchange | None = None
         self._written = 0
         self.taken = 0
@@ -128,4 +146,4 @@ class UploadAttempt:
 
     def _leave(self) -> None:
         self._exchange = None
-        self._tracker._on_end(self)
+        self._upload.on_end(self)

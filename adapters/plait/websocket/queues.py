@@ -105,7 +105,10 @@ class DataQueue(Generic[_T]):
 
 
 class FlowControlDataQueue(DataQueue[_T]):
-    """A queue that pauses its protocol above twice ``limit``, and resumes it below ``limit``."""
+    """A queue that pauses its protocol above twice ``limit``, and resumes it below ``limit``.
+
+    With a ``limit`` of 0 it resumes when nothing is left.
+    """
 
     def __init__(
         self, protocol: FlowControl, limit: int, *, loop: asyncio.AbstractEventLoop
@@ -127,7 +130,7 @@ class FlowControlDataQueue(DataQueue[_T]):
     def _take(self) -> _T:
         item, size = self._items.popleft()
         self._size -= size
-        if self._paused and self._size < self._limit:
+        if self._paused and self._size < max(self._limit, 1):
             self._paused = False
             self._protocol.resume_reading()
         return item

@@ -126,6 +126,8 @@ class Socks5Handshake(_SocksHandshake):
         self._credentials: bytes | None = None
         if login is not None:
             user, password = (_encode(text, "login") for text in login)
+            if not user or not password:  # RFC 1929 section 2: one byte at least.
+                raise ValueError("a SOCKS 5 proxy takes no empty user or password")
             self._credentials = b"\x01" + _prefixed(user) + _prefixed(password)
 
     def _talk(self) -> Conversation:

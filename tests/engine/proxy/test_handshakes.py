@@ -77,6 +77,13 @@ def test_socks_5_with_a_login() -> None:
     ]
 
 
+@pytest.mark.parametrize("login", [("", "pw"), ("user", ""), ("", "")])
+def test_socks_5_has_no_empty_logins(login: tuple[str, str]) -> None:
+    # RFC 1929 section 2: ULEN and PLEN are from 1 to 255.
+    with pytest.raises(ValueError, match="empty user or password"):
+        Socks5Handshake("a", 1, login)
+
+
 def test_a_socks_proxy_that_answers_ahead_is_told_everything() -> None:
     """Whether an answer was waited for, nobody can tell: the login must not get lost."""
     handshake = Socks5Handshake("a", 1, ("user", "pw"))
