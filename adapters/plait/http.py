@@ -12,27 +12,14 @@ from yarl import URL
 from plait_engine import __version__
 
 from .http_exceptions import HttpProcessingError
-from .http_websocket import (
-    WS_CLOSED_MESSAGE,
-    WS_CLOSING_MESSAGE,
-    WS_KEY,
-    WebSocketError,
-    WSCloseCode,
-    WSMessage,
-    WSMessageDecodeText,
-    WSMessageNoDecodeText,
-    WSMessageTextBytes,
-    WSMsgType,
-)
+from .http_websocket import *  # noqa: F403  # programs look for them here, too
+from .http_websocket import __all__ as _of_websockets
 from .http_writer import HttpVersion, HttpVersion10, HttpVersion11, HttpVersion20, StreamWriter
 from .typedefs import RawHeaders
 
 __all__ = (
     "RESPONSES",
     "SERVER_SOFTWARE",
-    "WS_CLOSED_MESSAGE",
-    "WS_CLOSING_MESSAGE",
-    "WS_KEY",
     "HttpProcessingError",
     "HttpVersion",
     "HttpVersion10",
@@ -40,13 +27,7 @@ __all__ = (
     "HttpVersion20",
     "RawRequestMessage",
     "StreamWriter",
-    "WSCloseCode",
-    "WSMessage",
-    "WSMessageDecodeText",
-    "WSMessageNoDecodeText",
-    "WSMessageTextBytes",
-    "WSMsgType",
-    "WebSocketError",
+    *_of_websockets,
 )
 
 SERVER_SOFTWARE: Final = f"Python/{sys.version_info[0]}.{sys.version_info[1]} plait/{__version__}"

@@ -50,9 +50,9 @@ class RequestContextManager(Pending[ClientResponse]):
         self,
         exc_type: type[BaseException] | None,
         exc_value: BaseException | None,
-        tb: TracebackType | None,
+        traceback: TracebackType | None,
     ) -> None:
-        await self._resp.__aexit__(exc_type, exc_value, tb)
+        await self._resp.__aexit__(exc_type, exc_value, traceback)
 
 
 class WSRequestContextManager(Pending[ClientWebSocketResponse[DecodeText]]):
@@ -64,12 +64,7 @@ class WSRequestContextManager(Pending[ClientWebSocketResponse[DecodeText]]):
         self._resp = await self._coro
         return self._resp
 
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc_value: BaseException | None,
-        tb: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *exc: object) -> None:
         await self._resp.close()
 
 
@@ -91,12 +86,7 @@ class SessionRequestContextManager:
             raise
         return self._response
 
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc_value: BaseException | None,
-        tb: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *exc: object) -> None:
         if self._response is not None:
             self._response.close()
         await self._session.close()

@@ -31,7 +31,7 @@ from plait_engine import StreamReset
 from plait_engine.policy.interruption import Interruption, classify, explain
 
 if TYPE_CHECKING:
-    from plait.client_reqrep import RequestInfo
+    from plait.client_reqrep import ClientResponse, RequestInfo
 
 
 class ConnectionClosedError(ClientConnectionResetError, RuntimeError):
@@ -112,3 +112,14 @@ def upload_error(error: BaseException) -> Exception:
         wrapped = ClientConnectionError(f"Failed to send the request body: {error!r}")
     wrapped.__cause__ = error
     return wrapped
+
+
+def status_error(response: ClientResponse) -> ClientResponseError:
+    """Return what is raised for a response with a status that the caller does not want."""
+    return ClientResponseError(
+        response.request_info,
+        response.history,
+        status=response.status,
+        message=response.reason or "",
+        headers=response.headers,
+    )

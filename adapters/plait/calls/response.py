@@ -22,7 +22,6 @@ from yarl import URL
 from plait.client_exceptions import (
     ClientConnectionError,
     ClientPayloadError,
-    ClientResponseError,
     ContentTypeError,
 )
 from plait.hdrs import CONTENT_TYPE
@@ -40,6 +39,7 @@ from plait_engine.semantics.reasons import REASONS
 
 from .body import read_body
 from .cookies import parse_set_cookies
+from .errors import status_error
 from .exchange import OVER, ClientExchange, wake
 from .links import read_links
 from .media import (
@@ -243,13 +243,7 @@ class ClientResponse(HeadersMixin):
             return
         if not self._in_context:
             self.release()
-        raise ClientResponseError(
-            self.request_info,
-            self.history,
-            status=self.status,
-            message=self.reason or "",
-            headers=self.headers,
-        )
+        raise status_error(self)
 
     # -- the body ---------------------------------------------------------------------
 

@@ -25,7 +25,8 @@ from inspect import isawaitable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 
-from plait.client_exceptions import ClientPayloadError, ClientResponseError
+from plait.calls.errors import status_error
+from plait.client_exceptions import ClientPayloadError
 from plait_engine.content.download import ContentLengthError, Download, Part, Step
 
 if TYPE_CHECKING:
@@ -175,7 +176,7 @@ async def download(
             try:
                 step = machine.on_response(response.status, list(response.headers.items()))
                 if step is Step.REFUSED:
-                    raise _refused(response)
+                    raise status_error(response)
                 if step is Step.BEGIN:
                     resumed_at = 0
                     await _in_thread(part.begin, machine.etag)
@@ -223,13 +224,3 @@ async def _in_thread(function: Callable[..., _Result], *args: Any, **kwargs: Any
                 await asyncio.wait([call])
         call.exception()  # It has been seen.
         raise
-
-
-def _refused(response: ClientResponse) -> ClientResponseError:
-    return ClientResponseError(
-        response.request_info,
-        response.history,
-        status=response.status,
-        message=response.reason or "",
-        headers=response.headers,
-    )

@@ -12,15 +12,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from types import TracebackType
 from typing import TYPE_CHECKING, Final, Self
 
 from multidict import CIMultiDict
 
+from plait.calls.errors import status_error
 from plait.client_exceptions import (
     ClientConnectionError,
     ClientPayloadError,
-    ClientResponseError,
     ContentTypeError,
 )
 from plait_engine.content.event_stream import MEDIA_TYPE, EventStreamParser, ServerSentEvent
@@ -85,12 +84,7 @@ class EventSource:
         await self._connect()
         return self
 
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc_value: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *exc: object) -> None:
         self.close()
 
     def close(self) -> None:
@@ -155,13 +149,7 @@ class EventSource:
         if verdict is Verdict.WRONG_TYPE:
             raise _wrong_type(response)
         if verdict is Verdict.WRONG_STATUS:
-            raise ClientResponseError(
-                response.request_info,
-                response.history,
-                status=response.status,
-                message=response.reason or "",
-                headers=response.headers,
-            )
+            raise status_error(response)
 
     async def _read(self, response: ClientResponse) -> None:
         """Give the machine what comes next, or the end."""
