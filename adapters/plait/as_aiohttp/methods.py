@@ -28,6 +28,8 @@ from plait.web_request import FileField
 from plait.web_routedef import RouteDef, StaticDef
 from plait.web_ws import WebSocketReady
 
+from . import takeover
+
 __all__ = ("METHODS",)
 
 
@@ -95,6 +97,7 @@ _MADE_WITH_ATTRS: Final = [
 ]
 
 METHODS: Final[dict[type, dict[str, object]]] = {
+    ClientConnection: takeover.METHODS,
     ClientSession: {"_prepare_headers": _prepare_headers},
     TCPConnector: {"__init_subclass__": classmethod(_init_subclass)},
     **{owner: {"__attrs_attrs__": _attrs_fields(owner)} for owner in _MADE_WITH_ATTRS},

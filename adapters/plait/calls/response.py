@@ -438,6 +438,8 @@ class ClientResponse(HeadersMixin):
         content = self._content
         if content is not None and content.exception() is None:
             content.set_exception(ClientConnectionError("Connection closed"))
+        elif content is None and exchange.sink is not None:  # Somebody else's.
+            exchange.sink.feed_eof()
 
     async def wait_for_close(self) -> None:
         """Give up the response, and wait until the request is sent or its task is done."""
