@@ -17,7 +17,8 @@ import trio
 
 from plait_engine import ConnectionState, ErrorCode
 from plait_engine.errors import copy_error
-from plait_engine.policy.pool import Assign, Close, Connect, Fail, Pool, PoolEvent
+from plait_engine.policy.pool import Pool
+from plait_engine.policy.pool_events import Assign, Close, Connect, Fail, PoolEvent
 
 from .client import Server
 from .driver import Driver, Exchange

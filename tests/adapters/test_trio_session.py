@@ -31,7 +31,7 @@ from plait_engine import (
 )
 from plait_engine.engines import EngineName
 from plait_engine.headers import get
-from plait_engine.policy.pool import PoolClosedError
+from plait_engine.policy.pool_events import PoolClosedError
 from plait_trio import ServerRequest, ServerResponse, Session
 from plait_trio.driver import Driver, Exchange
 from plait_trio.server import Handler, _handle

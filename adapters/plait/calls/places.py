@@ -16,7 +16,8 @@ from plait.transport.driver import clock_of
 from plait_engine import ConnectionState, ErrorCode
 from plait_engine.driver import NEVER, LazyTimer
 from plait_engine.errors import copy_error
-from plait_engine.policy.pool import Assign, Close, Connect, Pool, PoolClosedError, PoolEvent
+from plait_engine.policy.pool import Pool
+from plait_engine.policy.pool_events import Assign, Close, Connect, PoolClosedError, PoolEvent
 
 from .connection import ClientConnection
 from .lease import Lease, Ticket

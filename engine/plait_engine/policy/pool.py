@@ -62,11 +62,11 @@ from __future__ import annotations
 import math
 from collections import OrderedDict, deque
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Final, Generic, TypeAlias
+from typing import Final, Generic
 
 from plait_engine.connection import ConnectionState
 
+from .pool_events import Assign, Close, Connect, Fail, PoolClosedError, PoolEvent
 from .slots import Carrier, Host, Key, Slot, Ticket
 from .stats import HostStats
 
@@ -81,51 +81,6 @@ MAX_REMEMBERED: Final = 1024
 
 # On CPython 3.11 a member that is asked of its Enum costs ten times a global.
 _OPEN: Final = ConnectionState.OPEN
-
-
-@dataclass(slots=True)
-class Connect(Generic[Key, Ticket]):
-    """Open a connection for ``key``; report ``connected`` or ``connect_failed``."""
-
-    connection: int
-    key: Key
-    ticket: Ticket
-
-
-@dataclass(slots=True)
-class Assign(Generic[Ticket]):
-    """``ticket`` has a place on ``connection`` for one request.
-
-    Report ``begun`` and then ``released``, or ``returned``.
-
-    ``reused``: a request was done on it before, or it was idle, so it may be stale.
-    """
-
-    ticket: Ticket
-    connection: int
-    reused: bool
-
-
-@dataclass(slots=True)
-class Close:
-    """Close the connection, or give up opening it.  The machine has forgotten it."""
-
-    connection: int
-
-
-@dataclass(slots=True)
-class Fail(Generic[Ticket]):
-    """There is no connection for ``ticket``."""
-
-    ticket: Ticket
-    error: BaseException
-
-
-PoolEvent: TypeAlias = Connect[Key, Ticket] | Assign[Ticket] | Close | Fail[Ticket]
-
-
-class PoolClosedError(Exception):
-    """The pool was closed while a ticket waited."""
 
 
 class Pool(Generic[Key, Ticket]):

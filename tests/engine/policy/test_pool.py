@@ -7,14 +7,12 @@ from typing import TypeAlias
 import pytest
 
 from plait_engine.connection import ConnectionState
-from plait_engine.policy.pool import (
-    MAX_REMEMBERED,
-    PATIENCE,
+from plait_engine.policy.pool import MAX_REMEMBERED, PATIENCE, Pool
+from plait_engine.policy.pool_events import (
     Assign,
     Close,
     Connect,
     Fail,
-    Pool,
     PoolClosedError,
     PoolEvent,
 )

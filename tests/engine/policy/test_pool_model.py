@@ -42,7 +42,8 @@ from plait_engine import (
 )
 from plait_engine.connection import Connection
 from plait_engine.engines import EngineName
-from plait_engine.policy.pool import PATIENCE, SPREAD, Assign, Close, Connect, Fail, Pool
+from plait_engine.policy.pool import PATIENCE, SPREAD, Pool
+from plait_engine.policy.pool_events import Assign, Close, Connect, Fail
 from plait_engine.policy.stats import PoolStats
 from plait_engine.testing import counting_random
 from plait_engine.testing import frames as wire
