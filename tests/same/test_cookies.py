@@ -88,6 +88,11 @@ async def test_a_value_is_measured_as_it_is_sent(plain: Library) -> None:
         ("a=1; Path=/x", "http://a.example/xy", False),
         ("a=1; Path=/x", "http://a.example/", False),
         ("a=1; Path=x", "http://a.example/", True),
+        ('a=1; Domain="a.example"', "http://b.a.example/", True),
+        ('a=1; Path="/x"', "http://a.example/x/y", True),
+        ('a=1; Path="/x"', "http://a.example/y", False),
+        ("a=1; Path=/ Max-Age=0", "http://a.example/", False),
+        ("a=1; Path=/x HttpOnly Expires=Fri, 01 Jan 2100 00:00:00 GMT", "http://a.example/", False),
         ("a=1; Max-Age=100", "http://a.example/", True),
         ("a=1; Max-Age=0", "http://a.example/", False),
         ("a=1; Max-Age=-1", "http://a.example/", False),
@@ -337,3 +342,28 @@ async def test_a_file_with_values_of_other_types(
     with pytest.raises(TypeError):
         jar.load(tmp_path / "cookies")
     assert sent(jar, A) == {"b": "1"}
+
+
+# -- there and back ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["plain", "a b", "a,b", 'a"b', "a;b", "a\\b", "=", "", '{"a": [1]}', '"quoted"'],
+)
+async def test_a_value_comes_back_as_it_was_set(library: Library, value: str) -> None:
+    seen: list[str | None] = []
+
+    async def handler(request: Any) -> Any:
+        seen.append(request.cookies.get("name"))
+        response = library.web.Response()
+        response.set_cookie("name", value)
+        response.set_cookie("other", "1")
+        return response
+
+    jar = library.top.CookieJar(unsafe=True)
+    async with library.serve(handler) as site, library.session(cookie_jar=jar) as session:
+        for _ in range(2):
+            async with session.get(f"http://127.0.0.1:{site.port}/") as response:
+                assert response.cookies["name"].value == value
+    assert seen == [None, value]

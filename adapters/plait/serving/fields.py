@@ -45,15 +45,21 @@ def parse_query(query: str) -> list[tuple[str, str]]:
 def parse_cookies(field: str) -> dict[str, str]:
     """Return the cookies of a Cookie field (RFC 6265bis section 4.2.1).
 
-    What is no pair is left out; of one name the first counts.
+    Of one name the first counts.  A name alone has the value "", and counts after all pairs:
+    browsers send the value of a cookie without a name like that, which is no reason to lose one.
     """
     cookies: dict[str, str] = {}
+    alone: list[str] = []
     for pair in field.split(";"):
         name, mark, value = pair.partition("=")
         name = name.strip(" \t")
-        if mark and name and name not in cookies:
+        if name and not mark:
+            alone.append(name)
+        elif name and name not in cookies:
             value = value.strip(" \t")
             cookies[name] = unquote_value(value) if value.startswith('"') else value
+    for name in alone:
+        cookies.setdefault(name, "")
     return cookies
 
 

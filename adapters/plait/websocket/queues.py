@@ -35,13 +35,13 @@ class DataQueue(Generic[_T]):
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
-        self._items: deque[tuple[_T, int]] = deque()
+        self._buffer: deque[tuple[_T, int]] = deque()
         self._eof = False
         self._exception: BaseException | None = None
         self._waiter: asyncio.Future[None] | None = None
 
     def __len__(self) -> int:
-        return len(self._items)
+        return len(self._buffer)
 
     def is_eof(self) -> bool:
         """Tell whether nothing more is fed."""
@@ -49,7 +49,7 @@ class DataQueue(Generic[_T]):
 
     def at_eof(self) -> bool:
         """Tell whether nothing more can be read."""
-        return self._eof and not self._items
+        return self._eof and not self._buffer
 
     def exception(self) -> BaseException | None:
         """Return what ``set_exception`` was given."""
@@ -64,7 +64,7 @@ class DataQueue(Generic[_T]):
 
     def feed_data(self, data: _T, size: int = 0) -> None:
         """Add something; ``size`` is what it counts for."""
-        self._items.append((data, size))
+        self._buffer.append((data, size))
         self._wake()
 
     def feed_eof(self) -> None:
@@ -77,7 +77,7 @@ class DataQueue(Generic[_T]):
 
         Raises RuntimeError when somebody reads already.
         """
-        while not self._items and not self._eof:
+        while not self._buffer and not self._eof:
             if self._waiter is not None:
                 raise RuntimeError("read() called while another coroutine is already waiting")
             self._waiter = self._loop.create_future()
@@ -85,7 +85,7 @@ class DataQueue(Generic[_T]):
                 await self._waiter
             finally:
                 self._waiter = None
-        if self._items:
+        if self._buffer:
             return self._take()
         raise self._exception or EofStream
 
@@ -97,7 +97,7 @@ class DataQueue(Generic[_T]):
             return
 
     def _take(self) -> _T:
-        return self._items.popleft()[0]
+        return self._buffer.popleft()[0]
 
     def _wake(self) -> None:
         if self._waiter is not None and not self._waiter.done():
@@ -128,7 +128,7 @@ class FlowControlDataQueue(DataQueue[_T]):
             self._protocol.pause_reading()
 
     def _take(self) -> _T:
-        item, size = self._items.popleft()
+        item, size = self._buffer.popleft()
         self._size -= size
         if self._paused and self._size < max(self._limit, 1):
             self._paused = False

@@ -7,6 +7,8 @@ Rules (draft-ietf-httpbis-rfc6265bis)
 * Section 5.6: anything with a control character is ignored, as are names and values of more
   than 4096 bytes together and attributes of more than 1024.  Nothing is decoded: what the
   server wrote is what it gets back.
+* Two mistakes of servers are forgiven where only they gain by it: quotes around the value of an
+  attribute, which RFC 2109 had, and a semicolon that is missing before an attribute.
 * A cookie without a name is ignored.  Browsers keep such, and have been tricked with
   ``=__Host-x=y``.
 * Section 5.6.1: dates are read by their parts, as servers write them in any form.
@@ -36,6 +38,10 @@ MAX_AGE: Final = 400 * 24 * 3600
 # sent (headers.py); others cannot be encoded.
 _UNSENDABLE = re.compile(r"[\x00-\x08\x0a-\x1f\x7f;\ud800-\udc7f\udd00-\udfff]")
 _CONTROLS = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+# One blank, so that the search is linear.
+_ATTRIBUTE_END = re.compile(
+    r";|[ \t](?=(?:domain|expires|max-age|path|samesite)[ \t]*=)", re.IGNORECASE
+)
 _QUOTED_PAIR = re.compile(r"\\(?:([0-3][0-7][0-7])|(.))")
 
 
@@ -61,18 +67,23 @@ def parse_set_cookie(field: str) -> SetCookie | None:
     """Return what a Set-Cookie field says, or ``None`` if it is to be ignored."""
     if _CONTROLS.search(field):
         return None
-    pair, *attributes = field.split(";")
+    pair, _, rest = field.partition(";")
     name, separator, value = pair.partition("=")
     name, value = name.strip(" \t"), value.strip(" \t")
     if not separator or not name or len(name) + len(value) > MAX_COOKIE_SIZE:
         return None
     cookie = SetCookie(name, value)
-    for attribute in attributes[:MAX_ATTRIBUTES]:
+    for attribute in _attributes(rest):
         key, _, text = attribute.partition("=")
-        key, text = key.strip(" \t").lower(), text.strip(" \t")
+        key, text = key.strip(" \t").lower(), unquote_value(text.strip(" \t"))
         if len(text) <= MAX_ATTRIBUTE_SIZE or key in _FLAGS:
             _set_attribute(cookie, key, text)
     return cookie
+
+
+def _attributes(text: str) -> list[str]:
+    attributes = _ATTRIBUTE_END.split(text) if " " in text or "\t" in text else text.split(";")
+    return [attribute for attribute in attributes if attribute.strip(" \t")][:MAX_ATTRIBUTES]
 
 
 def _set_attribute(cookie: SetCookie, name: str, text: str) -> None:

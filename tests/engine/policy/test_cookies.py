@@ -57,6 +57,13 @@ NOW = 1_700_000_000.0
         ("a=b; path=/1; path=/2", SetCookie("a", "b", path="/2")),
         ("a=b; Partitioned; secure", SetCookie("a", "b", secure=True, partitioned=True)),
         ("a=b; other=c", SetCookie("a", "b")),
+        # A semicolon is missing.
+        ("a=b; path=/ Expires=Tue, 1", SetCookie("a", "b", path="/", expires="Tue, 1")),
+        ("a=b; HttpOnly\tMAX-AGE = 5", SetCookie("a", "b", max_age="5", http_only=True)),
+        ("a=b path=/; path=/x y", SetCookie("a", "b path=/", path="/x y")),
+        # Quotes as in RFC 2109; they hold no semicolon.
+        ('a=b; domain="x.org"; path="/p"', SetCookie("a", "b", "x.org", "/p")),
+        ('a=b; path="/p;v=1"', SetCookie("a", "b", path='"/p')),
     ],
 )
 def test_fields(field: str, expected: SetCookie) -> None:
