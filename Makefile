@@ -10,8 +10,11 @@ ARGS ?=
 
 BIN := .venv/bin
 
+# The tests start hundreds of interpreters.  Without bytecode each would compile plait anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint coverage bench fuzz peers clean
+.PHONY: help demo test lint style types-3.11 types-3.13 coverage bench fuzz peers clean
 
 help:
 	@echo "make demo      run server and client over every protocol, then serve a page (ARGS=--once: no page)"
@@ -25,17 +28,25 @@ help:
 demo: .venv/.installed-demo
 	$(BIN)/python -m examples.demo $(ARGS)
 
+# What must be there first is installed and checked side by side.
 # A file's tests run in one process, the files in as many as there are cores, four at most.
-test: lint peers .venv/.installed-ecosystem
+test:
+	@$(MAKE) --no-print-directory --jobs lint peers .venv/.installed-ecosystem
 	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile $(ARGS)
 
-# Types are checked for the oldest and the newest Python of pyproject.toml, whichever runs here.
-lint: .venv/.installed-test
+lint: style types-3.11 types-3.13
+
+style: .venv/.installed-test
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-	$(BIN)/mypy --python-version 3.11
-	$(BIN)/mypy --python-version 3.13
 	$(BIN)/python -m tests.house
+
+# Types are checked for the oldest and the newest Python of pyproject.toml, whichever runs here.
+types-3.11: .venv/.installed-test
+	$(BIN)/mypy --python-version 3.11
+
+types-3.13: .venv/.installed-test
+	$(BIN)/mypy --python-version 3.13
 
 # The same examples each time, so that a figure that changes means something.
 coverage: .venv/.installed-test

@@ -47,7 +47,6 @@ def run(*arguments: str, cwd: Path, plait: bool, **variables: str) -> str:
         env={
             **os.environ,
             "PYTHONPATH": path if plait else "",
-            "PYTHONDONTWRITEBYTECODE": "1",
             **variables,
         },
         cwd=cwd,
