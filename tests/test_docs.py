@@ -93,6 +93,22 @@ def test_each_walk_has_five_stops_that_name_functions() -> None:
             assert functions, f"{heading}: stop {number} names no function"
 
 
+@pytest.mark.parametrize(
+    "room",
+    [
+        path.parent.relative_to(ROOT)
+        for folder in ("engine/plait_engine", "adapters/plait")
+        for path in (ROOT / folder).glob("*/__init__.py")
+    ],
+    ids=str,
+)
+def test_a_package_says_what_each_of_its_modules_is(room: Path) -> None:
+    docstring = ast.get_docstring(ast.parse((ROOT / room / "__init__.py").read_text())) or ""
+    listed = re.findall(r"^``(\w+)``  +\S", docstring, flags=re.MULTILINE)
+    found = [path.stem for path in (ROOT / room).glob("*.py") if not path.stem.startswith("_")]
+    assert sorted(listed) == sorted(found)
+
+
 def short_paths() -> list[list[str]]:
     """Return the cells of each row of the table of short paths."""
     page = (ROOT / "docs" / "short-paths.md").read_text()

@@ -1,1 +1,6 @@
-"""Client middlewares that aiohttp has not."""
+"""Client middlewares that aiohttp has not.
+
+=========  ===================================
+``retry``  sends a request again after a pause
+=========  ===================================
+"""

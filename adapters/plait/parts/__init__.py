@@ -1,4 +1,8 @@
-"""The parts of a multipart body: their content as streams, and their codings.
+"""The parts of a multipart body; ``plait.multipart`` has the readers.
 
-``plait.multipart`` has the readers and the writer.
+===========  ==================================
+``content``  the content of a part, as a stream
+``codings``  the codings of a part's content
+``writer``   ``MultipartWriter``
+===========  ==================================
 """

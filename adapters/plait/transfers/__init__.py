@@ -1,1 +1,7 @@
-"""What takes several requests: sources of events, downloads.  Ours, not aiohttp's names."""
+"""What takes several requests.  Ours, not aiohttp's names.
+
+============  =============================
+``events``    sources of server-sent events
+``download``  downloads that can be resumed
+============  =============================
+"""

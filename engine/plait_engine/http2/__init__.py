@@ -1,10 +1,31 @@
 """HTTP/2: both roles of RFC 9113, extended CONNECT (RFC 8441), priorities (RFC 9218).
 
-``core`` tells how the connection is built.  The parts that stand alone: ``frames`` and
-``hpack`` (the wire), ``fields``, ``validity`` and ``outgoing`` (what a message may look
-like), ``streams`` (states), ``flow`` and ``inflow`` (receive windows), ``scheduler`` and
-``outflow`` (send queues and priorities), ``output``, ``departure`` (GOAWAY), ``settings``,
-``abuse`` (budgets).
+====================  ============================================================
+``connection``        the life of a connection: its start, outputs, timers and end
+``core``              what a connection is made of, and how things end on it
+``receiving``         what the peer's frames do
+``messages``          what the peer's header blocks and DATA say
+``sending``           what the application's commands do
+``drafts``            commands worked out before they are carried out
+``frames``            the frame layer
+``hpack``             header compression (RFC 7541)
+``hpack_primitives``  what its representations are made of
+``hpack_tables``      its static table
+``huffman``           its Huffman code
+``fields``            header and trailer sections: the fields with a rule
+``validity``          which heads and trailers that come make a valid message
+``outgoing``          the same for those that are sent
+``streams``           the states of streams
+``flow``              receive windows, and how they grow
+``inflow``            what was received and is not taken yet
+``scheduler``         which stream is sent next
+``outflow``           what waits to be sent
+``output``            the bytes that are ready to go
+``settings``          SETTINGS of both sides
+``departure``         GOAWAY, and how far a connection is on its way to its end
+``abuse``             budgets for what a peer may do at no cost to itself
+``errors``            how the parts say that the peer broke the protocol
+====================  ============================================================
 
 For adapters
 ------------

@@ -9,6 +9,7 @@ here once, and HTTP/3 would share it.
 ``fields``       which fields may be sent, and what Expect says
 ``targets``      request targets in origin form
 ``authority``    hosts and ports
+``http10``       what a request in HTTP/1.0 cannot have
 ``reasons``      reason phrases of statuses
 ``dates``        the dates of fields such as Last-Modified
 ``cache``        what single fields mean, remembered within bounds

@@ -1,11 +1,15 @@
 """Tools to test what is built on the engine, and the engine itself.
 
-``Pair`` couples a client and a server engine under a virtual clock; ``Endpoint`` drives one
-engine alone.  Fragmenters cut bytes; ``EventRecorder`` and ``OrderChecker`` hold the order
-of events; ``messages`` and ``frames`` build and take apart what is on the wire.
+===============  =================================================================================
+``pair``         ``Pair``: two engines back to back under a virtual clock; ``Endpoint``: one alone
+``fragmenters``  how bytes are cut on their way
+``recorder``     what a connection reported, and whether its order keeps the contract
+``messages``     HTTP/1.1 on the wire: written out, not checked
+``frames``       HTTP/2 and WebSocket on the wire: built and taken apart, not checked
+``strategies``   strategies for hypothesis
+===============  =================================================================================
 
-``plait_engine.testing.strategies`` has strategies for hypothesis.  It is imported apart,
-because it is the only part that needs hypothesis.
+``strategies`` is imported apart, because it is the only part that needs hypothesis.
 """
 
 from .fragmenters import Fragmenter, at, bytewise, random_cuts, whole

@@ -1,7 +1,16 @@
 """WebSocket (RFC 6455) with permessage-deflate (RFC 7692), over any stream.
 
-``handshake`` makes and checks the request and the answer, for HTTP/1.1 and HTTP/2;
-``connection`` is the state machine for what follows; ``events`` is its vocabulary.
+==============  ====================================================================
+``handshake``   makes and checks the request and the answer, for HTTP/1.1 and HTTP/2
+``extensions``  the negotiation of permessage-deflate
+``connection``  the state machine for what follows
+``events``      its vocabulary
+``reader``      from bytes to messages
+``writer``      from messages to bytes
+``frames``      the headers of frames
+``masking``     the masking of a payload
+``deflate``     a message's way through zlib
+==============  ====================================================================
 """
 
 from .connection import PongTimeout, WebSocketConnection, WebSocketState
