@@ -1,8 +1,8 @@
 """The connectors: how connections are opened.
 
-Over TCP, with TLS where the URL says so (``calls.dialing``), perhaps by a proxy
-(``calls.detour``); a name becomes addresses by ``calls.names``.  Or over what has a path: a Unix
-socket, a named pipe.  What they have in common is ``calls.base_connector``.
+``TCPConnector`` opens them over TCP, with TLS where the URL says so (``calls.dialing``), perhaps by
+a proxy (``calls.proxy_dialing``); ``calls.names`` looks addresses up.  The others open them over
+what has a path: a Unix socket, a named pipe.  ``calls.base_connector`` is what they have in common.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ from plait_engine.policy.client_config import PING_INTERVAL
 from .abc import AbstractResolver, ResolveResult
 from .calls.base_connector import BaseConnector
 from .calls.connection import ClientConnection
-from .calls.detour import Detour
 from .calls.dialing import Dialer, check_version
 from .calls.lease import Lease as Connection
 from .calls.lease import Ticket
 from .calls.names import Names, addr_info
+from .calls.proxy_dialing import ProxyDialer
 from .calls.target import ConnectionKey
 from .calls.timeouts import ClientTimeout
 from .calls.traces import PlaceTrace
@@ -150,7 +150,7 @@ class TCPConnector(BaseConnector):
             interleave=interleave,
             socket_factory=socket_factory,
         )
-        self._detour = Detour(self._dialer, self._loop)
+        self._proxy_dialer = ProxyDialer(self._dialer, self._loop)
 
     @property
     def family(self) -> int:
@@ -181,7 +181,7 @@ class TCPConnector(BaseConnector):
         key = ticket.connection_key
         make_protocol = functools.partial(self._make_protocol, key)
         if key.proxy is not None:
-            return await self._detour.open(ticket, make_protocol)
+            return await self._proxy_dialer.open(ticket, make_protocol)
         return await self._dialer.reach_server(key, make_protocol, ticket.trace)
 
     async def _find_addresses(

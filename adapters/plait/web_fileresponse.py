@@ -2,7 +2,8 @@
 
 Strategy
 --------
-An executor opens the file; what is sent of it decides the engine (``plait_engine.content.selection``).
+An executor opens the file; the engine decides what is sent of it
+(``plait_engine.content.selection``).
 A small file leaves with its head as one piece.  A large one is sent by the kernel where that can be
 (HTTP/1.1 without TLS, see ``ResponseWriter.send_file``).  Else it is read, a chunk at a time: at once
 what the system has in memory, in an executor what it has to get from a disk.

@@ -28,7 +28,7 @@
 ``names``           from a name to its addresses
 ``tls``             which TLS context, and which protocols it offers
 ``verification``    the ``ssl`` argument: what TLS verifies
-``detour``          the way to a server by a proxy
+``proxy_dialing``   connections to a server by way of a proxy
 ``tunnel``          the handshake with a proxy, and the transport behind it
 ==================  =======================================================================
 """

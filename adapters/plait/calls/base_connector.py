@@ -1,8 +1,7 @@
 """What connectors have in common: they give places on connections to requests.
 
-Which request gets which place is decided by the pool, and ``calls.places`` does what it
-says.  How a connection is opened, a subclass knows: ``_create_connection``.  The version is
-decided by ALPN.
+The pool decides which request gets which place, and ``calls.places`` does what it says.  A
+subclass opens connections (``_create_connection``).  ALPN decides the version.
 
 ``connect`` gives a ``Connection``: a lease of one place (see ``calls.lease``).
 """

@@ -215,8 +215,8 @@ class ClientExchange(Exchange):
     def take_head(self) -> Response | Accept:
         """Return the head of the final response, or that the tunnel is accepted.
 
-        Raises ``exception``, and forgets it: nobody else waits for it, and what it went
-        through holds the exchange, so that they would keep each other alive.
+        Raises ``exception``, and forgets it: nobody else waits for it, and its traceback holds
+        the exchange, so that the two would keep each other alive.
         """
         if self.head is not None:
             return self.head

@@ -141,9 +141,9 @@ class Places:
                     self._follow(event)
             finally:
                 self._following = False
-        # While nobody waits and nothing is opened, what is due next only moves later, for
-        # connections become idle one after the other.  A timer that was armed for who waited is
-        # PATIENCE late at most.
+        # While nobody waits and nothing is opened, the next deadline only moves later, since
+        # connections become idle one after the other.  A timer that was armed for a waiting
+        # ticket is PATIENCE late at most.
         if self._waiters or self._timer.at == NEVER:
             self._arm_timer()
 
@@ -248,9 +248,9 @@ class Places:
     async def wait_closed(self, tls_patience: float) -> None:
         """Drop what is open still, after ``close``, and wait until no socket is open any more.
 
-        By then each server was told that the end has come, as far as it reads, and none has
-        anything to say that somebody waits for: RFC 8446 section 6.1 lets us close without its
-        closure alert.  That is waited for only if ``tls_patience`` is above 0.
+        Each server that reads was told of the end by then, and nobody waits for what it may
+        still say: RFC 8446 section 6.1 lets us close without its closure alert.  That is waited
+        for only if ``tls_patience`` is above 0.
         """
         await asyncio.sleep(0)  # A transport that has written what it has is closed by now.
         for client in list(self.alive):

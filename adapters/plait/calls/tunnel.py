@@ -24,8 +24,8 @@ HANDSHAKE_TIME: Final = 60.0
 """Seconds for the answer of a proxy, where no deadline of the request is earlier."""
 
 _IS_ABORT_BROKEN: Final = "exc" not in signature(SSLProtocol._abort).parameters
-"""asyncio's ``_force_close`` of TLS, which TLS inside of it calls when it fails, calls this with one
-(CPython before 3.13, gh-109534)."""
+"""``_abort`` takes no error, though ``_force_close`` of its transport gives it one (CPython before
+3.13, gh-109534).  TLS inside of TLS calls that when it fails."""
 
 
 class HeldTransport(asyncio.Protocol):

@@ -1,8 +1,8 @@
 """Resources: a place in the URL space, and the routes that are there.
 
-What stands in the URL space of an application: a path, perhaps with variables (``Resource``), or
-all below a prefix (``PrefixResource``).  Which of them answers a request decides the router
-(``web_urldispatcher``), by ``plait_engine.routing``.
+A resource is a path, perhaps with variables (``Resource``), or all below a prefix
+(``PrefixResource``).  The router (``web_urldispatcher``) decides which of them answers a request, by
+``plait_engine.routing``.
 """
 
 from __future__ import annotations

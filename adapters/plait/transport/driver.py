@@ -2,9 +2,9 @@
 
 ``Driver`` is the engine's driver (``plait_engine.driver``, which has the rules), scheduled by
 an asyncio loop.  It stands over any ``Transport``: asyncio's own (``stream``), one in memory
-(``memory``), a tunnel through another.  To what it belongs, a connection of the server or of
-the client, it tells all that comes, and keeps the table of the ``Exchange``s that hear what
-concerns one stream (``plait_engine.streams``).
+(``memory``), a tunnel through another.  It tells its owner, a connection of the server or of the
+client, all that comes, and keeps the table of the ``Exchange``s that hear what concerns one
+stream (``plait_engine.streams``).
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from .exchange import Exchange
 
 
 class Owner(Listener, Protocol):
-    """To what a driver belongs: the server's or the client's side of a connection.
+    """What a driver belongs to: the server's or the client's side of a connection.
 
     Its ``on_event`` gives what concerns one stream, and ``Driver.exchanges``, to
     ``plait_engine.streams.dispatch``.
@@ -68,7 +68,7 @@ class Driver(plait_engine.driver.Driver):
         config: the engine's configuration; ``scheme``, ``half_close`` and ``detect_http2``
             say what the transport is.
         transport: what carries the bytes; it is up.
-        owner: to what it belongs.
+        owner: what it belongs to.
         protocol: ``"http/1.1"`` or ``"h2"``.
         engine: ``"native"`` or ``"reference"``.
     """

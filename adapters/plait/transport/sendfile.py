@@ -1,7 +1,7 @@
 """A file that the kernel copies into a socket (``sendfile``), so that its bytes never come here.
 
-asyncio has ``loop.sendfile``, but that tells nothing before it is done, so that a peer that takes
-nothing could not be noticed, and it does not end when its transport does.  uvloop has none.
+asyncio has ``loop.sendfile``, but it tells nothing before it is done, so a peer that takes nothing
+would go unnoticed, and it does not end when its transport does.  uvloop has none.
 
 Rules
 -----
@@ -58,7 +58,7 @@ class FileCopy:
             self.done.set_exception(error)
 
     def close(self) -> None:
-        """Let go of the socket.  Not of the file, which is whose it was."""
+        """Close the descriptor of the socket; that of the file is the caller's."""
         if self._timer is not None:
             self._timer.cancel()
         if not self.done.cancel() and not self.done.cancelled():

@@ -1,7 +1,7 @@
-"""The way to a server by a proxy.
+"""Connections to a server by way of a proxy.
 
-What the proxy is asked for stands in the key (``ConnectionKey.way``): it forwards each request,
-or it carries a tunnel, in which the connection is as any other.
+The key says what the proxy is asked for (``ConnectionKey.way``): it forwards each request, or it
+carries a tunnel, in which the connection is like any other.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ from .target import ConnectionKey, RequestInfo, proxy_key
 from .tunnel import ClientProtocol, Tunnel
 
 
-class Detour:
-    """Opens connections by proxies; see the module."""
+class ProxyDialer:
+    """Opens such connections; see the module."""
 
     def __init__(self, dialer: Dialer, loop: asyncio.AbstractEventLoop) -> None:
         self._dialer = dialer
