@@ -14,17 +14,19 @@ by sending it.
 from __future__ import annotations
 
 import asyncio
+import codecs
 import enum
 import io
 import json
 import math
 import mimetypes
 import os
+import stat
 import warnings
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable
 from itertools import chain
-from typing import IO, Any, Final, TextIO
+from typing import IO, Any, BinaryIO, Final, TextIO
 
 from multidict import CIMultiDict
 
@@ -366,6 +368,10 @@ class JsonBytesPayload(BytesPayload):
         super().__init__(dumps(value), *args, content_type=content_type, **kwargs)
 
 
+_DECODER_STATE: Final = 1 << 64
+"""What ``tell()`` of a text file tells beyond the position stands above that."""
+
+
 class IOBasePayload(Payload):
     """A file.  It is read in a thread, from where it stands when the payload is made."""
 
@@ -391,11 +397,18 @@ class IOBasePayload(Payload):
 
     @property
     def size(self) -> int | None:
-        """The bytes from where the file stood, if it is a real file."""
-        try:
-            return os.fstat(self._value.fileno()).st_size - (self._start or 0)
-        except (OSError, AttributeError):
+        """The bytes from where the file stood, if it is a regular file.
+
+        ``None`` for a pipe, and for what decodes a file: that of ``gzip`` has its ``fileno``.
+        """
+        return self._size_of(self._value)
+
+    def _size_of(self, file: IO[Any]) -> int | None:
+        raw = getattr(file, "raw", file)
+        if not isinstance(raw, io.FileIO) or raw.closed:
             return None
+        status = os.fstat(raw.fileno())
+        return status.st_size - (self._start or 0) if stat.S_ISREG(status.st_mode) else None
 
     @property
     def replayable(self) -> bool:
@@ -450,9 +463,14 @@ class IOBasePayload(Payload):
 
 
 class TextIOPayload(IOBasePayload):
-    """A file that is open as text."""
+    """A file that is open as text.
+
+    Where it has the encoding of the payload, its bytes are sent as they are.
+    """
 
     _value: TextIO
+    _bytes: BinaryIO | None = None
+    """Under the text, where the bytes can be read from."""
 
     def __init__(
         self,
@@ -464,13 +482,29 @@ class TextIOPayload(IOBasePayload):
     ) -> None:
         encoding, content_type = _text_type(encoding, content_type)
         super().__init__(value, *args, content_type=content_type, encoding=encoding, **kwargs)
+        if (
+            isinstance(value, io.TextIOWrapper)
+            and codecs.lookup(value.encoding) == codecs.lookup(encoding)
+            and self._start is not None
+            and self._start < _DECODER_STATE
+        ):
+            self._bytes = value.buffer
 
     @property
     def size(self) -> int | None:
-        """``None``: the bytes are not known before the text is encoded."""
-        return None
+        """The bytes from where the file stood; ``None`` if they are not known before the text is
+        encoded.
+        """
+        return None if self._bytes is None else self._size_of(self._bytes)
+
+    def _rewind(self) -> None:
+        super()._rewind()
+        if self._bytes is not None and self._start is not None:
+            self._value.seek(self._start)  # The text has read ahead.
 
     def _read(self, size: int) -> bytes:
+        if self._bytes is not None:
+            return self._bytes.read(size)
         return self._value.read(size).encode(self._encoding or "utf-8")
 
     def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
 import io
+import os
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -50,6 +52,58 @@ class Text(plait.Payload):
 
     async def write(self, writer: AbstractStreamWriter) -> None:
         await writer.write(await self.as_bytes())
+
+
+@pytest.mark.parametrize("newline", [None, "", "\r\n"])
+async def test_a_text_file_is_sent_as_it_is(tmp_path: Path, newline: str | None) -> None:
+    """With its ends of lines: what they become is not known before they are read."""
+    path = tmp_path / "a.txt"
+    path.write_bytes(b"one\r\ntwo\n" + "é".encode())
+    with path.open(encoding="utf-8", newline=newline) as file:
+        payload = plait.payload.TextIOPayload(file)
+        assert payload.size == 11
+        assert await payload.as_bytes() == path.read_bytes()
+        assert payload.decode().splitlines() == ["one", "two", "é"]
+
+
+async def test_a_text_file_from_where_it_stands(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    path.write_text("first\nsecond\n", encoding="utf-8")
+    with path.open(encoding="utf-8") as file:
+        assert file.readline() == "first\n"
+        payload = plait.payload.TextIOPayload(file)
+        assert payload.size == 7
+        for _ in range(2):
+            assert await payload.as_bytes() == b"second\n"
+
+
+async def test_a_text_file_with_another_encoding(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    path.write_text("é", encoding="latin-1")
+    with path.open(encoding="latin-1") as file:
+        payload = plait.payload.TextIOPayload(file)
+        assert payload.size is None
+        assert await payload.as_bytes() == "é".encode()
+
+
+@pytest.mark.parametrize("mode", ["rb", "rt"])
+async def test_what_decodes_a_file_has_not_the_size_of_it(tmp_path: Path, mode: str) -> None:
+    path = tmp_path / "a.gz"
+    path.write_bytes(gzip.compress(b"a" * 1000))
+    with gzip.open(path, mode) as file:
+        payload = plait.get_payload(file)
+        assert payload.size is None
+        assert await payload.as_bytes() == b"a" * 1000
+
+
+async def test_a_pipe_has_no_size() -> None:
+    reading, writing = os.pipe()
+    os.write(writing, b"abc")
+    os.close(writing)
+    with os.fdopen(reading, "rb") as file:
+        payload = plait.get_payload(file)
+        assert payload.size is None
+        assert await payload.as_bytes() == b"abc"
 
 
 async def test_text_in_its_own_encoding() -> None:

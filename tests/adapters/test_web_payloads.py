@@ -57,6 +57,12 @@ def text_file(tmp_path: Path) -> Any:
     return path.open(encoding="utf-8")
 
 
+def other_text_file(tmp_path: Path) -> Any:
+    path = tmp_path / "a.txt"
+    path.write_text("é" * 1000, encoding="latin-1")
+    return path.open(encoding="latin-1")
+
+
 def bytes_file(tmp_path: Path) -> Any:
     path = tmp_path / "a.png"
     path.write_bytes(bytes(range(256)) * 4000)
@@ -72,7 +78,8 @@ def bytes_file(tmp_path: Path) -> Any:
         (lambda _: io.BytesIO(b"file"), b"file", "4", "application/octet-stream"),
         (lambda _: io.StringIO("tëxt"), "tëxt".encode(), "5", "text/plain; charset=utf-8"),
         (bytes_file, (bytes(range(256)) * 4000)[24:], "1023976", "image/png"),
-        (text_file, ("é" * 1000).encode(), None, "text/plain; charset=utf-8"),
+        (text_file, ("é" * 1000).encode(), "2000", "text/plain; charset=utf-8"),
+        (other_text_file, ("é" * 1000).encode(), None, "text/plain; charset=utf-8"),
         (lambda _: plait.JsonPayload({"a": 1}), b'{"a": 1}', "8", "application/json"),
         (lambda _: Closing(), b"data", None, "text/closing"),
     ],

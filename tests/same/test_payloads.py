@@ -64,7 +64,22 @@ async def test_a_file(plain: Library, tmp_path: Path) -> None:
     with path.open() as text:
         payload = plain.payload.get_payload(text)
         assert type(payload).__name__ == "TextIOPayload"
+        assert payload.size == 4
         assert await written(payload) == b"abcd"
+        await payload.close()
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16", "latin-1"])
+async def test_a_text_file_in_the_encoding_of_its_payload(
+    plain: Library, tmp_path: Path, encoding: str
+) -> None:
+    path = tmp_path / "a.txt"
+    path.write_text("é" * 100, encoding=encoding)
+    with path.open(encoding=encoding) as text:
+        payload = plain.payload.TextIOPayload(text, encoding=encoding)
+        assert payload.size == path.stat().st_size
+        for _ in range(2):
+            assert await written(payload) == path.read_bytes()
         await payload.close()
 
 

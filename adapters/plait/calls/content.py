@@ -24,8 +24,8 @@ def make_payload(body: Any) -> Payload:
 
 def within_length(payload: Payload, headers: CIMultiDict[str]) -> Payload:
     """Return ``payload`` without the bytes beyond a Content-Length that the caller gave."""
-    length = headers.get("Content-Length", "")
-    if not isinstance(payload, BytesPayload) or not is_content_length(length):
+    length = headers.get("Content-Length")
+    if length is None or not isinstance(payload, BytesPayload) or not is_content_length(length):
         return payload
     content = payload.content_bytes()
     if len(content) <= int(length):

@@ -378,7 +378,10 @@ class ClientRequest:
             if self.method in self.POST_METHODS and self._may_name_type:
                 self.headers.setdefault("Content-Type", "application/octet-stream")
             return
-        self._body = payload = within_length(make_payload(body), self.headers)
+        payload = make_payload(body)
+        if before is None:  # A Content-Length that is there is the caller's.
+            payload = within_length(payload, self.headers)
+        self._body = payload
         self.chunked = describe(payload, self.headers, self.chunked, names_type=self._may_name_type)
 
     @property
