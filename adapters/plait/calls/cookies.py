@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from http.cookies import BaseCookie, Morsel, SimpleCookie
-from operator import itemgetter
 from typing import Any, Final
 
 from plait.typedefs import LooseCookies
@@ -96,18 +95,19 @@ def parse_set_cookies(fields: Sequence[str]) -> SimpleCookie:
 
 
 def cookie_field(before: str, cookies: LooseCookies) -> str:
-    """Return ``before``, a Cookie field, with ``cookies`` in the place of their namesakes, by name.
+    """Return ``before``, a Cookie field, with ``cookies`` in the place of their namesakes.
 
     Raises CookieError for text under a name that ``http.cookies`` refuses (RFC 6265 section
     4.1.1); a Morsel may have any name that browsers accept.
     """
     sent = {morsel.key: f"{morsel.key}={morsel.coded_value}" for morsel in _morsels(cookies)}
     if before:
-        pairs = [
-            (name.strip(), pair.strip()) for pair, name in _COOKIE_PAIR.findall(before) if pair
+        kept = [
+            pair.strip()
+            for pair, name in _COOKIE_PAIR.findall(before)
+            if pair and name.strip() not in sent
         ]
-        pairs = [*sent.items(), *[(name, pair) for name, pair in pairs if name not in sent]]
-        return "; ".join(pair for _, pair in sorted(pairs, key=itemgetter(0)))
+        return "; ".join([*kept, *sent.values()])
     return "; ".join(sent.values())
 
 
