@@ -24,7 +24,10 @@ def encoding_of(content_type: str) -> str | None:
 
 
 def is_expected_type(actual: str, expected: str) -> bool:
-    """Compare media types; one of JSON, or that begins like one, matches every one of JSON."""
+    """Tell whether ``actual`` is the media type that is expected.
+
+    ``application/json`` stands for all types of JSON, such as ``application/problem+json``.
+    """
     if expected == "application/json":
         main, _, subtype = actual.partition("/")
         return main == "application" and (subtype.startswith("json") or "+json" in subtype)

@@ -268,7 +268,7 @@ class ClientRequest:
 
     @property
     def response(self) -> ClientResponse | None:
-        """The response, while somebody else holds it: nobody does, nobody reads it."""
+        """The response, while somebody holds it; the request does not."""
         return None if self._response is None else self._response()
 
     @property

@@ -4,8 +4,8 @@ Rules
 -----
 * Which paths may name a file is decided before any file is looked at
   (``plait_engine.routing.file_name``); others are no paths of the resource: 404.
-* A link may lead to another place below the directory.  Out of it, it leads with
-  ``follow_symlinks`` only.
+* A link may lead to another place below the directory, and out of it only with
+  ``follow_symlinks``.
 * What does not exist is 404; what must not be read, and a directory without an index, 403.
 * Looking at files blocks, and is done in an executor.
 """
@@ -195,7 +195,7 @@ class StaticResource(PrefixResource):
         try:
             if not path.is_dir():
                 response = FileResponse(path, chunk_size=self._chunk_size)
-                # Where links lead was looked at: what is a link now took the place of a file.
+                # ``_locate`` followed the links: what is a link now took the place of a file.
                 response._file = open_file(str(path), accept_encoding, follow=False)
                 return response
             if not self._show_index:
