@@ -94,6 +94,7 @@ class RequestHandler:
         "logger",
         "loop",
         "manager",
+        "switched",
     )
 
     def __init__(
@@ -129,6 +130,8 @@ class RequestHandler:
         self.admission: Admission[ServerExchange] = Admission(limits.max_concurrent_streams)
         """Which requests get a handler, and which of them run."""
         self.last_request_id = manager.last_request_id
+        self.switched = False
+        """The connection carries another protocol than HTTP."""
         self._refusal: asyncio.TimerHandle | None = None
         """Refuses the requests that wait for a handler to end."""
 
@@ -151,8 +154,11 @@ class RequestHandler:
         """The client sends nothing more.
 
         A client that has left looks like one that has only sent its last request.  With
-        ``handler_cancellation`` both cancel the handlers.
+        ``handler_cancellation`` both cancel the handlers.  Behind a switch of protocols the end is
+        one of that protocol.
         """
+        if self.switched:
+            return
         for exchange in self.admission.running:
             exchange.client_left()
 

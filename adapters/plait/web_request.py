@@ -39,6 +39,7 @@ from plait_engine import Headers
 from plait_engine import Request as RequestEvent
 from plait_engine.headers import encode
 from plait_engine.routing import Params
+from plait_engine.semantics.fields import named_upgrades
 
 from . import hdrs
 from .abc import AbstractStreamWriter
@@ -301,7 +302,7 @@ class BaseRequest(KeyedState, HeadersMixin):
             self.raw_headers,
             should_close=not event.keep_alive,
             compression=coding if find_decoder(coding) else None,
-            upgrade=event.protocol is not None,
+            upgrade=event.protocol is not None or bool(named_upgrades(event.headers)),
             chunked=hdrs.TRANSFER_ENCODING in headers,
             url=self.rel_url,
         )

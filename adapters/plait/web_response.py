@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from multidict import CIMultiDict
 
-from plait_engine.semantics.content import WITHOUT_CONTENT
+from plait_engine.semantics.content import SWITCHING_PROTOCOLS, WITHOUT_CONTENT
 
 from . import hdrs, payload
 from .abc import AbstractStreamWriter
@@ -269,6 +269,8 @@ class Response(StreamResponse):
             if content_type is None and body:
                 content_type = DEFAULT_TYPE
             headers = usual_headers.get(content_type)
+        elif self._status == SWITCHING_PROTOCOLS:
+            return False
         else:
             self._complete_headers()
             headers = tuple(self.headers.items())

@@ -10,11 +10,14 @@ Rules
 * When the client has left, or has reset the stream, reading the content and sending raise.
 * When the response is complete and the content is not, the rest is not wanted (RFC 9113
   section 8.1, RFC 9112 section 9.6).
+* Behind a switch of protocols (RFC 9110 section 7.8) the content is what comes of the other
+  protocol, until the client ends it.
 """
 
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -25,6 +28,7 @@ from plait.transport.body import BodyReader, DecodedBody
 from plait.transport.exchange import Exchange
 from plait.web_exceptions import HTTPBadRequest, HTTPNotImplemented
 from plait_engine import (
+    Accept,
     Data,
     EndOfMessage,
     ErrorCode,
@@ -192,6 +196,25 @@ class ServerExchange(Exchange):
             raise
         self.head_sent = True
         self.complete = type(events[-1]) is EndOfMessage
+
+    def switch(self, protocol: str, headers: Headers) -> None:
+        """Switch to ``protocol``, when all of the content has come (RFC 9110 section 7.8).
+
+        Raises what ``send`` raises: LocalProtocolError if the request does not ask for that.
+        """
+        event, sink = self.event, self._sink
+        before = event, self._received, self._reader, sink, self._held
+        # Before it is sent: what came already comes again at once, and has no coding.
+        self.event = replace(event, content_encoding=None)
+        self._received, self._reader, self._sink, self._held = False, None, None, None
+        try:
+            self.send(Accept(self.stream_id, headers, protocol))
+        except BaseException:
+            self.event, self._received, self._reader, self._sink, self._held = before
+            raise
+        self.handler.switched = True
+        if sink is not None:
+            sink.detach()
 
     def respond(self, status: int, headers: Headers, body: bytes) -> None:
         """Send a whole response.  Raises what ``send`` raises."""

@@ -11,7 +11,7 @@ from multidict import CIMultiDict
 from plait import hdrs
 from plait_engine import Request
 from plait_engine.http1.responses import frame_response
-from plait_engine.semantics.content import WITHOUT_CONTENT
+from plait_engine.semantics.content import SWITCHING_PROTOCOLS, WITHOUT_CONTENT
 
 __all__ = ("drop_framing", "show_framing")
 
@@ -40,6 +40,9 @@ def show_framing(
 
     Raises RuntimeError for chunks on HTTP/1.0.
     """
+    if status == SWITCHING_PROTOCOLS:
+        drop_framing(headers)
+        return
     version = request.http_version
     if chunked and version == "1.0":
         raise RuntimeError("Using chunked encoding is forbidden for HTTP/1.0")

@@ -10,7 +10,8 @@ from plait.compression_utils import ZLibCompressor
 from plait.http_writer import LARGE_BODY, StreamWriter
 from plait_engine import Data, EndOfMessage, Headers, LocalProtocolError, Response
 from plait_engine.events import Sendable
-from plait_engine.semantics.content import WITHOUT_CONTENT
+from plait_engine.headers import get
+from plait_engine.semantics.content import SWITCHING_PROTOCOLS, WITHOUT_CONTENT
 
 if TYPE_CHECKING:
     from multidict import CIMultiDict
@@ -30,6 +31,8 @@ class ResponseWriter(StreamWriter):
 
     The head waits until ``send_headers``, the first bytes of the body or the end, so that a
     small response leaves in one piece.  How a body is framed is the engine's decision.
+
+    Behind a head with the status 101 the body is what is sent by the other protocol.
 
     Methods raise ClientConnectionResetError when the client is gone, and LocalProtocolError for
     what the protocol forbids: a field that would split the message, a body that is not as long
@@ -72,9 +75,14 @@ class ResponseWriter(StreamWriter):
         ``close``: end an HTTP/1.1 connection behind the response.
         """
         self._compressor = None
-        self._hold_head(status, headers, reason, close)
+        self._take(status, headers, reason, close)
 
-    def _hold_head(self, status: int, headers: Headers, reason: str | None, close: bool) -> None:
+    def _take(self, status: int, headers: Headers, reason: str | None, close: bool) -> None:
+        """Hold a head until it is sent; one that switches protocols does not wait."""
+        if status == SWITCHING_PROTOCOLS:
+            self._head = None
+            self._exchange.switch(get(headers, "upgrade") or "", headers)
+            return
         self._head = Response(self._exchange.stream_id, status, headers, reason, close=close)
         self._bodiless = status in WITHOUT_CONTENT
         self.length = next(
@@ -95,7 +103,7 @@ class ResponseWriter(StreamWriter):
             raise RuntimeError("The headers were sent before")
         _, _, rest = status_line.partition(" ")
         status, _, reason = rest.partition(" ")
-        self._hold_head(int(status), tuple(headers.items()), reason or None, False)
+        self._take(int(status), tuple(headers.items()), reason or None, False)
 
     def send_headers(self) -> None:
         """Send the head now, if it waits."""

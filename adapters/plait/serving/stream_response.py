@@ -15,13 +15,16 @@ Rules
   connection lives on to a client of HTTP/1.0.
 * A body that is not as long as its Content-Length, or a field that would split the
   message, raises LocalProtocolError.
+* The status 101 with a field Upgrade switches to a protocol that the request asks for (RFC 9110
+  section 7.8), when all of its content has come.  From ``prepare`` on, ``write`` sends bytes of
+  that protocol, ``request.content`` gives them, and both end with the handler.
 """
 
 from __future__ import annotations
 
 import asyncio
 import warnings
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from multidict import CIMultiDict
 
@@ -32,7 +35,7 @@ from plait.http import SERVER_SOFTWARE
 from plait.http_writer import HttpVersion, HttpVersion11
 from plait.typedefs import LooseHeaders
 from plait_engine import Headers
-from plait_engine.semantics.content import WITHOUT_CONTENT
+from plait_engine.semantics.content import SWITCHING_PROTOCOLS, WITHOUT_CONTENT
 from plait_engine.semantics.reasons import REASONS
 
 from .compression import Compression, ContentCoding
@@ -49,6 +52,9 @@ if TYPE_CHECKING:
     from .exchange import ServerExchange
 
 __all__ = ("StreamResponse",)
+
+WITHOUT_TYPE: Final = WITHOUT_CONTENT | {SWITCHING_PROTOCOLS}
+"""Statuses of responses that get no Content-Type by themselves."""
 
 
 class StreamResponse(KeyedState, CookieMixin, FieldMixin):
@@ -328,6 +334,8 @@ class StreamResponse(KeyedState, CookieMixin, FieldMixin):
         """Make the head, and send it unless it waits for the body."""
         if self._keep_alive is None:
             self._keep_alive = request.keep_alive
+        if self._status == SWITCHING_PROTOCOLS:
+            await request.read()
         compression = self._compression
         coding = None if compression is None else await self._start_compression(request)
         self._complete_headers()
@@ -388,7 +396,7 @@ class StreamResponse(KeyedState, CookieMixin, FieldMixin):
     def _complete_headers(self) -> None:
         """Add what the server says itself to the header fields."""
         headers = self.headers
-        if self._wants_type() and self._status not in WITHOUT_CONTENT:
+        if self._wants_type() and self._status not in WITHOUT_TYPE:
             headers.setdefault(hdrs.CONTENT_TYPE, DEFAULT_TYPE)
         if self._cookies is not None:
             for cookie in self._cookie_fields():

@@ -527,7 +527,7 @@ class HTTP1Server(HTTP1Connection):
         reader = self._reader
         self._begin_close(CloseReason.LOCAL, now)
         lingers = self.state is ConnectionState.CLOSING
-        if lingers and self._outgoing.framing is not UNTIL_CLOSE:
+        if lingers and self._outgoing.framing not in (UNTIL_CLOSE, AS_TUNNEL):
             self.state = ConnectionState.DRAINING
             self._still_coming = reader.remaining if type(reader) is LengthReader else NEVER
 

@@ -14,6 +14,9 @@ from __future__ import annotations
 import re
 from typing import Final
 
+SWITCHING_PROTOCOLS: Final = 101
+"""What follows the head is no content: it is the other protocol's (RFC 9110 section 15.2.2)."""
+
 NO_CONTENT: Final = 204
 """It says no Content-Length (RFC 9110 section 8.6), as 1xx."""
 RESET_CONTENT: Final = 205
