@@ -1,7 +1,7 @@
 """plait on trio: serve a handler, and fetch URLs, on the same engine as the asyncio adapter.
 
 ``serve`` runs a server.  A ``Session`` sends requests, with a pool of connections, redirects,
-cookies and retries; ``fetch`` gets one URL.  ``open_connection`` keeps one connection for
+cookies, retries and proxies; ``fetch`` gets one URL.  ``open_connection`` keeps one connection for
 several requests, ``open_websocket`` and ``ServerRequest.accept_websocket`` carry messages.  Each
 over HTTP/1.1 and HTTP/2, cleartext and TLS.  It is small on purpose: what a trio program needs
 beyond this, it finds in ``plait_engine`` without I/O.
@@ -10,11 +10,10 @@ beyond this, it finds in ``plait_engine`` without I/O.
 from .client import (
     ClientConnection,
     ClientResponse,
-    ConnectError,
-    TLSError,
     open_connection,
     open_websocket,
 )
+from .dialing import ConnectError, ProxyError, TLSError
 from .driver import StreamError
 from .server import ServerRequest, ServerResponse, serve
 from .session import RedirectError, Session, fetch
@@ -24,6 +23,7 @@ __all__ = [
     "ClientConnection",
     "ClientResponse",
     "ConnectError",
+    "ProxyError",
     "RedirectError",
     "ServerRequest",
     "ServerResponse",

@@ -10,8 +10,7 @@ from __future__ import annotations
 import ssl
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
-from dataclasses import replace
-from typing import Final, NamedTuple
+from typing import Final
 
 import trio
 import yarl
@@ -23,9 +22,9 @@ from plait_engine import (
     EndOfMessage,
     Headers,
     InformationalResponse,
+    RemoteProtocolError,
     Request,
     Response,
-    Role,
 )
 from plait_engine.engines import EngineName
 from plait_engine.policy.client_config import CLIENT_LIMITS, PING_INTERVAL, client_timeouts
@@ -33,8 +32,8 @@ from plait_engine.policy.hosts import is_host, is_legacy_ipv4
 from plait_engine.policy.secrecy import without_credentials
 from plait_engine.policy.versions import Versions
 
+from .dialing import Dialer, Proxy, Server, read_proxy
 from .driver import Driver, Exchange, StreamError, open_nursery
-from .transport import TrioStream
 from .websocket import WebSocket, connect_websocket
 
 SCHEMES = ("http", "https", "ws", "wss")
@@ -42,33 +41,6 @@ SCHEMES = ("http", "https", "ws", "wss")
 CLIENT_CONFIG: Final = Config(limits=CLIENT_LIMITS, timeouts=client_timeouts(PING_INTERVAL))
 """What a connection is configured with by default: it has no deadlines for requests, which are
 the caller's, and asks a silent HTTP/2 server whether it lives."""
-
-
-class ConnectError(OSError):
-    """There is no connection to a server; the message says to which and why."""
-
-
-class TLSError(ConnectError):
-    """The handshake of TLS with a server failed: its certificate is not trusted, for example.
-
-    ``__cause__`` is the ``ssl.SSLError``, if there was one.
-    """
-
-
-class Server(NamedTuple):
-    """What makes two connections interchangeable: to whom they lead, and how.
-
-    ``http1_only``: HTTP/2 must not be spoken on it.
-    """
-
-    host: str
-    port: int
-    secure: bool
-    http1_only: bool = False
-
-    def __str__(self) -> str:
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"{host}:{self.port}"
 
 
 class ClientResponse:
@@ -153,7 +125,8 @@ class ClientConnection:
         """Send a request; the body of the response is read inside the ``async with``.
 
         Raises StreamError when the connection breaks, LocalProtocolError when the request
-        is not allowed now (on HTTP/1.1: while another is open), ValueError for CONNECT.
+        is not allowed now (on HTTP/1.1: while another is open), RemoteProtocolError when the
+        server switches protocols, ValueError for CONNECT.
         """
         exchange = self._driver.open_exchange()
         url = self._url
@@ -187,6 +160,9 @@ async def send_request(
     """
     stream_id = exchange.stream_id
     head = Request(stream_id, method, url.scheme, _authority(url), target, headers)
+    forwarding = exchange.driver.forwarding
+    if forwarding is not None:
+        head = forwarding.address(head, _authority(url))
     try:
         if method == "CONNECT":
             raise ValueError("CONNECT asks for a tunnel, which has no response to read")
@@ -201,7 +177,8 @@ async def send_request(
             event = await exchange.next_event()
             while isinstance(event, InformationalResponse):
                 event = await exchange.next_event()
-            assert isinstance(event, Response), event
+            if not isinstance(event, Response):
+                raise RemoteProtocolError("the server switched protocols, nobody asked it to")
             yield ClientResponse(exchange, event, f"{url.origin()}{target}")
             nursery.cancel_scope.cancel()
     finally:
@@ -232,10 +209,11 @@ def parse_url(url: str) -> yarl.URL:
     return parsed
 
 
-def server_of(url: yarl.URL, *, http1_only: bool = False) -> Server:
-    """Return who answers for ``url``."""
+def server_of(url: yarl.URL, proxy: Proxy | None = None, *, opaque: bool = False) -> Server:
+    """Return who answers for ``url``, and by which proxy; ``opaque``: see ``Server``."""
     host = (url.raw_host or "").removesuffix(".")
-    return Server(host, url.port or 80, url.scheme in ("https", "wss"), http1_only)
+    secure = url.scheme in ("https", "wss")
+    return Server(host, url.port or 80, secure, proxy=proxy, opaque=opaque)
 
 
 def target_of(url: yarl.URL) -> str:
@@ -247,64 +225,11 @@ def _authority(url: yarl.URL) -> str:
     return url.host_port_subcomponent or ""
 
 
-async def connect(
-    server: Server,
-    versions: Versions[Server],
-    ssl_context: ssl.SSLContext | None,
-    config: Config,
-    engine: EngineName,
-) -> Driver:
-    """Open a connection to ``server``; whoever gets the driver runs it.
-
-    Raises ConnectError.
-    """
-    try:
-        transport = await trio.open_tcp_stream(server.host, server.port)
-    except OSError as error:
-        raise ConnectError(f"no connection to {server}: {error}") from error
-    stream: TrioStream = transport
-    negotiated = None
-    try:
-        if server.secure:
-            stream, negotiated = await _start_tls(transport, server, versions, ssl_context)
-        config = replace(config, scheme="https" if server.secure else "http")
-        protocol = versions.spoken(negotiated, secure=server.secure, http1_only=server.http1_only)
-        return Driver(stream, Role.CLIENT, config, protocol=protocol, engine=engine)
-    except BaseException:
-        await trio.aclose_forcefully(transport)
-        raise
-
-
-async def _start_tls(
-    transport: trio.SocketStream,
-    server: Server,
-    versions: Versions[Server],
-    ssl_context: ssl.SSLContext | None,
-) -> tuple[TrioStream, str | None]:
-    """Return the stream inside TLS, and what was chosen by ALPN.  Raises TLSError."""
-    context = ssl_context or ssl.create_default_context()
-    offers = versions.offers(http1_only=server.http1_only)
-    context.set_alpn_protocols(list(offers))
-    stream = trio.SSLStream(transport, context, server_hostname=server.host, https_compatible=True)
-    try:
-        await stream.do_handshake()
-    except trio.BrokenResourceError as error:
-        cause = error.__cause__
-        if isinstance(cause, ssl.SSLCertVerificationError):
-            reason = f"its certificate is not trusted: {cause.verify_message}"
-        else:
-            reason = str(cause or "the connection was closed")
-        raise TLSError(f"no TLS with {server}: {reason}") from cause
-    negotiated = stream.selected_alpn_protocol()
-    if (negotiated or "http/1.1") not in offers:
-        raise TLSError(f"no TLS with {server}: the server does not speak {offers[0]}")
-    return stream, negotiated
-
-
 @asynccontextmanager
 async def open_connection(
     url: str,
     *,
+    proxy: str | None = None,
     ssl_context: ssl.SSLContext | None = None,
     http2: bool | None = None,
     config: Config | None = None,
@@ -312,23 +237,34 @@ async def open_connection(
 ) -> AsyncIterator[ClientConnection]:
     """Connect to the origin of ``url`` and close when the ``async with`` ends.
 
-    ``http2``: ``None`` lets ALPN choose on TLS and speaks HTTP/1.1 on cleartext; ``True``
+    ``proxy``: the URL of a proxy (http, https, socks4, socks4a, socks5, socks5h), perhaps with a
+    login.  ``http2``: ``None`` lets ALPN choose on TLS and speaks HTTP/1.1 on cleartext; ``True``
     means prior knowledge on cleartext and only h2 on TLS; ``False`` means HTTP/1.1.
     ``config``: ``CLIENT_CONFIG`` by default.
 
-    Raises ValueError when ``url`` names no origin that speaks HTTP, ConnectError (an OSError)
-    when it cannot be reached, TLSError when the handshake of TLS fails.
+    Raises ValueError when ``url`` names no origin that speaks HTTP, or ``proxy`` no proxy;
+    ConnectError (an OSError) when it cannot be reached, TLSError when the handshake of TLS fails,
+    ProxyError when the proxy cannot be reached or gives no tunnel.
     """
     parsed = parse_url(url)
-    config = config or CLIENT_CONFIG
-    driver = await connect(server_of(parsed), Versions(http2), ssl_context, config, engine)
+    server = server_of(parsed, None if proxy is None else read_proxy(proxy))
+    dialer = Dialer(Versions(http2), ssl_context, config or CLIENT_CONFIG, engine)
+    async with _connected(dialer, server, parsed) as connection:
+        yield connection
+
+
+@asynccontextmanager
+async def _connected(
+    dialer: Dialer, server: Server, url: yarl.URL
+) -> AsyncIterator[ClientConnection]:
+    driver = await dialer.connect(server)
     async with open_nursery() as nursery:
         nursery.start_soon(driver.run)
         try:
-            yield ClientConnection(driver, parsed)
+            yield ClientConnection(driver, url)
         finally:
             driver.close()
-            with trio.move_on_after(config.timeouts.close, shield=True):
+            with trio.move_on_after(driver.config.timeouts.close, shield=True):
                 await driver.closed.wait()
             nursery.cancel_scope.cancel()
 
@@ -338,19 +274,22 @@ async def open_websocket(
     url: str,
     *,
     subprotocols: Sequence[str] = (),
+    proxy: str | None = None,
     ssl_context: ssl.SSLContext | None = None,
     http2: bool | None = False,
     engine: EngineName = "native",
 ) -> AsyncIterator[WebSocket]:
     """Connect a WebSocket to ``url`` (ws, wss, http or https).
 
-    ``http2``: as for ``open_connection``; over HTTP/2 the server must announce RFC 8441.
+    ``proxy`` and ``http2``: as for ``open_connection``; over HTTP/2 the server must announce RFC
+    8441.  Raises what ``open_connection`` and ``ClientConnection.open_websocket`` raise.
     """
     parsed = parse_url(url)
     origin = parsed.with_scheme({"ws": "http", "wss": "https"}.get(parsed.scheme, parsed.scheme))
-    async with open_connection(
-        str(origin), ssl_context=ssl_context, http2=http2, engine=engine
-    ) as connection:
+    # RFC 6455 section 4.1: a proxy is asked for a tunnel, even in cleartext.
+    server = server_of(origin, None if proxy is None else read_proxy(proxy), opaque=True)
+    dialer = Dialer(Versions(http2), ssl_context, CLIENT_CONFIG, engine)
+    async with _connected(dialer, server, origin) as connection:
         websocket = await connection.open_websocket(target_of(parsed), subprotocols)
         async with websocket:
             yield websocket

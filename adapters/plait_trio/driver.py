@@ -38,6 +38,7 @@ from plait_engine.engines import EngineName
 from plait_engine.events import Sendable
 from plait_engine.policy.admission import Admission
 from plait_engine.policy.interruption import name_of_code
+from plait_engine.proxy.forward import Forwarding
 
 from .transport import TrioStream, TrioTransport
 
@@ -220,6 +221,8 @@ class Driver(plait_engine.driver.Driver):
         """Called when the engine may take another number of requests (client)."""
         self.goaway_code: int | None = None
         """The code with which the server ends the connection (client, HTTP/2)."""
+        self.forwarding: Forwarding | None = None
+        """How requests are written for the proxy at the other end, if there is one (client)."""
         self._on_request = on_request
         self._carrier = TrioTransport(stream)
         connection = create_connection(role, protocol, self.config, engine=engine)

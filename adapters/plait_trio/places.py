@@ -20,7 +20,7 @@ from plait_engine.errors import copy_error
 from plait_engine.policy.pool import Pool
 from plait_engine.policy.pool_events import Assign, Close, Connect, Fail, PoolEvent
 
-from .client import Server
+from .dialing import Server
 from .driver import Driver, Exchange
 
 

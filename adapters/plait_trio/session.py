@@ -9,6 +9,7 @@ which version       ``versions``: ALPN, prior knowledge, HTTP_1_1_REQUIRED
 what to send next   ``call``: redirects (``redirect``), retries (``retry``), credentials
 cookies             ``cookie_store``
 challenges          ``digest``
+proxies             ``plait_engine.proxy``, carried out by ``dialing``
 ==================  ===================================================================
 
 Times are trio's way: there is no timeout to set, but ``with trio.fail_after(10):`` around a
@@ -42,19 +43,19 @@ from plait_engine.policy.pool import Pool
 from plait_engine.policy.redirect import Origin
 from plait_engine.policy.retry import Attempt, RetryPolicy
 from plait_engine.policy.versions import Versions
+from plait_engine.proxy.forward import Forwarding, has_authorization, without_authorization
+from plait_engine.proxy.login import PROXY_CHALLENGE
 
 from .client import (
     CLIENT_CONFIG,
     ClientResponse,
-    ConnectError,
-    Server,
-    connect,
     parse_url,
     send_request,
     server_of,
     target_of,
 )
-from .driver import Driver, StreamError, open_nursery
+from .dialing import ConnectError, Dialer, Server, proxy_of_environment, read_proxy
+from .driver import StreamError, open_nursery
 from .places import Place, Places, Ticket
 
 
@@ -73,6 +74,8 @@ class _Outgoing:
     answers: bool = False
     """The request answers a challenge."""
     was_challenged: bool = False
+    proxy_challenged: yarl.URL | None = None
+    """For which URL a proxy was answered."""
 
     @property
     def content(self) -> bytes | AsyncIterator[bytes]:
@@ -99,6 +102,10 @@ class Session:
         limit: connections at once, 0 for no limit.
         limit_per_host: the same for one server.
         keep_alive: seconds for which an idle connection is kept; ``None``: for ever.
+        proxy: the URL of a proxy for all requests (http, https, socks4, socks4a, socks5,
+            socks5h), perhaps with a login.
+        trust_env: without ``proxy``, take what the environment names for each URL (``http_proxy``,
+            ``https_proxy``, ``all_proxy``, ``no_proxy``).  netrc files are not read.
         ssl_context: the system's trusted certificates by default.
         http2: ``None`` lets ALPN choose on TLS and speaks HTTP/1.1 on cleartext; ``True``
             means prior knowledge on cleartext and only h2 on TLS; ``False`` means HTTP/1.1.
@@ -117,6 +124,8 @@ class Session:
         limit: int = 100,
         limit_per_host: int = 0,
         keep_alive: float | None = 15.0,
+        proxy: str | None = None,
+        trust_env: bool = False,
         ssl_context: ssl.SSLContext | None = None,
         http2: bool | None = None,
         config: Config | None = None,
@@ -131,10 +140,11 @@ class Session:
             limit=limit, limit_per_host=limit_per_host, keep_alive=keep_alive
         )
         """The pool's machine.  Its getters tell how many connections there are."""
-        self._ssl_context = ssl_context
+        self._proxy = None if proxy is None else read_proxy(proxy)
+        self._trust_env = trust_env
         self._versions: Versions[Server] = Versions(http2)
         self._config = config or CLIENT_CONFIG
-        self._engine: EngineName = engine
+        self._dialer = Dialer(self._versions, ssl_context, self._config, engine)
         self._stack = AsyncExitStack()
         self._places: Places | None = None
 
@@ -142,7 +152,7 @@ class Session:
         if self._places is not None:
             raise RuntimeError("a session is used once")
         nursery = await self._stack.enter_async_context(open_nursery())
-        self._places = Places(self.pool, self._connect, nursery)
+        self._places = Places(self.pool, self._dialer.connect, nursery)
         nursery.start_soon(self._places.run)
         self._stack.callback(nursery.cancel_scope.cancel)
         return self
@@ -230,7 +240,9 @@ class Session:
         the origin of ``url`` (RFC 7617).
 
         Raises ValueError when ``url`` names no origin that speaks HTTP, for CONNECT, and for
-        ``auth`` beside an Authorization field; ConnectError (an OSError) when it cannot be reached, TLSError when the handshake of TLS fails,
+        ``auth`` beside an Authorization field; ConnectError (an OSError) when it cannot be
+        reached, TLSError when the handshake of TLS fails, ProxyError when a proxy cannot be
+        reached or gives no tunnel, RemoteProtocolError when the server switches protocols,
         RedirectError when a redirect cannot be followed, StreamError when the server broke
         off, PoolClosedError when the session is closed meanwhile, and LocalProtocolError for
         a request that cannot be sent.
@@ -280,7 +292,10 @@ class Session:
         call = outgoing.call
         versions = self._versions
         url = call.url
-        server = server_of(url)
+        proxy = self._proxy
+        if proxy is None and self._trust_env:
+            proxy = proxy_of_environment(url)
+        server = server_of(url, proxy)
         if versions.requires_http1(server):
             server = server._replace(http1_only=True)
         may_share = versions.may_share(secure=server.secure, http1_only=server.http1_only)
@@ -295,6 +310,9 @@ class Session:
                 raise ConnectError(f"{server} closed the connection") from error
             return None, step
         fields = self._fields(outgoing)
+        forwarding = place.driver.forwarding
+        if proxy is not None and forwarding is None:
+            fields = without_authorization(fields)
         try:
             response = await hop.enter_async_context(
                 send_request(exchange, call.method, url, target_of(url), fields, outgoing.content)
@@ -304,6 +322,9 @@ class Session:
             if step is not Step.SEND:
                 raise
             return None, step
+        if forwarding is not None and _answers_proxy(forwarding, outgoing, response, fields):
+            call.begin_anew()
+            return None, Step.SEND
         self._keep_cookies(response, url)
         if self._is_to_be_answered(outgoing, response):
             call.begin_anew()
@@ -399,11 +420,22 @@ class Session:
                     now=time.time(),
                 )
 
-    async def _connect(self, server: Server) -> Driver:
-        """Open a connection for the pool."""
-        if server.secure and self._ssl_context is None:
-            self._ssl_context = ssl.create_default_context()
-        return await connect(server, self._versions, self._ssl_context, self._config, self._engine)
+
+def _answers_proxy(
+    forwarding: Forwarding, outgoing: _Outgoing, response: ClientResponse, fields: Headers
+) -> bool:
+    """Tell whether ``response`` is a proxy's challenge to which there is an answer."""
+    url = outgoing.call.url
+    if (
+        response.status != PROXY_CHALLENGE
+        or outgoing.proxy_challenged == url
+        or not outgoing.is_replayable
+        or has_authorization(fields)
+    ):
+        return False
+    outgoing.proxy_challenged = url
+    challenges = get_all(response.headers, "proxy-authenticate")
+    return forwarding.on_challenge(challenges, has_content=bool(outgoing.content))
 
 
 def _bare(url: yarl.URL) -> str:
@@ -437,6 +469,7 @@ async def fetch(
     headers: Headers = (),
     body: bytes | AsyncIterator[bytes] = b"",
     max_redirects: int | None = 10,
+    proxy: str | None = None,
     ssl_context: ssl.SSLContext | None = None,
     http2: bool | None = None,
     engine: EngineName = "native",
@@ -446,6 +479,10 @@ async def fetch(
     The arguments are those of ``Session`` and ``Session.stream``, which say what is raised.
     """
     async with Session(
-        max_redirects=max_redirects, ssl_context=ssl_context, http2=http2, engine=engine
+        max_redirects=max_redirects,
+        proxy=proxy,
+        ssl_context=ssl_context,
+        http2=http2,
+        engine=engine,
     ) as session:
         return await session.request(method, url, headers=headers, body=body)

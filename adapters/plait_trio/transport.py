@@ -17,7 +17,8 @@ from plait_engine import CloseAction
 
 RECEIVE_SIZE = 65536
 
-TrioStream: TypeAlias = "trio.SocketStream | trio.SSLStream[trio.SocketStream]"
+TrioStream: TypeAlias = "trio.SocketStream | trio.SSLStream[TrioStream]"
+"""A socket, TLS on it, or TLS in the TLS of a proxy."""
 
 
 class Timer:

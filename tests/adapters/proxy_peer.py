@@ -84,6 +84,7 @@ class ProxyPeer:
             writer.write(self._challenge())
             head = await self._next_head(head, reader)
             self.heads.append(head.decode())
+            method, target = head.decode().split(" ")[:2]
         if method == "CONNECT":
             host, _, port = target.rpartition(":")
             server = await self.connect(host.strip("[]"), int(port))

@@ -621,3 +621,32 @@ def test_a_request_that_is_reset_at_once_gets_no_handler(engine: EngineName) -> 
         assert gate.targets == ["/"]
 
     run_http2(test, gate, engine, limit=10)
+
+
+@pytest.mark.parametrize("engine", ["native", "reference"])
+def test_a_server_that_switches_protocols(engine: EngineName) -> None:
+    """It was asked for another protocol, and nobody here speaks it."""
+
+    async def switch(stream: trio.SocketStream) -> None:
+        await stream.receive_some(1000)
+        await stream.send_all(
+            b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: other\r\n\r\nhello"
+        )
+        await stream.receive_some(1000)
+
+    async def main() -> None:
+        async with trio.open_nursery() as nursery:
+            listeners = await nursery.start(partial(trio.serve_tcp, switch, 0, host="127.0.0.1"))
+            url = f"http://127.0.0.1:{listeners[0].socket.getsockname()[1]}/"
+            headers = [("Connection", "Upgrade"), ("Upgrade", "other")]
+            async with plait_trio.Session(engine=engine) as session:
+                with (
+                    trio.fail_after(10),
+                    pytest.raises((RemoteProtocolError, plait_trio.StreamError)) as caught,
+                ):
+                    await session.get(url, headers=headers)
+                assert "switch" in str(caught.value).lower() or "101" in str(caught.value)
+                assert (session.pool.acquired, session.pool.waiting) == (0, 0)
+            nursery.cancel_scope.cancel()
+
+    trio.run(main)

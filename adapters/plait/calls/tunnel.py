@@ -14,14 +14,11 @@ from inspect import signature
 from typing import Any, Final, TypeAlias, cast
 
 from plait.transport.stream import StreamProtocol
-from plait_engine.proxy.handshake import Handshake, HandshakeState, TunnelError
+from plait_engine.proxy.handshake import HANDSHAKE_TIME, Handshake, HandshakeState, TunnelError
 
 from .connection import ClientConnection
 
 ClientProtocol: TypeAlias = StreamProtocol[ClientConnection]
-
-HANDSHAKE_TIME: Final = 60.0
-"""Seconds for the answer of a proxy, where no deadline of the request is earlier."""
 
 _IS_ABORT_BROKEN: Final = "exc" not in signature(SSLProtocol._abort).parameters
 """``_abort`` takes no error, though ``_force_close`` of its transport gives it one (CPython before

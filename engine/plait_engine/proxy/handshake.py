@@ -15,8 +15,12 @@ from __future__ import annotations
 
 import enum
 from abc import ABC, abstractmethod
+from typing import Final
 
 from plait_engine.headers import Headers
+
+HANDSHAKE_TIME: Final = 60.0
+"""Seconds for the answer of a proxy, where no deadline of the request is earlier."""
 
 
 class HandshakeState(enum.Enum):
