@@ -101,6 +101,8 @@ class ProxyPeer:
         """Return the head behind that of a request that was refused."""
         match = re.search(rb"\r\nContent-Length: (\d+)", head)
         await reader.readexactly(0 if match is None else int(match[1]))
+        if b"\r\nTransfer-Encoding: chunked" in head:
+            await reader.readuntil(b"0\r\n\r\n")  # Nobody here sends trailers.
         return await reader.readuntil(b"\r\n\r\n")
 
     def _admits(self, head: str, method: str, target: str) -> bool:
