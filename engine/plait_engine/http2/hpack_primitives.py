@@ -41,6 +41,7 @@ def encode_integer(value: int, prefix: int, kind: int) -> bytes:
     return bytes(data)
 
 
+_PLAIN_LENGTHS = [encode_integer(size, 7, 0) for size in range(127)]
 _HUFFMAN_LENGTHS = [encode_integer(size, 7, _HUFFMAN) for size in range(127)]
 
 
@@ -67,7 +68,13 @@ def encode_string(data: bytes) -> bytes:
     if size < len(data):
         start = _HUFFMAN_LENGTHS[size] if size < 127 else encode_integer(size, 7, _HUFFMAN)
         return start + coded
-    return encode_integer(len(data), 7, 0) + data
+    return encode_plain_string(data)
+
+
+def encode_plain_string(data: bytes) -> bytes:
+    """Return a string literal that is not Huffman-coded (section 5.2)."""
+    size = len(data)
+    return (_PLAIN_LENGTHS[size] if size < 127 else encode_integer(size, 7, 0)) + data
 
 
 def read_string(block: bytes, pos: int) -> tuple[bytes, bool, int]:

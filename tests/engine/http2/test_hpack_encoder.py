@@ -128,6 +128,47 @@ def test_tables_agree_whatever_repeats(blocks, size):
         assert decoder.decode(encoder.encode(fields)) == fields
 
 
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(["/", "/index.html", "/a?b=c", "/" + "a" * 200, "/\u00fc"]),
+            st.lists(
+                st.tuples(
+                    st.sampled_from(["x-a", "x-b", "cookie", "etag", "accept"]),
+                    st.sampled_from(["", "a", "b" * 30, "c" * 3500, "\ud800"]),
+                ),
+                max_size=3,
+            ).map(tuple),
+        ),
+        max_size=12,
+    ),
+    st.sampled_from([0, 100, 4096]),
+)
+def test_a_request_is_encoded_as_any_other_list(plan, size):
+    before = ((":method", "GET"), (":scheme", "https"), (":authority", "a.example"))
+    short, general = Encoder(), Encoder()
+    for encoder in (short, general):
+        encoder.set_peer_table_size(size)
+    for target, behind in plan:
+        blocks = []
+        for encode in (
+            lambda: short.encode_request(before, target, behind),  # noqa: B023
+            lambda: general.encode([*before, (":path", target), *behind]),  # noqa: B023
+        ):
+            try:
+                blocks.append(encode())
+            except UnicodeEncodeError:
+                blocks.append(None)
+        assert blocks[0] == blocks[1]
+
+
+def test_what_enters_no_table_is_not_huffman_coded():
+    encoder = Encoder()
+    assert b"/aaaaaaaa" in encoder.encode_request((), "/aaaaaaaa", ())
+    assert b'"aaaaaaaa"' in encoder.encode([("etag", '"aaaaaaaa"')])
+    assert b"aaaaaaaa" not in encoder.encode([("x-a", "aaaaaaaa")])
+
+
 def test_an_entry_that_would_push_out_most_of_the_table_stays_out():
     encoder = Encoder()
     encoder.encode(REQUEST)
