@@ -172,7 +172,8 @@ class Connection(ABC):
             return data_to_send()
 
         The bytes are not queued: write them at once, before any other output.  There is nothing
-        else to drain.  ``None``: nothing was done, and ``send`` is the way.  An engine says so for
+        else to drain.  HTTP/2 leaves out the second part, so that ``data_to_send`` can return the
+        requests of many streams together, and returns ``b""``.  ``None``: nothing was done, and ``send`` is the way.  An engine says so for
         what is not as simple as most requests, and may always say so.
 
         Raises LocalProtocolError where ``send`` does.

@@ -285,8 +285,13 @@ class Driver:
 
         Returns false, with nothing done, when it is not as simple as most: ``send`` it then.
         """
+        if self._coalesce:
+            if self.engine.send_request(request, self.clock()) is None:
+                return False
+            self._flush_soon()
+            return True
         transport = self.transport
-        if self._coalesce or not self.can_write or transport is None or self._has_failed():
+        if not self.can_write or transport is None or self._has_failed():
             return False
         data = self.engine.send_request(request, self.clock())
         if data is None:

@@ -459,9 +459,17 @@ def test_a_request_that_is_not_simple_is_left_to_send() -> None:
     assert not rig.driver.send_request(Request(1, "POST", "http", "a", "/", ()))
     assert rig.transport.written == []
     http2 = Rig(role=Role.CLIENT, protocol="h2")
-    del http2.transport.written[:]
-    assert not http2.driver.send_request(Request(1, "GET", "http", "a", "/", ()))
-    assert http2.transport.written == []
+    assert not http2.driver.send_request(Request(1, "POST", "http", "a", "/", ()))
+
+
+def test_requests_of_one_turn_leave_together_on_http_2() -> None:
+    rig = Rig(role=Role.CLIENT, protocol="h2")
+    del rig.transport.written[:]
+    for stream_id in (1, 3):
+        assert rig.driver.send_request(Request(stream_id, "GET", "http", "a", "/", ()))
+    assert rig.transport.written == []
+    rig.scheduler.turn()
+    assert len(rig.transport.written) == 1
 
 
 def test_a_response_that_is_not_simple_is_left_to_send() -> None:

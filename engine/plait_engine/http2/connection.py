@@ -35,7 +35,7 @@ from typing import Final, TypeAlias
 from plait_engine.config import Config
 from plait_engine.connection import CloseAction, ConnectionState, Role
 from plait_engine.errors import ErrorCode, RemoteProtocolError
-from plait_engine.events import CloseReason, Sendable
+from plait_engine.events import CloseReason, Request, Sendable
 from plait_engine.headers import Headers
 from plait_engine.semantics.message import BODY, DONE
 from plait_engine.timers import Timer
@@ -94,6 +94,9 @@ class HTTP2Connection(HTTP2Core):
         self, stream_id: int, status: int, headers: Headers, body: bytes, now: float
     ) -> bytes | None:
         return b"" if sending.send_whole(self, stream_id, status, headers, body, now) else None
+
+    def send_request(self, request: Request, now: float) -> bytes | None:
+        return b"" if sending.send_bare(self, request, now) else None
 
     def send_data(self, stream_id: int, data: bytes, now: float) -> bytes | None:
         return self.data_to_send() if sending.frame_data(self, stream_id, data, now) else None

@@ -66,6 +66,16 @@ class HeadWriter:
 
     def request(self, request: Request) -> tuple[Fields, int]:
         """Return the fields of a request and its Content-Length, or ``NO_LENGTH``."""
+        pseudo, fields, content_length = self.parts(request)
+        if len(pseudo) == _CONNECT_FIELDS:
+            return pseudo + fields, content_length
+        return (*pseudo, (":path", request.target), *fields), content_length
+
+    def parts(self, request: Request) -> tuple[Fields, Fields, int]:
+        """Return what stands before ``:path``, what stands behind it, and the Content-Length.
+
+        That is the same for requests that differ in their target alone.
+        """
         # All but the target is kept, which is what differs from request to request.
         try:
             key = (
@@ -85,13 +95,14 @@ class HeadWriter:
                     if len(self._requests) >= _KEPT:
                         self._requests.clear()
                     self._requests[key] = kept
-        pseudo, fields, content_length = kept
-        if len(pseudo) == _CONNECT_FIELDS:
-            return pseudo + fields, content_length
         target = request.target
-        if not is_origin_form(target) and (target != "*" or request.method != "OPTIONS"):
+        if (
+            not is_origin_form(target)
+            and (target != "*" or request.method != "OPTIONS")
+            and len(kept[0]) != _CONNECT_FIELDS
+        ):
             raise LocalProtocolError(f"the target is {target!r}, which is not in origin form")
-        return (*pseudo, (":path", target), *fields), content_length
+        return kept
 
     def response(self, status: int, headers: Headers) -> tuple[Fields, int]:
         """Return the fields of a response and its Content-Length, or ``NO_LENGTH``."""

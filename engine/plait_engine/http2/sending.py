@@ -37,7 +37,7 @@ from plait_engine.events import (
     Writable,
 )
 from plait_engine.headers import Headers, tokens
-from plait_engine.semantics.content import METHODS_WITH_CONTENT, WITHOUT_CONTENT
+from plait_engine.semantics.content import METHODS_WITHOUT_CONTENT, WITHOUT_CONTENT
 from plait_engine.semantics.message import BODY, DONE, HEAD, NO_LENGTH, TUNNEL, WAIT
 from plait_engine.timers import Timer
 
@@ -57,9 +57,6 @@ _PONG_TIMER: Final = Timer.PONG
 _WRITE_TIMER: Final = Timer.WRITE
 
 
-_HAVE_MORE_TO_SAY: Final = METHODS_WITH_CONTENT | {"CONNECT"}
-
-
 def send(core: HTTP2Core, events: tuple[Sendable, ...], now: float) -> None:
     """Do what ``events`` say: one or more of one stream, in order, as one command.
 
@@ -67,6 +64,8 @@ def send(core: HTTP2Core, events: tuple[Sendable, ...], now: float) -> None:
     After this call, drain the outputs.
     """
     if len(events) == 3 and _send_three(core, *events, now):
+        return
+    if len(events) == 2 and _send_two(core, *events, now):
         return
     core._tick(now)
     if not events:
@@ -106,6 +105,55 @@ def _send_three(core: HTTP2Core, head: Sendable, data: Sendable, end: Sendable, 
         and data.stream_id == end.stream_id == head.stream_id
         and send_whole(core, head.stream_id, head.status, head.headers, data.data, now)
     )
+
+
+def _send_two(core: HTTP2Core, head: Sendable, end: Sendable, now: float) -> bool:
+    """Send the events of a request without content (see ``send_bare``)."""
+    return (
+        type(head) is Request
+        and type(end) is EndOfMessage
+        and not end.trailers
+        and end.stream_id == head.stream_id
+        and send_bare(core, head, now)
+    )
+
+
+def send_bare(core: HTTP2Core, request: Request, now: float) -> bool:
+    """Send a request without content that nothing stands in the way of.
+
+    This is the short path beside ``send``.  Returns false when it is not that case; then
+    nothing was done.  Raises LocalProtocolError where ``send`` does.
+    """
+    streams = core._streams
+    stream_id = request.stream_id
+    max_open = core._peer.max_concurrent_streams
+    if (
+        core._is_server
+        or core.state is not _OPEN
+        or stream_id != streams.highest + 2
+        or stream_id + 2 > frames.MAX_STREAM_ID
+        or len(streams) >= max_open
+        or request.method not in METHODS_WITHOUT_CONTENT
+        or request.protocol is not None
+    ):
+        return False
+    pseudo, fields, content_length = core._writer.parts(request)
+    if content_length != NO_LENGTH:
+        return False
+    core._tick(now)
+    block = core._encoder.encode_request(pseudo, request.target, fields)
+    core._out.append(
+        frames.encode_headers(
+            stream_id, block, end_stream=True, max_frame_size=core._peer.max_frame_size
+        )
+    )
+    streams[stream_id] = Stream(stream_id, HALF_CLOSED_LOCAL, HEAD, DONE, request.method, now)
+    _probe_if_silent(core, now)
+    streams.highest = stream_id
+    if stream_id < streams.first_unsent:
+        streams.first_unsent = stream_id
+    core._had_streams = len(streams) < max_open
+    return True
 
 
 def send_whole(
@@ -195,36 +243,29 @@ def _send_request(
     fields, content_length = core._writer.request(request)
     sending = WAIT if request.method == "CONNECT" else BODY
     stream = Stream(stream_id, OPEN, HEAD, sending, request.method, now)
-    end = events[0] if len(events) == 1 else None
-    if (
-        type(end) is EndOfMessage
-        and not end.trailers
-        and content_length == NO_LENGTH
-        and request.method not in _HAVE_MORE_TO_SAY
-    ):
-        # The short path for a request without content needs no draft.
-        core._streams[stream_id] = stream
-        _send_head(core, stream, fields, True)
-        core._end_local(stream, now)
-    else:
-        stream.to_send = content_length
-        draft = Draft(stream, core._writer, False)
-        draft.heads.append(fields)
-        for event in events:
-            draft.add(event)
-        core._streams[stream_id] = stream
-        if not draft.ended or draft.pieces:
-            _read_request_fields(core, stream, fields, now)
-        _carry_out(core, stream, draft, now)
-    probe = core.config.timeouts.probe
-    if probe is not None and now - core._received_at >= probe and not core._pings:
-        ping(core, KEEP_ALIVE_PING, now)
+    stream.to_send = content_length
+    draft = Draft(stream, core._writer, False)
+    draft.heads.append(fields)
+    for event in events:
+        draft.add(event)
+    core._streams[stream_id] = stream
+    if not draft.ended or draft.pieces:
+        _read_request_fields(core, stream, fields, now)
+    _carry_out(core, stream, draft, now)
+    _probe_if_silent(core, now)
     core._streams.highest = stream_id
     core._streams.first_unsent = min(core._streams.first_unsent, stream_id)
     if stream_id + 2 > frames.MAX_STREAM_ID and core.state is _OPEN:
         core._departure.reason = CloseReason.LOCAL
         core.state = _DRAINING
         core._events.append(Draining(stream_id))
+
+
+def _probe_if_silent(core: HTTP2Core, now: float) -> None:
+    """Before a request goes to a peer that was silent for long: see whether it is there."""
+    probe = core.config.timeouts.probe
+    if probe is not None and now - core._received_at >= probe and not core._pings:
+        ping(core, KEEP_ALIVE_PING, now)
 
 
 def _read_request_fields(core: HTTP2Core, stream: Stream, fields: Fields, now: float) -> None:

@@ -56,20 +56,9 @@ FIELDS = st.lists(
 def without(name: str) -> Iterator[None]:
     """Take the general path in the place of the short one."""
     with pytest.MonkeyPatch.context() as patch:
-        if name == "send_whole":
-            patch.setattr(sending, name, lambda *args: False)
-        elif name == "_on_known_request":
-            patch.setattr(messages, name, lambda *args: False)
-        else:
-            patch.setattr(sending, name, Everything())
+        module = messages if name == "_on_known_request" else sending
+        patch.setattr(module, name, lambda *args: False)
         yield
-
-
-class Everything(frozenset[str]):
-    """A set that has whatever it is asked for."""
-
-    def __contains__(self, item: object) -> bool:
-        return True
 
 
 def state(peer: Peer) -> tuple[object, ...]:
@@ -243,24 +232,56 @@ def test_the_short_path_of_content_is_taken(size: int, is_taken: bool) -> None:
     assert (peer.connection.send_data(1, bytes(size), peer.now) is not None) is is_taken
 
 
-@given(st.lists(st.tuples(st.sampled_from(["GET", "HEAD", "DELETE", "POST"]), FIELDS), max_size=5))
+@given(
+    st.sampled_from([1, 3, 100]),
+    st.lists(
+        st.tuples(
+            st.sampled_from(["GET", "GET", "HEAD", "DELETE", "OPTIONS", "POST", "CONNECT", "X"]),
+            st.sampled_from(["/", "/", "/a?b", "/gr\u00fc\u00dfe", "*", "no-path"]),
+            st.sampled_from(["example.org", "example.org", "a b"]),
+            FIELDS,
+            st.sampled_from([0, 0, 0, 2, 4]),
+            st.sampled_from(["", "", "", "", "answer", "close", "silence"]),
+        ),
+        max_size=6,
+    ),
+)
 def test_a_request_without_content_is_sent_as_any_other(
-    plan: list[tuple[str, list[tuple[str, str]]]],
+    max_streams: int,
+    plan: list[tuple[str, str, str, list[tuple[str, str]], int, str]],
 ) -> None:
     seen = []
     for path in ("short", "general"):
-        peer = Peer(Role.CLIENT)
+        peer = Peer(Role.CLIENT, settings={3: max_streams})
         told: list[object] = []
-        for method, headers in plan:
-            stream_id = peer.connection.next_stream_id()
-            head = Request(stream_id, method, "http", "example.org", "/", headers)
-            if path == "short" or method == "POST":
+        for method, target, authority, headers, skipped, then in plan:
+            stream_id = peer.connection._streams.highest + 2 + skipped
+            head = Request(stream_id, method, "http", authority, target, headers)
+            if path == "short":
                 told.append(attempt(peer, head, EndOfMessage(stream_id)))
             else:
-                with without("_HAVE_MORE_TO_SAY"):
+                with without("send_bare"):
                     told.append(attempt(peer, head, EndOfMessage(stream_id)))
+            if then == "answer" and stream_id in peer.connection._streams:
+                peer.say(wire.headers(stream_id, wire.response_block(200), end_stream=True))
+            elif then == "close":
+                peer.endpoint.close()
+            elif then == "silence":
+                peer.endpoint.clock.now += 1000
+            told.append((peer.connection.available_streams, peer.connection._had_streams))
         seen.append((told, state(peer)))
     assert seen[0] == seen[1]
+
+
+def test_a_request_without_content_is_one_command_of_its_own() -> None:
+    peer = Peer(Role.CLIENT)
+    other = Peer(Role.CLIENT)
+    for stream_id, method in ((1, "GET"), (3, "HEAD")):
+        head = Request(stream_id, method, "http", "example.org", "/a", [("x-a", "b")])
+        assert peer.connection.send_request(head, peer.now) == b""
+        other.endpoint.send(head, EndOfMessage(stream_id))
+    assert peer.connection.data_to_send() == bytes(other.endpoint.take_sent())
+    assert peer.connection.send_request(Request(5, "POST", "http", "a", "/", ()), 0.0) is None
 
 
 BLOCKS = [
