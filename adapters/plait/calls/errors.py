@@ -24,6 +24,7 @@ from plait.client_exceptions import (
     ClientOSError,
     ClientPayloadError,
     ClientResponseError,
+    ContentTypeError,
     ServerDisconnectedError,
     SocketTimeoutError,
 )
@@ -121,5 +122,16 @@ def status_error(response: ClientResponse) -> ClientResponseError:
         response.history,
         status=response.status,
         message=response.reason or "",
+        headers=response.headers,
+    )
+
+
+def content_type_error(response: ClientResponse, message: str) -> ContentTypeError:
+    """Return what is raised for a response of another media type than the caller wants."""
+    return ContentTypeError(
+        response.request_info,
+        response.history,
+        status=response.status,
+        message=message,
         headers=response.headers,
     )

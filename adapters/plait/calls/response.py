@@ -22,7 +22,6 @@ from yarl import URL
 from plait.client_exceptions import (
     ClientConnectionError,
     ClientPayloadError,
-    ContentTypeError,
 )
 from plait.hdrs import CONTENT_TYPE
 from plait.helpers import NOOP, HeadersMixin, noop
@@ -39,7 +38,7 @@ from plait_engine.semantics.reasons import REASONS
 
 from .body import read_body
 from .cookies import parse_set_cookies
-from .errors import status_error
+from .errors import content_type_error, status_error
 from .exchange import OVER, ClientExchange, wake
 from .links import read_links
 from .media import (
@@ -355,12 +354,8 @@ class ClientResponse(HeadersMixin):
         body = await self.read() if self._body is None else self._body
         if content_type and not is_expected_type(self.content_type, content_type):
             mimetype = self.headers.get(CONTENT_TYPE, "").lower()
-            raise ContentTypeError(
-                self.request_info,
-                self.history,
-                status=self.status,
-                message=f"Attempt to decode JSON with unexpected mimetype: {mimetype}",
-                headers=self.headers,
+            raise content_type_error(
+                self, f"Attempt to decode JSON with unexpected mimetype: {mimetype}"
             )
         stripped = body.strip()
         if not stripped:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final, Self
 
 from multidict import CIMultiDict
 
-from plait.calls.errors import status_error
+from plait.calls.errors import content_type_error, status_error
 from plait.client_exceptions import (
     ClientConnectionError,
     ClientPayloadError,
@@ -170,10 +170,6 @@ class EventSource:
 
 
 def _wrong_type(response: ClientResponse) -> ContentTypeError:
-    return ContentTypeError(
-        response.request_info,
-        response.history,
-        status=response.status,
-        message=f"the response is no stream of events, but {response.content_type}",
-        headers=response.headers,
+    return content_type_error(
+        response, f"the response is no stream of events, but {response.content_type}"
     )
