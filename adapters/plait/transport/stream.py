@@ -1,12 +1,15 @@
 """Where asyncio meets a driver: the protocol of asyncio's stream transports.
 
-``StreamProtocol`` is the only class of plait that asyncio calls.  It makes the driver when
-the transport is up, since only then it is known what was negotiated, and turns asyncio's
-callbacks into the driver's inputs.
+``StreamProtocol`` is what asyncio calls.  It makes the driver when the transport is up, since
+only then it is known what was negotiated, and turns asyncio's callbacks into the driver's
+inputs.
 
 All connections of a loop read into one buffer: asyncio fills it and hands it over in one go.
 A plain ``asyncio.Protocol`` has 256 KiB allocated for every read, which costs more than all
-the rest of a small request.
+the rest of a small request.  For long content it is the other way round: what was allocated
+for the read is the content, which out of the shared buffer must be copied.  So a read that
+fills the buffer puts a ``ContentProtocol`` in the place of the ``StreamProtocol``, and a short
+one puts that back.
 """
 
 from __future__ import annotations
@@ -14,7 +17,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import Callable
-from typing import Final, Generic, TypeVar, cast
+from typing import Any, Final, Generic, TypeVar, cast
 from weakref import WeakKeyDictionary
 
 from plait_engine import Role
@@ -87,8 +90,21 @@ class StreamProtocol(asyncio.BufferedProtocol, Generic[_Owner]):
         return self._buffer
 
     def buffer_updated(self, nbytes: int) -> None:
+        if nbytes == _BUFFER_SIZE:
+            self._expect_content()
         data = self._buffer[:nbytes]
         self.driver.receive_data(data if nbytes > _LARGE else data.tobytes())
+
+    def _expect_content(self) -> None:
+        """The peer sends faster than is read: have the next reads come uncopied.
+
+        Not on HTTP/2, whose frames are cut out of what is read, nor where asyncio does not read
+        from a socket right into ``bytes``: TLS, uvloop.
+        """
+        driver = self.driver
+        transport = driver.transport
+        if isinstance(transport, asyncio.Transport) and not (driver.shared or driver.tls):
+            transport.set_protocol(ContentProtocol(self, transport))
 
     def eof_received(self) -> bool:
         driver = self.driver
@@ -112,6 +128,37 @@ class StreamProtocol(asyncio.BufferedProtocol, Generic[_Owner]):
 
     def resume_writing(self) -> None:
         self.driver.resume_writing()
+
+
+class ContentProtocol(asyncio.Protocol):
+    """Short path of ``StreamProtocol``: content that comes fast is not copied (see the module).
+
+    It stands in for ``stream`` on ``transport``, until a read is short.
+    """
+
+    __slots__ = ("_driver", "_stream", "_transport")
+
+    def __init__(self, stream: StreamProtocol[Any], transport: asyncio.Transport) -> None:
+        self._driver = stream.driver
+        self._stream = stream
+        self._transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        if len(data) < _LARGE:
+            self._transport.set_protocol(self._stream)
+        self._driver.receive_data(data)
+
+    def eof_received(self) -> bool:
+        return self._stream.eof_received()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._stream.connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        self._driver.pause_writing()
+
+    def resume_writing(self) -> None:
+        self._driver.resume_writing()
 
 
 def _has_closure_alert(tls: ssl.SSLObject) -> bool:

@@ -373,11 +373,11 @@ class TunnelProtocol(StreamProtocol[Any]):
 
     def buffer_updated(self, nbytes: int) -> None:
         waiter = self._waiter
-        if not waiter.is_ready():
-            super().buffer_updated(nbytes)
-            return
         view = self._buffer[:nbytes]
         data = view if nbytes > _LARGE else view.tobytes()
+        if not waiter.is_ready():
+            self.driver.receive_data(data)
+            return
         message = self._connection.receive_whole(data, self._clock())
         if message is not None:
             waiter.wake_now(message)
