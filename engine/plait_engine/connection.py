@@ -283,6 +283,13 @@ class Connection(ABC):
         costs memory.  A stream that has ended returns zero.
         """
 
+    @abstractmethod
+    def queued(self, stream_id: int) -> int:
+        """Return how many body bytes of the stream wait in the engine.
+
+        They wait for the peer's window, for 100 Continue, or to be taken by ``data_to_send``.
+        """
+
     @property
     @abstractmethod
     def available_streams(self) -> int:

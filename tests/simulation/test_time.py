@@ -44,7 +44,7 @@ def simulate(request: pytest.FixtureRequest, engine: EngineName) -> Simulate:
         options: dict[str, Any],
     ) -> None:
         app = web.Application()
-        app.router.add_get("/", handler)
+        app.router.add_route("*", "/", handler)
         runner = web.AppRunner(
             app, access_log=None, engine=engine, handler_cancellation=True, **options
         )
@@ -212,6 +212,32 @@ def test_content_that_nobody_takes(simulate: Simulate, how: str) -> None:
         assert 5 <= session._loop.time() - begun < 11
         assert "took nothing of the request for 5 s (write): no response" in str(caught.value)
         assert str(caught.value).startswith("localhost:80 (")
+
+    simulate(handler, use)
+
+
+@pytest.mark.parametrize("simulate", ["h2"], indirect=True)
+def test_the_last_content_that_nobody_takes(simulate: Simulate) -> None:
+    """It is less than a stream takes at once, and waits for the window of the connection."""
+    size = 60_000
+
+    async def handler(request: web.Request) -> web.StreamResponse:
+        await asyncio.sleep(1000)
+        raise AssertionError("the client has left")
+
+    async def use(session: plait.ClientSession) -> None:
+        timeout = plait.ClientTimeout(total=None, write=5)
+        filling = [  # Together they are more than the server reads ahead.
+            asyncio.ensure_future(session.post("/", data=bytes(size))) for _ in range(20)
+        ]
+        await asyncio.sleep(1)
+        begun = session._loop.time()
+        with pytest.raises(plait.SocketTimeoutError, match=r"5 s \(write\)"):
+            await session.post("/", data=bytes(size), timeout=timeout)
+        assert 5 <= session._loop.time() - begun < 6
+        for task in filling:
+            task.cancel()
+        await asyncio.gather(*filling, return_exceptions=True)
 
     simulate(handler, use)
 

@@ -180,7 +180,7 @@ class ClientExchange(Exchange):
             if self._is_timed:
                 self._note_activity()
             self.clock.begin_exchange(self)
-            if not self.driver.can_write:
+            if self.clock.timeout.write:
                 self._watch_writing()
 
     @property
@@ -359,16 +359,15 @@ class ClientExchange(Exchange):
     def unsent(self) -> int | None:
         """Return a number that changes when content leaves that waits; ``None``: none waits.
 
-        On HTTP/2 it is zero: the buffer of the transport is that of all streams, and when the
-        stream itself can send, ``drain`` ends.
+        It waits in the engine for a window of HTTP/2, or in the buffer of the transport, which is
+        that of all streams.
         """
         driver = self.driver
         transport = driver.transport
-        # Who waits in ``drain`` goes on when there is room for more than a few bytes.
-        waits = self._waiters or (self.upload is not None and not self.can_send())
-        if transport is None or (driver.can_write and not waits):
+        queued = driver.engine.queued(self.stream_id)
+        if transport is None or (driver.can_write and not queued):
             return None
-        return 0 if driver.shared else transport.get_write_buffer_size()
+        return queued + transport.get_write_buffer_size()
 
     def _watch_writing(self) -> None:
         clock = self.clock

@@ -297,6 +297,9 @@ class HTTP1Connection(Connection):
             return 0
         return self._limits.write_high_water - self._out.size
 
+    def queued(self, stream_id: int) -> int:
+        return self._out.size if stream_id == self._stream_id else 0
+
     def next_stream_id(self) -> int:
         raise LocalProtocolError("a server sends no requests")
 

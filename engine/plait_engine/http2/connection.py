@@ -201,6 +201,11 @@ class HTTP2Connection(HTTP2Core):
         queued = 0 if stream.outbound is None else stream.outbound.queued
         return self.config.limits.write_high_water - queued
 
+    def queued(self, stream_id: int) -> int:
+        """Return how many body bytes of the stream wait in the engine."""
+        stream = self._streams.get(stream_id)
+        return 0 if stream is None or stream.outbound is None else stream.outbound.queued
+
     @property
     def open_streams(self) -> int:
         """How many exchanges are not finished yet."""

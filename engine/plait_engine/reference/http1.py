@@ -186,6 +186,9 @@ class ReferenceHTTP1Connection(ReadingConnection):
             else (self.config.limits.write_high_water - len(self._out))
         )
 
+    def queued(self, stream_id: int) -> int:
+        return len(self._out) if stream_id == self._exchange.stream_id else 0
+
     @property
     def available_streams(self) -> int:
         idle = self.state is ConnectionState.OPEN and not self._exchange.open

@@ -281,6 +281,10 @@ class ReferenceHTTP2Connection(ReadingConnection):
             return 0
         return self.config.limits.write_high_water - stream.queued
 
+    def queued(self, stream_id: int) -> int:
+        stream = self._streams.get(stream_id)
+        return 0 if stream is None else stream.queued
+
     @property
     def available_streams(self) -> int:
         if self.role is Role.SERVER or self.state is not ConnectionState.OPEN:

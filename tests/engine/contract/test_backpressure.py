@@ -44,6 +44,8 @@ def test_a_transport_that_takes_nothing_fills_the_stream(make_pair: MakePair) ->
     server.take()
     server.send(Data(stream_id, b"x" * 2000))
     assert server.connection.send_capacity(stream_id) <= 0
+    assert server.connection.queued(stream_id) >= 2000
+    assert server.connection.queued(stream_id + 2) == 0
     assert Writable(stream_id) not in server.take()
     server.can_write = True
     pair.run()
@@ -52,6 +54,7 @@ def test_a_transport_that_takes_nothing_fills_the_stream(make_pair: MakePair) ->
     server.send(EndOfMessage(stream_id))
     pair.run()
     assert body(taken(pair.client)) == b"x" * 2999
+    assert server.connection.queued(stream_id) == 0
 
 
 def test_a_stream_has_room_before_its_response_head(make_pair: MakePair) -> None:
@@ -146,3 +149,28 @@ def test_a_reset_throws_away_what_is_queued(make_pair: MakePair) -> None:
     assert pair.server.connection.data_to_send() == b""
     pair.run()
     assert kinds(taken(pair.client))[-1] is StreamReset
+
+
+def test_what_waits_for_a_window_is_queued_behind_the_end_of_the_message(
+    make_pair: MakePair,
+) -> None:
+    pair = make_pair(client=SMALL, server=SMALL)
+    if pair.client.connection.protocol != "h2":
+        pytest.skip("there are no windows on HTTP/1.1")
+    client, server = pair.client, pair.server
+    server.acknowledges = False
+    stream_id = post(pair)
+    client.send(Data(stream_id, b"x" * 5000), EndOfMessage(stream_id))
+    pair.run()
+    held = sum(event.credit for event in taken(server) if isinstance(event, Data))
+    while held:
+        assert client.connection.send_capacity(stream_id) == 0
+        before = client.connection.queued(stream_id)
+        assert before > 0
+        server.acknowledge(stream_id, held)
+        pair.run()
+        held = sum(event.credit for event in taken(server) if isinstance(event, Data))
+        assert client.connection.queued(stream_id) == before - held
+        if before == held:
+            return
+    raise AssertionError("what was queued never came")
