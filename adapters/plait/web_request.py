@@ -40,6 +40,7 @@ from plait_engine import Request as RequestEvent
 from plait_engine.headers import encode
 from plait_engine.routing import Params
 from plait_engine.semantics.fields import named_upgrades
+from plait_engine.semantics.forwarded import parse_forwarded
 
 from . import hdrs
 from .abc import AbstractStreamWriter
@@ -64,7 +65,6 @@ from .serving.blame import blame_peer
 from .serving.fields import (
     parse_cookies,
     parse_etags,
-    parse_forwarded,
     parse_query,
     parse_range,
 )
@@ -400,7 +400,8 @@ class BaseRequest(KeyedState, HeadersMixin):
     @reify
     def forwarded(self) -> tuple[Mapping[str, str], ...]:
         """The elements of Forwarded (RFC 7239).  Only those of a proxy of yours can be trusted."""
-        return parse_forwarded(self.headers.getall(hdrs.FORWARDED, ()))
+        fields = self.headers.getall(hdrs.FORWARDED, ())
+        return tuple(MappingProxyType(element) for element in parse_forwarded(fields))
 
     def _accepts_trailers(self) -> bool:
         """RFC 9110 section 10.1.4."""

@@ -13,7 +13,6 @@ from plait import ETag, web
 from plait.serving.fields import (
     parse_cookies,
     parse_etags,
-    parse_forwarded,
     parse_query,
     parse_range,
 )
@@ -71,32 +70,6 @@ def test_ranges(field: str, data: str) -> None:
 def test_ranges_that_cannot_be_read(field: str) -> None:
     with pytest.raises(ValueError, match=r"range|start"):
         parse_range(field)
-
-
-@pytest.mark.parametrize(
-    ("fields", "elements"),
-    [
-        ([], []),
-        (["For=a;PROTO=https , for=b"], [{"for": "a", "proto": "https"}, {"for": "b"}]),
-        (["for=a", "for=b, for=c"], [{"for": "a"}, {"for": "b"}, {"for": "c"}]),
-        (
-            ['for="[2001:db8::1]:80"; by=1.2.3.4:5'],
-            [{"for": "[2001:db8::1]:80", "by": "1.2.3.4:5"}],
-        ),
-        ([r'x="a\"b\\c, d;e"'], [{"x": r'a"b\c, d;e'}]),
-        ([";;for=a;;"], [{"for": "a"}]),
-        # What a client damages hides nothing of what a proxy adds.
-        (['for=a;by=", for=b'], [{"for": "a"}, {"for": "b"}]),
-        (['for=a;by="', "for=b"], [{"for": "a"}, {"for": "b"}]),
-        (["nonsense for=a, for=b"], [{}, {"for": "b"}]),
-        (["for=a by=x;proto=y, for=b"], [{"for": "a"}, {"for": "b"}]),
-        (["for = a, for=b"], [{}, {"for": "b"}]),
-        ([""], [{}]),
-    ],
-)
-def test_forwarded(fields: list[str], elements: list[dict[str, str]]) -> None:
-    """RFC 7239 section 4."""
-    assert parse_forwarded(fields) == tuple(elements)
 
 
 @given(st.text("ab&&==;+ %%fF0ü#?") | st.text())

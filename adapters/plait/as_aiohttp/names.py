@@ -25,11 +25,11 @@ from plait.calls.verification import merge_ssl_params
 from plait.compression_utils import ACCEPT_ENCODING
 from plait.http_writer import encode_head
 from plait.resolver import NUMERIC_NAMES, SharedResolvers
-from plait.serving.fields import FORWARDED_PAIR
 from plait.serving.form import MAX_IN_MEMORY
 from plait.serving.route import check_expectation
 from plait.web_response import StreamResponse
 from plait_engine.policy import cookie_store
+from plait_engine.semantics.forwarded import FORWARDED_PAIR
 
 from . import shims
 

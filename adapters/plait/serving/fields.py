@@ -1,4 +1,4 @@
-"""What a request says in its query and in some fields: cookies, entity tags, a range, proxies.
+"""What a request says in its query and in some fields: cookies, entity tags, a range.
 
 A client may write anything: what cannot be read is left out, at linear cost, and only a
 range that cannot be read raises.
@@ -6,10 +6,6 @@ range that cannot be read raises.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Iterator, Mapping
-from types import MappingProxyType
-from typing import Final
 from urllib.parse import parse_qsl
 
 from plait.helpers import ETag
@@ -17,14 +13,7 @@ from plait_engine.content import ranges
 from plait_engine.content.conditional import is_any, parse_entity_tags
 from plait_engine.policy.cookies import unquote_value
 
-__all__ = ("parse_cookies", "parse_etags", "parse_forwarded", "parse_query", "parse_range")
-
-# A port may stand unquoted behind an address, though RFC 7239 section 6 wants quotes then.
-FORWARDED_PAIR: Final = re.compile(
-    r"([!#$%&'*+\-.^_`|~0-9A-Za-z]+)="
-    r"(?:([!#$%&'*+\-.^_`|~0-9A-Za-z:]+)"
-    r'|"((?:[^"\\]|\\.)*+)")'
-)
+__all__ = ("parse_cookies", "parse_etags", "parse_query", "parse_range")
 
 
 def parse_query(query: str) -> list[tuple[str, str]]:
@@ -84,37 +73,3 @@ def parse_range(field: str) -> slice:
     if not last:
         raise ValueError("No start or end of range specified")
     return slice(-last, None, 1)
-
-
-def parse_forwarded(fields: Iterable[str]) -> tuple[Mapping[str, str], ...]:
-    """Return the elements of Forwarded (RFC 7239 section 4), names in lower case.
-
-    Each field stands for itself, and behind a mistake reading goes on at the next comma: a
-    client cannot hide what a proxy puts behind its own.
-    """
-    return tuple(MappingProxyType(pairs) for field in fields for pairs in _elements(field))
-
-
-def _elements(field: str) -> Iterator[dict[str, str]]:
-    pairs: dict[str, str] = {}
-    complete = False
-    """A pair was read, and no separator yet."""
-    position = 0
-    while position < len(field):
-        byte = field[position]
-        match = None if complete else FORWARDED_PAIR.match(field, position)
-        if match is not None:
-            name, token, quoted = match.groups()
-            pairs[name.lower()] = token if quoted is None else re.sub(r"\\(.)", r"\1", quoted)
-            complete = True
-            position = match.end()
-        elif byte in " \t;,":
-            if byte == ",":
-                yield pairs
-                pairs = {}
-            complete = complete and byte in " \t"
-            position += 1
-        else:
-            comma = field.find(",", position)
-            position = len(field) if comma < 0 else comma
-    yield pairs

@@ -12,6 +12,8 @@ here once, and HTTP/3 would share it.
 ``http10``       what a request in HTTP/1.0 cannot have
 ``reasons``      reason phrases of statuses
 ``dates``        the dates of fields such as Last-Modified
+``forwarded``    what proxies say of a request that they passed on
+``links``        what is related to a resource
 ``cache``        what single fields mean, remembered within bounds
 ===============  ====================================================================
 """
