@@ -4,22 +4,23 @@ It puts plait in aiohttp's place and is gone: ``sys.modules["aiohttp"]`` is then
 ``plait.install_as_aiohttp`` makes.  Where plait cannot be imported, since another Python was
 started, it takes its folder off ``sys.path`` and leaves the name to an aiohttp that is installed.
 
-A Python that is too old for plait reads this file, too.
+Any Python reads this file, so it uses what every Python has.
 """
-
-from __future__ import annotations
 
 import sys
 
 __all__ = ()
 
-del sys.modules[__name__]  # First: the modules of aiohttp are not found in this package.
+# First: the modules of aiohttp are not found in this package.
+_this = sys.modules.pop(__name__)
 try:
+    if sys.version_info < (3, 11):  # noqa: UP036
+        raise ImportError("plait needs a newer Python")
     from plait.as_aiohttp import install_as_aiohttp
-except (ImportError, SyntaxError):
+except ImportError:
     from os.path import dirname
 
-    sys.path.remove(dirname(dirname(__file__)))
+    sys.path[:] = [path for path in sys.path if path != dirname(dirname(__file__))]
 else:
     install_as_aiohttp()
 
