@@ -119,8 +119,8 @@ class RequestHandler:
         self.logger = manager.logger
         self.access_logger = manager.access_logger if manager.access_log_enabled else None
         self.debug = manager.debug
-        # A task of one's own, without what the loop adds when nobody asked for it.  To write a
-        # number into each task's name would be a tenth of its cost.
+        # Made here, unless the program has a task factory: ``loop.create_task`` writes a number
+        # into each task's name, which is a tenth of the task's cost.
         self._create_task: Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]] = (
             partial(asyncio.Task, loop=loop, name="request")
             if loop.get_task_factory() is None

@@ -25,9 +25,9 @@ _CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 class ResponseWriter(StreamWriter):
     """Writes one response: what ``StreamResponse.prepare`` returns, on either HTTP version.
 
-    To programs it is a ``StreamWriter``.  Nothing of that one's sending can be used here: it
-    writes the bytes of HTTP/1.1 to a transport, and here the engine does, or writes frames of
-    HTTP/2, knows what the request allows, and keeps the order of pipelined responses.
+    To programs it is a ``StreamWriter``, but it sends in another way.  That one writes HTTP/1.1 to
+    a transport.  Here the engine writes, on either version: it knows what the request allows, and
+    keeps the order of pipelined responses.
 
     The head waits until ``send_headers``, the first bytes of the body or the end, so that a
     small response leaves in one piece.  How a body is framed is the engine's decision.

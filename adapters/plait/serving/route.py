@@ -272,7 +272,7 @@ class ResourceRoute(AbstractRoute):
     _chain: Callable[[Request], Awaitable[StreamResponse]] | None = None
     """The handler inside the middlewares of the applications, once it was composed."""
     _prepare_apps: tuple[Application, ...] = ()
-    """Of those applications the ones with ``on_response_prepare``."""
+    """Those of the applications that have ``on_response_prepare``."""
 
     def __init__(
         self,

@@ -29,8 +29,8 @@ _Owner = TypeVar("_Owner", bound=Owner)
 _BUFFER_SIZE: Final = 262144
 
 _LARGE: Final = 32768
-"""Bytes of a read that are worth a look before they are copied: most are long content, which
-the engine copies anyhow."""
+"""A read of more bytes is given to the engine without being copied first: most of it is content,
+which the engine copies anyhow."""
 
 _read_buffers: WeakKeyDictionary[asyncio.AbstractEventLoop, memoryview] = WeakKeyDictionary()
 
