@@ -210,6 +210,30 @@ async def test_closing_ends_a_start_that_is_under_way(site: Site, open_session: 
     assert site.happened == ["context begins", "context ends"]
 
 
+async def test_closing_that_is_cancelled_is_cancelled(site: Site, open_session: Open) -> None:
+    stops = asyncio.Event()
+
+    async def start(app: web.Application) -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            stops.set()
+            await asyncio.sleep(0.01)
+
+    site.app.on_startup.append(start)
+    session = open_session(app=site.app)
+    request = asyncio.ensure_future(session.get("/"))
+    await site.begins.wait()
+    closing = asyncio.ensure_future(session.close())
+    await stops.wait()
+    closing.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await closing
+    with pytest.raises(plait.ClientConnectionError):
+        await request
+    assert site.happened[-1] in ("context ends", "cleanup")
+
+
 async def test_closing_ends_the_handlers(site: Site, open_session: Open) -> None:
     session = open_session(app=site.app)
     request = asyncio.ensure_future(session.get("/wait"))

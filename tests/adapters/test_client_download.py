@@ -9,6 +9,7 @@ import gc
 import gzip
 import hashlib
 import json
+import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
@@ -159,6 +160,20 @@ async def test_the_credentials_of_a_url_are_not_noted(site: Site, tmp_path: Path
         assert "secret" not in (tmp_path / "file.part.json").read_text()
         done = await session.download(url, path)
     assert done.resumed_at == 300_000
+
+
+@pytest.mark.skipif(not hasattr(os, "O_NOFOLLOW"), reason="links are followed there")
+@pytest.mark.parametrize("name", ["file.part", "file.part.json"])
+async def test_no_link_beside_the_target_is_followed(site: Site, tmp_path: Path, name: str) -> None:
+    """Whoever may write into the folder could have put it there."""
+    victim = tmp_path / "victim"
+    victim.write_text("precious")
+    (tmp_path / name).symlink_to(victim)
+    async with site(Origin(None)) as (session, url):
+        with pytest.raises(OSError, match="symbolic") as caught:
+            await session.download(url, tmp_path / "file")
+    assert caught.value.errno == errno.ELOOP
+    assert victim.read_text() == "precious"
 
 
 async def test_a_file_system_without_locks(

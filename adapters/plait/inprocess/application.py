@@ -9,7 +9,6 @@ a client gets, is what they would over a socket, WebSockets and HTTP/2 included.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from typing import TYPE_CHECKING, Any
 
 from plait.web_runner import AppRunner
@@ -59,6 +58,9 @@ class AppConnector(MemoryConnector):
         startup, self._startup = self._startup, None
         if startup is not None:
             startup.cancel()
-            with contextlib.suppress(asyncio.CancelledError, Exception):
-                await startup
-            await self._runner.cleanup()
+            try:
+                await asyncio.wait([startup])
+                if not startup.cancelled():
+                    startup.exception()  # Every request has raised it.
+            finally:
+                await self._runner.cleanup()

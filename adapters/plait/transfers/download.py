@@ -87,7 +87,7 @@ class PartFile:
 
     def _open_alone(self) -> BinaryIO:
         while True:
-            file = open(self._path, "ab")  # noqa: SIM115  # it is kept
+            file = open(self._path, "ab", opener=_open_own)  # noqa: SIM115  # it is kept
             if fcntl is None:
                 return file
             try:
@@ -113,7 +113,8 @@ class PartFile:
         if etag is None:
             self._note.unlink(missing_ok=True)
         else:
-            self._note.write_text(json.dumps({"url_sha256": self._url_digest, "etag": etag}))
+            with open(self._note, "w", encoding="utf-8", opener=_open_own) as note:
+                json.dump({"url_sha256": self._url_digest, "etag": etag}, note)
 
     def write(self, data: bytes) -> None:
         """Append ``data``."""
@@ -146,10 +147,18 @@ class PartFile:
     def _read_note(self) -> str | None:
         """Return the tag of what there is, if it is of the same URL."""
         try:
-            note: Any = json.loads(self._note.read_text())
+            note: Any = json.loads(self._note.read_text("utf-8"))
             return str(note["etag"]) if note["url_sha256"] == self._url_digest else None
         except (OSError, ValueError, KeyError, TypeError):
             return None
+
+
+def _open_own(path: str, flags: int) -> int:
+    """Open a file for ``open``, and none that a symbolic link at ``path`` leads to.
+
+    The names beside the target can be foreseen, and others may write into the folder.
+    """
+    return os.open(path, flags | getattr(os, "O_NOFOLLOW", 0), 0o666)
 
 
 def download_timeout(of_session: ClientTimeout) -> ClientTimeout:
