@@ -346,3 +346,19 @@ async def test_cancelled_while_the_content_is_closed() -> None:
         assert connector is not None
         assert connector.stats().in_use == 0
         del caught
+
+
+async def test_waiting_for_the_upload_can_be_cancelled(site: Site) -> None:
+    async def content() -> AsyncIterator[bytes]:
+        yield b"some"
+        await asyncio.Event().wait()
+
+    response = await site[1].post("/early", data=content())
+    waiting = asyncio.ensure_future(response.wait_for_close())
+    await asyncio.sleep(0)
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    connector = site[1].connector
+    assert connector is not None
+    assert connector.stats().in_use == 0

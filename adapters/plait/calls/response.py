@@ -8,7 +8,6 @@ before anybody asks.  ``content`` is a stream over the same pieces.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 import warnings
 from collections.abc import AsyncIterator, Sequence
@@ -439,10 +438,11 @@ class ClientResponse(HeadersMixin):
     async def wait_for_close(self) -> None:
         """Give up the response, and wait until the request is sent or its task is done."""
         exchange = self._exchange
-        if exchange is not None and exchange.upload is not None:
-            with contextlib.suppress(asyncio.CancelledError):
-                await exchange.upload
-        self.release()
+        try:
+            if exchange is not None and exchange.upload is not None:
+                await asyncio.wait([exchange.upload])
+        finally:
+            self.release()
 
     async def __aenter__(self) -> Self:
         self._in_context = True
