@@ -187,3 +187,18 @@ async def test_a_url_that_is_none() -> None:
         with pytest.raises(plait.InvalidURL, match="Invalid IPv6") as caught:
             await session.get("http://[::1")
     assert caught.value.url == "http://[::1"
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"cookies": "a=b"}, "cookies must be a mapping or an iterable .* not str"),
+        ({"cookies": 5}, "cookies must be a mapping or an iterable .* not int"),
+        ({"proxy": 5}, "a proxy must be a str or a URL, not int"),
+    ],
+    ids=str,
+)
+async def test_arguments_of_a_wrong_type_are_named(options: dict[str, object], words: str) -> None:
+    async with plait.ClientSession() as session:
+        with pytest.raises(TypeError, match=words):
+            await session.get("http://127.0.0.1:1/", **options)  # type: ignore[arg-type]

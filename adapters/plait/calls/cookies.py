@@ -64,7 +64,15 @@ def quoted(value: str) -> str:
 
 
 def cookie_pairs(cookies: LooseCookies) -> Iterator[tuple[str, str | Morsel[Any]]]:
-    """Yield names and values; the cookies of a ``BaseCookie`` that is a value are its Morsels."""
+    """Yield names and values; the cookies of a ``BaseCookie`` that is a value are its Morsels.
+
+    Raises TypeError for what is neither a mapping nor pairs.
+    """
+    if isinstance(cookies, str | bytes) or not isinstance(cookies, Iterable):
+        raise TypeError(
+            "cookies must be a mapping or an iterable of (name, value) pairs,"
+            f" not {type(cookies).__name__}"
+        )
     for name, value in cookies.items() if isinstance(cookies, Mapping) else cookies:
         if isinstance(value, BaseCookie):
             yield from value.items()

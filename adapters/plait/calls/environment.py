@@ -34,7 +34,9 @@ class ProxyChoice(NamedTuple):
 
 
 def read_proxy(proxy: StrOrURL) -> URL:
-    """Return the URL of a proxy.  Raises InvalidURL."""
+    """Return the URL of a proxy.  Raises InvalidURL, and TypeError for another type."""
+    if not isinstance(proxy, str | URL):
+        raise TypeError(f"a proxy must be a str or a URL, not {type(proxy).__name__}")
     try:
         return check_proxy(URL(proxy))
     except ValueError as error:
