@@ -260,6 +260,7 @@ class RequestHandler:
             farewell.cancel()
         await asyncio.gather(*farewells, return_exceptions=True)
         driver = self.driver
+        driver.end_if_taken()
         if driver.transport is not None:
             patience = driver.config.timeouts.close
             if timeout is not None:
@@ -386,6 +387,8 @@ class RequestHandler:
                 self.on_batch_end()
             elif self.driver.transport is None:
                 self.manager.connection_lost(self)
+            elif self.switched:
+                self.driver.end_if_taken()
 
     async def _send(
         self, request: BaseRequest, exchange: ServerExchange, response: StreamResponse

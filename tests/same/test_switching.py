@@ -92,3 +92,78 @@ async def test_a_server(http1: Library, kind: str) -> None:
     assert b"Content-Length" not in head
     assert b"Transfer-Encoding" not in head
     assert rest == (b"\0rawbytes\0" if kind == "stream" else b"")
+
+
+# -- a protocol of the program's own on the transport ----------------------------------------------
+
+
+class Shouter(asyncio.Protocol):
+    """Answers in capitals, until the peer ends its half."""
+
+    def __init__(self, transport: Any) -> None:
+        self.transport = transport
+        self.received = b""
+        self.ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.bid_farewell = asyncio.Event()
+
+    def data_received(self, data: bytes) -> None:
+        self.received += data
+        self.transport.write(data.upper())
+        if self.received.endswith(b"bye"):
+            self.bid_farewell.set()
+
+    def eof_received(self) -> None:
+        self.transport.close()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.ended.set_result(None)
+
+
+@pytest.mark.parametrize("prepares", [False, True])
+async def test_a_server_whose_handler_takes_the_transport(http1: Library, prepares: bool) -> None:
+    async def handler(request: Any) -> Any:
+        transport = request.transport
+        response = http1.web.StreamResponse(status=101, headers=UPGRADE)
+        if prepares:
+            await response.prepare(request)
+        else:
+            transport.write(SWITCH)
+        shouter = Shouter(transport)
+        transport.set_protocol(shouter)
+        await shouter.ended
+        return response if prepares else http1.web.Response()
+
+    async with http1.serve(handler) as site:
+        for _ in range(2):
+            reader, writer = await asyncio.open_connection("127.0.0.1", site.port)
+            writer.write(
+                b"GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n\r\n"
+            )
+            assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 101 ")
+            writer.write(b"hello")
+            assert await reader.readexactly(5) == b"HELLO"
+            writer.write_eof()
+            assert await reader.read() == b""
+            writer.close()
+
+
+async def test_a_client_that_takes_the_transport(http1: Library) -> None:
+    async def script(connection: RawConnection) -> None:
+        await connection.read_head()
+        connection.send(SWITCH)
+        await connection.read(5)
+        connection.send(b"typed")
+        assert await connection.read(5) == b"TYPED"
+        connection.send(b"bye")
+        await connection.read_to_end()
+
+    async with raw_server(script) as server, http1.session(connector={"limit": 1}) as session:
+        for _ in range(2):
+            response = await session.get(server.url, headers=UPGRADE)
+            transport = response.connection.transport
+            shouter = Shouter(transport)
+            transport.set_protocol(shouter)
+            transport.write(b"hello")
+            await shouter.bid_farewell.wait()
+            response.close()
+            await shouter.ended

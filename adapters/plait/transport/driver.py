@@ -132,6 +132,35 @@ class Driver(plait_engine.driver.Driver):
             self._lost.set_result(None)
         self._tell_writable()
 
+    def abort(self) -> None:
+        super().abort()
+        self.end_if_taken()
+
+    def close_transport(self) -> None:
+        super().close_transport()
+        self.end_if_taken()
+
+    def end_if_taken(self) -> None:
+        """Take the connection for ended if a program gave the transport a protocol of its own.
+
+        It may do that behind a switch of protocols.  Then that protocol hears of the end.
+        """
+        if self.transport is not None and self._is_taken(self.transport):
+            self.loop.call_soon(self.connection_lost, None)
+
+    def _is_taken(self, transport: asyncio.Transport) -> bool:
+        try:
+            protocol = transport.get_protocol()
+        except (AttributeError, NotImplementedError):  # Not every transport tells.
+            return False
+        if protocol is None:  # It has heard of the end.
+            return True
+        return (
+            isinstance(protocol, asyncio.BaseProtocol)
+            and type(protocol) is not asyncio.BaseProtocol  # That of a transport in memory.
+            and getattr(protocol, "driver", None) is not self
+        )
+
     def resume_writing(self) -> None:
         super().resume_writing()
         self._tell_writable()
