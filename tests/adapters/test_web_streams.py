@@ -156,6 +156,22 @@ async def test_too_much_is_told_to_the_handler(setup: Setup) -> None:
             assert (answer.status, answer.body) == (200, b"abc")
 
 
+@pytest.mark.parametrize("size", [4, 100_000])
+async def test_too_much_at_the_end(setup: Setup, size: int) -> None:
+    async def handler(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse(headers={"Content-Length": "3"})
+        await response.prepare(request)
+        with pytest.raises(LocalProtocolError, match="Content-Length"):
+            await response.write_eof(b"x" * size)
+        return response
+
+    async with setup.serve(app_of(handler)) as site:
+        client = await site.connect()
+        for _ in range(2):
+            answer = await client.fetch()
+            assert (answer.status, answer.body) == (200, b"xxx")
+
+
 async def test_too_much_that_the_handler_does_not_catch(
     setup: Setup, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -111,6 +111,16 @@ async def test_more_than_the_length(library: Library) -> None:
     assert (await run_stream(library, run)).body == b"abc"
 
 
+async def test_more_than_the_length_at_the_end(library: Library) -> None:
+    async def run(request: Any, response: Any) -> None:
+        response.content_length = 3
+        await response.prepare(request)
+        with suppress(Exception):
+            await response.write_eof(b"abcd")
+
+    assert (await run_stream(library, run)).body == b"abc"
+
+
 async def test_a_stream_before_its_time(library: Library) -> None:
     async def run(request: Any, response: Any) -> None:
         with pytest.raises(RuntimeError):

@@ -210,12 +210,17 @@ class ResponseWriter(StreamWriter):
                 chunk = b""
             data = self._compressor.compress_sync(chunk) + self._compressor.flush()
             self._compressor = None
-        if len(data) > LARGE_BODY:
-            self._exchange.send(*self._take_head(), Data(self._exchange.stream_id, data))
-            self._count(len(data), len(chunk))
-            await self._exchange.drain()
-            data = chunk = b""
-        self._end(data, chunk, trailers)
+        try:
+            if len(data) > LARGE_BODY:
+                self._exchange.send(*self._take_head(), Data(self._exchange.stream_id, data))
+                self._count(len(data), len(chunk))
+                await self._exchange.drain()
+                data = chunk = b""
+            self._end(data, chunk, trailers)
+        except LocalProtocolError:
+            if self._exchange.head_sent:
+                self._end_as_announced(data)
+            raise
 
     def set_eof(self) -> None:
         """End the body without a last piece.  Later calls do nothing."""
