@@ -82,8 +82,12 @@ def parse_content_disposition(header: str | None) -> tuple[str | None, dict[str,
     """
     read = parse_disposition(header)
     for problem in read.problems:
-        category = BadContentDispositionHeader if problem.whole else BadContentDispositionParam
-        warnings.warn(category(problem.text), stacklevel=2)
+        # Python keeps the text of each warning for ever, so the peer must have no say in it.
+        if problem.whole:
+            warning: Warning = BadContentDispositionHeader("the field breaks RFC 6266 section 4.1")
+        else:
+            warning = BadContentDispositionParam("a parameter breaks RFC 6266 section 4.1")
+        warnings.warn(warning, stacklevel=2)
     return read.type, read.parameters
 
 

@@ -400,3 +400,41 @@ def test_certificates_are_read_once_and_not_on_the_loop(
         run(test)
     assert len(threads) == 1
     assert threads[0] is not threading.main_thread()
+
+
+# -- attacks: A24 and A31 of the list ---------------------------------------------------------
+
+
+def test_a31_the_certificate_of_a_proxy_is_verified(authority: Authority) -> None:
+    with in_thread(H1_TLS, Kind("https"), authority) as (url, peer, proxy, _):
+
+        async def test() -> None:
+            async with plait_trio.Session(proxy=proxy) as session:
+                with pytest.raises(plait_trio.TLSError, match="no TLS with the proxy") as caught:
+                    await session.get(f"{url}/hello")
+                assert "not trusted" in str(caught.value)
+                assert_at_rest(session)
+
+        run(test)
+        assert not peer.heads
+
+
+def test_a24_no_server_is_told_a_login_of_a_proxy(authority: Authority) -> None:
+    """Neither behind a tunnel, nor behind a redirect that leads into one."""
+    with (
+        in_thread(H1_TLS, Kind("http"), authority) as (secure_url, _, _proxy, _session),
+        in_thread(H1, Kind("http", "Basic"), authority) as (url, peer, proxy, _unused),
+    ):
+
+        async def test() -> None:
+            own = [("Proxy-Authorization", "Bearer s3cret")]
+            async with open_session(H1, authority, proxy, headers=own) as session:
+                # The server names what it is told; Basic is admitted, "own" stays behind.
+                response = await session.get(f"{secure_url}/hello")
+                assert response.body == b"GET /hello  "
+            async with open_session(H1, authority, proxy) as session:
+                response = await session.get(f"{url}/redirect?to={secure_url}/hello")
+                assert (response.url, response.body) == (f"{secure_url}/hello", b"GET /hello  ")
+
+        run(test)
+        assert [head.split()[0] for head in peer.heads] == ["CONNECT", "GET", "CONNECT"]

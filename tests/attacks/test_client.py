@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import gzip
 import socket
+import sys
+import warnings
 import zlib
 from typing import Any
 
@@ -331,6 +333,29 @@ async def test_c18_links_cost_what_they_are_long(part: str) -> None:
         session.get(server.url) as got,
     ):
         assert isinstance(dict(got.links), dict)
+
+
+@pytest.mark.parametrize("field", ['a; b="%d', "a; x*=%%%d", "a; %d", ";%d"])
+async def test_c18_what_is_warned_of_is_not_kept(field: str) -> None:
+    """Python keeps the text of each warning, where it was shown once."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("default")
+        for number in range(100):
+            answer = response(b"Content-Disposition: " + (field % number).encode())
+            async with (
+                raw_server(always(answer)) as server,
+                plait.ClientSession() as session,
+                session.get(server.url) as got,
+            ):
+                assert got.content_disposition is not None
+        kept = [
+            text
+            for name, module in sys.modules.items()
+            if name.startswith(("plait", "tests."))
+            for text in vars(module).get("__warningregistry__", ())
+            if "99" in str(text)
+        ]
+    assert not kept
 
 
 GZIP = gzip.compress(b"text", mtime=0)
