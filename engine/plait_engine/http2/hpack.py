@@ -16,8 +16,9 @@ So these memories hold nothing secret but what the peer put into the dynamic tab
 
 Where only the target differs, what follows ``:path`` is the same indexes each time, so the
 decoder keeps those as it keeps blocks.  And what a Huffman code means is kept for all
-connections, since finding out takes a step for each byte: of values whose field has a name of
-the static table that is no credential's, unless the peer said never-indexed.
+connections, since finding out takes a step for each byte: of names that are spelt out, and of
+fields whose name is one of the static table and no credential's, unless the peer said
+never-indexed.
 
 An entry that is never used costs both sides an insertion, pushes out others and empties these
 memories.  So the encoder watches what becomes of its entries, name by name: the values of a
@@ -54,8 +55,10 @@ from plait_engine.headers import encode as encode_text
 from plait_engine.semantics.cache import FieldCache, names_credentials
 
 from .hpack_primitives import (
+    HUFFMAN,
     INCREMENTAL,
     INDEXED,
+    LONG_HUFFMAN,
     NEVER_INDEXED,
     NOT_INDEXED,
     SIZE_UPDATE,
@@ -86,17 +89,23 @@ DEFAULT_TABLE_SIZE = 4096
 _CACHED_BLOCKS = 64
 _CACHED_FIELDS = 256
 _CACHED_BLOCK_SIZE = 1024
+_CACHED_NAME_SIZE = 64
 
 _PATH_INDEXES: Final = (4, 5)  # of the static table
+
+_NEWEST: Final = STATIC_LENGTH + 1  # the index of the newest entry
 
 _MAX_SIZE_UPDATES = 2  # RFC 7541 section 4.2: the smallest in between, and the final one
 
 
 _IS_PUBLIC: Final = [not names_credentials(field[0]) for field, _ in STATIC_TABLE]
-"""Whether ``_values`` may have what a field says, by the index of its name."""
+"""Whether ``_entries`` may have what a field says, by the index of its name."""
 
-_values: Final[FieldCache[bytes, tuple[str, int]]] = FieldCache()
-"""The text and the size of values, by their Huffman code."""
+_entries: Final[FieldCache[bytes, Entry]] = FieldCache()
+"""What literals mean whose value is Huffman-coded, by their bytes."""
+
+_names: Final[dict[bytes, tuple[str, int]]] = {}
+"""The text and the size of names that are spelt out, by their Huffman code; the last few."""
 
 
 class HeaderListTooLarge(Exception):
@@ -147,7 +156,7 @@ class Decoder:
         # Until the table changes: fields of blocks; of the ends of blocks, with their size.
         self._cache: dict[bytes, list[Field]] = {}
         self._tails: dict[bytes, tuple[list[Field], int]] = {}
-        self._self_contained: dict[bytes, tuple[list[Field], list[Entry]]] = {}
+        self._self_contained: dict[bytes, tuple[list[Field], list[Entry], int]] = {}
 
     @property
     def max_table_size(self) -> int:
@@ -182,16 +191,16 @@ class Decoder:
             pos = self._read_size_updates(block)
             cacheable = False
         elif block in self._self_contained:
-            fields, inserted = self._self_contained[block]
-            for entry in inserted:
-                self._insert(entry)
+            fields, inserted, size = self._self_contained[block]
+            self._insert_all(inserted, size)
             return fields
         fields, inserted, self_contained = self._decode_fields(block, pos)
         if cacheable and not self.saw_secrets:
             if not inserted:
                 _keep(self._cache, block, fields)
             elif self_contained:
-                _keep(self._self_contained, block, (fields, inserted))
+                size = sum(entry[1] for entry in inserted)
+                _keep(self._self_contained, block, (fields, inserted, size))
         return fields
 
     def _decode_fields(self, block: bytes, pos: int) -> tuple[list[Field], list[Entry], bool]:
@@ -285,21 +294,31 @@ class Decoder:
 
     def _read_literal(self, block: bytes, pos: int, first: int, mask: int) -> tuple[Entry, int]:
         """Read a literal (section 6.2) behind its first byte, with a name index of ``mask``."""
+        start = pos - 1
         index = first & mask
         if index == mask:
             index, pos = decode_integer(block, pos, mask)
-        keeps = False
+        literal = b""  # what may be remembered
         if not index:
-            name, size, pos = _read_text(block, pos)
+            name, size, pos = _read_name(block, pos)
         else:
             if index >= len(self._table):
                 raise HPACKError(f"there is no field of index {index}")
+            if index <= STATIC_LENGTH and _IS_PUBLIC[index] and first & 0xF0 != NEVER_INDEXED:
+                length = block[pos] if pos < len(block) else 0
+                if HUFFMAN <= length < LONG_HUFFMAN:
+                    end = pos + 1 + length - HUFFMAN
+                    literal = block[start:end]
+                    known = _entries.entries.get(literal)
+                    if known is not None:
+                        return known, end
             name = self._table[index][0][0]
             size = len(name) if name.isascii() else len(encode_text(name))
-            is_public = index <= STATIC_LENGTH and _IS_PUBLIC[index]
-            keeps = is_public and first & 0xF0 != NEVER_INDEXED
-        value, value_size, pos = _read_text(block, pos, keeps=keeps)
-        return ((name, value), size + value_size + ENTRY_OVERHEAD), pos
+        value, value_size, pos = _read_text(block, pos)
+        entry = ((name, value), size + value_size + ENTRY_OVERHEAD)
+        if literal:
+            _entries.add(literal, entry, len(literal))
+        return entry, pos
 
     def _insert(self, entry: Entry) -> None:
         """Add the newest entry; one larger than the table leaves it empty (section 4.4)."""
@@ -309,12 +328,24 @@ class Decoder:
         if self._size + size > self._limit:
             self._evict(self._limit - size)
         if size <= self._limit:
-            self._table.insert(STATIC_LENGTH + 1, entry)
+            self._table.insert(_NEWEST, entry)
             self._size += size
+
+    def _insert_all(self, entries: list[Entry], size: int) -> None:
+        """Add entries of ``size`` bytes, the newest last: short path of ``_insert`` for each."""
+        if size > self._limit:
+            for entry in entries:
+                self._insert(entry)
+            return
+        self._forget()
+        self._evict(self._limit - size)
+        self._table[_NEWEST:_NEWEST] = entries[::-1]
+        self._size += size
 
     def _evict(self, room: int) -> None:
         """Drop the oldest entries until at most ``room`` bytes are used (sections 4.3, 4.4)."""
-        while self._size > max(room, 0):
+        room = max(room, 0)
+        while self._size > room:
             self._size -= self._table.pop()[1]
 
     def _forget(self) -> None:
@@ -323,22 +354,30 @@ class Decoder:
         self._tails.clear()
 
 
-def _read_text(block: bytes, pos: int, *, keeps: bool = False) -> tuple[str, int, int]:
-    """Read a string literal: return its text, its size in bytes, and the position behind it.
-
-    ``keeps``: it may be remembered.
-    """
+def _read_text(block: bytes, pos: int) -> tuple[str, int, int]:
+    """Read a string literal: return its text, its size in bytes, and the position behind it."""
     data, is_huffman, pos = read_string(block, pos)
     if not is_huffman:
         return decode_text(data), len(data), pos
-    known = _values.entries.get(data)
+    return *_decode_huffman_text(data), pos
+
+
+def _read_name(block: bytes, pos: int) -> tuple[str, int, int]:
+    """Read a name as ``_read_text`` does, and remember it."""
+    data, is_huffman, pos = read_string(block, pos)
+    if not is_huffman:
+        return decode_text(data), len(data), pos
+    known = _names.get(data)
     if known is None:
-        text = decode_huffman(data)
-        size = len(text)
-        known = text if text.isascii() else decode_text(text.encode("latin-1")), size
-        if keeps:
-            _values.add(data, known, len(data))
+        known = _decode_huffman_text(data)
+        if len(data) <= _CACHED_NAME_SIZE:
+            _keep(_names, data, known)
     return *known, pos
+
+
+def _decode_huffman_text(data: bytes) -> tuple[str, int]:
+    text = decode_huffman(data)
+    return text if text.isascii() else decode_text(text.encode("latin-1")), len(text)
 
 
 _NO_TAIL: Final[tuple[list[Field], int]] = ([], 0)

@@ -17,7 +17,8 @@ SIZE_UPDATE = 0x20  # 6.3: a size of 5 bits
 NEVER_INDEXED = 0x10  # 6.2.3: a literal that no intermediary may index, 4 bits
 NOT_INDEXED = 0x00  # 6.2.2: a literal that does not enter the table, 4 bits
 
-_HUFFMAN = 0x80  # 5.2: a string literal is Huffman-coded; its length has 7 bits
+HUFFMAN = 0x80  # 5.2: a string literal is Huffman-coded; its length has 7 bits
+LONG_HUFFMAN = 0xFF  # the same; the length goes on in the next byte
 
 MAX_INTEGER = 2**32 - 1
 _MAX_CONTINUATIONS = 5
@@ -42,7 +43,7 @@ def encode_integer(value: int, prefix: int, kind: int) -> bytes:
 
 
 _PLAIN_LENGTHS = [encode_integer(size, 7, 0) for size in range(127)]
-_HUFFMAN_LENGTHS = [encode_integer(size, 7, _HUFFMAN) for size in range(127)]
+_HUFFMAN_LENGTHS = [encode_integer(size, 7, HUFFMAN) for size in range(127)]
 
 
 def decode_integer(block: bytes, pos: int, limit: int) -> tuple[int, int]:
@@ -66,7 +67,7 @@ def encode_string(data: bytes) -> bytes:
     coded = huffman.encode(data)
     size = len(coded)
     if size < len(data):
-        start = _HUFFMAN_LENGTHS[size] if size < 127 else encode_integer(size, 7, _HUFFMAN)
+        start = _HUFFMAN_LENGTHS[size] if size < 127 else encode_integer(size, 7, HUFFMAN)
         return start + coded
     return encode_plain_string(data)
 
@@ -92,7 +93,7 @@ def read_string(block: bytes, pos: int) -> tuple[bytes, bool, int]:
     end = pos + length
     if end > len(block):
         raise HPACKError("a string is longer than the block")
-    return block[pos:end], first >= _HUFFMAN, end
+    return block[pos:end], first >= HUFFMAN, end
 
 
 def decode_huffman(data: bytes) -> str:

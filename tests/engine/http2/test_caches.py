@@ -23,7 +23,13 @@ def remembered(connection: HTTP2Connection) -> str:
     return repr(
         (
             *(encoder._blocks, encoder._known),
-            *(decoder._cache, decoder._self_contained, decoder._tails, codec._values.entries),
+            *(
+                decoder._cache,
+                decoder._self_contained,
+                decoder._tails,
+                codec._entries.entries,
+                codec._names,
+            ),
             *(lists, heads, list(reader._request_heads), list(reader._sections)),
             *(writer._requests, writer._responses),
         )

@@ -553,7 +553,7 @@ def test_a_flood_of_values_takes_bounded_memory(size):
     for number in range(3 * cache.MAX_FIELDS):
         target = f"/{number:0{size}}"
         assert decoder.decode(path(target)) == [(":path", target)]
-        kept = hpack._values
+        kept = hpack._entries
         assert len(kept.entries) <= cache.MAX_FIELDS
         assert kept.size <= cache.MAX_BYTES
     sizes = [len(code) for code in kept.entries]
@@ -578,8 +578,8 @@ def test_a_flood_of_values_takes_bounded_memory(size):
     ],
 )
 def test_values_are_kept_of_public_fields(index, kind, is_kept):
-    hpack._values.entries.clear()
-    hpack._values.size = 0
+    hpack._entries.entries.clear()
+    hpack._entries.size = 0
     decoder = Decoder()
     decoder.decode(b"\x40\x01a\x01b")
     value = f"value-{index}-{kind}"
@@ -587,7 +587,40 @@ def test_values_are_kept_of_public_fields(index, kind, is_kept):
     for _ in range(2):
         ((_, decoded),) = decoder.decode(name + encode_string(value.encode()))
         assert decoded == value
-    assert [text for text, _ in hpack._values.entries.values()] == [value] * is_kept
+    kept = [text for (_, text), _ in hpack._entries.entries.values()]
+    assert kept == [value] * is_kept
+
+
+def test_names_that_are_spelt_out_are_kept():
+    hpack._names.clear()
+    for value in ("1", "2"):
+        block = b"\x40" + encode_string(b"x-request-id") + encode_string(value.encode())
+        assert Decoder().decode(block) == [("x-request-id", value)]
+    assert list(hpack._names.values()) == [("x-request-id", 12)]
+
+
+@given(
+    st.lists(st.sampled_from([b"1", b"2" * 40, b"3" * 100, b"4" * 3000]), max_size=6),
+    st.lists(st.sampled_from([b"5", b"6" * 100, b"7" * 2000]), max_size=6),
+    st.sampled_from([64, 200, 4096]),
+)
+def test_a_block_that_is_known_fills_the_table_as_any_other(before, values, size):
+    block = b"".join(b"\x58" + encode_string(value) for value in values)
+    known, other = Decoder(max_table_size=size), Decoder(max_table_size=size)
+    other._self_contained = Never()
+    for decoder in (known, other):
+        for value in (values, before, values):
+            decoder.decode(b"".join(b"\x40\x01a" + encode_string(each) for each in value))
+            decoder.decode(block)
+    assert known._table == other._table
+    assert known._size == other._size
+
+
+class Never(dict):
+    """A memory that keeps nothing."""
+
+    def __setitem__(self, key, value):
+        pass
 
 
 def test_bad_huffman_code_is_refused_again():
