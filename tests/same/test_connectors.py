@@ -162,6 +162,36 @@ async def test_a_resolver_of_ones_own(library: Library) -> None:
     assert closed == []
 
 
+async def test_the_address_tells_its_family_not_the_resolver(library: Library) -> None:
+    class Resolver(library.abc.AbstractResolver):  # type: ignore[misc, name-defined]
+        async def resolve(self, host: str, port: int = 0, family: Any = 0) -> list[dict[str, Any]]:
+            address = {"hostname": host, "host": "127.0.0.1", "port": port}
+            said = socket.AF_INET6 if host.startswith("six") else socket.AF_UNSPEC
+            return [{**address, "family": said, "proto": 0, "flags": 0}]
+
+        async def close(self) -> None:
+            pass
+
+    async with (
+        serve(app_of()) as served,
+        library.session(connector={"resolver": Resolver()}) as session,
+    ):
+        for host in ("unspecified.example", "six.example"):
+            async with session.get(f"http://{host}:{served.port}/") as response:
+                assert response.status == 200
+
+
+async def test_a_connector_of_ones_own_that_gives_up(plain: Library) -> None:
+    class Connector(plain.top.TCPConnector):  # type: ignore[misc, name-defined]
+        async def connect(self, *args: Any, **options: Any) -> Any:
+            raise TimeoutError
+
+    async with plain.top.ClientSession(connector=Connector()) as session:
+        with pytest.raises(plain.top.ConnectionTimeoutError, match=r"a\.example") as caught:
+            await session.get("http://a.example/")
+    assert type(caught.value.__cause__) is TimeoutError
+
+
 async def test_the_own_resolver(plain: Library) -> None:
     resolver = plain.top.ThreadedResolver()
     found = await resolver.resolve("127.0.0.1", 80, socket.AF_INET)

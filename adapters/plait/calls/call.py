@@ -17,6 +17,7 @@ from yarl import URL
 from plait.client_exceptions import (
     ClientConnectionError,
     ClientPayloadError,
+    ConnectionTimeoutError,
     NonHttpUrlClientError,
     ServerTimeoutError,
     TooManyRedirects,
@@ -303,11 +304,17 @@ class ClientCall:
             if self.upload is not None:
                 request.upload_attempt = self.upload.begin()
             request.on_informational = self.on_informational
-            make_head = self.make_head
-            if make_head is None:
-                lease = await connector.connect(request, self.traces, self.clock.timeout)
-            else:
-                lease = await connector.connect_websocket(request, self.traces, self.clock.timeout)
+            make_head, timeout = self.make_head, self.clock.timeout
+            try:
+                if make_head is None:
+                    lease = await connector.connect(request, self.traces, timeout)
+                else:
+                    lease = await connector.connect_websocket(request, self.traces, timeout)
+            except TimeoutError as error:
+                if not self._is_of_connector(error):
+                    raise
+                host = request.connection_key.origin
+                raise ConnectionTimeoutError(f"Connection timeout to host {host}") from error
             try:
                 if make_head is None:
                     response = await request.send(lease)
@@ -330,6 +337,12 @@ class ClientCall:
             request.is_sent_again = True
             if machine.delay:
                 await self._pause(machine.delay)
+
+    def _is_of_connector(self, error: TimeoutError) -> bool:
+        """Tell whether the connector, which may be a user's, gave up, and no deadline passed."""
+        if isinstance(error, ClientConnectionError):
+            return False
+        return self.session._now() < self.clock.ends
 
     async def _pause(self, delay: float) -> None:
         """Wait between two attempts.  Raises TimeoutError when ``total`` passes."""

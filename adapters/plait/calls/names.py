@@ -112,8 +112,12 @@ class Names:
 
 
 def addr_info(address: ResolveResult) -> AddrInfoType:
-    """Return what sockets call ``address``."""
-    family = socket.AddressFamily(address["family"])
+    """Return what sockets call ``address``.
+
+    The host tells its family: resolvers hand on the ``family`` that they were asked for, which may
+    be AF_UNSPEC.
+    """
+    family = socket.AF_INET6 if ":" in address["host"] else socket.AF_INET
     where: tuple[Any, ...] = (address["host"], address["port"])
     if family is socket.AF_INET6:
         host, _, zone = address["host"].partition("%")
