@@ -163,6 +163,42 @@ def test_modules_that_plait_has_no_use_for() -> None:
     )
 
 
+def test_fields_that_came_in_a_datagram() -> None:
+    aliased(
+        """
+        from aiohttp.http_exceptions import InvalidHeader, LineTooLong
+        from aiohttp.http_parser import HeadersParser
+
+        lines = [b"USN: uuid:1::a", b"Empty:", b"X:  \\xc3\\xa9 ", b"", b"no field"]
+        headers, raw = HeadersParser().parse_headers(lines)
+        assert list(headers.items()) == [("USN", "uuid:1::a"), ("Empty", ""), ("X", "\\xe9")]
+        assert headers["usn"] == "uuid:1::a"
+        assert raw == ((b"USN", b"uuid:1::a"), (b"Empty", b""), (b"X", b"\\xc3\\xa9"))
+        assert HeadersParser().parse_headers([b"A: 1"])[1] == ((b"A", b"1"),)
+        assert HeadersParser(lax=True).parse_headers([b"A: 1", b" 2", b""])[0]["a"] == "1 2"
+
+        wrong = {
+            InvalidHeader: [b"no field", b": 1", b"A : 1", b" A: 1", b"A: \\0", b"A: 1\\nB: 2"],
+            LineTooLong: [b"A: " + b"1" * 8190],
+        }
+        for error, lines in wrong.items():
+            for line in lines:
+                try:
+                    HeadersParser().parse_headers([b"A: 1", line, b""])
+                except error:
+                    pass
+                else:
+                    raise AssertionError(line)
+        try:
+            HeadersParser(max_headers=1).parse_headers([b"A: 1", b"B: 2", b""])
+        except InvalidHeader as error:
+            assert "more than 1 fields" in str(error)
+        else:
+            raise AssertionError
+        """
+    )
+
+
 def test_a_protocol_waits_for_a_full_transport_and_stops_its_parser() -> None:
     aliased(
         """
