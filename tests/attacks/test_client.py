@@ -338,7 +338,7 @@ async def test_c18_links_cost_what_they_are_long(part: str) -> None:
 @pytest.mark.parametrize("field", ['a; b="%d', "a; x*=%%%d", "a; %d", ";%d"])
 async def test_c18_what_is_warned_of_is_not_kept(field: str) -> None:
     """Python keeps the text of each warning, where it was shown once."""
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(record=True):
         warnings.simplefilter("default")
         for number in range(100):
             answer = response(b"Content-Disposition: " + (field % number).encode())
