@@ -545,19 +545,22 @@ class ClientSession:
     async def close(self) -> None:
         """Close the session, and the connector if it is the session's.
 
-        When it returns, all connections are closed.
+        When it returns, all connections of that are closed.  On a connector of somebody else
+        requests under way go on, and so do their deadlines.
         """
         if not self.closed:
             connector = self._connector
             self._connector = None
-            self._deadlines.close()
             if connector is not None and self._connector_owner:
+                self._deadlines.close()
                 await connector.close()
 
     def detach(self) -> None:
-        """Close the session and leave the connector as it is."""
+        """Close the session and leave the connector as it is.
+
+        Requests under way go on, and so do their deadlines.
+        """
         self._connector = None
-        self._deadlines.close()
 
     # -- one call -------------------------------------------------------------------------
 

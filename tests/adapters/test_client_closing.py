@@ -290,3 +290,27 @@ async def test_a_server_that_lives_hears_a_proper_end(
         await idle(client.session, server.url)
         await client.close_at_once()
         assert await ends.get() == ("PEER" if way.version == "2.0" else "end")
+
+
+@pytest.mark.parametrize("end", ["close", "detach"])
+async def test_on_a_connector_of_somebody_else_deadlines_go_on(end: str) -> None:
+    """The requests go on too, and nobody else would end them."""
+
+    async def silent(connection: RawConnection) -> None:
+        await connection.read_head()
+        connection.send(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n")
+        await connection.read_to_end()
+
+    timeout = plait.ClientTimeout(total=0.1)
+    async with raw_server(silent) as server, plait.TCPConnector() as connector:
+        session = plait.ClientSession(
+            connector=connector, connector_owner=end == "detach", timeout=timeout
+        )
+        response = await session.get(server.url)
+        if end == "close":
+            await session.close()
+        else:
+            session.detach()
+        with pytest.raises(TimeoutError, match="total"):
+            await asyncio.wait_for(response.read(), 10)
+        assert connector.stats().in_use == 0
