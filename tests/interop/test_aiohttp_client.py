@@ -10,9 +10,11 @@ from collections.abc import AsyncIterator
 import aiohttp
 import pytest
 
+from plait import web
 from tests.conftest import Authority
 from tests.interop.app import digest, payload
 from tests.interop.conftest import Server
+from tests.serving import serve
 
 pytestmark = pytest.mark.anyio
 
@@ -144,3 +146,50 @@ async def test_websocket_closed_by_the_client(
     assert await websocket.receive_str() == "last words"
     await websocket.close(code=1000)
     assert websocket.close_code == 1000
+
+
+class Collector:
+    """A parser of a program's own, as ``set_parser`` takes it."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.received = bytearray()
+        self.ended: asyncio.Future[bytes] = loop.create_future()
+
+    def feed_data(self, data: bytes) -> tuple[bool, bytes]:
+        self.received += data
+        return False, b""
+
+    def feed_eof(self) -> None:
+        self.ended.set_result(bytes(self.received))
+
+
+@pytest.mark.parametrize("content", [None, b"content"])
+async def test_a_switch_of_protocols(
+    session: aiohttp.ClientSession, authority: Authority, tls: bool, content: bytes | None
+) -> None:
+    """RFC 9110 section 7.8; aiodocker takes a connection over like this."""
+    fields = {"Connection": "Upgrade", "Upgrade": "tcp"}
+
+    async def shout(request: web.Request) -> web.StreamResponse:
+        assert await request.read() == (content or b"")
+        response = web.StreamResponse(status=101, headers=fields)
+        await response.prepare(request)
+        await response.write(b"hello\n")
+        line = await request.content.readline()
+        await response.write(line.upper())
+        return response
+
+    app = web.Application()
+    app.router.add_post("/", shout)
+    async with serve(app, authority.server_context() if tls else None) as served:
+        response = await session.post(served.url, headers=fields, data=content)
+        assert response.status == 101
+        assert response.connection is not None
+        protocol = response.connection.protocol
+        assert protocol is not None
+        collector = Collector(asyncio.get_running_loop())
+        protocol.set_parser(collector, None)
+        assert protocol.transport is not None
+        protocol.transport.write(b"typed\n")
+        assert await collector.ended == b"hello\nTYPED\n"
+        response.close()

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Iterator
 
 import aiohttp
 import pytest
+from aiohttp import web
 
 import plait
 from tests.conftest import Authority
@@ -156,3 +157,50 @@ async def test_websocket_that_is_none(
     with pytest.raises(plait.WSServerHandshakeError) as caught:
         await session.ws_connect(aiohttp_server.url("/", tls=way.tls))
     assert caught.value.status == 200
+
+
+@pytest.mark.parametrize("content", [None, b"content"])
+async def test_a_switch_of_protocols(
+    session: plait.ClientSession, way: Way, authority: Authority, content: bytes | None
+) -> None:
+    """RFC 9110 section 7.8; aiohttp's handlers take the transport over for that."""
+    fields = {"Connection": "Upgrade", "Upgrade": "tcp"}
+
+    class Shouter(asyncio.Protocol):
+        def __init__(self, transport: asyncio.Transport) -> None:
+            self.transport = transport
+            self.ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+        def data_received(self, data: bytes) -> None:
+            self.transport.write(data.upper())
+            if data.endswith(b"\n"):
+                self.transport.close()
+
+        def connection_lost(self, exc: Exception | None) -> None:
+            self.ended.set_result(None)
+
+    async def shout(request: web.Request) -> web.StreamResponse:
+        assert await request.read() == (content or b"")
+        response = web.StreamResponse(status=101, headers=fields)
+        await response.prepare(request)
+        await response.write(b"hello\n")
+        transport = request.transport
+        assert transport is not None
+        shouter = Shouter(transport)
+        transport.set_protocol(shouter)
+        await shouter.ended
+        return response
+
+    app = web.Application()
+    app.router.add_post("/", shout)
+    with ServerThread(aiohttp, app, authority.server_context("http/1.1")) as thread:
+        url = (
+            f"https://localhost:{thread.tls_port}" if way.tls else f"http://localhost:{thread.port}"
+        )
+        async with session.post(url, headers=fields, data=content) as response:
+            assert response.status == 101
+            assert await response.content.readline() == b"hello\n"
+            assert response.connection is not None
+            assert response.connection.transport is not None
+            response.connection.transport.write(b"typed\n")
+            assert await response.content.read() == b"TYPED\n"

@@ -93,7 +93,12 @@ class OrderChecker:
     def note_sent(self, events: Iterable[Sendable]) -> None:
         """Note what the application is about to send."""
         for event in events:
-            if isinstance(event, Accept) and event.protocol is not None:
+            if (
+                isinstance(event, Accept)
+                and event.protocol is not None
+                and self._states.get(event.stream_id) in (ENDING, END)
+                and self._transitions is TRANSITIONS[Role.SERVER]
+            ):
                 self._states[event.stream_id] = BODY
 
     def _check_stream(

@@ -230,7 +230,7 @@ def test_a_client_that_ended_before_the_switch() -> None:
 
 @each_chop
 def test_what_follows_a_request_that_is_not_switched_is_the_next_one(chop: Fragmenter) -> None:
-    """A refused Upgrade never makes the bytes behind it anything but a request."""
+    """S11: a refused Upgrade never makes the bytes behind it anything but a request."""
     endpoint = server(chop)
     endpoint.receive(HEAD + POST + b"content" + GET)
     for number in range(1, 6, 2):
