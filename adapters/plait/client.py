@@ -23,7 +23,6 @@ import sys
 import traceback
 import warnings
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Literal, Self, Unpack, overload
@@ -72,7 +71,7 @@ from .helpers import _SENTINEL, BasicAuth, sentinel
 from .http_writer import HttpVersion, HttpVersion10, HttpVersion11
 from .payload import JsonBytesPayload, JsonPayload
 from .tracing import TraceConfig
-from .transfers.download import Downloaded, Progress, download, download_timeout
+from .transfers.download import Downloaded, Progress, download
 from .transfers.events import EventSource
 from .transport.driver import clock_of
 from .typedefs import JSONBytesEncoder, JSONEncoder, LooseCookies, LooseHeaders, Query, StrOrURL
@@ -369,20 +368,13 @@ class ClientSession:
                 One that fails before the server has ever answered is raised.
             max_event_size: bytes of one event; more raises EventTooLargeError.
         """
-        kwargs.setdefault("timeout", replace(self._timeout, total=None))
-        own = CIMultiDict(field_pairs(kwargs.get("headers")))
-
-        def request(headers: CIMultiDict[str]) -> RequestContextManager:
-            kwargs["headers"] = headers
-            return self.get(url, **kwargs)
-
         machine = event_source.EventSource(
             last_event_id=last_event_id,
             reconnection_time=reconnection_time,
             max_failures=max_failures,
             max_event_size=max_event_size,
         )
-        return EventSource(request, own, machine)
+        return EventSource(self, url, kwargs, machine)
 
     async def download(
         self,
@@ -411,22 +403,9 @@ class ClientSession:
         ClientPayloadError when the content is not complete, OSError of the file, and
         BlockingIOError when another download has the same target.
         """
-        if "raise_for_status" in kwargs:
-            raise TypeError("download() takes no raise_for_status: it reads the status itself")
-        kwargs.setdefault("timeout", download_timeout(self._timeout))
-        kwargs["raise_for_status"] = False
-        own = CIMultiDict(field_pairs(kwargs.get("headers")))
-        full_url = self._build_url(url)
-        if params := kwargs.pop("params", None):
-            full_url = full_url.extend_query(params)
-
-        def request(fields: list[tuple[str, str]]) -> RequestContextManager:
-            headers = own.copy()
-            headers.update(fields)
-            kwargs["headers"] = headers
-            return self.get(full_url, **kwargs)
-
-        return await download(request, str(full_url), Path(path), progress, resume=resume)
+        return await download(
+            self, self._build_url(url), Path(path), kwargs, progress, resume=resume
+        )
 
     @overload
     def ws_connect(

@@ -18,19 +18,26 @@ import contextlib
 import hashlib
 import json
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from inspect import isawaitable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 
+from multidict import CIMultiDict
+
 from plait.calls.errors import status_error
+from plait.calls.fields import field_pairs
 from plait.client_exceptions import ClientPayloadError
 from plait_engine.content.download import ContentLengthError, Download, Part, Step
 
 if TYPE_CHECKING:
+    from yarl import URL
+
+    from plait.calls.options import RequestOptions
     from plait.calls.timeouts import ClientTimeout
+    from plait.client import ClientSession
     from plait.client_reqrep import ClientResponse
 
 try:
@@ -161,27 +168,36 @@ def _open_own(path: str, flags: int) -> int:
     return os.open(path, flags | getattr(os, "O_NOFOLLOW", 0), 0o666)
 
 
-def download_timeout(of_session: ClientTimeout) -> ClientTimeout:
-    """Return the timeout of a download: it may take as long as it goes on."""
-    return replace(of_session, total=None, sock_read=of_session.sock_read or SILENCE)
-
-
 async def download(
-    request: Callable[[list[tuple[str, str]]], Awaitable[ClientResponse]],
-    url: str,
+    session: ClientSession,
+    url: URL,
     target: Path,
+    options: RequestOptions,
     progress: Progress | None,
     *,
     resume: bool,
 ) -> Downloaded:
-    """Download to ``target``; ``request`` makes the requests for ``url``."""
-    part = PartFile(target, url)
+    """Download ``url`` to ``target``; ``options`` are those of each request.
+
+    The other arguments, and what it raises: see ``ClientSession.download``.
+    """
+    if "raise_for_status" in options:
+        raise TypeError("download() takes no raise_for_status: it reads the status itself")
+    options["raise_for_status"] = False
+    options.setdefault("timeout", _timeout(session.timeout))
+    own = CIMultiDict(field_pairs(options.get("headers")))
+    if params := options.pop("params", None):
+        url = url.extend_query(params)
+    part = PartFile(target, str(url))
     try:
         machine = Download(await _in_thread(part.open, resume=resume))
         resumed_at = machine.size
         step = Step.ASK_AGAIN
         while step is Step.ASK_AGAIN:
-            response = await request(machine.request_fields())
+            headers = own.copy()
+            headers.update(machine.request_fields())
+            options["headers"] = headers
+            response = await session.get(url, **options)
             try:
                 step = machine.on_response(response.status, list(response.headers.items()))
                 if step is Step.REFUSED:
@@ -197,6 +213,11 @@ async def download(
     finally:
         await _in_thread(part.abandon)
     return Downloaded(target, machine.size, resumed_at)
+
+
+def _timeout(of_session: ClientTimeout) -> ClientTimeout:
+    """Return the timeout of a download: it may take as long as it goes on."""
+    return replace(of_session, total=None, sock_read=of_session.sock_read or SILENCE)
 
 
 async def _receive(

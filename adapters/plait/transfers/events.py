@@ -11,12 +11,14 @@ decided by ``plait_engine.policy.event_source``.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final, Self
 
 from multidict import CIMultiDict
 
 from plait.calls.errors import content_type_error, status_error
+from plait.calls.fields import field_pairs
 from plait.client_exceptions import (
     ClientConnectionError,
     ClientPayloadError,
@@ -27,7 +29,10 @@ from plait_engine.policy import event_source
 from plait_engine.policy.event_source import Verdict
 
 if TYPE_CHECKING:
+    from plait.calls.options import RequestOptions
+    from plait.client import ClientSession
     from plait.client_reqrep import ClientResponse
+    from plait.typedefs import StrOrURL
 
 NETWORK_ERRORS: Final = (ClientConnectionError, ClientPayloadError)
 """There was no response, or it is not complete; timeouts of the socket are among them."""
@@ -56,12 +61,17 @@ class EventSource:
 
     def __init__(
         self,
-        request: Callable[[CIMultiDict[str]], Awaitable[ClientResponse]],
-        headers: CIMultiDict[str],
+        session: ClientSession,
+        url: StrOrURL,
+        options: RequestOptions,
         machine: event_source.EventSource,
     ) -> None:
-        self._request = request
-        self._headers = headers
+        options.setdefault("timeout", replace(session.timeout, total=None))
+        self._session = session
+        self._url = url
+        self._options = options
+        """Those of each request."""
+        self._headers = CIMultiDict(field_pairs(options.get("headers")))
         self._machine = machine
         self._response: ClientResponse | None = None
         self._pause = 0.0
@@ -128,8 +138,9 @@ class EventSource:
                 headers[name] = value
             else:
                 headers.setdefault(name, value)
+        self._options["headers"] = headers
         try:
-            response = await self._request(headers)
+            response = await self._session.get(self._url, **self._options)
         except NETWORK_ERRORS:
             pause = self._machine.on_failure()
             if pause is None:
