@@ -1,7 +1,8 @@
 """A WebSocket on a trio exchange, either role, over HTTP/1.1 or HTTP/2.
 
 The protocol is ``plait_engine.websocket``.  There is no task behind it: whoever waits in
-``receive`` also answers pings and keeps the time.
+``receive`` or ``aclose`` also answers pings and keeps the time.  Several tasks may do so; one of
+them at a time waits for the peer, and the others for their turn.
 """
 
 from __future__ import annotations
@@ -52,6 +53,9 @@ class WebSocket:
             subprotocol=negotiated.subprotocol,
         )
         self._closed: WebSocketClose | None = None
+        self._turn = trio.Lock()
+        self._waiting: trio.CancelScope | None = None
+        """Ends the waiting for the peer, to look again until when."""
 
     @property
     def subprotocol(self) -> str | None:
@@ -94,8 +98,8 @@ class WebSocket:
                 await self._send(WebSocketClose(code, reason))
             while self._closed is None:
                 await self._next_event()
-        except StreamError:
-            pass  # The peer went without a word; there is nobody to close with.
+        except (StreamError, WebSocketClosed):
+            pass  # The peer went without a word, or another task closed meanwhile.
         finally:
             self._exchange.driver.finish(self._exchange)
 
@@ -111,12 +115,19 @@ class WebSocket:
         await self.aclose(1000 if exc is None else 1011)
 
     async def _next_event(self) -> WebSocketEvent:
+        async with self._turn:
+            return await self._read_event()
+
+    async def _read_event(self) -> WebSocketEvent:
         connection = self._connection
         while True:
-            event = connection.next_event()
+            try:
+                await self._flush()
+            except StreamError as error:
+                connection.connection_lost(error, trio.current_time())
+            event = connection.next_event()  # Nothing is awaited before it is returned.
             if isinstance(event, WebSocketClose):
                 self._closed = event
-            await self._flush()
             if event is not None and not isinstance(event, Pong):
                 return event
             if event is None:
@@ -129,12 +140,14 @@ class WebSocket:
             raise WebSocketClosed(self._closed)
         deadline = connection.next_timeout()
         received = None
-        with trio.move_on_at(math.inf if deadline is None else deadline):
+        with trio.move_on_at(math.inf if deadline is None else deadline) as self._waiting:
             try:
                 received = await self._exchange.next_event()
             except StreamError as error:
                 connection.connection_lost(error, trio.current_time())
                 return
+            finally:
+                self._waiting = None
         now = trio.current_time()
         if isinstance(received, Data):
             connection.receive_data(received.data, now)
@@ -146,6 +159,8 @@ class WebSocket:
 
     async def _send(self, event: WebSocketEvent) -> None:
         self._connection.send(event, now=trio.current_time())
+        if self._waiting is not None:
+            self._waiting.cancel()  # What was sent may have a deadline for its answer.
         await self._flush()
 
     async def _flush(self) -> None:

@@ -50,6 +50,10 @@ async def handler(request: ServerRequest) -> ServerResponse | None:
                 async for message in websocket:
                     await websocket.send(message)
             return None
+        case "/deaf":
+            await request.accept_websocket()
+            await trio.sleep_forever()
+            raise AssertionError
         case "/echo":
             return ServerResponse(headers=[("x-version", head.http_version)], body=request.stream())
         case "/trailers":
@@ -94,9 +98,15 @@ class Setup:
             plait_trio.fetch, http2=self.http2, ssl_context=self.ssl_context, engine=self.engine
         )
 
-    def connect(self) -> AbstractAsyncContextManager[plait_trio.ClientConnection]:
+    def connect(
+        self, config: Config | None = None
+    ) -> AbstractAsyncContextManager[plait_trio.ClientConnection]:
         return plait_trio.open_connection(
-            self.url, http2=self.http2, ssl_context=self.ssl_context, engine=self.engine
+            self.url,
+            http2=self.http2,
+            ssl_context=self.ssl_context,
+            engine=self.engine,
+            config=config,
         )
 
 
@@ -309,6 +319,31 @@ def test_websocket(run) -> None:
             for message in ("text \N{SNOWMAN}", b"\0\xff", "x" * 200_000, ""):
                 await websocket.send(message)
                 assert await websocket.receive() == message
+
+    run(test)
+
+
+@pytest.mark.parametrize("answers", [True, False])
+def test_a_websocket_is_closed_while_a_task_receives(run, answers: bool) -> None:
+    async def test(setup: Setup) -> None:
+        async with (
+            setup.connect(Config(timeouts=Timeouts(close=0.1))) as connection,
+            await connection.open_websocket("/websocket" if answers else "/deaf") as websocket,
+        ):
+            closed = 0
+
+            async def receive() -> None:
+                nonlocal closed
+                with pytest.raises(plait_trio.WebSocketClosed):
+                    await websocket.receive()
+                closed += 1
+
+            async with trio.open_nursery() as nursery:
+                for _ in range(2):
+                    nursery.start_soon(receive)
+                await trio.testing.wait_all_tasks_blocked()
+                await websocket.aclose()
+            assert closed == 2
 
     run(test)
 
