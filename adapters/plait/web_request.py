@@ -473,6 +473,13 @@ class BaseRequest(KeyedState, HeadersMixin):
             self._read_bytes = data
         return self._read_bytes
 
+    async def _finish_content(self) -> None:
+        """Read what is left of the content: what follows is none of it."""
+        if self.can_read_body:
+            await self.read()
+        elif self._read_bytes is None:
+            self._read_bytes = b""
+
     def _check_size(self, size: int) -> None:
         limit = self._client_max_size
         if limit and size > limit:

@@ -167,3 +167,11 @@ async def test_a_client_that_takes_the_transport(http1: Library) -> None:
             await shouter.bid_farewell.wait()
             response.close()
             await shouter.ended
+
+
+async def test_a_mocked_request(http1: Library) -> None:
+    request = http1.test_utils.make_mocked_request("GET", "/", headers=UPGRADE)
+    response = http1.web.StreamResponse(status=101, headers=UPGRADE)
+    assert await response.prepare(request) is not None
+    await response.write(b"raw")
+    assert response.prepared

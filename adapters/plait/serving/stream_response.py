@@ -335,7 +335,7 @@ class StreamResponse(KeyedState, CookieMixin, FieldMixin):
         if self._keep_alive is None:
             self._keep_alive = request.keep_alive
         if self._status == SWITCHING_PROTOCOLS:
-            await request.read()
+            await request._finish_content()
         compression = self._compression
         coding = None if compression is None else await self._start_compression(request)
         self._complete_headers()

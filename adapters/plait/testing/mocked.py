@@ -77,7 +77,7 @@ def make_exchange(
     upgrade = headers.get(hdrs.UPGRADE, "").lower()
     protocol = "websocket" if upgrade == "websocket" and method == hdrs.METH_GET else None
     persistence = "close" if closing else headers.get(hdrs.CONNECTION, "")
-    driver.receive_data(client.write_request(method, version, protocol, persistence))
+    driver.receive_data(client.write_request(method, version, protocol, persistence, upgrade))
     driver.transport = transport
     driver.loop = loop
     authority = headers.get(hdrs.HOST, "")
@@ -184,9 +184,14 @@ class _Client(asyncio.Transport):
         return True
 
     def write_request(
-        self, method: str, version: HttpVersion, protocol: str | None, persistence: str
+        self,
+        method: str,
+        version: HttpVersion,
+        protocol: str | None,
+        persistence: str,
+        upgrade: str,
     ) -> bytes:
-        """Return the bytes of the request."""
+        """Return the bytes of the request; ``persistence`` and ``upgrade`` are fields of it."""
         shared = version >= HttpVersion20
         config = Config(limits=_WIDE, random=os.urandom)
         engine = create_connection(Role.CLIENT, "h2" if shared else "http/1.1", config)
@@ -198,6 +203,8 @@ class _Client(asyncio.Transport):
             method = hdrs.METH_CONNECT if protocol else method
         elif persistence and not protocol:
             fields.append(("Connection", persistence))
+            if upgrade:
+                fields.append(("Upgrade", upgrade))
         target = "localhost:80" if method == hdrs.METH_CONNECT and not protocol else "/"
         number = engine.next_stream_id()
         request = RequestEvent(number, method, "http", "localhost", target, fields, protocol)

@@ -329,3 +329,15 @@ def test_no_switch_behind_the_head_of_a_response() -> None:
     endpoint.send(Response(1, 200))
     with pytest.raises(LocalProtocolError, match="the head is out"):
         endpoint.send(Accept(1, (), "tcp"))
+
+
+def test_over_tls_a_server_that_has_ended_waits_for_nobody() -> None:
+    """TLS cannot be half-closed: the client hears of the end by the close."""
+    endpoint = server(settings=config(half_close=False))
+    endpoint.receive(HEAD)
+    endpoint.send(Accept(1, (), "tcp"), Data(1, b"bye"), EndOfMessage(1))
+    assert not endpoint.transport.is_closing()
+    endpoint.receive(b"more")
+    endpoint.send(StreamReset(1, ErrorCode.NO_ERROR))
+    assert endpoint.take_sent().endswith(b"bye")
+    assert endpoint.transport.is_closing()
