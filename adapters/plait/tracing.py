@@ -21,13 +21,15 @@ are sent.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
 
 from aiosignal import Signal
 from multidict import CIMultiDict
 from yarl import URL
+
+from plait_engine.policy.secrecy import show_fields, without_credentials
 
 if TYPE_CHECKING:
     from .client import ClientSession
@@ -56,8 +58,23 @@ __all__ = (
 _Params = TypeVar("_Params")
 
 
-@dataclass(frozen=True, slots=True)
-class TraceRequestStartParams:
+class _WithFields:
+    """Parameters whose repr shows no secrets: programs log them."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        shown = []
+        for field in fields(self):  # type: ignore[arg-type]  # of the subclasses
+            value = getattr(self, field.name)
+            is_url = field.name == "url"
+            text = without_credentials(repr(value)) if is_url else show_fields(value)
+            shown.append(f"{field.name}={text}")
+        return f"{type(self).__name__}({', '.join(shown)})"
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class TraceRequestStartParams(_WithFields):
     """A request begins; what is put into ``headers`` is sent."""
 
     method: str
@@ -83,8 +100,8 @@ class TraceResponseChunkReceivedParams:
     chunk: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class TraceRequestEndParams:
+@dataclass(frozen=True, slots=True, repr=False)
+class TraceRequestEndParams(_WithFields):
     """The head of the final response came."""
 
     method: str
@@ -93,8 +110,8 @@ class TraceRequestEndParams:
     response: ClientResponse
 
 
-@dataclass(frozen=True, slots=True)
-class TraceRequestExceptionParams:
+@dataclass(frozen=True, slots=True, repr=False)
+class TraceRequestExceptionParams(_WithFields):
     """The request raises ``exception``."""
 
     method: str
@@ -103,8 +120,8 @@ class TraceRequestExceptionParams:
     exception: BaseException
 
 
-@dataclass(frozen=True, slots=True)
-class TraceRequestRedirectParams:
+@dataclass(frozen=True, slots=True, repr=False)
+class TraceRequestRedirectParams(_WithFields):
     """``response`` sends the request elsewhere."""
 
     method: str
@@ -166,8 +183,8 @@ class TraceDnsCacheMissParams:
     host: str
 
 
-@dataclass(frozen=True, slots=True)
-class TraceRequestHeadersSentParams:
+@dataclass(frozen=True, slots=True, repr=False)
+class TraceRequestHeadersSentParams(_WithFields):
     """The head of the request was sent, with these fields."""
 
     method: str

@@ -42,6 +42,7 @@ from plait_engine.policy.digest import DigestAuth
 from plait_engine.policy.pool import Pool
 from plait_engine.policy.redirect import Origin
 from plait_engine.policy.retry import Attempt, RetryPolicy
+from plait_engine.policy.secrecy import without_credentials
 from plait_engine.policy.versions import Versions
 from plait_engine.proxy.forward import Forwarding, has_authorization, without_authorization
 from plait_engine.proxy.login import PROXY_CHALLENGE
@@ -450,7 +451,8 @@ class _Urls:
         try:
             return parse_url(str(url.join(yarl.URL(location))))
         except ValueError as error:
-            raise RedirectError(f"a redirect to {location!r} leads nowhere: {error}") from error
+            shown = without_credentials(location)
+            raise RedirectError(f"a redirect to {shown!r} leads nowhere: {error}") from error
 
     def origin(self, url: yarl.URL) -> Origin:
         return Origin(url.scheme, url.raw_host or "", url.port)

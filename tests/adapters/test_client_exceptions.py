@@ -243,3 +243,16 @@ async def test_no_credentials_are_in_the_repr_of_a_response() -> None:
                 assert "s3cret" not in repr(shown)
             assert "shown" in repr(response)
             assert response.headers["Set-Cookie"] == "id=s3cret"
+
+
+def test_no_credentials_are_in_the_reprs_of_traces() -> None:
+    for made in (
+        plait.TraceRequestStartParams("GET", SECRET_URL, CIMultiDict(SECRETS)),
+        plait.TraceRequestHeadersSentParams("GET", SECRET_URL, CIMultiDict(SECRETS)),
+        plait.TraceRequestExceptionParams(
+            "GET", SECRET_URL, CIMultiDict(SECRETS), plait.ClientResponseError(SECRET_INFO, ())
+        ),
+    ):
+        assert "s3cret" not in repr(made)
+        assert repr(made).startswith(f"{type(made).__name__}(method='GET', url=URL('http://exam")
+        assert "'X': 'shown'" in repr(made)

@@ -334,8 +334,9 @@ def test_redirects(run: Run) -> None:
                 await session.get(f"{URL}/to/302/to/302/to/302/")
             with pytest.raises(plait_trio.RedirectError, match="leads nowhere"):
                 await session.get(f"{URL}/to/302/ftp@a")
-            with pytest.raises(plait_trio.RedirectError, match="must not have a colon"):
+            with pytest.raises(plait_trio.RedirectError, match="must not have a colon") as caught:
                 await session.get(f"{URL}/to-colon")
+            assert "'http://d/'" in str(caught.value), "it shows no credentials"
             with pytest.raises(plait_trio.RedirectError, match="cannot be sent twice"):
                 await session.post(f"{URL}/to/307/echo", body=pieces(1))
             assert_at_rest(session)

@@ -88,9 +88,14 @@ def _checked(pair: object) -> tuple[str, str]:
 
 
 def _as_pair(pair: object) -> tuple[object, object]:
-    if isinstance(pair, str | bytes) or not isinstance(pair, Iterable):
-        raise TypeError(f"headers must be (name, value) pairs, not {type(pair).__name__}: {pair!r}")
+    # Only the name is shown: the value may be a secret, and errors end up in logs.
+    if isinstance(pair, str):
+        name = pair.partition(":")[0]
+        raise TypeError(f"headers must be (name, value) pairs, not str: {name!r} ...")
+    if isinstance(pair, bytes) or not isinstance(pair, Iterable):
+        raise TypeError(f"headers must be (name, value) pairs, not {type(pair).__name__}")
     items = tuple(pair)
     if len(items) != 2:
-        raise TypeError(f"headers must be (name, value) pairs, not {len(items)} items: {pair!r}")
+        first = f": {items[0]!r} ..." if items else ""
+        raise TypeError(f"headers must be (name, value) pairs, not {len(items)} items{first}")
     return items
