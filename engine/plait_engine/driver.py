@@ -344,7 +344,8 @@ class Driver:
         engine = self.engine
         engine.acknowledge(stream_id, credit, self.clock())
         if self._coalesce:
-            if engine.has_output:  # All that it can bring about on HTTP/2, and seldom does.
+            # Output is all that it can bring about on HTTP/2, and it seldom does.
+            if not self._flush_scheduled and engine.has_output:
                 self._flush_soon()
         elif engine.wants_read is not self._reading:
             self.drain()  # All that an acknowledgement can bring about on HTTP/1.1.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from typing import Any
+from typing import Any, Self
 
 import pytest
 from multidict import CIMultiDict
@@ -307,6 +307,31 @@ async def test_classes_of_ones_own(open_session: Open, url: URL) -> None:
         async with session.ws_connect(url / "chat") as ws:
             assert type(ws) is WebSocket
         assert hosts == [url.host] * 2
+
+
+async def test_a_response_is_entered_and_left_as_its_class_does(
+    open_session: Open, url: URL
+) -> None:
+    class Response(plait.ClientResponse):
+        async def __aenter__(self) -> Self:
+            told.append("enter")
+            return await super().__aenter__()
+
+        async def __aexit__(self, *exc: Any) -> None:
+            told.append("exit")
+            await super().__aexit__(*exc)
+
+    told: list[str] = []
+    for response_class in (plait.ClientResponse, Response):
+        async with open_session(response_class=response_class) as session:
+            async with session.get(url / "fields") as response:
+                assert type(response) is response_class
+                assert response._in_context
+            assert not response._in_context
+            assert response._released
+            with pytest.raises(plait.ClientConnectionError):
+                await response.read()
+    assert told == ["enter", "exit"]
 
 
 async def test_the_version(url: URL) -> None:

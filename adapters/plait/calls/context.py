@@ -38,13 +38,19 @@ class Pending(Coroutine[Any, Any, _Result], Generic[_Result]):
 
 
 class RequestContextManager(Pending[ClientResponse]):
-    """Leaving the context releases the response."""
+    """Leaving the context releases the response.
+
+    The short path for ``ClientResponse`` itself, beside the methods of a class that extends it or
+    stands in for it, makes no coroutine for each.
+    """
 
     __slots__ = ()
 
     async def __aenter__(self) -> ClientResponse:
-        self._resp = await self._coro
-        return await self._resp.__aenter__()
+        response = self._resp = await self._coro
+        if type(response) is ClientResponse:
+            return response._enter()
+        return await response.__aenter__()
 
     async def __aexit__(
         self,
@@ -52,7 +58,11 @@ class RequestContextManager(Pending[ClientResponse]):
         exc_value: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        await self._resp.__aexit__(exc_type, exc_value, traceback)
+        response = self._resp
+        if type(response) is ClientResponse:
+            response._leave()
+        else:
+            await response.__aexit__(exc_type, exc_value, traceback)
 
 
 class WSRequestContextManager(Pending[ClientWebSocketResponse[DecodeText]]):

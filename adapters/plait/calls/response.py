@@ -444,9 +444,16 @@ class ClientResponse(HeadersMixin):
         finally:
             self.release()
 
-    async def __aenter__(self) -> Self:
+    def _enter(self) -> Self:
         self._in_context = True
         return self
+
+    def _leave(self) -> None:
+        self._in_context = False
+        self.release()
+
+    async def __aenter__(self) -> Self:
+        return self._enter()
 
     async def __aexit__(
         self,
@@ -454,8 +461,7 @@ class ClientResponse(HeadersMixin):
         exc_value: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._in_context = False
-        self.release()
+        self._leave()
 
 
 def _deprecate(name: str) -> None:

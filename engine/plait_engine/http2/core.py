@@ -190,9 +190,12 @@ class HTTP2Core(Connection):
         """How many more requests this client may send now (section 5.1.2)."""
         if self._is_server or self.state is not _OPEN:
             return 0
-        ids_left = (frames.MAX_STREAM_ID - self._streams.highest) // 2
-        # The peer may lower its limit below what is open; then it waits for that to end.
-        return min(ids_left, max(0, self._peer.max_concurrent_streams - len(self._streams)))
+        streams = self._streams
+        free = self._peer.max_concurrent_streams - len(streams)
+        if free <= 0:
+            return 0  # The peer may lower its limit below what is open; that has to end first.
+        ids_left = (frames.MAX_STREAM_ID - streams.highest) // 2
+        return free if free < ids_left else ids_left
 
     def _report_availability(self) -> None:
         """Say so when a request can begin and none could before (client)."""

@@ -58,6 +58,8 @@ ACK: Final = 0x01
 END_HEADERS: Final = 0x04
 PADDED: Final = 0x08
 HAS_PRIORITY: Final = 0x20
+WHOLE: Final = END_HEADERS | END_STREAM
+"""The flags of HEADERS that are a whole message."""
 
 # Settings (RFC 9113 section 6.5.2, RFC 8441 section 3, RFC 9218 section 2.1)
 SETTINGS_HEADER_TABLE_SIZE: Final = 0x1

@@ -65,8 +65,10 @@ class Inflow:
         self._unread[stream.stream_id] = size
 
     def release(self, size: int) -> None:
-        """Give bytes that no application will take back to the connection's window."""
-        self._out.announce(0, self.window.release(size))
+        """Give bytes back to the connection's window: they are taken, or nobody will take them."""
+        increment = self.window.release(size)
+        if increment:
+            self._out.announce(0, increment)
 
     def give_back(self, stream: Stream) -> None:
         """Nobody takes what came on ``stream``: return it to the connection."""
@@ -95,7 +97,7 @@ class Inflow:
         """
         if credit > inbound.unacknowledged:
             raise LocalProtocolError(f"{credit} bytes acknowledged, which were not received")
-        self._out.announce(0, self.window.release(credit))
+        self.release(credit)
         increment = inbound.release(credit)
         if increment and not stream.state & HALF_CLOSED_REMOTE:
             self._out.announce(stream.stream_id, increment)
@@ -113,4 +115,4 @@ class Inflow:
             self._unread[stream_id] = unread - credit
         else:
             del self._unread[stream_id]
-        self._out.announce(0, self.window.release(credit))
+        self.release(credit)

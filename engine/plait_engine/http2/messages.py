@@ -59,8 +59,6 @@ _BODY_TIMER: Final = Timer.BODY
 DEPENDS_ON_ITSELF: Final = 0x100
 """A flag beside those of HEADERS: the stream depends on itself."""
 
-_WHOLE: Final = frames.END_HEADERS | frames.END_STREAM
-"""The flags of HEADERS that are a whole message."""
 
 _SMALL_DATA: Final = 64
 _MANY_FRAMES: Final = 1024
@@ -169,7 +167,11 @@ def on_header_block(core: HTTP2Core, flags: int, stream_id: int, block: bytes, n
         too_large = str(error)
     keeps = len(block) <= KEPT_SIZE and not core._decoder.saw_secrets
     known = core._heads.known_request(fields, keeps) if core._is_server else None
-    if flags == _WHOLE and known is not None and _on_known_request(core, stream_id, known, now):
+    if (
+        flags == frames.WHOLE
+        and known is not None
+        and _on_known_request(core, stream_id, known, now)
+    ):
         return
     stream = core._streams.get(stream_id)
     if stream is not None:

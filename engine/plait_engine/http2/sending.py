@@ -142,11 +142,14 @@ def send_bare(core: HTTP2Core, request: Request, now: float) -> bool:
         return False
     core._tick(now)
     block = core._encoder.encode_request(pseudo, request.target, fields)
-    core._out.append(
-        frames.encode_headers(
-            stream_id, block, end_stream=True, max_frame_size=core._peer.max_frame_size
+    size = len(block)
+    max_frame_size = core._peer.max_frame_size
+    if size <= max_frame_size:
+        core._out += (frames.frame_header(frames.HEADERS, frames.WHOLE, stream_id, size), block)
+    else:
+        core._out.append(
+            frames.encode_headers(stream_id, block, end_stream=True, max_frame_size=max_frame_size)
         )
-    )
     streams[stream_id] = Stream(stream_id, HALF_CLOSED_LOCAL, HEAD, DONE, request.method, now)
     _probe_if_silent(core, now)
     streams.highest = stream_id
