@@ -112,6 +112,52 @@ async def test_the_first_bytes_come_with_the_head_or_one_by_one(
                 assert response.connection is not None
 
 
+@pytest.mark.parametrize("ends", [False, True])
+async def test_content_that_is_streamed(session: plait.ClientSession, ends: bool) -> None:
+    """The task that sends it may end behind the switch, and behind the end of the server."""
+
+    async def script(connection: RawConnection) -> None:
+        await connection.read_head()
+        await connection.reader.readuntil(b"0\r\n\r\n")
+        connection.send(SWITCH + b"down")
+        if ends:
+            connection.writer.write_eof()
+        assert await connection.read_to_end() == b"up"
+
+    async def content() -> AsyncIterator[bytes]:
+        yield b"con"
+        await asyncio.sleep(0)
+        yield b"tent"
+
+    async with (
+        raw_server(script) as server,
+        session.post(server.url, headers=UPGRADE, data=content()) as response,
+    ):
+        assert await response.content.readexactly(4) == b"down"
+        if ends:
+            assert await response.content.read() == b""
+        assert response.connection is not None
+        assert response.connection.transport is not None
+        response.connection.transport.write(b"up")
+        assert in_use(session) == 1
+
+
+async def test_a_switch_in_the_middle_of_the_content(session: plait.ClientSession) -> None:
+    async def script(connection: RawConnection) -> None:
+        await connection.read_head()
+        connection.send(SWITCH)
+        await connection.read_to_end()
+
+    async def content() -> AsyncIterator[bytes]:
+        yield b"con"
+        await asyncio.Event().wait()
+
+    async with raw_server(script) as server:
+        with pytest.raises(plait.ClientError):
+            await session.post(server.url, headers=UPGRADE, data=content())
+        assert in_use(session) == 0
+
+
 async def test_a_server_that_stays_with_http(session: plait.ClientSession) -> None:
     async def script(connection: RawConnection) -> None:
         while await connection.read_head():
