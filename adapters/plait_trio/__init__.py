@@ -3,8 +3,9 @@
 ``serve`` runs a server.  A ``Session`` sends requests, with a pool of connections, redirects,
 cookies, retries and proxies; ``fetch`` gets one URL.  ``open_connection`` keeps one connection for
 several requests, ``open_websocket`` and ``ServerRequest.accept_websocket`` carry messages.  Each
-over HTTP/1.1 and HTTP/2, cleartext and TLS.  It is small on purpose: what a trio program needs
-beyond this, it finds in ``plait_engine`` without I/O.
+over HTTP/1.1 and HTTP/2, cleartext and TLS.  A ``Tunnel`` carries another protocol, to which a
+server switched (101, over HTTP/1.1).  It is small on purpose: what a trio program needs beyond
+this, it finds in ``plait_engine`` without I/O.
 """
 
 from .client import (
@@ -17,6 +18,7 @@ from .dialing import ConnectError, ProxyError, TLSError
 from .driver import StreamError
 from .server import ServerRequest, ServerResponse, serve
 from .session import RedirectError, Session, fetch
+from .tunnel import Tunnel
 from .websocket import WebSocket, WebSocketClosed
 
 __all__ = [
@@ -30,6 +32,7 @@ __all__ = [
     "Session",
     "StreamError",
     "TLSError",
+    "Tunnel",
     "WebSocket",
     "WebSocketClosed",
     "fetch",

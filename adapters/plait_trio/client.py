@@ -16,13 +16,13 @@ import trio
 import yarl
 
 from plait_engine import (
+    Accept,
     Config,
     ConnectionState,
     Data,
     EndOfMessage,
     Headers,
     InformationalResponse,
-    RemoteProtocolError,
     Request,
     Response,
 )
@@ -31,9 +31,11 @@ from plait_engine.policy.client_config import CLIENT_LIMITS, PING_INTERVAL, clie
 from plait_engine.policy.hosts import is_host, is_legacy_ipv4
 from plait_engine.policy.secrecy import without_credentials
 from plait_engine.policy.versions import Versions
+from plait_engine.semantics.content import SWITCHING_PROTOCOLS
 
 from .dialing import Dialer, Proxy, Server, read_proxy
 from .driver import Driver, Exchange, StreamError, open_nursery
+from .tunnel import Tunnel
 from .websocket import WebSocket, connect_websocket
 
 SCHEMES = ("http", "https", "ws", "wss")
@@ -47,6 +49,9 @@ class ClientResponse:
     """A response.
 
     ``url`` is where it came from.  ``body`` is there once it was read.
+
+    ``tunnel`` is there when the server switched to another protocol (101), to which the request
+    offered that by its fields Connection and Upgrade (RFC 9110 section 7.8); then there is no body.
     """
 
     def __init__(self, exchange: Exchange, head: Response, url: str = "") -> None:
@@ -54,6 +59,10 @@ class ClientResponse:
         self.url = url
         self._exchange = exchange
         self._body: bytes | None = None
+        self.tunnel: Tunnel | None = None
+        if head.status == SWITCHING_PROTOCOLS:
+            self._body = b""
+            self.tunnel = Tunnel(exchange)
 
     @property
     def status(self) -> int:
@@ -177,8 +186,9 @@ async def send_request(
             event = await exchange.next_event()
             while isinstance(event, InformationalResponse):
                 event = await exchange.next_event()
-            if not isinstance(event, Response):
-                raise RemoteProtocolError("the server switched protocols, nobody asked it to")
+            if isinstance(event, Accept):
+                event = Response(stream_id, SWITCHING_PROTOCOLS, event.headers)
+            assert isinstance(event, Response), event
             yield ClientResponse(exchange, event, f"{url.origin()}{target}")
             nursery.cancel_scope.cancel()
     finally:

@@ -19,6 +19,7 @@ import trio
 
 import plait_engine.driver
 from plait_engine import (
+    Accept,
     Config,
     ConnectionClosed,
     Data,
@@ -86,6 +87,8 @@ class Exchange:
         self.started = False
         """Something of the response came (client)."""
         self.sent_end = False
+        self.switched = False
+        """Behind an ordinary request, the server switched to another protocol."""
         self.received_end = False
         self.is_read = False
         """All that came was taken, to the end."""
@@ -147,6 +150,8 @@ class Exchange:
             self._failure = event
         elif not isinstance(event, Writable):
             self.started = True
+            if isinstance(event, Accept) and self.sent_end:
+                self.switched, self.sent_end = True, False
             self.received_end = self.received_end or isinstance(event, EndOfMessage)
             if isinstance(event, Data):
                 self.unacknowledged += event.credit
@@ -263,7 +268,10 @@ class Driver(plait_engine.driver.Driver):
             # On HTTP/2 what nobody read would take its share of the connection's window.
             exchange.acknowledge(exchange.unacknowledged)
         elif known and exchange.begun:
-            answered = exchange.sent_end and self.role is Role.SERVER
+            if exchange.switched and not exchange.sent_end:
+                self.send(EndOfMessage(exchange.stream_id))  # Behind all that was sent.
+                exchange.sent_end = True
+            answered = exchange.sent_end and (exchange.switched or self.role is Role.SERVER)
             code = ErrorCode.NO_ERROR if answered else ErrorCode.CANCEL
             self.send(StreamReset(exchange.stream_id, code))
 

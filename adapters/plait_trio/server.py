@@ -33,6 +33,7 @@ from plait_engine.websocket import HandshakeRefused
 
 from .driver import Driver, Exchange, StreamError
 from .transport import TrioStream
+from .tunnel import Tunnel, switch
 from .websocket import WebSocket, accept_websocket
 
 
@@ -55,6 +56,7 @@ class ServerRequest:
         self._continued = not head.expect_continue
         self._responding = False
         self._websocket: WebSocket | None = None
+        self._switched = False
 
     async def stream(self) -> AsyncIterator[bytes]:
         """Yield the body as it comes; sends 100 Continue first if the client waits for it."""
@@ -95,10 +97,21 @@ class ServerRequest:
         await self._exchange.send_body(response.body)
         await self._exchange.send(end)
 
+    async def switch_protocols(self, protocol: str, headers: Headers = ()) -> Tunnel:
+        """Answer 101: the connection carries ``protocol`` from now on (RFC 9110 section 7.8).
+
+        What is left of the body is read before, and dropped.  Raises LocalProtocolError when the
+        request does not offer to switch to that protocol, as over HTTP/2.
+        """
+        await self.read()
+        tunnel = await switch(self._exchange, protocol, headers)
+        self._switched = True
+        return tunnel
+
     @property
     def responded(self) -> bool:
-        """True when a WebSocket was accepted, so that no response can follow."""
-        return self._websocket is not None
+        """True when a WebSocket or a switch of protocols was accepted: no response can follow."""
+        return self._websocket is not None or self._switched
 
 
 Handler: TypeAlias = Callable[[ServerRequest], Awaitable[ServerResponse | None]]

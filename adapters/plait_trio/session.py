@@ -46,6 +46,7 @@ from plait_engine.policy.secrecy import without_credentials
 from plait_engine.policy.versions import Versions
 from plait_engine.proxy.forward import Forwarding, has_authorization, without_authorization
 from plait_engine.proxy.login import PROXY_CHALLENGE
+from plait_engine.semantics.fields import offered_upgrades
 
 from .client import (
     CLIENT_CONFIG,
@@ -297,7 +298,10 @@ class Session:
         if proxy is None and self._trust_env:
             proxy = proxy_of_environment(url)
         server = server_of(url, proxy)
-        if versions.requires_http1(server):
+        # Later versions have no Upgrade (RFC 9113 section 8.6).
+        may_choose = server.secure and versions.http2 is None
+        upgrades = may_choose and bool(offered_upgrades(list(call.headers)))
+        if upgrades or versions.requires_http1(server):
             server = server._replace(http1_only=True)
         may_share = versions.may_share(secure=server.secure, http1_only=server.http1_only)
         place = await hop.enter_async_context(
