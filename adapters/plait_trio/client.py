@@ -28,7 +28,7 @@ from plait_engine import (
 )
 from plait_engine.engines import EngineName
 from plait_engine.policy.client_config import CLIENT_LIMITS, PING_INTERVAL, client_timeouts
-from plait_engine.policy.hosts import is_host, is_legacy_ipv4
+from plait_engine.policy.hosts import is_host, is_legacy_ipv4, unquote_zone, without_zone
 from plait_engine.policy.secrecy import without_credentials
 from plait_engine.policy.versions import Versions
 from plait_engine.semantics.content import SWITCHING_PROTOCOLS
@@ -221,9 +221,11 @@ def parse_url(url: str) -> yarl.URL:
 
 def server_of(url: yarl.URL, proxy: Proxy | None = None, *, opaque: bool = False) -> Server:
     """Return who answers for ``url``, and by which proxy; ``opaque``: see ``Server``."""
-    host = (url.raw_host or "").removesuffix(".")
+    host = unquote_zone((url.raw_host or "").removesuffix("."))
+    port = url.explicit_port
     secure = url.scheme in ("https", "wss")
-    return Server(host, url.port or 80, secure, proxy=proxy, opaque=opaque)
+    port = (443 if secure else 80) if port is None else port
+    return Server(host, port, secure, proxy=proxy, opaque=opaque)
 
 
 def target_of(url: yarl.URL) -> str:
@@ -232,7 +234,7 @@ def target_of(url: yarl.URL) -> str:
 
 
 def _authority(url: yarl.URL) -> str:
-    return url.host_port_subcomponent or ""
+    return without_zone(url.host_port_subcomponent or "")
 
 
 @asynccontextmanager

@@ -18,7 +18,7 @@ import yarl
 
 from plait_engine import Config, Headers, Role
 from plait_engine.engines import EngineName
-from plait_engine.policy.hosts import is_host
+from plait_engine.policy.hosts import is_host, unquote_zone
 from plait_engine.policy.secrecy import without_credentials
 from plait_engine.policy.versions import Versions
 from plait_engine.proxy.attempts import TunnelAttempts
@@ -112,8 +112,8 @@ def read_proxy(text: str) -> Proxy:
     shown = without_credentials(text)
     try:
         url = yarl.URL(text)
-        host = (url.raw_host or "").removesuffix(".")
-        port = url.port
+        host = unquote_zone((url.raw_host or "").removesuffix("."))
+        port = url.explicit_port
     except ValueError:
         raise ValueError(f"{shown!r} is no URL") from None
     if url.scheme not in DEFAULT_PORTS or not is_host(host):
@@ -126,7 +126,7 @@ def read_proxy(text: str) -> Proxy:
         login = (url.user or "", url.password or "")
         if ":" in login[0]:
             raise ValueError("a login must not have a colon (RFC 7617 section 2)")
-    return Proxy(url.scheme, host, port or DEFAULT_PORTS[url.scheme], login)
+    return Proxy(url.scheme, host, DEFAULT_PORTS[url.scheme] if port is None else port, login)
 
 
 def proxy_of_environment(url: yarl.URL) -> Proxy | None:

@@ -33,6 +33,7 @@ from plait_engine.engines import EngineName
 from plait_engine.headers import get
 from plait_engine.policy.pool_events import PoolClosedError
 from plait_trio import ServerRequest, ServerResponse, Session
+from plait_trio.client import _authority, parse_url, server_of
 from plait_trio.driver import Driver, Exchange
 from plait_trio.server import Handler, _handle
 
@@ -761,3 +762,19 @@ def test_a_certificate_that_is_not_trusted(authority: Any) -> None:
             assert_at_rest(session)
 
     serve_tls(authority, test)
+
+
+@pytest.mark.parametrize(
+    ("url", "server", "host"),
+    [
+        ("http://a.test", ("a.test", 80, False), "a.test"),
+        ("wss://a.test.", ("a.test", 443, True), "a.test"),
+        ("http://a.test:0/", ("a.test", 0, False), "a.test:0"),
+        ("http://[fe80::1%25lo]:8080/", ("fe80::1%lo", 8080, False), "[fe80::1]:8080"),
+    ],
+)
+def test_whom_a_url_means(url: str, server: tuple[str, int, bool], host: str) -> None:
+    """A zone stays here (RFC 6874 section 4), and port 0 is no other port."""
+    parsed = parse_url(url)
+    assert server_of(parsed)[:3] == server
+    assert _authority(parsed) == host

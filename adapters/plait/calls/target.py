@@ -6,7 +6,6 @@ and kept, but for URLs with credentials.
 
 from __future__ import annotations
 
-import re
 import ssl as ssl_module
 from typing import TYPE_CHECKING, Final, NamedTuple, Self
 
@@ -21,7 +20,7 @@ from plait.client_exceptions import (
 )
 from plait.helpers import strip_auth_from_url
 from plait_engine.policy.auth import encode_basic_credentials
-from plait_engine.policy.hosts import is_host, is_legacy_ipv4
+from plait_engine.policy.hosts import is_host, is_legacy_ipv4, unquote_zone, without_zone
 from plait_engine.policy.redirect import Origin
 from plait_engine.policy.secrecy import show_fields, without_credentials
 from plait_engine.proxy.choice import DEFAULT_PORTS, Way
@@ -36,10 +35,6 @@ HTTP_SCHEMES: Final = frozenset({"http", "https", ""})
 """Where redirects may lead."""
 
 _SECURE_SCHEMES: Final = frozenset({"https", "wss"})
-
-_ZONE: Final = re.compile(r"%[^\]]*+(?=\])")
-"""Of an IPv6 address: it means something on this machine only, and is not sent (RFC 6874
-section 4)."""
 
 
 class ConnectionKey(NamedTuple):
@@ -143,21 +138,16 @@ def _take_apart(url: URL) -> Server:
     host = host.removesuffix(".")
     if not is_host(host):
         raise InvalidUrlClientError(url, "the host is neither a name nor an address")
-    host = _without_quoting(host)
+    host = unquote_zone(host)
     is_ssl = url.scheme in _SECURE_SCHEMES
     return Server(
         host=host,
         port=url.port,
         is_ssl=is_ssl,
-        authority=_ZONE.sub("", url.host_port_subcomponent or host),
+        authority=without_zone(url.host_port_subcomponent or host),
         authorization=_url_credentials(url),
         key=ConnectionKey(host, url.port, is_ssl),
     )
-
-
-def _without_quoting(host: str) -> str:
-    """Return ``host`` with the zone of an IPv6 address as the system knows it (RFC 6874)."""
-    return host.replace("%25", "%", 1) if ":" in host else host
 
 
 def _url_credentials(url: URL) -> str | None:
@@ -190,7 +180,7 @@ def proxy_key(key: ConnectionKey) -> ConnectionKey:
     proxy = key.proxy
     assert proxy is not None
     ssl = key.ssl if isinstance(key.ssl, bool | ssl_module.SSLContext) else True
-    host = _without_quoting((proxy.raw_host or "").removesuffix("."))
+    host = unquote_zone((proxy.raw_host or "").removesuffix("."))
     return ConnectionKey(host, proxy.port, proxy.scheme == "https", ssl)
 
 

@@ -110,7 +110,8 @@ class _Answerable(NamedTuple):
     space: tuple[str, ...]
 
     def hash(self, text: str | bytes) -> str:
-        data = text.encode() if isinstance(text, str) else text
+        # Bytes of the server that are no UTF-8 are in the text as surrogates.
+        data = text.encode(errors="surrogateescape") if isinstance(text, str) else text
         return hashlib.new(self.hash_name, data, usedforsecurity=False).hexdigest()
 
 
@@ -238,7 +239,8 @@ def _read(parameters: dict[str, str], url: str) -> _Answerable | None:
         qop = next((known for known in ("auth", "auth-int") if known in options), None)
         if qop is None:
             return None
-    spaces = filter(_URI.fullmatch, parameters.get("domain", "").split())
+    roots = (_root(url, text) for text in parameters.get("domain", "").split())
+    space = tuple(root for root in roots if root is not None)
     return _Answerable(
         realm,
         nonce,
@@ -248,8 +250,20 @@ def _read(parameters: dict[str, str], url: str) -> _Answerable | None:
         qop,
         parameters.get("opaque"),
         parameters.get("userhash", "").lower() == "true",
-        tuple(urljoin(url, space) for space in spaces) or (urljoin(url, "/"),),
+        space or (urljoin(url, "/"),),
     )
+
+
+def _root(url: str, text: str) -> str | None:
+    """Return the URL that a member of ``domain`` is, from ``url``; ``None``: it is none."""
+    if _URI.fullmatch(text) is None:
+        return None
+    try:
+        root = urljoin(url, text)
+        urlsplit(root)
+    except ValueError:
+        return None
+    return root
 
 
 def _is_within(url: str, root: str) -> bool:

@@ -25,6 +25,22 @@ _ZONE = re.compile(r"[A-Za-z0-9\-._~%]+")
 _NUMBER = re.compile(r"[0-9]+|0[xX][0-9A-Fa-f]*", re.ASCII)
 
 
+_ZONE_IN_AUTHORITY = re.compile(r"%[^\]]*+(?=\])")
+
+
+def unquote_zone(host: str) -> str:
+    """Return ``host`` with the zone of an IPv6 address as the system knows it (RFC 6874)."""
+    return host.replace("%25", "%", 1) if ":" in host else host
+
+
+def without_zone(authority: str) -> str:
+    """Return ``authority`` without the zone of an IPv6 address.
+
+    It means something on this machine only, and is not sent (RFC 6874 section 4).
+    """
+    return _ZONE_IN_AUTHORITY.sub("", authority)
+
+
 def is_canonical_ipv4(host: str) -> bool:
     """Tell whether ``host`` is four decimal numbers without leading zeros."""
     return _IPV4.fullmatch(host) is not None

@@ -6,7 +6,7 @@ import base64
 import re
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from plait_engine.policy.digest import Challenge, DigestAuth, parse_challenges
@@ -105,6 +105,30 @@ def test_challenges(values: list[str], expected: list[tuple[str, str | None]]) -
 def test_whatever_a_server_says_is_read(values: list[str]) -> None:
     assert all(isinstance(found, Challenge) for found in parse_challenges(values))
     make().on_challenge(values, URL, answered=False)
+
+
+@given(st.lists(st.text(alphabet="htp:/[]@.%1a?#;", max_size=20), max_size=3))
+@example(["http://["])
+@example(["//[", "/a"])
+@example(["http://[1]/"])
+def test_whatever_the_space_is_said_to_be(members: list[str]) -> None:
+    auth = make()
+    challenge = f'Digest realm="r", nonce="n", domain="{" ".join(members)}"'
+    assert auth.on_challenge([challenge], URL, answered=False)
+    auth.protects(URL)
+    auth.protects("http://[::1]/")
+
+
+@pytest.mark.parametrize("name", ["realm", "nonce", "opaque"])
+def test_bytes_that_are_no_text_are_sent_back(name: str) -> None:
+    """They come as surrogates (``headers.decode``), and leave as the same bytes."""
+    fields = {"realm": "r", "nonce": "n", "opaque": "o", name: "\udcff"}
+    auth = make()
+    challenge = "Digest " + ", ".join(f'{key}="{value}"' for key, value in fields.items())
+    assert auth.on_challenge([challenge], URL, answered=False)
+    answer = auth.authorize("GET", "/")
+    assert answer is not None
+    assert f'{name}="\udcff"' in answer
 
 
 @pytest.mark.parametrize(
