@@ -150,6 +150,24 @@ async def test_what_is_not_found(library: Library) -> None:
     assert answer.header("content-type") == "text/plain; charset=utf-8"
 
 
+async def test_a_view_that_gives_its_methods_arguments(library: Library) -> None:
+    web = library.web
+
+    class View(web.View):  # type: ignore[misc, name-defined]
+        async def _iter(self) -> Any:
+            method = getattr(self, self.request.method.lower(), None)
+            if method is None:
+                self._raise_allowed_methods()
+            return await method(self.request.query["a"])
+
+        async def get(self, value: str) -> Any:
+            return web.Response(text=value)
+
+    assert (await library.fetch(app_of_view(web, View), "GET", "/a?a=1")).body == b"1"
+    answer = await library.fetch(app_of_view(web, View), "PUT", "/a?a=1")
+    assert (answer.status, answer.header("allow")) == (405, "GET")
+
+
 async def test_views(library: Library) -> None:
     web = library.web
 

@@ -318,14 +318,18 @@ class View(AbstractView):
     """
 
     def __await__(self) -> Generator[Any, None, StreamResponse]:
-        return self._dispatch().__await__()
+        return self._iter().__await__()
 
-    async def _dispatch(self) -> StreamResponse:
+    async def _iter(self) -> StreamResponse:
+        """Answer the request.  Libraries that give arguments to methods override it."""
         method = self.request.method
         handler = getattr(self, method.lower(), None) if method in hdrs.METH_ALL else None
         if handler is None:
-            allowed = {name for name in hdrs.METH_ALL if hasattr(self, name.lower())}
-            raise HTTPMethodNotAllowed(method, allowed)
+            self._raise_allowed_methods()
         response = await handler()
         assert isinstance(response, StreamResponse)
         return response
+
+    def _raise_allowed_methods(self) -> NoReturn:
+        allowed = {name for name in hdrs.METH_ALL if hasattr(self, name.lower())}
+        raise HTTPMethodNotAllowed(self.request.method, allowed)
