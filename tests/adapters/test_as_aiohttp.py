@@ -572,6 +572,24 @@ def test_classes_are_named_after_aiohttps_modules() -> None:
     )
 
 
+def test_annotations_of_classes_can_be_read() -> None:
+    aliased(
+        """
+        import dataclasses, typing
+        import aiohttp
+        from aiohttp import web
+        from multidict import CIMultiDictProxy
+
+        hints = typing.get_type_hints(web.FileField)
+        assert hints["file"] == typing.IO[bytes]
+        assert hints["headers"] == CIMultiDictProxy[str]
+        types = {field.name: field.type for field in dataclasses.fields(web.FileField)}
+        assert types == hints
+        assert typing.get_type_hints(aiohttp.ClientTimeout)["total"] == float | None
+        """
+    )
+
+
 def test_instances_can_be_pickled() -> None:
     aliased(
         """

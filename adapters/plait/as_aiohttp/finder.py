@@ -9,6 +9,7 @@ only other libraries use, and neither an installed aiohttp nor a second copy of 
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import logging
 import pkgutil
@@ -172,7 +173,24 @@ def _rename_classes(module: ModuleType, name: str) -> None:
         if not inspect.isclass(value) or value.__name__ != public:
             continue
         if value.__module__ == module.__name__ or HOMES.get(value.__module__) == name:
+            _evaluate_annotations(value)
             value.__module__ = f"aiohttp.{name}"
+
+
+def _evaluate_annotations(cls: type) -> None:
+    """Replace the texts that annotate ``cls``, which ``typing`` reads in the module it says.
+
+    Those of types that its module imports for type checkers alone stay.
+    """
+    annotations = vars(cls).get("__annotations__", {})
+    fields = vars(cls).get("__dataclass_fields__", {})
+    names = vars(sys.modules[cls.__module__])
+    for attribute, text in annotations.items():
+        if isinstance(text, str):
+            with contextlib.suppress(NameError):
+                annotations[attribute] = eval(text, names)
+                if attribute in fields:
+                    fields[attribute].type = annotations[attribute]
 
 
 def _rename_private_classes(names: Mapping[str, object], module: str) -> None:
