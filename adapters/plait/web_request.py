@@ -238,12 +238,15 @@ class BaseRequest(KeyedState, HeadersMixin):
 
     @reify
     def host(self) -> str:
-        """The Host field; without one the address on which the connection came in."""
+        """The Host field; without one the address on which the connection came in.
+
+        That is the path of a Unix socket, and "" if it is not known.
+        """
         if self._event.authority:
             return self._event.authority
         sockname = self._exchange.handler.sockname
         if not isinstance(sockname, tuple):
-            return "localhost"
+            return sockname if isinstance(sockname, str) else ""
         address = str(sockname[0])
         return f"[{address}]" if ":" in address else address  # RFC 3986 section 3.2.2
 
@@ -320,8 +323,11 @@ class BaseRequest(KeyedState, HeadersMixin):
 
     @reify
     def url(self) -> URL:
-        """The whole URL, by scheme and Host."""
-        return URL(f"{self.scheme}://{self.host}").join(self.rel_url)
+        """The whole URL, by scheme and Host; of a Unix socket without a Host, by ``localhost``."""
+        host = self.host
+        if not host or "/" in host:  # That is the path of a socket.
+            host = "localhost"
+        return URL(f"{self.scheme}://{host}").join(self.rel_url)
 
     @property
     def path(self) -> str:

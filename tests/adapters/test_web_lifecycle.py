@@ -541,7 +541,7 @@ async def test_scheme_over_tls(authority: Authority) -> None:
 
 async def test_a_unix_socket(tmp_path: Path) -> None:
     async def handler(request: web.Request) -> web.Response:
-        return web.Response(text=f"{request.remote!r} {request.host}")
+        return web.Response(text=f"{request.remote!r} {request.host} {request.url}")
 
     runner = web.AppRunner(app_of(handler))
     await runner.setup()
@@ -553,7 +553,8 @@ async def test_a_unix_socket(tmp_path: Path) -> None:
         assert runner.addresses == [str(path)]
         reader, writer = await asyncio.open_unix_connection(str(path))
         writer.write(b"GET / HTTP/1.0\r\n\r\n")
-        assert (await asyncio.wait_for(reader.read(), 20)).endswith(b"'' localhost")
+        answer = (await asyncio.wait_for(reader.read(), 20)).decode()
+        assert answer.endswith(f"'' {path} http://localhost/")
         writer.close()
         await writer.wait_closed()
     finally:
