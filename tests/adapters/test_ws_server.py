@@ -258,6 +258,7 @@ async def test_w13_a_flood_of_pings_from_who_reads_nothing(engine: Any) -> None:
         (b"Version: 13", b"Version: 12", b"426"),
         (b"Version: 13", b"Version: 8", b"426"),
         (b"Version: 13", b"Version: 7", b"426"),
+        (b"Version: 13", b"Version: \xff", b"426"),
         (b"Sec-WebSocket-Key: ", b"X-Key: ", b"400"),
         (b"dGhl", b"dG", b"400"),
         (b"Upgrade: websocket", b"Upgrade: h2c", b"400"),

@@ -240,7 +240,9 @@ def _check_version(headers: Headers, http2: bool) -> None:
     versions = get_all(headers, _VERSION.lower())
     if versions == [VERSION]:
         return
-    message = f"WebSocket version {', '.join(versions) or 'none'} is not supported"
+    # The message becomes the content of an answer, so what the client wrote must be text.
+    shown = ascii(", ".join(versions))[1:-1] or "none"
+    message = f"WebSocket version {shown} is not supported"
     if http2:
         raise HandshakeRefused(message, 400, [(_VERSION.lower(), VERSION)])
     raise HandshakeRefused(

@@ -147,7 +147,7 @@ def test_w15_keys(keys: list[str]) -> None:
 
 
 @pytest.mark.parametrize(
-    "versions", [[], ["12"], ["8"], ["7"], ["0"], ["13, 8"], ["13", "13"], ["ä"], [" "]]
+    "versions", [[], ["12"], ["8"], ["7"], ["0"], ["13, 8"], ["13", "13"], ["ä"], [" "], ["\udcff"]]
 )
 def test_w15_versions(versions: list[str], http2: bool) -> None:
     asked = request(
@@ -160,6 +160,7 @@ def test_w15_versions(versions: list[str], http2: bool) -> None:
     # There is no Upgrade on HTTP/2 that 426 could require (RFC 9110 section 15.5.22).
     assert refused.status_hint == (400 if http2 else 426)
     assert get(refused.headers, "upgrade") == (None if http2 else "websocket")
+    assert refused.message.isascii(), "it is the content of an answer"
 
 
 def test_w15_methods() -> None:
