@@ -154,14 +154,14 @@ async def test_forms(content_type: str, body: bytes, status: int) -> None:
 @pytest.mark.parametrize("items", [";", ';"', ';\\"', '";', "; charset*0=x"])
 def test_c18_a_content_type_costs_what_it_is_long(items: str) -> None:
     """If it cost the square of that, nobody would wait for this test to end."""
-    response = web.Response(headers={"Content-Type": "a/b" + items * 1_000_000})
+    response = web.Response(headers={"Content-Type": "a/b" + items * 200_000})
     assert response.charset is None
     assert response.content_type.startswith(("a/b", "text/plain"))
 
 
 def test_a40_a_quoted_cookie_costs_what_it_is_long() -> None:
     """Likewise."""
-    assert unquote_value('"' + "\\\\" * 2_000_000 + '"') == "\\" * 2_000_000
+    assert unquote_value('"' + "\\\\" * 400_000 + '"') == "\\" * 400_000
 
 
 # -- what the handler sends -----------------------------------------------------------------
