@@ -16,6 +16,17 @@ from tests.engine.differential.rules import Case, Rule, cut_short
 
 # -- what native refused, and where -----------------------------------------------------------
 
+# A refusal quotes the line that it refuses, which may look like a status line: without its end.
+_statuses = re.compile(rb"HTTP/1\.1 ([0-9]{3}) [^\r\n]*\r\n").findall
+
+
+def refusal(sent: bytes) -> int | None:
+    """Return the status with which a server refused, of all that it sent."""
+    statuses = [int(status) for status in _statuses(sent)]
+    refusals = [status for status in statuses if status not in (101, 200, 404)]
+    assert len(refusals) <= 1, statuses
+    return refusals[-1] if refusals else None
+
 
 @dataclass(frozen=True)
 class Refused:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -14,21 +12,16 @@ from plait_engine.testing.strategies import fragmenters, http1_request_streams, 
 from tests.engine.differential import rules
 from tests.engine.differential.conftest import budget
 from tests.engine.differential.harness import ENGINES, Outcome, Run, differences
-from tests.engine.differential.http1_rules import REQUEST_RULES
+from tests.engine.differential.http1_rules import REQUEST_RULES, refusal
 
 CONFIG = Config(random=counting_random, upgrade_protocols=frozenset({"websocket", "foo/2"}))
-# A refusal quotes the line that it refuses, which may look like a status line: without its end.
-_statuses = re.compile(rb"HTTP/1\.1 ([0-9]{3}) [^\r\n]*\r\n").findall
 
 
 def serve(engine: EngineName, data: bytes, fragment: Fragmenter) -> Outcome:
     run = Run(create_connection(Role.SERVER, "http/1.1", CONFIG, engine=engine), fragment)
     run.receive(data)
     outcome = run.finish()
-    statuses = [int(status) for status in _statuses(bytes(run.endpoint.sent))]
-    refusals = [status for status in statuses if status not in (200, 404)]
-    outcome.refused = refusals[-1] if refusals else None
-    assert len(refusals) <= 1, statuses
+    outcome.refused = refusal(bytes(run.endpoint.sent))
     return outcome
 
 
