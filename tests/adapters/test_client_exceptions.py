@@ -256,3 +256,16 @@ def test_no_credentials_are_in_the_reprs_of_traces() -> None:
         assert "s3cret" not in repr(made)
         assert repr(made).startswith(f"{type(made).__name__}(method='GET', url=URL('http://exam")
         assert "'X': 'shown'" in repr(made)
+
+
+@pytest.mark.anyio
+async def test_bytes_that_are_no_text_can_be_logged() -> None:
+    """``print`` and ``logging`` fail for surrogates."""
+    moved = b"HTTP/1.1 302 \xff\r\nLocation: http://\xff/\r\nX: \xff\r\nContent-Length: 0\r\n\r\n"
+    async with raw_server(always(moved)) as server, plait.ClientSession() as session:
+        async with session.get(server.url, allow_redirects=False) as response:
+            repr(response).encode()
+        with pytest.raises(plait.InvalidURL) as caught:
+            await session.get(server.url)
+    for text in (str(caught.value), repr(caught.value)):
+        text.encode()
