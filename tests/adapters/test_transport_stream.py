@@ -64,6 +64,9 @@ class ReadingTransport(Transport):
     def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
         self.protocol = protocol
 
+    def get_protocol(self) -> asyncio.BaseProtocol:
+        return self.protocol
+
     def read(self, data: bytes) -> None:
         if isinstance(self.protocol, asyncio.BufferedProtocol):
             buffer = self.protocol.get_buffer(-1)
@@ -159,6 +162,24 @@ def test_all_else_that_happens_reaches_the_driver() -> None:
         assert transport.owner.seen[-1] is error
 
     asyncio.run(happen())
+
+
+def test_a_connection_that_is_dropped_in_long_content_is_lost_once() -> None:
+    async def drop() -> None:
+        transport = ReadingTransport()
+        transport.read(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9999999\r\n\r\n")
+        transport.read(bytes(FULL))
+        protocol, owner = transport.protocol, transport.owner
+        assert isinstance(protocol, ContentProtocol)
+        owner.driver.abort()
+        await asyncio.sleep(0)  # Whoever takes the connection for another's is told by then.
+        seen = len(owner.seen)
+        assert owner.driver.transport is transport
+        protocol.connection_lost(None)
+        assert owner.seen[-1] is None
+        assert len(owner.seen) > seen
+
+    asyncio.run(drop())
 
 
 async def _upload(chunked: bool) -> None:

@@ -136,17 +136,17 @@ class ContentProtocol(asyncio.Protocol):
     It stands in for ``stream`` on ``transport``, until a read is short.
     """
 
-    __slots__ = ("_driver", "_stream", "_transport")
+    __slots__ = ("_stream", "_transport", "driver")
 
     def __init__(self, stream: StreamProtocol[Any], transport: asyncio.Transport) -> None:
-        self._driver = stream.driver
+        self.driver = stream.driver
         self._stream = stream
         self._transport = transport
 
     def data_received(self, data: bytes) -> None:
         if len(data) < _LARGE:
             self._transport.set_protocol(self._stream)
-        self._driver.receive_data(data)
+        self.driver.receive_data(data)
 
     def eof_received(self) -> bool:
         return self._stream.eof_received()
@@ -155,10 +155,10 @@ class ContentProtocol(asyncio.Protocol):
         self._stream.connection_lost(exc)
 
     def pause_writing(self) -> None:
-        self._driver.pause_writing()
+        self.driver.pause_writing()
 
     def resume_writing(self) -> None:
-        self._driver.resume_writing()
+        self.driver.resume_writing()
 
 
 def _has_closure_alert(tls: ssl.SSLObject) -> bool:
