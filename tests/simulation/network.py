@@ -39,14 +39,15 @@ class Deadlock(Exception):
 class Weather:
     """How a network behaves.  The rates are chances for each piece that is carried.
 
-    ``latency``: seconds, at most.  ``small``: how many of the pieces are tiny.  ``stalls``:
-    nothing is carried for up to ``stall`` seconds.  ``resets``: both ends see a reset.
-    ``vanishes``: nothing is carried any more, and nobody is told.  ``refusals``: the chance
-    that a connection is refused.
+    ``latency``: seconds, at most.  ``small``: how many of the pieces are tiny.  ``whole``: nothing
+    is cut into pieces.  ``stalls``: nothing is carried for up to ``stall`` seconds.  ``resets``:
+    both ends see a reset.  ``vanishes``: nothing is carried any more, and nobody is told.
+    ``refusals``: the chance that a connection is refused.
     """
 
     latency: float = 0.01
     small: float = 0.2
+    whole: bool = False
     stalls: float = 0.0
     stall: float = 5.0
     resets: float = 0.0
@@ -160,6 +161,8 @@ class Network:
 
     def piece(self, most: int) -> int:
         """Return how many bytes are carried together."""
+        if self.weather.whole:
+            return most
         if self.random.random() < self.weather.small:
             return min(most, self.random.randint(1, 20))
         return self.random.randint(1, most)
