@@ -29,10 +29,12 @@ demo: .venv/.installed-demo
 	$(BIN)/python -m examples.demo $(ARGS)
 
 # What must be there first is installed and checked side by side.
-# A file's tests run in one process, the files in as many as there are cores, four at most.
+# A file's tests run in one process, the files in as many as there are cores, four at most, in
+# the order of tests/conftest.py.
 test:
 	@$(MAKE) --no-print-directory --jobs lint peers .venv/.installed-ecosystem
-	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile $(ARGS)
+	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile \
+	  --no-loadscope-reorder $(ARGS)
 
 lint: style types-3.11 types-3.13
 

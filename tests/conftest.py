@@ -1,4 +1,4 @@
-"""What every test shares: how hypothesis runs here and in CI, and a certificate authority."""
+"""What every test shares: settings of hypothesis, the order, and a certificate authority."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 import trustme
 from hypothesis import HealthCheck, settings
+
+HERE = Path(__file__).parent
 
 # A shared machine stalls at any time, so no example has a deadline.
 settings.register_profile("default", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -35,6 +37,16 @@ def pytest_collection() -> Generator[None, object, object]:
     finally:
         gc.freeze()
         gc.enable()
+
+
+SLOW = (HERE / "typed", HERE / "simulation", HERE / "ecosystem")
+"""Where few tests take long."""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Run what takes long first, so that no process works alone at the end."""
+    items.sort(key=lambda item: not any(item.path.is_relative_to(folder) for folder in SLOW))
 
 
 @dataclass(frozen=True)
