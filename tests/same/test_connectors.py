@@ -43,6 +43,21 @@ async def test_with_is_deprecated_and_closes(plain: Library) -> None:
     await connector.close()
 
 
+async def test_what_a_library_copies_from_a_session(plain: Library) -> None:
+    context = ssl.create_default_context()
+    jar, timeout = plain.top.CookieJar(), plain.top.ClientTimeout(total=5)
+    connector = plain.top.TCPConnector(limit=5, limit_per_host=2, force_close=True, ssl=context)
+    async with plain.top.ClientSession(
+        connector=connector, cookie_jar=jar, timeout=timeout, headers={"A": "1"}, trust_env=True
+    ) as session:
+        assert session._connector is connector
+        assert (connector._limit, connector._limit_per_host) == (5, 2)
+        assert (connector._force_close, connector._ssl) == (True, context)
+        assert (session._cookie_jar, session._timeout) == (jar, timeout)
+        assert (session._trust_env, session._trace_configs) == (True, [])
+        assert session._default_headers == {"A": "1"}
+
+
 async def test_what_a_connector_tells(plain: Library) -> None:
     connector = plain.top.TCPConnector()
     assert (connector.limit, connector.limit_per_host) == (100, 0)

@@ -198,6 +198,10 @@ class BaseConnector:
         """Connections to one server at most, 0 for no limit."""
         return self._places.pool.limit_per_host
 
+    # By these names google-auth copies them to another connector.
+    _limit = limit
+    _limit_per_host = limit_per_host
+
     @property
     def http2(self) -> bool | None:
         """The ``http2`` argument."""
