@@ -58,6 +58,17 @@ async def test_what_a_library_copies_from_a_session(plain: Library) -> None:
         assert session._default_headers == {"A": "1"}
 
 
+async def test_a_connector_whose_loop_will_not_run_any_more(library: Library) -> None:
+    async with serve(app_of()) as served:
+        session = library.session()
+        async with session.get(f"http://127.0.0.1:{served.port}/") as response:
+            assert response.status == 200
+        session.connector._close()
+        assert session.connector.closed
+        assert session.closed
+        session.connector._close()
+
+
 async def test_what_a_connector_tells(plain: Library) -> None:
     connector = plain.top.TCPConnector()
     assert (connector.limit, connector.limit_per_host) == (100, 0)
@@ -230,7 +241,7 @@ async def test_the_local_address(library: Library) -> None:
     async with (
         serve(app) as served,
         library.session(connector=options) as session,
-        session.get(served.url) as response,
+        session.get(f"http://127.0.0.1:{served.port}/") as response,
     ):
         assert response.status == 200
     assert seen == ["127.0.0.2"]
@@ -249,7 +260,7 @@ async def test_sockets_of_ones_own(library: Library) -> None:
     async with (
         serve(app_of()) as served,
         library.session(connector={"socket_factory": factory}) as session,
-        session.get(served.url) as response,
+        session.get(f"http://127.0.0.1:{served.port}/") as response,
     ):
         assert response.status == 200
     assert [address[:2] for address in made] == [("127.0.0.1", served.port)]

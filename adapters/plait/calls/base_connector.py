@@ -406,11 +406,15 @@ class BaseConnector:
 
         ``abort_ssl``: drop TLS connections instead of closing TLS properly.
         """
+        self._close(abort_ssl=abort_ssl)
+        return _Closing(self)
+
+    def _close(self, *, abort_ssl: bool = False) -> None:
+        """Do what needs no loop that runs: fsspec and litellm call it when theirs has stopped."""
         if not self._closed:
             self._closed = True
             if not self._loop.is_closed():
                 self._places.close(abort_tls=abort_ssl)
-        return _Closing(self)
 
     async def wait_closed(self) -> None:
         """See that no socket is open any more, after ``close``."""
