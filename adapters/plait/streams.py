@@ -147,6 +147,16 @@ class StreamReader:
         self.total_bytes = 0
         self.total_compressed_bytes: int | None = None
 
+    @property
+    def _buffer(self) -> deque[bytes]:
+        """What came and was not read: litellm takes it when the rest never comes."""
+        return self._pieces
+
+    @property
+    def _buffer_offset(self) -> int:
+        """How much of the first piece was read."""
+        return self._offset
+
     def __repr__(self) -> str:
         info = [type(self).__name__]
         if self._size:

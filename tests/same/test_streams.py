@@ -33,6 +33,12 @@ async def test_ways_to_read(plain: Library) -> None:
     assert await stream.readchunk() == (b"", False)
 
 
+async def test_what_a_library_takes_that_was_not_read(plain: Library) -> None:
+    stream = stream_of(plain, b"abc", b"def")
+    assert await stream.read(1) == b"a"
+    assert b"".join(stream._buffer)[stream._buffer_offset :] == b"bcdef"
+
+
 async def test_exactly(plain: Library) -> None:
     stream = stream_of(plain, b"abc", b"def")
     assert await stream.readexactly(4) == b"abcd"
