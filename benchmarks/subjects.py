@@ -75,15 +75,16 @@ class Server:
 class Worker:
     """A client or an engine, which measures itself: microseconds of CPU per operation."""
 
-    _CALIBRATION = 500
+    least = 500
+    """Operations of a measurement, at least."""
 
     def __init__(self, child: Child) -> None:
         self.child = child
         self.pid: int | None = child.pid
-        self._seconds_per_operation = self._work(self._CALIBRATION)
+        self._seconds_per_operation = self._work(self.least)
 
     def measure(self, seconds: float) -> float:
-        count = max(self._CALIBRATION, int(seconds / self._seconds_per_operation))
+        count = max(self.least, int(seconds / self._seconds_per_operation))
         self._seconds_per_operation = self._work(count)
         return self._seconds_per_operation * 1e6
 

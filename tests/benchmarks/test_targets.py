@@ -12,7 +12,7 @@ import pytest
 
 from benchmarks import traffic
 from benchmarks.nginx import Nginx
-from benchmarks.subjects import Workplace, client
+from benchmarks.subjects import Worker, Workplace, client
 from benchmarks.targets import asgi
 from benchmarks.targets.web_server import FILE_SIZE
 from benchmarks.traffic import Request
@@ -130,9 +130,15 @@ def test_an_engine_alone_answers_every_exchange(
 )
 @pytest.mark.parametrize("tls", [False, True])
 def test_clients_do_their_requests(
-    workplace: Workplace, nginx: Nginx, library: str, requests: str, tls: bool
+    workplace: Workplace,
+    nginx: Nginx,
+    library: str,
+    requests: str,
+    tls: bool,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A client looks at each answer itself, and ends when one is wrong."""
     pytest.importorskip(library)
+    monkeypatch.setattr(Worker, "least", 100)
     start = client(library, requests, concurrency=4, tls=tls)
     assert start(replace(workplace, nginx=lambda: nginx), 0.01).measure(0.01) > 0

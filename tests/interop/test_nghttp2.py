@@ -99,11 +99,12 @@ def test_settings_are_announced(server: Server, tls: bool) -> None:
 
 
 def test_h2load_without_a_failed_request(server: Server, tls: bool) -> None:
+    count = 20_000 if server.engine == "native" else 5_000  # The other is slow by design.
     result = run(
-        *(require("h2load"), "-n", "20000", "-c", "8", "-m", "32"), server.url("/", tls=tls)
+        *(require("h2load"), "-n", f"{count}", "-c", "8", "-m", "32"), server.url("/", tls=tls)
     )
-    assert "20000 succeeded, 0 failed, 0 errored, 0 timeout" in result.stdout, result.stdout
-    assert "status codes: 20000 2xx" in result.stdout
+    assert f"{count} succeeded, 0 failed, 0 errored, 0 timeout" in result.stdout, result.stdout
+    assert f"status codes: {count} 2xx" in result.stdout
 
 
 def test_h2load_over_http_1_1(server: Server) -> None:
