@@ -72,6 +72,9 @@ class ClientWebSocketResponse(WebSocketBase[DecodeText]):
         client_notakeover: whether each message is compressed by itself.
     """
 
+    _conn: None = None
+    """In aiohttp a connection with a queue of messages, which ccxt empties; here is no queue."""
+
     def __init__(
         self,
         reader: WebSocketExchange,

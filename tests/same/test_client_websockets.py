@@ -90,6 +90,15 @@ async def test_echo(library: Library, compress: int) -> None:
         assert await ws.receive_json(loads=len) == 3
 
 
+async def test_a_queue_that_a_library_empties_before_it_reads(library: Library) -> None:
+    async with connected(library, echo) as ws:
+        await ws.send_str("a")
+        connection = ws._conn  # As ccxt looks at it.
+        queue = None if connection is None else connection.protocol._payload
+        assert queue is None or len(queue._buffer) == 0
+        assert await ws.receive_str() == "a"
+
+
 async def test_what_cannot_be_sent(library: Library) -> None:
     async with connected(library, echo) as ws:
         for wrong in (b"x", 5):

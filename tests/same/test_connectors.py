@@ -58,6 +58,26 @@ async def test_what_a_library_copies_from_a_session(plain: Library) -> None:
         assert session._default_headers == {"A": "1"}
 
 
+async def test_what_a_library_counts(library: Library) -> None:
+    go_on = asyncio.Event()
+
+    async def wait(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse()
+        await response.prepare(request)
+        await go_on.wait()
+        return response
+
+    app = web.Application()
+    app.router.add_get("/", wait)
+    async with serve(app) as served, library.session() as session:
+        assert len(session.connector._acquired) == 0
+        async with session.get(f"http://127.0.0.1:{served.port}/") as response:
+            assert len(session.connector._acquired) == 1
+            go_on.set()
+            await response.read()
+        assert len(session.connector._acquired) == 0
+
+
 async def test_a_connector_whose_loop_will_not_run_any_more(library: Library) -> None:
     async with serve(app_of()) as served:
         session = library.session()

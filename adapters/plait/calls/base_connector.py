@@ -189,6 +189,12 @@ class BaseConnector:
         return self._places.idle()
 
     @property
+    def _acquired(self) -> set[ClientConnection]:
+        """The connections with a request: programs of others count them."""
+        idle = {client for clients in self._conns.values() for client, _ in clients}
+        return self._places.alive - idle
+
+    @property
     def limit(self) -> int:
         """Connections at most, 0 for no limit."""
         return self._places.pool.limit
