@@ -572,6 +572,16 @@ def test_classes_are_named_after_aiohttps_modules() -> None:
     )
 
 
+def test_a_name_that_a_module_of_aiohttp_only_imports() -> None:
+    aliased(
+        """
+        import yarl
+        from aiohttp.client_reqrep import URL
+        assert URL is yarl.URL
+        """
+    )
+
+
 def test_annotations_of_classes_can_be_read() -> None:
     aliased(
         """

@@ -14,6 +14,8 @@ from importlib import import_module
 from types import MappingProxyType
 from typing import Final
 
+from yarl import URL
+
 from plait.calls.context import (
     RequestContextManager,
     SessionRequestContextManager,
@@ -74,6 +76,7 @@ NAMES: Final[dict[str, dict[str, object]]] = {
     },
     "client_reqrep": {
         "MappingProxyType": MappingProxyType,
+        "URL": URL,
         "_gen_default_accept_encoding": lambda: ACCEPT_ENCODING,
         "_merge_ssl_params": merge_ssl_params,
     },
