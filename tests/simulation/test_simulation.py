@@ -12,6 +12,7 @@ import contextlib
 import logging
 import os
 import random
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,6 +20,7 @@ import pytest
 
 import plait
 from plait import web
+from plait.calls.tls import default_context
 from plait_engine.engines import EngineName
 from tests.conftest import Authority
 from tests.simulation.network import Network, VirtualLoop, Weather
@@ -180,6 +182,15 @@ def _excused(weather: str, protocol: str, operation: str, error: BaseException) 
     return True
 
 
+@pytest.fixture
+def trusted_authority(authority: Authority, monkeypatch: pytest.MonkeyPatch) -> Iterator[Authority]:
+    """An authority that clients of default settings trust; their contexts outlive a session."""
+    monkeypatch.setenv("SSL_CERT_FILE", str(authority.ca_file))
+    default_context.cache_clear()
+    yield authority
+    default_context.cache_clear()
+
+
 @pytest.mark.parametrize("seed", _seeds())
 @pytest.mark.parametrize("engine", ["native", "reference"])
 @pytest.mark.parametrize("weather", WEATHERS)
@@ -191,15 +202,13 @@ def test_simulation(
     weather: str,
     engine: EngineName,
     seed: int,
-    authority: Authority,
+    trusted_authority: Authority,
     caplog: pytest.LogCaptureFixture,
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     if (engine, scheme, protocol) == ("reference", "https", "http/1.1"):
         pytest.skip("an early answer may be lost over TLS, see docs/reference.md")
-    monkeypatch.setenv("SSL_CERT_FILE", str(authority.ca_file))
     loop = VirtualLoop(end=20_000)
-    context = authority.server_context(protocol) if scheme == "https" else None
+    context = trusted_authority.server_context(protocol) if scheme == "https" else None
     network = Network(loop, seed, WEATHERS[weather], context)
     simulation = Simulation(network, protocol, weather, engine, seed)
     outcome = simulation.outcome

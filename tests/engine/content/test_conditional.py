@@ -67,9 +67,9 @@ def test_the_star(field: str, any_: bool) -> None:
 @pytest.mark.parametrize("member", ['"a",', "W/", ",", '"', " ", 'W/"x" '])
 def test_a_long_list_costs_no_more_than_its_length(member: str) -> None:
     field = member * (200_000 // len(member))
-    start = time.perf_counter()
+    start = time.thread_time()
     parse_entity_tags(field)
-    assert time.perf_counter() - start < 2
+    assert time.thread_time() - start < 2
 
 
 # -- preconditions --------------------------------------------------------------------------------

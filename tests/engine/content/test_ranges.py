@@ -120,8 +120,8 @@ def test_only_a_value_error_is_raised(field: str, size: int) -> None:
 
 
 def test_a_long_field_costs_no_more_than_its_length() -> None:
-    start = time.perf_counter()
+    start = time.thread_time()
     for field in ("0-1," * 50_000, "9" * 200_000, "-" * 200_000):
         with contextlib.suppress(ValueError):
             select_span(f"bytes={field}", SIZE)
-    assert time.perf_counter() - start < 2
+    assert time.thread_time() - start < 2
