@@ -1,9 +1,22 @@
 """What the client is made of, beside the modules that have aiohttp's names.
 
+A call of a session makes requests; a request takes a place on a connection, and has the place
+until its response is read.
+
+The call
+--------
 ==================  =======================================================================
 ``call``            one call of a session, through its redirects and retries
 ``options``         the keywords of a request
 ``context``         what the session's methods return: to be awaited, or for ``async with``
+``environment``     the proxy of a call; proxies and credentials of the environment
+``timeouts``        the timeouts of a request
+``traces``          what the traces of a call hear
+==================  =======================================================================
+
+Request and response
+--------------------
+==================  =======================================================================
 ``request``         one request of a call
 ``fields``          header fields as callers give them
 ``content``         what is made of ``data=``, and the fields that it brings
@@ -16,10 +29,12 @@
 ``links``           the Link fields of a response
 ``cookies``         the cookies of a message
 ``errors``          what the caller is told when an exchange is cut short
-``timeouts``        the timeouts of a request
-``traces``          what the traces of a call hear
+==================  =======================================================================
+
+Connections
+-----------
+==================  =======================================================================
 ``target``          what a URL means: where to connect, and as whom
-``environment``     the proxy of a call; proxies and credentials of the environment
 ``base_connector``  what all connectors do
 ``places``          the places on connections: the pool's decisions, carried out
 ``lease``           one place, from its assignment to the end of the request
