@@ -24,6 +24,7 @@ from plait.client_exceptions import (
 )
 from plait.client_middlewares import ClientMiddlewareType, build_client_middlewares
 from plait.cookiejar import CookieJar
+from plait.hdrs import SET_COOKIE
 from plait.helpers import BasicAuth
 from plait.typedefs import LooseCookies
 from plait_engine import Request as RequestEvent
@@ -390,7 +391,7 @@ class ClientCall:
     def _after_response(self, request: ClientRequest, response: ClientResponse) -> Step:
         """Keep the cookies of ``response``, and tell the machine that it came."""
         try:
-            values = response.headers.getall("Set-Cookie", None)
+            values = response.headers.getall(SET_COOKIE, None)
             if values:
                 self.session._cookie_jar.update_cookies_from_headers(values, response.url)
         except BaseException:  # The jar may be anybody's.

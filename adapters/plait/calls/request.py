@@ -20,6 +20,7 @@ from yarl import URL
 
 from plait.abc import AbstractStreamWriter
 from plait.compression_utils import ACCEPT_ENCODING, COMPRESSORS
+from plait.hdrs import HOST, TRANSFER_ENCODING, USER_AGENT
 from plait.helpers import BasicAuth, strip_auth_from_url
 from plait.http import SERVER_SOFTWARE
 from plait.http_writer import HttpVersion, HttpVersion10, HttpVersion11
@@ -295,7 +296,7 @@ class ClientRequest:
     def update_headers(self, headers: LooseHeaders | None) -> None:
         """Set the fields that the caller gave; Host comes first."""
         fields = CIMultiDict([("Host", self._server.authority), *field_pairs(headers)])
-        hosts = fields.getall("Host")
+        hosts = fields.getall(HOST)
         if len(hosts) > 1:
             fields["Host"] = hosts[-1]
         self.headers = fields
@@ -309,7 +310,7 @@ class ClientRequest:
         for name, value in self.DEFAULT_HEADERS.items():
             if name not in headers and name not in skip:
                 headers[name] = value
-        if "User-Agent" not in headers and "User-Agent" not in skip:
+        if USER_AGENT not in headers and USER_AGENT not in skip:
             headers["User-Agent"] = SERVER_SOFTWARE
 
     def update_cookies(self, cookies: LooseCookies | None) -> None:
@@ -334,7 +335,7 @@ class ClientRequest:
     def update_transfer_encoding(self) -> None:
         """Check ``chunked`` against the caller's fields, and say it."""
         headers = self.headers
-        coding = headers.get("Transfer-Encoding", "").lower()
+        coding = headers.get(TRANSFER_ENCODING, "").lower()
         if "chunked" in coding:
             if self.chunked:
                 raise ValueError(

@@ -22,7 +22,7 @@ from plait.client_exceptions import (
     ClientConnectionError,
     ClientPayloadError,
 )
-from plait.hdrs import CONTENT_TYPE
+from plait.hdrs import CONTENT_ENCODING, CONTENT_TYPE
 from plait.helpers import NOOP, HeadersMixin, noop
 from plait.http_writer import VERSIONS, HttpVersion
 from plait.streams import EMPTY_PAYLOAD, StreamReader
@@ -266,7 +266,7 @@ class ClientResponse(HeadersMixin):
         if exchange is None or (exchange.ended and self._ends_with_head()):
             return EMPTY_PAYLOAD
         # RFC 9110 section 5.3: several lines are one list.
-        lines = self.headers.getall("Content-Encoding", ()) if self._auto_decompress else ()
+        lines = self.headers.getall(CONTENT_ENCODING, ()) if self._auto_decompress else ()
         return read_body(exchange, ", ".join(lines), self._read_bufsize)
 
     def _ends_with_head(self) -> bool:
@@ -295,7 +295,7 @@ class ClientResponse(HeadersMixin):
         if (
             self._content is not None
             or exchange is None
-            or (self._auto_decompress and "Content-Encoding" in self.headers)
+            or (self._auto_decompress and CONTENT_ENCODING in self.headers)
         ):
             return await self._read_content(self.content)
         pieces = exchange.take()
@@ -325,7 +325,7 @@ class ClientResponse(HeadersMixin):
         the session's ``fallback_charset_resolver`` says.  Raises RuntimeError when that
         needs the body and it was not read.
         """
-        encoding = encoding_of(self.headers.get("Content-Type", ""))
+        encoding = encoding_of(self.headers.get(CONTENT_TYPE, ""))
         if encoding is not None:
             return encoding
         if self._body is None:
