@@ -224,7 +224,7 @@ class ClientSession:
                 engine=engine or "native",
             )
         elif connector._loop is not loop:
-            raise RuntimeError("Session and connector has to use same event loop")
+            raise RuntimeError("the connector belongs to another event loop than the session")
         elif http2 is not None or (engine is not None and engine != connector.engine):
             raise ValueError("http2 and engine are the connector's: give them to the connector")
         if version == HttpVersion10 and connector.http2 is True:
@@ -290,7 +290,7 @@ class ClientSession:
         await self.close()
 
     def __enter__(self) -> None:
-        raise TypeError("Use async with instead")
+        raise TypeError("a ClientSession is closed with await: write async with")
 
     def __exit__(self, *args: object) -> None:
         """Never called; ``with`` looks for it before ``__enter__`` raises."""
@@ -592,7 +592,7 @@ class ClientSession:
                 ssl = merge_ssl_params(ssl, verify_ssl, ssl_context, fingerprint)
             if json is not None:
                 if data is not None:
-                    raise ValueError("data and json parameters can not be used at the same time")
+                    raise ValueError("json excludes data: give one of the two")
                 if self._json_serialize_bytes is not None:
                     data = JsonBytesPayload(json, dumps=self._json_serialize_bytes)
                 else:

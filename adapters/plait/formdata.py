@@ -158,7 +158,7 @@ class FormData:
         try:
             part = get_payload(value, encoding=self._charset, **options)
         except Exception as error:
-            raise TypeError(f"Can not serialize value type: {type(value)!r}: {value!r}") from error
+            raise TypeError(f"no payload type takes a {type(value)!r}: {value!r}") from error
         part.set_content_disposition("form-data", self._quote_fields, **parameters)
         part.headers.popall(hdrs.CONTENT_LENGTH, None)
         return part

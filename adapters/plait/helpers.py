@@ -236,7 +236,7 @@ def netrc_from_env() -> netrc.netrc | None:
 def basicauth_from_netrc(netrc_obj: netrc.netrc | None, host: str) -> BasicAuth:
     """Return what a netrc file says for ``host``.  Raises LookupError when that is nothing."""
     if netrc_obj is None:
-        raise LookupError("No .netrc file found")
+        raise LookupError("there is no readable .netrc file")
     entry = netrc_obj.authenticators(host)
     if entry is None:
         raise LookupError(f"No entry for {host} found in the `.netrc` file.")
@@ -564,7 +564,7 @@ class ChainMapProxy(Mapping[str | BaseKey[Any], Any]):
     __slots__ = ("_maps",)
 
     def __init_subclass__(cls) -> None:
-        raise TypeError(f"Inheritance class {cls.__name__} from ChainMapProxy is forbidden")
+        raise TypeError(f"{cls.__name__} cannot derive from ChainMapProxy, which is final")
 
     def __init__(self, maps: Iterable[Mapping[str | BaseKey[Any], Any]]) -> None:
         self._maps = tuple(maps)

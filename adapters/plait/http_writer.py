@@ -138,7 +138,7 @@ class StreamWriter(AbstractStreamWriter):
         since the last wait.  Raises RuntimeError after ``write_eof``.
         """
         if self._complete:
-            raise RuntimeError("Cannot call write() after write_eof()")
+            raise RuntimeError("the body has ended: write() comes before write_eof()")
         data = bytes(chunk)
         if self._on_chunk_sent is not None:
             await self._on_chunk_sent(data)

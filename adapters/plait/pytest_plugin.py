@@ -324,11 +324,13 @@ async def _clients(kind: type[TestClient[Any, Any]]) -> AsyncIterator[AiohttpCli
                 target = target(asyncio.get_running_loop(), *args, **kwargs)
                 kwargs = {}
             elif args:
-                raise AssertionError("args should be empty")
+                raise AssertionError(
+                    "positional arguments are for a factory only: give the rest by name"
+                )
             if isinstance(target, Application):
                 target = TestServer(target, **(server_kwargs or {}))
             elif not isinstance(target, BaseTestServer):
-                raise ValueError(f"Unknown argument type: {type(target)!r}")
+                raise ValueError(f"expected an Application or a test server, not {type(target)!r}")
             return await clients.start(lambda: kind(target, **kwargs))
 
         yield cast("AiohttpClient", connect)

@@ -362,7 +362,7 @@ class StreamReader:
         Raises LineTooLong beyond ``max_size`` bytes (default: the high-water mark).
         """
         if not separator:
-            raise ValueError("Separator should be at least one-byte string")
+            raise ValueError("separator is empty: give one byte or more")
         self._check()
         limit = self._high_water if max_size is None else max_size
         found = bytearray()
@@ -537,7 +537,7 @@ def _call(callback: Callable[[], None]) -> None:
     try:
         callback()
     except Exception:
-        internal_logger.exception("Exception in eof callback")
+        internal_logger.exception("a callback of on_eof() failed")
 
 
 def _release(waiter: asyncio.Future[None] | None) -> None:

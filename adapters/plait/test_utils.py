@@ -492,7 +492,7 @@ class AioHTTPTestCase(IsolatedAsyncioTestCase):
 
     def get_app(self) -> Application:
         """Obsolete: override ``get_application``."""
-        raise RuntimeError("Did you forget to define get_application()?")
+        raise RuntimeError("override get_application(): it returns the application to test")
 
     async def get_server(self, app: Application) -> TestServer:
         """Return the server of ``app``."""

@@ -196,10 +196,10 @@ class Application(KeyedState):
         Raises RuntimeError when one of them is frozen, ValueError for an empty prefix.
         """
         if not isinstance(prefix, str):
-            raise TypeError("Prefix must be str")
+            raise TypeError(f"prefix must be a str, not {type(prefix).__name__}")
         prefix = prefix.rstrip("/")
         if not prefix:
-            raise ValueError("Prefix cannot be empty")
+            raise ValueError("prefix is empty: it must name a path below the root")
         self._check_addable(subapp)
         resource = PrefixedSubAppResource(prefix, subapp)
         self._add_subapp(resource, subapp)
@@ -212,7 +212,7 @@ class Application(KeyedState):
         RuntimeError when one of the applications is frozen, ValueError for what is no host.
         """
         if not isinstance(domain, str):
-            raise TypeError("Domain must be str")
+            raise TypeError(f"domain must be a str, not {type(domain).__name__}")
         rule = MaskDomain(domain) if "*" in domain else Domain(domain)
         self._check_addable(subapp)
         resource = MatchedSubAppResource(rule, subapp)
@@ -221,9 +221,11 @@ class Application(KeyedState):
 
     def _check_addable(self, subapp: Application) -> None:
         if self.frozen:
-            raise RuntimeError("Cannot add sub application to frozen application")
+            raise RuntimeError("this application is frozen: add sub-applications before it starts")
         if subapp.frozen:
-            raise RuntimeError("Cannot add frozen application")
+            raise RuntimeError(
+                "the sub-application is frozen: it is part of an application already"
+            )
 
     def _add_subapp(self, resource: AbstractResource, subapp: Application) -> None:
         self._router.register_resource(resource)
@@ -438,7 +440,7 @@ class CleanupContext(FrozenList[_Context]):
         if len(errors) == 1:
             raise errors[0]
         if errors:
-            raise CleanupError("Multiple errors on cleanup stage", errors)
+            raise CleanupError("several cleanup contexts failed", errors)
 
 
 class _GeneratorContext(AbstractAsyncContextManager[None]):

@@ -186,7 +186,7 @@ class HTTPMove(HTTPRedirection):
         content_type: str | None = None,
     ) -> None:
         if not location:
-            raise ValueError("HTTP redirects need a location to redirect to.")
+            raise ValueError("location is empty: give the URL that the redirect leads to")
         super().__init__(
             headers=headers, reason=reason, body=body, text=text, content_type=content_type
         )

@@ -425,9 +425,9 @@ class RequestHandler:
         if isinstance(response, StreamResponse):
             return response
         if response is None:
-            problem = "Missing return statement on request handler"
+            problem = "the handler returned None: it must return a response"
         else:
-            problem = f"Web-handler should return a response instance, got {response!r}"
+            problem = f"the handler must return a response, but returned {response!r}"
         self.log_exception("Unhandled runtime exception", exc_info=RuntimeError(problem))
         return HTTPInternalServerError()
 

@@ -154,7 +154,7 @@ class BaseRequest(KeyedState, HeadersMixin):
         RuntimeError once the content was read.
         """
         if self._read_bytes is not None:
-            raise RuntimeError("Cannot clone request after reading its content")
+            raise RuntimeError("the body of the request has been read: clone() comes before that")
         event = replace(self._event)
         if method is not sentinel:
             event.method, event.protocol = method, None

@@ -105,7 +105,7 @@ class Response(StreamResponse):
             self._zlib_executor = zlib_executor
         if text is not None:
             if body is not None:
-                raise ValueError("body and text are not allowed together")
+                raise ValueError("text excludes body: give one of the two")
             self._set_text(text, content_type, charset)
         else:
             if content_type is not None or charset is not None:
@@ -115,7 +115,7 @@ class Response(StreamResponse):
 
     def _set_type(self, content_type: str, charset: str | None) -> None:
         if "charset" in content_type:
-            raise ValueError("charset must not be in content_type argument")
+            raise ValueError("content_type holds a charset: give it as the argument charset")
         if self._multidict is not None:
             if hdrs.CONTENT_TYPE in self._multidict:
                 raise ValueError(
@@ -213,7 +213,7 @@ class Response(StreamResponse):
 
     @content_length.setter
     def content_length(self, value: int | None) -> None:
-        raise RuntimeError("Content length is set automatically")
+        raise RuntimeError("content_length of a Response follows from its body: set body instead")
 
     @property
     def _sent_body(self) -> bytes | Payload | None:
@@ -322,7 +322,7 @@ def json_response(
     """
     if data is not sentinel:
         if text or body:
-            raise ValueError("only one of data, text, or body should be specified")
+            raise ValueError("data excludes text and body: give one of the three")
         text = dumps(data)
     return Response(
         text=text,
@@ -350,7 +350,7 @@ def json_bytes_response(
     """
     if data is not sentinel:
         if body is not None:
-            raise ValueError("only one of data or body should be specified")
+            raise ValueError("data excludes body: give one of the two")
         body = dumps(data)
     return Response(
         body=body, status=status, reason=reason, headers=headers, content_type=content_type

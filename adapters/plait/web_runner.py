@@ -407,12 +407,12 @@ class BaseRunner(ABC):
 
     def _reg_site(self, site: BaseSite) -> None:
         if site in self._sites:
-            raise RuntimeError(f"Site {site} is already registered in runner {self}")
+            raise RuntimeError(f"{self} has the site {site} already")
         self._sites.append(site)
 
     def _check_site(self, site: BaseSite) -> None:
         if site not in self._sites:
-            raise RuntimeError(f"Site {site} is not registered in runner {self}")
+            raise RuntimeError(f"{self} does not have the site {site}")
 
     def _unreg_site(self, site: BaseSite) -> None:
         self._check_site(site)
@@ -460,7 +460,7 @@ class AppRunner(BaseRunner):
         **kwargs: Any,  # those of BaseRunner and Server
     ) -> None:
         if not isinstance(app, Application):
-            raise TypeError(f"The first argument should be web.Application instance, got {app!r}")
+            raise TypeError(f"app must be a web.Application, not {app!r}")
         super().__init__(handle_signals=handle_signals, access_log_class=access_log_class, **kwargs)
         self._app = app
 

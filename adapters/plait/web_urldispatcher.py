@@ -107,7 +107,7 @@ class PrefixedSubAppResource(PrefixResource):
 
     def url_for(self, *args: str, **kwargs: str) -> URL:
         """It has none: raises RuntimeError."""
-        raise RuntimeError(".url_for() is not supported by sub-application root")
+        raise RuntimeError("the root of a sub-application has no URL of its own to build")
 
     def get_info(self) -> dict[str, Any]:
         """Return application and prefix."""
@@ -312,7 +312,7 @@ class UrlDispatcher(AbstractRouter, Mapping[str, AbstractResource]):
         if not isinstance(resource, AbstractResource):
             raise MisuseTypeError(f"a resource must be an AbstractResource, not {resource!r}")
         if self.frozen:
-            raise RuntimeError("Cannot register a resource into frozen router.")
+            raise RuntimeError("the router is frozen: add resources before the application starts")
         name = resource.name
         if name is not None:
             for part in self.NAME_SPLIT_RE.split(name):
@@ -340,7 +340,7 @@ class UrlDispatcher(AbstractRouter, Mapping[str, AbstractResource]):
     def add_resource(self, path: str, *, name: str | None = None) -> Resource:
         """Return the resource of ``path``, a new one unless it was the last one added."""
         if path and not path.startswith("/"):
-            raise ValueError("path should be started with / or be empty")
+            raise ValueError(f"path {path!r} must be empty or start with a slash")
         if self._resources:
             last = self._resources[-1]
             if last.name == name and last.raw_match(path):
@@ -480,5 +480,5 @@ def _check_method(method: str) -> str:
     """Return ``method`` in upper case.  Raises ValueError if it is no token."""
     upper = method.upper()
     if not _find_method(upper):
-        raise ValueError(f"{upper} is not allowed HTTP method")
+        raise ValueError(f"{upper!r} is no HTTP method: it must be a token")
     return upper

@@ -250,7 +250,7 @@ class WebSocketResponse(WebSocketBase[DecodeText], StreamResponse):
 
     async def write(self, data: bytes | bytearray | memoryview) -> None:
         """Raises RuntimeError: a WebSocket has no body."""
-        raise RuntimeError("Cannot call .write() for websocket")
+        raise RuntimeError("a WebSocket has no body to write to: use send_str() or send_bytes()")
 
     async def write_eof(self, data: bytes = b"") -> None:
         """Close, if it was not done before."""

@@ -77,7 +77,7 @@ async def test_addresses_are_remembered() -> None:
         connector.clear_dns_cache()
         assert await get(server, connector, url) == b"ok"
         assert resolver.count == 3
-        with pytest.raises(ValueError, match="both host and port"):
+        with pytest.raises(ValueError, match="host and port go together"):
             connector.clear_dns_cache("some.name")
 
 

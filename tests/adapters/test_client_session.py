@@ -424,7 +424,7 @@ async def test_the_loop() -> None:
             assert session.loop is loop
     other = asyncio.new_event_loop()
     connector = plait.TCPConnector(loop=other)
-    with pytest.raises(RuntimeError, match="same event loop"):
+    with pytest.raises(RuntimeError, match="another event loop"):
         plait.ClientSession(loop=loop, connector=connector)
     other.close()
 

@@ -94,7 +94,7 @@ async def test_a_separator_in_pieces(pieces: list[bytes]) -> None:
     reader = fed(*pieces)
     assert await reader.readuntil(b"XY") == b"aXY"
     assert await reader.readuntil(b"XY") == b"b"
-    with pytest.raises(ValueError, match="Separator"):
+    with pytest.raises(ValueError, match="separator"):
         await reader.readuntil(b"")
 
 

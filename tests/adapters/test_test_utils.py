@@ -496,7 +496,7 @@ def test_a_test_case_without_an_application() -> None:
         async def test_nothing(self) -> None: ...
 
     ((_, trace),) = run_case(Case).errors
-    assert "Did you forget to define get_application()?" in trace
+    assert "override get_application()" in trace
 
 
 def test_a_test_case_whose_application_does_not_start() -> None:

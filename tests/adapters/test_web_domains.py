@@ -65,9 +65,9 @@ def test_no_hosts(domain: str) -> None:
 
 def test_what_is_no_text() -> None:
     bad: Any = 1
-    with pytest.raises(TypeError, match="Domain must be str"):
+    with pytest.raises(TypeError, match="domain must be a str, not"):
         Domain(bad)
-    with pytest.raises(TypeError, match="Domain must be str"):
+    with pytest.raises(TypeError, match="domain must be a str, not"):
         web.Application().add_domain(bad, web.Application())
 
 
@@ -164,11 +164,11 @@ def test_what_a_resource_tells() -> None:
     assert len(resource) == 1
     assert list(resource)
     assert repr(resource).startswith("<MatchedSubAppResource -> <Application")
-    with pytest.raises(RuntimeError, match="not supported"):
+    with pytest.raises(RuntimeError, match="no URL of its own"):
         resource.url_for()
     frozen = web.Application()
     frozen.freeze()
-    with pytest.raises(RuntimeError, match="frozen application"):
+    with pytest.raises(RuntimeError, match="is frozen"):
         app.add_domain("other.example", frozen)
-    with pytest.raises(RuntimeError, match="frozen application"):
+    with pytest.raises(RuntimeError, match="is frozen"):
         frozen.add_domain("other.example", web.Application())

@@ -570,14 +570,14 @@ async def test_sites() -> None:
     site = web.SockSite(runner, sock)
     try:
         await site.start()
-        with pytest.raises(RuntimeError, match="already registered"):
+        with pytest.raises(RuntimeError, match="has the site"):
             await site.start()
         port = sock.getsockname()[1]
         assert site.name == f"http://127.0.0.1:{port}"
         assert runner.addresses == [("127.0.0.1", port)]
         assert runner.sites == {site}
         await site.stop()
-        with pytest.raises(RuntimeError, match="not registered"):
+        with pytest.raises(RuntimeError, match="does not have the site"):
             await site.stop()
         with pytest.warns(DeprecationWarning, match="shutdown_timeout"):
             web.TCPSite(runner, shutdown_timeout=3)

@@ -521,7 +521,7 @@ async def test_a_handler_of_options(root: Path) -> None:
     resource = app.router.add_static("/static", root)
     assert isinstance(resource, web.StaticResource)
     resource.set_options_route(named("options"))
-    with pytest.raises(RuntimeError, match="OPTIONS route was set already"):
+    with pytest.raises(RuntimeError, match="has an OPTIONS route already"):
         resource.set_options_route(named("options"))
     answer = await get(app, "/static/file.txt", "OPTIONS")
     assert answer.body == b"options"

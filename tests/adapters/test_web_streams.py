@@ -37,7 +37,7 @@ async def test_a_stream(setup: Setup) -> None:
         await response.write_eof(b".")
         await response.write_eof()
         assert response.body_length == 14
-        with pytest.raises(RuntimeError, match="after write_eof"):
+        with pytest.raises(RuntimeError, match="before write_eof"):
             await response.write(b"x")
         return response
 
@@ -98,7 +98,7 @@ async def test_http_1_0_gets_no_chunks() -> None:
 async def test_misuse(setup: Setup) -> None:
     async def handler(request: web.Request) -> web.StreamResponse:
         response = web.StreamResponse()
-        with pytest.raises(RuntimeError, match="before prepare"):
+        with pytest.raises(RuntimeError, match="prepare.. before write"):
             await response.write(b"x")
         with pytest.raises(RuntimeError, match="not been started"):
             await response.write_eof()
@@ -145,7 +145,7 @@ async def test_too_much_is_told_to_the_handler(setup: Setup) -> None:
         await response.write(b"a")
         with pytest.raises(LocalProtocolError, match="Content-Length"):
             await response.write(b"bcd")
-        with pytest.raises(RuntimeError, match="after write_eof"):
+        with pytest.raises(RuntimeError, match="before write_eof"):
             await response.write(b"e")
         return response
 

@@ -40,7 +40,7 @@ async def test_prepare_returns_it(setup: Setup) -> None:
         await writer.write_eof(b"ghij")
         await writer.write_eof(b"again")
         await writer.drain()
-        with pytest.raises(RuntimeError, match="after write_eof"):
+        with pytest.raises(RuntimeError, match="before write_eof"):
             await writer.write(b"more")
         seen.append((writer.length, writer.output_size, response.body_length))
         await response.write_eof()

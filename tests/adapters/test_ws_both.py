@@ -324,7 +324,7 @@ async def test_close_ends_a_receive_that_waits(setup: Setup) -> None:
         assert await waiting == (WSMsgType.TEXT, "x", "")
         waiting = asyncio.create_task(ws.receive())
         await asyncio.sleep(0)
-        with pytest.raises(RuntimeError, match="Concurrent"):
+        with pytest.raises(RuntimeError, match="one at a time"):
             await ws.receive()
         assert await ws.close() is True
         assert await waiting == WS_CLOSING_MESSAGE

@@ -119,7 +119,9 @@ class BaseConnector:
         keep_alive = KEEP_ALIVE if keepalive_timeout is sentinel else keepalive_timeout
         if force_close:
             if keepalive_timeout is not None and keepalive_timeout is not sentinel:
-                raise ValueError("keepalive_timeout cannot be set if force_close is True")
+                raise ValueError(
+                    "force_close=True keeps no connection: leave keepalive_timeout out"
+                )
             keep_alive = 0
         self._loop = loop or asyncio.get_running_loop()
         self._force_close = force_close

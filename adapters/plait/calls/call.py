@@ -229,7 +229,7 @@ class ClientCall:
         if url.scheme not in connector.allowed_protocol_schema_set:
             raise NonHttpUrlClientError(url)
         if self.auth is not None and machine.keeps_auth and url.raw_user:
-            raise ValueError("Cannot combine AUTH argument with credentials encoded in URL")
+            raise ValueError("auth excludes a user name in the URL: give one of the two")
         cookies: Mapping[str, Any] | None = None
         if self.cookies and machine.keeps_cookies:
             cookies = self._own_cookies()

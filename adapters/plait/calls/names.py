@@ -48,7 +48,7 @@ class Names:
         Raises ValueError when only one of the two is given.
         """
         if (host is None) != (port is None):
-            raise ValueError("either both host and port or none of them are allowed")
+            raise ValueError("host and port go together: give both or neither")
         if self.cache is None:
             return
         if host is not None and port is not None:

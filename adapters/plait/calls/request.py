@@ -325,7 +325,7 @@ class ClientRequest:
         if not compress or not data:
             return
         if "Content-Encoding" in self.headers:
-            raise ValueError("compress can not be set if Content-Encoding header is set")
+            raise ValueError("compress excludes a Content-Encoding header: give one of the two")
         self.compress = compress if isinstance(compress, str) else "deflate"
         if self.compress not in COMPRESSORS:
             raise ValueError(f"content cannot be compressed as {compress!r}")
@@ -343,7 +343,7 @@ class ClientRequest:
                 )
         elif self.chunked:
             if "Content-Length" in headers:
-                raise ValueError("chunked can not be set if Content-Length header is set")
+                raise ValueError("chunked excludes a Content-Length header: give one of the two")
             headers.setdefault("Transfer-Encoding", "chunked")
 
     def update_auth(self, auth: BasicAuth | None, trust_env: bool = False) -> None:
@@ -351,7 +351,7 @@ class ClientRequest:
         authorization = self._server.authorization
         if auth is not None:
             if not isinstance(auth, BasicAuth):
-                raise TypeError("BasicAuth() tuple is required instead")
+                raise TypeError(f"auth must be a BasicAuth, not {type(auth).__name__}")
             authorization = auth.encode()
         if authorization is None:
             return

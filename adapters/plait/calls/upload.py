@@ -52,7 +52,7 @@ class UploadTracker:
 def bind(tracker: UploadTracker) -> Upload:
     """Return what a request that takes ``tracker`` tells.  Raises RuntimeError for a second one."""
     if tracker._is_bound:
-        raise RuntimeError("UploadTracker is already bound to a request")
+        raise RuntimeError("this UploadTracker is already bound: make one for each request")
     tracker._is_bound = True
     return tracker._upload
 
@@ -91,7 +91,9 @@ class Upload:
             future.set_result(None)
             return
         error = None if attempt is None else attempt.error
-        future.set_exception(error or UploadAbortedError("The request body was not fully sent"))
+        future.set_exception(
+            error or UploadAbortedError("the upload ended before the whole body was sent")
+        )
         future.exception()  # Whoever only asks whether it is done has heard of it.
 
 

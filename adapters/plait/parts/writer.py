@@ -135,7 +135,7 @@ class MultipartWriter(Payload):
             if transfer_coding in ("", "binary"):
                 transfer_coding = None
             elif transfer_coding not in ENCODERS:
-                raise RuntimeError(f"unknown content transfer encoding: {transfer_coding}")
+                raise RuntimeError(f"no encoder for Content-Transfer-Encoding {transfer_coding!r}")
             if payload.size is not None and not coding and not transfer_coding:
                 headers[hdrs.CONTENT_LENGTH] = str(payload.size)
         encode_part_head(self._boundary, headers.items())

@@ -52,12 +52,12 @@ class Domain(AbstractRuleMatching):
     def validation(self, domain: str) -> str:
         """Return ``domain`` as hosts are compared.  Raises TypeError or ValueError."""
         if not isinstance(domain, str):
-            raise TypeError("Domain must be str")
+            raise TypeError(f"domain must be a str, not {type(domain).__name__}")
         domain = domain.rstrip(".").lower()
         if not domain:
-            raise ValueError("Domain cannot be empty")
+            raise ValueError("domain is empty: give a host name")
         if "://" in domain:
-            raise ValueError("Scheme not supported")
+            raise ValueError("domain is a host name: leave the scheme out")
         url = URL(f"http://{domain}")
         host = url.raw_host or ""
         is_host = url.raw_path in ("", "/") and not (url.query_string or url.fragment or url.user)

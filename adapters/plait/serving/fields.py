@@ -71,5 +71,5 @@ def parse_range(field: str) -> slice:
     if first is not None:
         return slice(first, None if last is None else last + 1, 1)
     if not last:
-        raise ValueError("No start or end of range specified")
+        raise ValueError("the range is of the last 0 bytes: ask for 1 or more")
     return slice(-last, None, 1)

@@ -138,7 +138,7 @@ class ResponseWriter(StreamWriter):
         Raises RuntimeError after ``write_eof``.  ``LIMIT`` is for compatibility.
         """
         if self._exchange.complete:
-            raise RuntimeError("Cannot call write() after write_eof()")
+            raise RuntimeError("the body has ended: write() comes before write_eof()")
         if chunk == _CONTINUE and self._head is None and not self._exchange.head_sent:
             self._exchange.inform(100)
             return

@@ -186,7 +186,7 @@ class UrlMappingMatchInfo(dict[str, str], AbstractMatchInfo):
     def add_app(self, app: Application) -> None:
         """Put ``app`` around the others.  Raises RuntimeError when frozen."""
         if self._frozen:
-            raise RuntimeError("Cannot change apps stack after .freeze() call")
+            raise RuntimeError("the match is frozen: its applications cannot change")
         if self._current_app is None:
             self._current_app = app
         self._apps.insert(0, app)
@@ -200,7 +200,7 @@ class UrlMappingMatchInfo(dict[str, str], AbstractMatchInfo):
     @current_app.setter
     def current_app(self, app: Application) -> None:
         if app not in self._apps:
-            raise RuntimeError(f"Expected one of the following apps {self._apps!r}, got {app!r}")
+            raise RuntimeError(f"{app!r} is none of the applications of this match: {self._apps!r}")
         self._current_app = app
 
     def freeze(self) -> None:
@@ -256,7 +256,7 @@ class SystemRoute(AbstractRoute):
 
     def url_for(self, *args: str, **kwargs: str) -> URL:
         """It has none: raises RuntimeError."""
-        raise RuntimeError(".url_for() is not allowed for SystemRoute")
+        raise RuntimeError("a system route answers errors: it has no URL")
 
     def get_info(self) -> dict[str, Any]:
         """Return the error."""

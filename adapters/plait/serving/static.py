@@ -162,7 +162,7 @@ class StaticResource(PrefixResource):
     def set_options_route(self, handler: Handler) -> None:
         """Add a handler for OPTIONS.  Raises RuntimeError when there is one."""
         if hdrs.METH_OPTIONS in self._routes:
-            raise RuntimeError("OPTIONS route was set already")
+            raise RuntimeError("this static resource has an OPTIONS route already")
         self._add_route(hdrs.METH_OPTIONS, handler)
 
     async def resolve(self, request: Request) -> Resolved:

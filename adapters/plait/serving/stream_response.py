@@ -189,7 +189,7 @@ class StreamResponse(KeyedState, CookieMixin, FieldMixin):
             warnings.warn("Chunk size is deprecated", DeprecationWarning, stacklevel=2)
         self._whole = False
         if hdrs.CONTENT_LENGTH in self.headers:
-            raise RuntimeError("You can't enable chunked encoding when a content length is set")
+            raise RuntimeError("chunked coding excludes the Content-Length that is set")
         self._chunked = True
 
     @property
@@ -250,7 +250,7 @@ class StreamResponse(KeyedState, CookieMixin, FieldMixin):
             self.headers.pop(hdrs.CONTENT_LENGTH, None)
             return
         if self._chunked:
-            raise RuntimeError("You can't set content length when chunked encoding is enable")
+            raise RuntimeError("chunked coding is on: it excludes a content length")
         self.headers[hdrs.CONTENT_LENGTH] = str(int(value))
 
     def set_trailers(self, trailers: LooseHeaders) -> None:
@@ -298,10 +298,10 @@ class StreamResponse(KeyedState, CookieMixin, FieldMixin):
         if type(data) is not bytes and not isinstance(data, bytes | bytearray | memoryview):
             raise MisuseTypeError(f"data argument must be byte-ish ({type(data)!r})")
         if self._eof_sent:
-            raise RuntimeError("Cannot call write() after write_eof()")
+            raise RuntimeError("the body has ended: write() comes before write_eof()")
         writer = self._payload_writer
         if writer is None:
-            raise RuntimeError("Cannot call write() before prepare()")
+            raise RuntimeError("the response has not started: await prepare() before write()")
         await writer.write(data)
 
     async def write_eof(self, data: bytes = b"") -> None:

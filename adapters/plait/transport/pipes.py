@@ -8,4 +8,4 @@ import asyncio
 def check_has_pipes(loop: asyncio.AbstractEventLoop) -> None:
     """Raise RuntimeError when ``loop`` has no named pipes."""
     if not hasattr(loop, "create_pipe_connection"):
-        raise RuntimeError("Named Pipes only available in proactor loop under windows")
+        raise RuntimeError("named pipes need the proactor event loop of Windows")

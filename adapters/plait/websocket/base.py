@@ -98,7 +98,7 @@ class WebSocketBase(Generic[DecodeText]):
 
     def _opened(self) -> WebSocketExchange:
         if self._stream is None:
-            raise RuntimeError("Call .prepare() first")
+            raise RuntimeError("the WebSocket has not started: await prepare() first")
         return self._stream
 
     # -- state -------------------------------------------------------------------------
@@ -274,7 +274,7 @@ class WebSocketBase(Generic[DecodeText]):
         """Wait for the next message; one coroutine for each, whichever way it is asked for."""
         stream = self._stream or self._opened()
         if self._waiting:
-            raise RuntimeError("Concurrent call to receive() is not allowed")
+            raise RuntimeError("another task waits in receive(): one at a time may")
         timeout = timeout or self._receive_timeout
         connection = stream.connection
         if connection.closed or connection.close_code is not None:

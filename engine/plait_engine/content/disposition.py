@@ -193,11 +193,11 @@ def format_disposition(
     line end there would end the field.
     """
     if not is_token(kind):
-        raise ValueError(f"bad content disposition type {kind!r}")
+        raise ValueError(f"the disposition type {kind!r} is no token")
     parts = [kind]
     for name, value in parameters.items():
         if not is_token(name):
-            raise ValueError(f"bad content disposition parameter {name!r}={value!r}")
+            raise ValueError(f"the parameter {name!r}={value!r} cannot be written")
         if not quote_fields:
             if find_bad_value_char(value):
                 raise ValueError(f"control character in {name}={value!r}")

@@ -56,9 +56,9 @@ def parse_range(field: str) -> ByteRange:
         raise ValueError("range not in acceptable format")
     first, last = (_number(digits) if digits else None for digits in match.groups())
     if first is None and last is None:
-        raise ValueError("No start or end of range specified")
+        raise ValueError("the range has neither a first nor a last position")
     if first is not None and last is not None and first > last:
-        raise ValueError("start cannot be after end")  # section 14.1.1: then it is invalid
+        raise ValueError("the range ends before it starts")  # section 14.1.1: then it is invalid
     return ByteRange(first, last)
 
 
