@@ -98,7 +98,7 @@ async def test_http_1_0_gets_no_chunks() -> None:
 async def test_misuse(setup: Setup) -> None:
     async def handler(request: web.Request) -> web.StreamResponse:
         response = web.StreamResponse()
-        with pytest.raises(RuntimeError, match="prepare.. before write"):
+        with pytest.raises(RuntimeError, match="has not started"):
             await response.write(b"x")
         with pytest.raises(RuntimeError, match="not been started"):
             await response.write_eof()
