@@ -230,7 +230,7 @@ async def test_clone(setup: Setup) -> None:
         assert (absolute.host, absolute.path_qs) == ("third.test:81", "/third?c")
         assert request.clone(rel_url="http://third.test/", host="fourth.test").host == "fourth.test"
         await request.read()
-        with pytest.raises(RuntimeError, match="after reading"):
+        with pytest.raises(RuntimeError, match="has been read"):
             request.clone()
 
     await look_at(setup, look)
