@@ -102,7 +102,7 @@ def test_requests(http2: bool, tmp_path: Path) -> None:
 
 def test_a_loop_without_pipes(tmp_path: Path) -> None:
     async def main() -> None:
-        with pytest.raises(RuntimeError, match="proactor loop"):
+        with pytest.raises(RuntimeError, match="proactor event loop"):
             plait.NamedPipeConnector("pipe")
         runner = web.AppRunner(web.Application())
         await runner.setup()
