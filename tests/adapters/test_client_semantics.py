@@ -216,7 +216,7 @@ async def test_json(site: Site) -> None:
     seen = await site.ask("POST", json={"a": [1, None]})
     assert json.loads(seen["body"]) == {"a": [1, None]}
     assert [site.name("Content-Type"), "application/json"] in seen["fields"]
-    with pytest.raises(ValueError, match="data and json"):
+    with pytest.raises(ValueError, match="json excludes data"):
         await site.session.post(f"{site.url}/echo", json=1, data=b"")
 
 

@@ -34,7 +34,7 @@ class PipeTransport(_SelectorSocketTransport):
 
 
 class PipeLoop(asyncio.SelectorEventLoop):
-    """What asyncio's proactor loop has for pipes."""
+    """What asyncio's proactor event loop has for pipes."""
 
     def _make_socket_transport(self, sock: Any, protocol: Any, *args: Any, **options: Any) -> Any:
         return PipeTransport(self, sock, protocol, *args, **options)
@@ -106,7 +106,7 @@ def test_a_loop_without_pipes(tmp_path: Path) -> None:
             plait.NamedPipeConnector("pipe")
         runner = web.AppRunner(web.Application())
         await runner.setup()
-        with pytest.raises(RuntimeError, match="proactor loop"):
+        with pytest.raises(RuntimeError, match="proactor event loop"):
             web.NamedPipeSite(runner, "pipe")
         await runner.cleanup()
 
