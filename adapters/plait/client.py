@@ -290,7 +290,7 @@ class ClientSession:
         await self.close()
 
     def __enter__(self) -> None:
-        raise TypeError("a ClientSession is closed with await: write async with")
+        raise TypeError("closing needs await: write async with")
 
     def __exit__(self, *args: object) -> None:
         """Never called; ``with`` looks for it before ``__enter__`` raises."""

@@ -18,7 +18,7 @@ class Startable(ABC):
         """End what was started."""
 
     def __enter__(self) -> None:
-        raise TypeError("a ClientSession is closed with await: write async with")
+        raise TypeError("closing needs await: write async with")
 
     def __exit__(self, *args: object) -> None:  # noqa: B027  # as it says
         """Never called; ``with`` looks for it before ``__enter__`` raises."""
