@@ -234,9 +234,10 @@ class Decoder:
                     self_contained = False
             elif first >= INCREMENTAL:
                 entry, pos = self._read_literal(block, pos, first, 0x3F)
-                self._insert(entry)
-                if room >= 0:
-                    inserted.append(entry)
+                if self._limit:  # An encoder that keeps no table may still ask for it: nginx does.
+                    self._insert(entry)
+                    if room >= 0:
+                        inserted.append(entry)
                 if first & 0x3F > STATIC_LENGTH:
                     self_contained = False
             elif first < SIZE_UPDATE:

@@ -380,7 +380,7 @@ def test_tiny_fields_are_counted(field):
 
 
 def test_a_repeated_block_that_fills_the_table_still_fills_it():
-    """As nginx encodes: literals that enter the table and are never referred to."""
+    """Literals that enter the table and are never referred to."""
     block = literal("a", "1", kind=0x40) + indexed(8) + literal("b", "2", kind=0x40)
     decoder = Decoder()
     fields = decoder.decode(block)
@@ -395,6 +395,23 @@ def test_a_repeated_block_that_fills_the_table_still_fills_it():
     ]
     with pytest.raises(HPACKError):
         decoder.decode(indexed(66))
+
+
+def test_a_table_of_no_size_takes_nothing_until_it_has_a_size_again():
+    """As nginx encodes: it gives up the table, and sends literals that enter it all the same."""
+    block = literal("a", "1", kind=0x40) + indexed(8)
+    decoder = Decoder()
+    assert decoder.decode(size_update(0) + block) == [("a", "1"), (":status", "200")]
+    fields = decoder.decode(block)
+    assert decoder.decode(block) is fields
+    assert decoder.decode(b"\x00\x01x\x01y" + block) == [("x", "y"), *fields]
+    with pytest.raises(HPACKError):
+        decoder.decode(indexed(62))
+    assert decoder.decode(size_update(4096) + block) == fields
+    assert decoder.decode(block) == fields
+    assert decoder.decode(indexed(62) + indexed(63)) == [("a", "1"), ("a", "1")]
+    with pytest.raises(HPACKError):
+        decoder.decode(indexed(64))
 
 
 def test_a_repeated_block_that_refers_to_the_table_is_decoded_anew():
