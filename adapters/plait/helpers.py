@@ -225,11 +225,11 @@ def netrc_from_env() -> netrc.netrc | None:
     except netrc.NetrcParseError as error:
         # Its message may quote a password.
         client_logger.warning(
-            "Could not parse .netrc file: %s, line %s", error.filename, error.lineno
+            "The netrc file %s has an error in line %s", error.filename, error.lineno
         )
     except (OSError, UnicodeError) as error:
         if named is not None or not isinstance(error, FileNotFoundError):
-            client_logger.warning("Could not read .netrc file: %s", error)
+            client_logger.warning("A netrc file cannot be read: %s", error)
     return None
 
 

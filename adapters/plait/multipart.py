@@ -401,7 +401,7 @@ class MultipartReader(_Parts):
             raise MultipartError(f"no multipart media type: {printable(media_type)}")
         boundary = find_media_parameter(media_type, "boundary")
         if boundary is None:
-            raise MultipartError(f"boundary missed for Content-Type: {printable(media_type)}")
+            raise MultipartError(f"the media type names no boundary: {printable(media_type)}")
         self.headers = headers
         self._subtype = kind.subtype
         self._boundary = b"--" + boundary.encode("utf-8", "surrogateescape")

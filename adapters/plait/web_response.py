@@ -118,10 +118,7 @@ class Response(StreamResponse):
             raise ValueError("content_type holds a charset: give it as the argument charset")
         if self._multidict is not None:
             if hdrs.CONTENT_TYPE in self._multidict:
-                raise ValueError(
-                    "passing both Content-Type header and content_type or charset params"
-                    " is forbidden"
-                )
+                raise ValueError("headers say a Content-Type: leave content_type and charset out")
             self._multidict[hdrs.CONTENT_TYPE] = join_type(content_type, charset)
         else:
             self._type = join_type(content_type, charset)
@@ -243,7 +240,7 @@ class Response(StreamResponse):
     async def _write_payload(self, body: Payload) -> None:
         request, writer = self._req, self._payload_writer
         if request is None or writer is None:
-            raise MisuseError("Response has not been started")
+            raise MisuseError("the response is not prepared: await prepare(request) first")
         # RFC 9110 section 6.4.1: there is nobody to read it.
         if request.method != hdrs.METH_HEAD and self._status not in WITHOUT_CONTENT:
             # A file may have grown since its length was told.

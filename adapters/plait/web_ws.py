@@ -257,7 +257,7 @@ class WebSocketResponse(WebSocketBase[DecodeText], StreamResponse):
         if self._eof_sent:
             return
         if self._stream is None:
-            raise RuntimeError("Response has not been started")
+            raise RuntimeError("the response is not prepared: await prepare(request) first")
         if not await self.close() and self._close_done is not None:
             # Another task closes: the handler's end must not cut its handshake short.
             await self._close_done.wait()
@@ -268,7 +268,7 @@ class WebSocketResponse(WebSocketBase[DecodeText], StreamResponse):
             return WS_CLOSING_MESSAGE
         self._conn_lost += 1
         if self._conn_lost >= MAX_RECEIVES_AFTER_CLOSE:
-            raise RuntimeError("WebSocket connection is closed.")
+            raise RuntimeError("the WebSocket is closed, and was read again and again")
         return WS_CLOSED_MESSAGE
 
     def _lost_error(self, error: Exception) -> Exception:

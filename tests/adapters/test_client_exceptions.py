@@ -132,9 +132,9 @@ async def test_an_unknown_keyword_is_named() -> None:
         for call in (session.get, session.post, session.head, session.delete):
             with pytest.raises(TypeError, match="'paramz'"):
                 call("http://localhost/", paramz=1)  # type: ignore[call-arg]
-        with pytest.raises(ValueError, match="please use 'timeout=ClientTimeout"):
+        with pytest.raises(ValueError, match="give a ClientTimeout"):
             await session.get("http://localhost/", timeout="x")  # type: ignore[arg-type]
-    with pytest.raises(ValueError, match="please use 'timeout=ClientTimeout"):
+    with pytest.raises(ValueError, match="give a ClientTimeout"):
         plait.ClientSession(timeout=5)  # type: ignore[arg-type]
 
 

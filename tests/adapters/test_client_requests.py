@@ -443,18 +443,18 @@ async def test_only_one_source_of_authorization(engine: EngineName) -> None:
         auth = plait.BasicAuth("user", "pass")
     headers = {"Authorization": "mine"}
     async with plait.ClientSession(headers=headers, engine=engine) as session:
-        with pytest.raises(ValueError, match=r"Cannot combine|excludes"):
+        with pytest.raises(ValueError, match=r"leave out|excludes"):
             await session.get("http://user@localhost/")
         for url in ("http://localhost/", "http://user@localhost/"):
             with (
-                pytest.raises(ValueError, match=r"Cannot combine|excludes"),
+                pytest.raises(ValueError, match=r"leave out|excludes"),
                 pytest.warns(DeprecationWarning, match="'auth' parameter is deprecated"),
             ):
                 await session.get(url, auth=auth)
     with pytest.warns(DeprecationWarning, match="'auth' parameter is deprecated"):
         session = plait.ClientSession(auth=auth, engine=engine)
     async with session:
-        with pytest.raises(ValueError, match=r"Cannot combine|excludes"):
+        with pytest.raises(ValueError, match=r"leave out|excludes"):
             await session.get("http://localhost/", headers=headers)
 
 

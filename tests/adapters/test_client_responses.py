@@ -193,9 +193,7 @@ async def test_json_of_another_type() -> None:
     ):
         with pytest.raises(plait.ContentTypeError) as caught:
             await response.json()
-        assert caught.value.message == (
-            "Attempt to decode JSON with unexpected mimetype: text/plain; charset=utf-8"
-        )
+        assert caught.value.message == ("unexpected mimetype for JSON: text/plain; charset=utf-8")
         assert await response.json(content_type=None) == 1
 
 

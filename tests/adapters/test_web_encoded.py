@@ -172,7 +172,7 @@ async def test_what_cannot_be_decoded_is_400(
         client = await site.connect()
         answer = await client.fetch("POST", "/", headers, data)
         assert answer.status == 400
-        assert answer.body.startswith(b"Can not decode content-encoding: gzip: ")
+        assert answer.body.startswith(b"the content is not in its Content-Encoding, gzip: ")
     assert not caplog.records
 
 

@@ -214,7 +214,7 @@ async def test_files_of_a_form_that_fails_are_closed(setup: Setup) -> None:
         (body_of(('name="a"\r\nContent-Transfer-Encoding: x', b"x")), "transfer encoding: x"),
         (body_of(('name="a"\r\nContent-Transfer-Encoding: base64', b"xxx")), "invalid base64"),
         (body_of(('name="a"\r\nContent-Type: multipart/mixed; boundary=c', b"--c--")), "multipart"),
-        (body_of(('name="a"\r\nContent-Type: multipart/mixed', b"--c--")), "boundary missed"),
+        (body_of(('name="a"\r\nContent-Type: multipart/mixed', b"--c--")), "names no boundary"),
     ],
 )
 async def test_what_is_no_form(

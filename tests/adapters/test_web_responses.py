@@ -344,7 +344,7 @@ async def test_misuse_is_an_assertion_error_too() -> None:
     """As programs expect it from aiohttp, which asserts."""
     response = web.StreamResponse()
     for misuse in (response.write_eof, response.drain):
-        with pytest.raises(RuntimeError, match="not been started") as raised:
+        with pytest.raises(RuntimeError, match="not prepared") as raised:
             await misuse()
         assert isinstance(raised.value, AssertionError)
     for wrong in (

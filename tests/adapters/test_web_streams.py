@@ -100,7 +100,7 @@ async def test_misuse(setup: Setup) -> None:
         response = web.StreamResponse()
         with pytest.raises(RuntimeError, match="has not started"):
             await response.write(b"x")
-        with pytest.raises(RuntimeError, match="not been started"):
+        with pytest.raises(RuntimeError, match="not prepared"):
             await response.write_eof()
         response.enable_chunked_encoding()
         with pytest.raises(RuntimeError, match="chunked"):

@@ -52,7 +52,9 @@ def read_body(exchange: ClientExchange, coding: str, limit: int) -> StreamReader
         return plain
 
     def fail(reader: StreamReader, error: CodingError) -> None:
-        failure = ClientPayloadError(f"Can not decode content-encoding: {coding}: {error}")
+        failure = ClientPayloadError(
+            f"the content is not in its Content-Encoding, {coding}: {error}"
+        )
         reader.set_exception(failure, ContentEncodingError(str(error)))
         exchange.abandon()
 

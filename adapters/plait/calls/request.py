@@ -356,10 +356,7 @@ class ClientRequest:
         if authorization is None:
             return
         if "Authorization" in self.headers:
-            raise ValueError(
-                "Cannot combine AUTHORIZATION header with AUTH argument"
-                " or credentials encoded in URL"
-            )
+            raise ValueError("headers say an Authorization: leave out auth, or what the URL has")
         self.headers["Authorization"] = authorization
 
     def update_body_from_data(self, body: Any, _stacklevel: int = 3) -> None:

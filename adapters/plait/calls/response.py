@@ -353,9 +353,7 @@ class ClientResponse(HeadersMixin):
         body = await self.read() if self._body is None else self._body
         if content_type and not is_expected_type(self.content_type, content_type):
             mimetype = self.headers.get(CONTENT_TYPE, "").lower()
-            raise content_type_error(
-                self, f"Attempt to decode JSON with unexpected mimetype: {mimetype}"
-            )
+            raise content_type_error(self, f"unexpected mimetype for JSON: {mimetype}")
         stripped = body.strip()
         if not stripped:
             return None

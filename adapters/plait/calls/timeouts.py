@@ -89,10 +89,7 @@ def as_timeout(timeout: ClientTimeout | _SENTINEL | float | None) -> ClientTimeo
 
 
 def _wrong_type(timeout: object) -> str:
-    return (
-        f"timeout parameter cannot be of {type(timeout)} type,"
-        " please use 'timeout=ClientTimeout(...)'"
-    )
+    return f"timeout parameter cannot be of {type(timeout)} type: give a ClientTimeout"
 
 
 ClientClock: TypeAlias = RequestClock[ClientTimeout]

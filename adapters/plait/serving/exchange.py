@@ -58,7 +58,7 @@ class RequestCodingError(RequestPayloadError, HTTPBadRequest):
 
 def _refuse_coding(coding: str, reader: StreamReader, error: CodingError) -> None:
     """Break a reader whose content cannot be decoded."""
-    text = f"Can not decode content-encoding: {coding}: {error}"
+    text = f"the content is not in its Content-Encoding, {coding}: {error}"
     reader.set_exception(RequestCodingError(text=text), error)
 
 

@@ -110,10 +110,7 @@ class Resource(AbstractResource):
         """Add a handler.  Raises RuntimeError when there is one for this method."""
         for known in self._routes.values():
             if known.method in (method, hdrs.METH_ANY):
-                raise RuntimeError(
-                    "Added route will never be executed, "
-                    f"method {known.method} is already registered"
-                )
+                raise RuntimeError(f"there is a route for {known.method} here already")
         route = ResourceRoute(method, handler, self, expect_handler=expect_handler)
         self.register_route(route)
         return route

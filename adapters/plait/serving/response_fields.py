@@ -123,7 +123,7 @@ class FieldMixin(ABC):
             return
         tag = ETag(value) if isinstance(value, str) else value
         if not (isinstance(tag, ETag) and isinstance(tag.value, str)):
-            raise ValueError(f"Unsupported etag type: {value!r}. etag must be str, ETag or None")
+            raise ValueError(f"Unsupported etag type: {value!r}: give a str, an ETag or None")
         validate_etag_value(tag.value)
         weak = "W/" if tag.is_weak else ""
         self.headers[hdrs.ETAG] = "*" if tag.value == "*" else f'{weak}"{tag.value}"'

@@ -310,7 +310,7 @@ class StreamResponse(KeyedState, CookieMixin, FieldMixin):
             return
         writer = self._payload_writer
         if writer is None:
-            raise MisuseError("Response has not been started")
+            raise MisuseError("the response is not prepared: await prepare(request) first")
         trailers = self._sendable_trailers()
         if trailers and isinstance(writer, ResponseWriter):
             await writer.write_eof(data, trailers=trailers)
@@ -321,7 +321,7 @@ class StreamResponse(KeyedState, CookieMixin, FieldMixin):
     async def drain(self) -> None:
         """Wait until the client takes more.  Deprecated: ``write`` does."""
         if not self.prepared:
-            raise MisuseError("Response has not been started")
+            raise MisuseError("the response is not prepared: await prepare(request) first")
         warnings.warn("drain method is deprecated, use await resp.write()", DeprecationWarning, 2)
         if self._payload_writer is not None:
             await self._payload_writer.drain()
