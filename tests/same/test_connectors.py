@@ -78,6 +78,61 @@ async def test_what_a_library_counts(library: Library) -> None:
         assert len(session.connector._acquired) == 0
 
 
+@pytest.mark.parametrize("way", ["read", "close", "release"])
+async def test_who_waits_for_the_end_of_a_response_is_called(library: Library, way: str) -> None:
+    goes_on = asyncio.Event()
+
+    async def handler(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse()
+        await response.prepare(request)
+        await goes_on.wait()
+        return response
+
+    told: list[str] = []
+    app = web.Application()
+    app.router.add_get("/", handler)
+    async with serve(app) as served, library.session() as session:
+        async with session.get(f"http://127.0.0.1:{served.port}/") as response:
+            connection = response.connection
+            assert connection is not None
+            with pytest.warns(DeprecationWarning, match="deprecated"):
+                assert connection.loop is asyncio.get_running_loop()
+            connection.add_callback(lambda: told.append(way))
+            assert not told
+            goes_on.set()
+            if way == "read":
+                await response.read()
+            else:
+                getattr(response, way)()
+            assert told == [way]
+        assert told == [way]
+
+
+async def test_a_callback_that_raises_harms_nobody(library: Library) -> None:
+    goes_on = asyncio.Event()
+
+    async def handler(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse()
+        await response.prepare(request)
+        await goes_on.wait()
+        return response
+
+    app = web.Application()
+    app.router.add_get("/", handler)
+    problems: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: problems.append(context))
+    async with serve(app) as served, library.session() as session:
+        url = f"http://127.0.0.1:{served.port}/"
+        async with session.get(url) as response:
+            response.connection.add_callback(lambda: [][0])
+            goes_on.set()
+            assert await response.read() == b""
+        async with session.get(url) as response:
+            assert response.status == 200
+    # plait tells the loop; aiohttp drops what was raised.
+    assert [type(problem["exception"]) for problem in problems] in ([], [IndexError])
+
+
 async def test_a_connector_whose_loop_will_not_run_any_more(library: Library) -> None:
     async with serve(app_of()) as served:
         session = library.session()

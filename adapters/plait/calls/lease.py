@@ -9,7 +9,8 @@ one owner at a time, and the owner gives it back: first the call that asked for 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+import warnings
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -59,6 +60,7 @@ class Lease:
 
     __slots__ = (
         "_begun",
+        "_callbacks",
         "_lender",
         "_released",
         "client",
@@ -74,6 +76,7 @@ class Lease:
         self._lender = lender
         self._released = False
         self._begun = False
+        self._callbacks: list[Callable[[], object]] | None = None
         self.key = key
         self.client = client
         self.driver = client.driver
@@ -83,6 +86,12 @@ class Lease:
 
     def __repr__(self) -> str:
         return f"<Connection {self.key.host}:{self.key.port} {self.driver.engine.protocol}>"
+
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop:
+        """Deprecated: the loop of the connection."""
+        warnings.warn("Connection.loop is deprecated", DeprecationWarning, stacklevel=2)
+        return self.driver.loop
 
     @property
     def transport(self) -> asyncio.Transport | None:
@@ -98,6 +107,12 @@ class Lease:
     def closed(self) -> bool:
         """True when the place was given back or the connection is gone."""
         return self._released or self.driver.transport is None
+
+    def add_callback(self, callback: Callable[[], object]) -> None:
+        """Call ``callback`` when the place is given back; what it raises goes to the loop."""
+        if self._callbacks is None:
+            self._callbacks = []
+        self._callbacks.append(callback)
 
     async def drain(self) -> None:
         """Wait until ``transport`` takes more bytes.  (plait's own.)
@@ -126,6 +141,15 @@ class Lease:
         if not self._released:
             self._released = True
             self._lender.release(self.client, begun=self._begun)
+            for callback in self._callbacks or ():
+                self._tell(callback)
+
+    def _tell(self, callback: Callable[[], object]) -> None:
+        try:
+            callback()
+        except Exception as error:
+            message = f"the callback of {self!r} failed"
+            self.driver.loop.call_exception_handler({"message": message, "exception": error})
 
     def close(self) -> None:
         """Give the place back and end the exchange on it, if one has begun.
