@@ -319,7 +319,7 @@ def json_response(
     """
     if data is not sentinel:
         if text or body:
-            raise ValueError("data excludes text and body: give one of the three")
+            raise ValueError("only one of data, text, or body should be specified")
         text = dumps(data)
     return Response(
         text=text,
@@ -347,7 +347,7 @@ def json_bytes_response(
     """
     if data is not sentinel:
         if body is not None:
-            raise ValueError("data excludes body: give one of the two")
+            raise ValueError("only one of data or body should be specified")
         body = dumps(data)
     return Response(
         body=body, status=status, reason=reason, headers=headers, content_type=content_type

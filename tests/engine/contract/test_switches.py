@@ -60,6 +60,23 @@ def test_bytes_go_both_ways_behind_a_switch(pair: Pair, content: bytes) -> None:
 
 
 @over_http1
+def test_a_client_accepts_nothing(pair: Pair) -> None:
+    stream_id = ask(pair)
+    with pytest.raises(LocalProtocolError):
+        pair.client.send(Accept(stream_id, (), "tcp"))
+
+
+@over_http1
+def test_a_switch_that_nobody_waits_for_ends_the_connection(pair: Pair) -> None:
+    stream_id = ask(pair)
+    pair.client.send(StreamReset(stream_id, ErrorCode.NO_ERROR))
+    pair.server.send(Accept(stream_id, (), "tcp"), Data(stream_id, b"banner"))
+    pair.run()
+    assert taken(pair.client) == []
+    assert pair.client.is_closed
+
+
+@over_http1
 @pytest.mark.parametrize("ended", [False, True])
 def test_a_client_may_leave_behind_what_it_sent(pair: Pair, ended: bool) -> None:
     stream_id = ask(pair)

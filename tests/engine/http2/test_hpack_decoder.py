@@ -616,6 +616,14 @@ def test_names_that_are_spelt_out_are_kept():
     assert list(hpack._names.values()) == [("x-request-id", 12)]
 
 
+def test_a_long_name_is_not_kept():
+    hpack._names.clear()
+    name = "x" * 2000
+    block = b"\x40" + encode_string(name.encode()) + b"\x011"
+    assert Decoder().decode(block) == [(name, "1")]
+    assert not hpack._names
+
+
 @given(
     st.lists(st.sampled_from([b"1", b"2" * 40, b"3" * 100, b"4" * 3000]), max_size=6),
     st.lists(st.sampled_from([b"5", b"6" * 100, b"7" * 2000]), max_size=6),

@@ -9,11 +9,19 @@ import pytest
 from plait_engine.policy.client_config import (
     CLIENT_LIMITS,
     CLIENT_TIMEOUTS,
+    DEFAULT_HEADS,
     PING_INTERVAL,
     PROBE,
     client_config,
     client_timeouts,
+    head_limits,
 )
+
+
+def test_limits_of_heads_that_are_those_by_default_are_none() -> None:
+    line, field, fields = DEFAULT_HEADS
+    assert head_limits(line, field, fields) is None
+    assert head_limits(line + 1, field, fields) == (line + 1, field, fields)
 
 
 def test_a_connection_has_no_deadlines_but_that_of_its_end() -> None:

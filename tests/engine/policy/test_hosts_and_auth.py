@@ -16,8 +16,36 @@ from plait_engine.policy.hosts import (
     is_host,
     is_ip_literal,
     is_legacy_ipv4,
+    unquote_zone,
+    without_zone,
 )
 from plait_engine.policy.redirect import Origin
+
+
+@pytest.mark.parametrize(
+    ("host", "known"),
+    [
+        ("fe80::1%25eth0", "fe80::1%eth0"),
+        ("fe80::1%eth0", "fe80::1%eth0"),
+        ("::1", "::1"),
+        ("a%25b", "a%25b"),
+    ],
+)
+def test_a_zone_is_known_to_the_system_unquoted(host: str, known: str) -> None:
+    assert unquote_zone(host) == known
+
+
+@pytest.mark.parametrize(
+    ("authority", "sent"),
+    [
+        ("[fe80::1%25eth0]:8080", "[fe80::1]:8080"),
+        ("[fe80::1%eth0]", "[fe80::1]"),
+        ("[::1]:80", "[::1]:80"),
+        ("a%25b", "a%25b"),
+    ],
+)
+def test_a_zone_is_not_sent(authority: str, sent: str) -> None:
+    assert without_zone(authority) == sent
 
 
 @pytest.mark.parametrize(
