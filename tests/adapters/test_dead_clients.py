@@ -65,6 +65,16 @@ for number in range(clients):
 it does must happen in the middle of what the server does."""
 
 
+def is_told_twice(context: dict[str, Any]) -> bool:
+    """Tell an error of asyncio: a transport that is lost is told so, and then closed again.
+
+    ``sslproto`` writes inside of ``resume_writing``.  When the peer resets in that moment, the
+    transport below both ends at once and has its end scheduled.
+    """
+    error = context.get("exception")
+    return isinstance(error, AttributeError) and "_call_connection_lost" in context["message"]
+
+
 @pytest.mark.parametrize("protocol", ["http/1.1", "h2"])
 @pytest.mark.parametrize("piece", [16_384, 1_000_000])
 @pytest.mark.parametrize("tls", [False, True], ids=["cleartext", "tls"])
@@ -78,7 +88,12 @@ async def test_handlers_of_downloads_that_are_cut_off_end(
 ) -> None:
     loop = asyncio.get_running_loop()
     errors: list[dict[str, Any]] = []
-    loop.set_exception_handler(lambda _, context: errors.append(context))
+
+    def note(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        if not (tls and is_told_twice(context)):
+            errors.append(context)
+
+    loop.set_exception_handler(note)
     started = ended = written = 0
     all_ended = asyncio.Event()
 

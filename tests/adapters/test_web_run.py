@@ -331,7 +331,7 @@ def test_an_awaitable_of_something_else() -> None:
     async def make() -> Any:
         return None
 
-    with pytest.raises(TypeError, match=r"should be web\.Application instance, got None"):
+    with pytest.raises(TypeError, match=r"web\.Application, not None"):
         run_app(make(), print=None)
 
 
