@@ -245,27 +245,6 @@ async def test_a_cancelled_download_leaves_room(site: Site) -> None:
         assert again.status == 200
 
 
-async def test_a_slow_upload_is_not_the_servers_fault(site: Site) -> None:
-    async def body() -> AsyncIterator[bytes]:
-        yield b"beginning"
-        await asyncio.sleep(0.3)
-        yield b"end"
-
-    timeout = plait.ClientTimeout(sock_read=0.1)
-    async with site.session.post(site.url + "/hello", data=body(), timeout=timeout) as response:
-        assert await response.text() == "POST /hello beginningend"
-
-
-@pytest.mark.parametrize("path", ["/big", "/packed"])
-async def test_a_slow_reader_is_not_the_servers_fault(site: Site, path: str) -> None:
-    timeout = plait.ClientTimeout(sock_read=0.4)
-    async with site.session.get(site.url + path, timeout=timeout, read_bufsize=1000) as response:
-        await asyncio.sleep(0.5)
-        assert len(await response.content.readexactly(200_000)) == 200_000
-        await asyncio.sleep(0.5)
-        assert len(await response.read()) == len(BIG) - 200_000
-
-
 @pytest.mark.parametrize("size", [65_536, 65_537, 1_000_000])
 async def test_bodies_in_one_slice_and_in_many(site: Site, size: int) -> None:
     for _ in range(2):

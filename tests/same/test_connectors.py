@@ -30,6 +30,20 @@ def app_of() -> web.Application:
     return app
 
 
+def app_that_waits(go_on: asyncio.Event) -> web.Application:
+    """Return an application whose responses end when ``go_on`` is set."""
+
+    async def wait(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse()
+        await response.prepare(request)
+        await go_on.wait()
+        return response
+
+    app = web.Application()
+    app.router.add_get("/", wait)
+    return app
+
+
 # -- connectors --------------------------------------------------------------------------------
 
 
@@ -60,16 +74,7 @@ async def test_what_a_library_copies_from_a_session(plain: Library) -> None:
 
 async def test_what_a_library_counts(library: Library) -> None:
     go_on = asyncio.Event()
-
-    async def wait(request: web.Request) -> web.StreamResponse:
-        response = web.StreamResponse()
-        await response.prepare(request)
-        await go_on.wait()
-        return response
-
-    app = web.Application()
-    app.router.add_get("/", wait)
-    async with serve(app) as served, library.session() as session:
+    async with serve(app_that_waits(go_on)) as served, library.session() as session:
         assert len(session.connector._acquired) == 0
         async with session.get(f"http://127.0.0.1:{served.port}/") as response:
             assert len(session.connector._acquired) == 1
@@ -81,17 +86,8 @@ async def test_what_a_library_counts(library: Library) -> None:
 @pytest.mark.parametrize("way", ["read", "close", "release"])
 async def test_who_waits_for_the_end_of_a_response_is_called(library: Library, way: str) -> None:
     goes_on = asyncio.Event()
-
-    async def handler(request: web.Request) -> web.StreamResponse:
-        response = web.StreamResponse()
-        await response.prepare(request)
-        await goes_on.wait()
-        return response
-
     told: list[str] = []
-    app = web.Application()
-    app.router.add_get("/", handler)
-    async with serve(app) as served, library.session() as session:
+    async with serve(app_that_waits(goes_on)) as served, library.session() as session:
         async with session.get(f"http://127.0.0.1:{served.port}/") as response:
             connection = response.connection
             assert connection is not None
@@ -110,18 +106,9 @@ async def test_who_waits_for_the_end_of_a_response_is_called(library: Library, w
 
 async def test_a_callback_that_raises_harms_nobody(library: Library) -> None:
     goes_on = asyncio.Event()
-
-    async def handler(request: web.Request) -> web.StreamResponse:
-        response = web.StreamResponse()
-        await response.prepare(request)
-        await goes_on.wait()
-        return response
-
-    app = web.Application()
-    app.router.add_get("/", handler)
     problems: list[dict[str, Any]] = []
     asyncio.get_running_loop().set_exception_handler(lambda _, context: problems.append(context))
-    async with serve(app) as served, library.session() as session:
+    async with serve(app_that_waits(goes_on)) as served, library.session() as session:
         url = f"http://127.0.0.1:{served.port}/"
         async with session.get(url) as response:
             response.connection.add_callback(lambda: [][0])

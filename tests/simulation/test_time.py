@@ -6,6 +6,7 @@ A real session against a real application on the virtual network, over both vers
 from __future__ import annotations
 
 import asyncio
+import gzip
 from collections.abc import AsyncIterator, Awaitable, Callable
 from itertools import pairwise
 from typing import Any
@@ -270,9 +271,30 @@ def test_the_program_may_take_its_time_with_the_content(simulate: Simulate) -> N
             await asyncio.sleep(20)
 
     async def use(session: plait.ClientSession) -> None:
-        timeout = plait.ClientTimeout(write=5)
+        timeout = plait.ClientTimeout(write=5, sock_read=5)
         async with session.get("/", data=pieces(), timeout=timeout) as response:
             assert await response.text() == "15"
+
+    simulate(handler, use)
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_the_program_may_take_its_time_with_the_response(simulate: Simulate, packed: bool) -> None:
+    content = bytes(range(256)) * 12_000
+
+    async def handler(request: web.Request) -> web.StreamResponse:
+        if not packed:
+            return web.Response(body=content)
+        body = gzip.compress(content, mtime=0)
+        return web.Response(body=body, headers={"Content-Encoding": "gzip"})
+
+    async def use(session: plait.ClientSession) -> None:
+        timeout = plait.ClientTimeout(sock_read=5)
+        async with session.get("/", timeout=timeout, read_bufsize=1000) as response:
+            await asyncio.sleep(20)
+            assert await response.content.readexactly(200_000) == content[:200_000]
+            await asyncio.sleep(20)
+            assert await response.read() == content[200_000:]
 
     simulate(handler, use)
 
