@@ -9,6 +9,7 @@ import ssl
 import subprocess
 import sys
 import traceback
+from typing import Any
 
 import pytest
 from multidict import CIMultiDict, CIMultiDictProxy
@@ -269,3 +270,18 @@ async def test_bytes_that_are_no_text_can_be_logged() -> None:
             await session.get(server.url)
     for text in (str(caught.value), repr(caught.value)):
         text.encode()
+
+
+@pytest.mark.anyio
+async def test_a_resolver_that_gives_up_is_not_told_as_a_deadline() -> None:
+    class Resolver(plait.abc.AbstractResolver):
+        async def resolve(self, *args: Any, **options: Any) -> list[Any]:
+            raise TimeoutError("no answer of 192.0.2.53")
+
+        async def close(self) -> None: ...
+
+    connector = plait.TCPConnector(resolver=Resolver())
+    async with plait.ClientSession(connector=connector) as session:
+        with pytest.raises(plait.ConnectionTimeoutError, match=r"no answer of 192") as caught:
+            await session.get("http://a.example/")
+    assert "sock_connect" not in str(caught.value)

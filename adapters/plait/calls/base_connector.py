@@ -340,7 +340,7 @@ class BaseConnector:
         """Open a connection for ``ticket``, in time."""
         timeout = DEFAULT_TIMEOUT if ticket.clock is None else ticket.clock.timeout
         try:
-            async with asyncio.timeout(timeout.sock_connect or None):
+            async with asyncio.timeout(timeout.sock_connect or None) as deadline:
                 if ticket.trace is None:
                     return await self._create_connection(ticket, [], timeout)
                 await ticket.trace.begin_opening()
@@ -352,9 +352,10 @@ class BaseConnector:
                     raise
                 return client
         except TimeoutError as exc:
-            raise ConnectionTimeoutError(
-                f"Connection timeout to host {ticket} after {timeout.sock_connect} s (sock_connect)"
-            ) from exc
+            why = f"after {timeout.sock_connect} s (sock_connect)"
+            if not deadline.expired():  # A resolver, or a connector of the program's own.
+                why = f"on the way to a connection: {exc!r}"
+            raise ConnectionTimeoutError(f"Connection timeout to host {ticket} {why}") from exc
 
     async def _create_connection(
         self, ticket: Ticket, traces: list[Trace], timeout: ClientTimeout
