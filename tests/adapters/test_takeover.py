@@ -126,6 +126,32 @@ async def test_a_parser_that_fails_gets_nothing_more() -> None:
     assert exchange.credit == 10
 
 
+async def test_an_error_at_the_end_is_told_to_the_loop(session: plait.ClientSession) -> None:
+    problems: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: problems.append(context))
+    failed = asyncio.Event()
+
+    class Broken(Parser):
+        def feed_eof(self) -> None:
+            failed.set()
+            raise ZeroDivisionError
+
+    async def script(connection: RawConnection) -> None:
+        await connection.read_head()
+        connection.send(SWITCH)
+
+    async with (
+        raw_server(script) as server,
+        session.get(server.url, headers=UPGRADE) as response,
+    ):
+        connection = response.connection
+        assert connection is not None
+        queue: DataQueue[bytes] = DataQueue(asyncio.get_running_loop())
+        call["set_parser"](connection.protocol, Broken(queue), queue)
+        await failed.wait()
+    assert [type(problem["exception"]) for problem in problems] == [ZeroDivisionError]
+
+
 async def test_a_slow_reader_stops_the_server(session: plait.ClientSession) -> None:
     sent = asyncio.Event()
     size = 50_000_000

@@ -11,7 +11,6 @@ methods of aiohttp's protocol that such programs call; what they do, plait's own
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import suppress
 from typing import Any, Final, Protocol
 
 from plait.calls.connection import ClientConnection
@@ -65,8 +64,12 @@ class ParserSink:
     def feed_eof(self) -> None:
         parser, self._parser = self._parser, None
         if parser is not None:
-            with suppress(Exception):  # As aiohttp does: nobody is there to hear of it.
+            try:
                 parser.feed_eof()
+            except Exception as error:  # Nobody else is there to hear of it.
+                message = f"{parser!r} failed at the end of its connection"
+                loop = self._exchange.driver.loop
+                loop.call_exception_handler({"message": message, "exception": error})
 
     def set_exception(self, exc: BaseException) -> None:
         self._parser = None
