@@ -167,6 +167,6 @@ class FormData:
 def _check(argument: str, value: object) -> None:
     """Raise TypeError or ValueError for what cannot stand in a header field."""
     if not isinstance(value, str):
-        raise TypeError(f"{argument} must be an instance of str. Got: {value!r}")
+        raise TypeError(f"{argument} must be a str, not {value!r}")
     if find_bad_value_char(value):
         raise ValueError(f"control character in {argument}: {value!r}")

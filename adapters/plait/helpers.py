@@ -143,9 +143,9 @@ class BasicAuth(_BasicAuthFields):
     @classmethod
     def _make_checked(cls, login: str, password: str, encoding: str) -> Self:
         if login is None:
-            raise ValueError("None is not allowed as a login")
+            raise ValueError("a login must be a str, not None")
         if password is None:
-            raise ValueError("None is not allowed as a password")
+            raise ValueError("a password must be a str, not None")
         if ":" in login:
             raise ValueError("a login must not have a colon (RFC 7617 section 2)")
         return super().__new__(cls, login, password, encoding)

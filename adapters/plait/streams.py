@@ -410,7 +410,7 @@ class StreamReader:
         """
         self._check()
         if self._waiter is not None:
-            raise RuntimeError("a coroutine is already waiting for incoming data")
+            raise RuntimeError("another coroutine is already waiting for data")
         return self._take(self._size if n < 0 else n)
 
     async def wait_eof(self) -> None:
@@ -429,7 +429,7 @@ class StreamReader:
         """Wait for bytes, the end or an exception; raise the exception."""
         if self._waiter is not None:
             raise RuntimeError(
-                f"{caller}() called while another coroutine is already waiting for incoming data"
+                f"{caller}() called, but another coroutine is already waiting for data"
             )
         self._will_wait()
         waiter = self._waiter = self._loop.create_future()

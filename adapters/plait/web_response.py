@@ -125,7 +125,7 @@ class Response(StreamResponse):
 
     def _set_text(self, text: str, content_type: str | None, charset: str | None) -> None:
         if not isinstance(text, str):
-            raise TypeError(f"text argument must be str ({type(text)!r})")
+            raise TypeError(f"text must be a str, not {type(text).__name__}")
         if content_type is None and charset is None:
             if self._multidict is None:
                 self._type = _TEXT_PLAIN
@@ -185,7 +185,7 @@ class Response(StreamResponse):
     @text.setter
     def text(self, text: str) -> None:
         if not isinstance(text, str):
-            raise MisuseTypeError(f"text argument must be str ({type(text)!r})")
+            raise MisuseTypeError(f"text must be a str, not {type(text).__name__}")
         self._compressed_body = None
         if self._multidict is None and self._type is None:
             self._type = _TEXT_PLAIN

@@ -338,9 +338,7 @@ class ClientRequest:
         coding = headers.get(TRANSFER_ENCODING, "").lower()
         if "chunked" in coding:
             if self.chunked:
-                raise ValueError(
-                    "chunked can not be set if Transfer-Encoding: chunked header is set"
-                )
+                raise ValueError("headers say Transfer-Encoding: chunked: leave chunked out")
         elif self.chunked:
             if "Content-Length" in headers:
                 raise ValueError("chunked excludes a Content-Length header: give one of the two")

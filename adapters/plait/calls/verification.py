@@ -28,7 +28,7 @@ class Fingerprint:
         if function is None:
             raise ValueError("the fingerprint has an invalid length")
         if function is not hashlib.sha256:
-            raise ValueError("MD5 and SHA-1 are insecure and not supported: use SHA-256")
+            raise ValueError("fingerprints by MD5 and SHA-1 are insecure: give that by SHA-256")
         self._fingerprint = fingerprint
 
     @property

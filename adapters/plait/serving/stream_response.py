@@ -296,7 +296,9 @@ class StreamResponse(KeyedState, CookieMixin, FieldMixin):
         Raises ClientConnectionResetError when the client is gone.
         """
         if type(data) is not bytes and not isinstance(data, bytes | bytearray | memoryview):
-            raise MisuseTypeError(f"data argument must be byte-ish ({type(data)!r})")
+            raise MisuseTypeError(
+                f"data must be bytes, bytearray or memoryview, not {type(data).__name__}"
+            )
         if self._eof_sent:
             raise RuntimeError("the body has ended: write() comes before write_eof()")
         writer = self._payload_writer

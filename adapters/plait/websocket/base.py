@@ -142,7 +142,7 @@ class WebSocketBase(Generic[DecodeText]):
         ``data`` is no ``str``, ClientConnectionResetError when the WebSocket is closing.
         """
         if not isinstance(data, str):
-            raise TypeError(f"data argument must be str ({type(data)!r})")
+            raise TypeError(f"data must be a str, not {type(data).__name__}")
         stream = self._stream or self._opened()
         try:
             full = not stream.send_message(data, compress if compress is None else compress > 0)
@@ -450,7 +450,7 @@ def _encoded(data: bytes | str) -> bytes:
 
 def _bytes(data: bytes | bytearray | memoryview) -> bytes:
     if not isinstance(data, (bytes, bytearray, memoryview)):
-        raise TypeError(f"data argument must be byte-ish ({type(data)!r})")
+        raise TypeError(f"data must be bytes, bytearray or memoryview, not {type(data).__name__}")
     return bytes(data)
 
 
