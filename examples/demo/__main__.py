@@ -52,6 +52,8 @@ async def running_server(port: int, tls_port: int) -> AsyncIterator[tuple[Proces
             assert process.stdout is not None
             line = await process.stdout.readline()
             if not line:
+                # Else terminate() below finds it ended before asyncio does, which says so.
+                await process.wait()
                 errors.seek(0)
                 raise SystemExit(f"the server did not start: {errors.read().decode().strip()}")
             ports = json.loads(line)
