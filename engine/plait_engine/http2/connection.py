@@ -78,37 +78,21 @@ class HTTP2Connection(HTTP2Core):
 
     # -- inputs, outputs and commands that other modules carry out -------------------------
 
-    def receive_data(self, data: bytes | memoryview, now: float) -> None:
-        receiving.receive_data(self, data, now)
-
-    def receive_eof(self, now: float) -> None:
-        receiving.receive_eof(self, now)
-
-    def connection_lost(self, error: Exception | None, now: float) -> None:
-        receiving.connection_lost(self, error, now)
+    # Functions of a core are its methods: to call them through another would take time.
+    receive_data = receiving.receive_data
+    receive_eof = receiving.receive_eof
+    connection_lost = receiving.connection_lost
+    send_response = sending.send_whole
+    send_request = sending.send_bare
+    acknowledge = sending.acknowledge
+    ping = sending.ping
+    next_stream_id = sending.next_stream_id
 
     def send(self, *events: Sendable, now: float) -> None:
         sending.send(self, events, now)
 
-    def send_response(
-        self, stream_id: int, status: int, headers: Headers, body: bytes, now: float
-    ) -> bytes | None:
-        return b"" if sending.send_whole(self, stream_id, status, headers, body, now) else None
-
-    def send_request(self, request: Request, now: float) -> bytes | None:
-        return b"" if sending.send_bare(self, request, now) else None
-
     def send_data(self, stream_id: int, data: bytes, now: float) -> bytes | None:
         return self.data_to_send() if sending.frame_data(self, stream_id, data, now) else None
-
-    def acknowledge(self, stream_id: int, credit: int, now: float) -> None:
-        sending.acknowledge(self, stream_id, credit, now)
-
-    def ping(self, payload: bytes, now: float) -> None:
-        sending.ping(self, payload, now)
-
-    def next_stream_id(self) -> int:
-        return sending.next_stream_id(self)
 
     # -- start and end -------------------------------------------------------------------
 

@@ -115,4 +115,6 @@ class Inflow:
             self._unread[stream_id] = unread - credit
         else:
             del self._unread[stream_id]
-        self.release(credit)
+        increment = self.window.release(credit)
+        if increment:
+            self._out.announce(0, increment)

@@ -49,7 +49,7 @@ from . import frames
 from .core import HTTP2Core
 from .errors import connection_error, stream_error
 from .hpack import HeaderListTooLarge
-from .streams import ABSENT_ERRORS, HALF_CLOSED_REMOTE, OPEN, Absent, Stream
+from .streams import ABSENT_ERRORS, CLOSED, HALF_CLOSED_REMOTE, OPEN, Absent, Stream
 from .validity import KEPT_SIZE, KnownRequest, ResponseHead
 
 # On CPython 3.11 a member that is asked of its Enum costs ten times a global.
@@ -93,6 +93,8 @@ def on_data(core: HTTP2Core, flags: int, stream_id: int, payload: bytes, now: fl
         on_absent(core, stream_id, frames.DATA, now)
         core._inflow.release(size)
         return
+    if flags == frames.END_STREAM and _on_whole_content(core, stream, payload, now):
+        return
     data = frames.remove_padding(flags, payload) if flags & frames.PADDED else payload
     receiving = stream.receiving
     end = flags & frames.END_STREAM
@@ -122,6 +124,33 @@ def on_data(core: HTTP2Core, flags: int, stream_id: int, payload: bytes, now: fl
         core._stop_request(stream, now)
     elif data:
         stream.touched = now
+
+
+def _on_whole_content(core: HTTP2Core, stream: Stream, content: bytes, now: float) -> bool:
+    """Take DATA that is all the content of a message.
+
+    This is the short path beside the rest of ``on_data``.  Returns false when it is not that case;
+    then nothing was done.
+    """
+    size = len(content)
+    inflow = core._inflow
+    if (
+        stream.receiving != BODY
+        or stream.inbound is not None
+        or stream.bodiless
+        or stream.drops_content
+        or not 0 < size <= inflow.first_window
+        or (stream.to_receive != size and stream.to_receive != NO_LENGTH)
+        or (size < _SMALL_DATA and inflow.window.frames > _MANY_FRAMES)
+    ):
+        return False
+    inflow.receive_last(stream, size)
+    core._events += (Data(stream.stream_id, content, size), EndOfMessage(stream.stream_id))
+    stream.receiving = DONE
+    stream.state |= HALF_CLOSED_REMOTE
+    if stream.state == CLOSED:
+        core._forget(stream, now)
+    return True
 
 
 def _check_data(core: HTTP2Core, stream: Stream, length: int, size: int, end: int) -> None:

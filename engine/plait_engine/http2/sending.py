@@ -103,7 +103,7 @@ def _send_three(core: HTTP2Core, head: Sendable, data: Sendable, end: Sendable, 
         and type(end) is EndOfMessage
         and not end.trailers
         and data.stream_id == end.stream_id == head.stream_id
-        and send_whole(core, head.stream_id, head.status, head.headers, data.data, now)
+        and send_whole(core, head.stream_id, head.status, head.headers, data.data, now) is not None
     )
 
 
@@ -114,15 +114,15 @@ def _send_two(core: HTTP2Core, head: Sendable, end: Sendable, now: float) -> boo
         and type(end) is EndOfMessage
         and not end.trailers
         and end.stream_id == head.stream_id
-        and send_bare(core, head, now)
+        and send_bare(core, head, now) is not None
     )
 
 
-def send_bare(core: HTTP2Core, request: Request, now: float) -> bool:
+def send_bare(core: HTTP2Core, request: Request, now: float) -> bytes | None:
     """Send a request without content that nothing stands in the way of.
 
-    This is the short path beside ``send``.  Returns false when it is not that case; then
-    nothing was done.  Raises LocalProtocolError where ``send`` does.
+    This is the short path beside ``send``.  Returns ``b""``: ``data_to_send`` has it; ``None``
+    when it is not that case, and then nothing was done.  Raises LocalProtocolError where ``send`` does.
     """
     streams = core._streams
     stream_id = request.stream_id
@@ -136,10 +136,10 @@ def send_bare(core: HTTP2Core, request: Request, now: float) -> bool:
         or request.method not in METHODS_WITHOUT_CONTENT
         or request.protocol is not None
     ):
-        return False
+        return None
     pseudo, fields, content_length = core._writer.parts(request)
     if content_length != NO_LENGTH:
-        return False
+        return None
     core._tick(now)
     block = core._encoder.encode_request(pseudo, request.target, fields)
     size = len(block)
@@ -156,20 +156,20 @@ def send_bare(core: HTTP2Core, request: Request, now: float) -> bool:
     if stream_id < streams.first_unsent:
         streams.first_unsent = stream_id
     core._had_streams = len(streams) < max_open
-    return True
+    return b""
 
 
 def send_whole(
-    core: HTTP2Core, stream_id: int, status: int, headers: Headers, data: bytes, now: float
-) -> bool:
+    core: HTTP2Core, stream_id: int, status: int, headers: Headers, body: bytes, now: float
+) -> bytes | None:
     """Send a whole small response that nothing stands in the way of.
 
-    This is the short path beside ``send``.  Returns false when it is not that case; then
-    nothing was done.
+    This is the short path beside ``send``.  Returns ``b""``: ``data_to_send`` has it; ``None``
+    when it is not that case, and then nothing was done.
     """
     stream = core._streams.get(stream_id)
     outflow = core._outflow
-    size = len(data)
+    size = len(body)
     if (
         stream is None
         or stream.sending != HEAD
@@ -183,11 +183,11 @@ def send_whole(
         or status < 200
         or outflow.scheduler.ready
     ):
-        return False
+        return None
     fields, content_length = core._writer.response(status, headers)
     if content_length != size:
         if content_length != NO_LENGTH:
-            return False
+            return None
         fields += (("content-length", str(size)),)
     core._tick(now)
     block = core._encoder.encode(fields)
@@ -196,16 +196,16 @@ def send_whole(
     end = frames.frame_header(frames.DATA, frames.END_STREAM, stream_id, size)
     if block_size > max_frame_size:
         head = frames.encode_headers(stream_id, block, max_frame_size=max_frame_size)
-        core._out += (head, end, data)
+        core._out += (head, end, body)
     else:
         header = frames.frame_header(frames.HEADERS, frames.END_HEADERS, stream_id, block_size)
-        core._out += (header, block, end, data)
+        core._out += (header, block, end, body)
     outflow.window -= size
     if stream.state == HALF_CLOSED_REMOTE:
         core._forget(stream, now)
     else:
         core._end_local(stream, now)
-    return True
+    return b""
 
 
 def _send_on(core: HTTP2Core, stream: Stream, events: tuple[Sendable, ...], now: float) -> None:
