@@ -94,7 +94,6 @@ class ClientExchange(Exchange):
         "asks_tunnel",
         "clock",
         "coding",
-        "credit",
         "ended",
         "head",
         "last_activity",
@@ -130,10 +129,9 @@ class ClientExchange(Exchange):
         """The Content-Encoding that ``sink`` undoes."""
         self.pieces: list[bytes] = []
         """What came of the body and was not taken, while there is no sink."""
-        self.credit = 0
-        """The credit of ``pieces``."""
         self.unacknowledged = 0
-        """Credit of all that came, wherever it waits to be read."""
+        """Credit of all that came, wherever it waits to be read: that of ``pieces``, and then what
+        the sink holds."""
         self.sent = 0
         """Bytes of the request's content that the connection took."""
         self.received = 0
@@ -246,15 +244,14 @@ class ClientExchange(Exchange):
     def take(self) -> list[bytes]:
         """Return the pieces that came, and acknowledge them."""
         pieces, self.pieces = self.pieces, []
-        credit, self.credit = self.credit, 0
-        if credit:
-            self.acknowledge(credit)
+        if self.unacknowledged:
+            self.acknowledge(self.unacknowledged)
         return pieces
 
     def pour_into(self, sink: BodySink) -> None:
         """Put what came of the body, and what will come, into ``sink``."""
         pieces, self.pieces = self.pieces, []
-        credit, self.credit = self.credit, 0
+        credit = self.unacknowledged
         for piece in pieces:
             size = min(len(piece), credit)
             credit -= size
@@ -269,7 +266,8 @@ class ClientExchange(Exchange):
             self.sink = sink
 
     def acknowledge(self, credit: int) -> None:
-        credit = min(credit, self.unacknowledged)
+        if credit > self.unacknowledged:
+            credit = self.unacknowledged
         if credit:
             if self._is_timed and self.unacknowledged >= UNREAD_LIMIT:
                 self._note_activity()
@@ -453,7 +451,6 @@ class ClientExchange(Exchange):
             self.sink.feed_data(event.data, event.credit)
             return
         self.pieces.append(event.data)
-        self.credit += event.credit
         if self.waiter is not None:
             wake(self.waiter)
 

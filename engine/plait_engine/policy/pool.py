@@ -426,10 +426,11 @@ class Pool(Generic[Key, Ticket]):
         keep_alive = self.keep_alive or math.inf
         if self._next_end <= now:
             self._retire_old(now)
-        for slot in tuple(host.shared.values()) if host.shared else ():
+        for slot in host.shared.values():
             if not slot.taken and slot.idle_since + keep_alive <= now:
                 self._discard(slot, now)
-            elif slot.carrier.available_streams > slot.unbegun:
+                return self._find_free(host, now)  # The table is another one now.
+            if slot.carrier.available_streams > slot.unbegun:
                 return slot
         idle = host.idle
         while idle:
