@@ -41,7 +41,6 @@ from plait_engine import Request as RequestEvent
 from plait_engine.content.multipart import MultipartError, TooManyPartsError
 from plait_engine.events import Event
 from plait_engine.policy.admission import Admission
-from plait_engine.streams import dispatch
 
 from .serving.blame import is_peer_to_blame
 from .serving.error_page import error_page, excerpt, format_trace
@@ -147,8 +146,6 @@ class RequestHandler:
                 self.driver.close()  # When this request is answered.
         elif type(event) is ConnectionClosed:
             self._on_closed(event)
-        else:
-            dispatch(event, self.driver.exchanges, self.driver)
 
     def on_eof(self) -> None:
         """The client sends nothing more.

@@ -37,6 +37,7 @@ from .connection import CloseAction, Connection, ConnectionState
 from .engines import EngineName, create_connection
 from .events import Event, PriorKnowledge, Request, Sendable
 from .headers import Headers
+from .streams import OF_STREAMS, StreamTable, dispatch
 
 _OPEN: Final = ConnectionState.OPEN
 
@@ -155,6 +156,8 @@ class Driver:
         http2: the engine that takes the place of ``engine`` when a client speaks HTTP/2 with
             prior knowledge (``Config.detect_http2``): ``"native"`` or ``"reference"``.
             ``None``: the listener hears ``PriorKnowledge``.
+        streams: who hears the events of which stream (see ``streams``); the listener does not
+            hear those then.  ``None``: it hears all.
     """
 
     __slots__ = (
@@ -166,6 +169,7 @@ class Driver:
         "_http2",
         "_reading",
         "_scheduler",
+        "_streams",
         "_timer",
         "_wrote_eof",
         "can_write",
@@ -183,6 +187,7 @@ class Driver:
         scheduler: Scheduler,
         *,
         http2: EngineName | None = None,
+        streams: StreamTable | None = None,
     ) -> None:
         self.engine = engine
         self.transport: Transport | None = transport
@@ -195,6 +200,7 @@ class Driver:
         self._scheduler = scheduler
         self._has_failed: Callable[[], bool] = transport.is_closing
         self._http2 = http2
+        self._streams = streams
         self._coalesce = engine.protocol == "h2"
         self._flush_scheduled = False
         self._dispatching = False
@@ -402,7 +408,7 @@ class Driver:
 
     def _dispatch(self) -> None:
         """Tell all events that there are, and those that come of it."""
-        listener = self.listener
+        listener, streams = self.listener, self._streams
         self._dispatching = True
         try:
             # What the end of a batch does may bring the next batch: an answer that is sent
@@ -412,7 +418,9 @@ class Driver:
                 while events := self.engine._events:
                     self.engine._events = []
                     for event in events:
-                        if type(event) is PriorKnowledge and self._http2 is not None:
+                        if streams is not None and type(event) in OF_STREAMS:
+                            dispatch(event, streams, self)
+                        elif type(event) is PriorKnowledge and self._http2 is not None:
                             self._replace_engine(event, self._http2)
                         else:
                             listener.on_event(event)

@@ -1,7 +1,7 @@
-"""Who hears the events of which stream: the part of a ``Listener`` that is the same for all.
+"""Who hears the events of which stream.
 
-A connection's listener keeps a table of its streams and gives the events of a stream to
-``dispatch``, which finds the ``StreamListener`` that has it.
+Whoever has the streams of a connection keeps a table of them and gives it to the ``Driver``, which
+gives the events of a stream to ``dispatch``, which finds the ``StreamListener`` that has it.
 
 Rules
 -----
@@ -15,9 +15,8 @@ Rules
 
 from __future__ import annotations
 
-from typing import TypeVar
+from typing import TYPE_CHECKING, Final, Protocol
 
-from .driver import Driver
 from .events import (
     Accept,
     Data,
@@ -29,6 +28,23 @@ from .events import (
     StreamReset,
     Writable,
 )
+
+if TYPE_CHECKING:
+    from .driver import Driver
+
+OF_STREAMS: Final[frozenset[type[Event]]] = frozenset(
+    {
+        Accept,
+        Data,
+        EndOfMessage,
+        InformationalResponse,
+        PriorityUpdated,
+        Response,
+        StreamReset,
+        Writable,
+    }
+)
+"""The events for ``dispatch``; the others are the connection's, or begin a stream."""
 
 
 class StreamListener:
@@ -62,14 +78,20 @@ class StreamListener:
         """The stream takes bytes again, or never will."""
 
 
-ListenerT = TypeVar("ListenerT", bound=StreamListener)
+class StreamTable(Protocol):
+    """Who has which stream: a dictionary by the ids of streams."""
+
+    def get(self, stream_id: int, /) -> StreamListener | None:
+        """Return who has the stream."""
+
+    def pop(self, stream_id: int, default: None, /) -> StreamListener | None:
+        """Return who has the stream, and forget it."""
 
 
-def dispatch(event: Event, streams: dict[int, ListenerT], driver: Driver) -> None:
+def dispatch(event: Event, streams: StreamTable, driver: Driver) -> None:
     """Give an event of a stream to the one of ``streams`` that has it.
 
-    ``driver`` is the connection's.  An event of the connection is not for streams, and is
-    dropped.
+    ``driver`` is the connection's.  An event that is none of ``OF_STREAMS`` is dropped.
     """
     # By type and not by isinstance: it is on the path of every request.
     if type(event) is Data:

@@ -18,14 +18,9 @@ from plait_engine import (
 from plait_engine.engines import EngineName
 from plait_engine.policy.interruption import explain_goaway
 from plait_engine.proxy.forward import Forwarding
-from plait_engine.streams import dispatch
 
 ENABLE_CONNECT_PROTOCOL: Final = 0x8
 """SETTINGS_ENABLE_CONNECT_PROTOCOL (RFC 8441 section 3)."""
-
-
-_OF_CONNECTION: Final = frozenset({SettingsChanged, StreamsAvailable, Draining, ConnectionClosed})
-"""Events that concern the connection; all others are of one stream."""
 
 
 class Watcher(Protocol):
@@ -97,21 +92,19 @@ class ClientConnection:
 
     def on_event(self, event: Event) -> None:
         """Take an event (see ``Listener``)."""
-        if type(event) not in _OF_CONNECTION:
-            dispatch(event, self.driver.exchanges, self.driver)
-        elif isinstance(event, StreamsAvailable):
+        if isinstance(event, StreamsAvailable):
             self._watcher.on_streams_available(self)
         elif isinstance(event, ConnectionClosed):
             self._settle()
             self._watcher.on_closed(self)
-        else:
-            if isinstance(event, SettingsChanged):
-                if ENABLE_CONNECT_PROTOCOL in event.settings:
-                    self.extended_connect = event.settings[ENABLE_CONNECT_PROTOCOL] == 1
-                self._settle()
-            elif isinstance(event, Draining):
-                self.goaway_code = event.code
-                self._goaway = explain_goaway(event)
+        elif isinstance(event, SettingsChanged):
+            if ENABLE_CONNECT_PROTOCOL in event.settings:
+                self.extended_connect = event.settings[ENABLE_CONNECT_PROTOCOL] == 1
+            self._settle()
+            self._watcher.on_changed(self)
+        elif isinstance(event, Draining):
+            self.goaway_code = event.code
+            self._goaway = explain_goaway(event)
             self._watcher.on_changed(self)
 
     def on_batch_end(self) -> None:

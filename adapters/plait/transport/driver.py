@@ -26,8 +26,7 @@ from .exchange import Exchange
 class Owner(Listener, Protocol):
     """What a driver belongs to: the server's or the client's side of a connection.
 
-    Its ``on_event`` gives what concerns one stream, and ``Driver.exchanges``, to
-    ``plait_engine.streams.dispatch``.
+    What concerns one stream goes to that of ``Driver.exchanges`` which has it.
     """
 
     driver: Driver
@@ -78,7 +77,6 @@ class Driver(plait_engine.driver.Driver):
         "_copy",
         "_lost",
         "_writable",
-        "engine_name",
         "exchanges",
         "loop",
         "lost",
@@ -100,16 +98,15 @@ class Driver(plait_engine.driver.Driver):
         engine: EngineName = "native",
     ) -> None:
         connection = create_connection(role, protocol, config, engine=engine)
-        super().__init__(connection, transport, owner, loop, http2=engine)
+        self.exchanges: dict[int, Exchange] = {}
+        """Who hears the events of which stream."""
+        super().__init__(connection, transport, owner, loop, http2=engine, streams=self.exchanges)
         self.clock = clock_of(loop)
         below = getattr(getattr(transport, "_ssl_protocol", None), "_transport", None)
         if below is not None:
             # asyncio's transport of TLS does not tell that the one below it has failed.
             self._has_failed = lambda: transport.is_closing() or below.is_closing()
         self.loop = loop
-        self.engine_name: EngineName = engine
-        self.exchanges: dict[int, Exchange] = {}
-        """Who hears the events of which stream."""
         self.lost: Exception | None = None
         """The error with which the transport was lost."""
         self._lost: asyncio.Future[None] | None = None
@@ -240,6 +237,12 @@ class Driver(plait_engine.driver.Driver):
     def config(self) -> Config:
         """The engine's configuration."""
         return self.engine.config
+
+    @property
+    def engine_name(self) -> EngineName:
+        """``"native"`` or ``"reference"``."""
+        assert self._http2 is not None
+        return self._http2
 
     @property
     def tls(self) -> bool:

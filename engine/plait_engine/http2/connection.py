@@ -35,8 +35,7 @@ from typing import Final, TypeAlias
 from plait_engine.config import Config
 from plait_engine.connection import CloseAction, ConnectionState, Role
 from plait_engine.errors import ErrorCode, RemoteProtocolError
-from plait_engine.events import CloseReason, Request, Sendable
-from plait_engine.headers import Headers
+from plait_engine.events import CloseReason, Sendable
 from plait_engine.semantics.message import BODY, DONE
 from plait_engine.timers import Timer
 
