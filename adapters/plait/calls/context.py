@@ -49,7 +49,8 @@ class RequestContextManager(Pending[ClientResponse]):
     async def __aenter__(self) -> ClientResponse:
         response = self._resp = await self._coro
         if type(response) is ClientResponse:
-            return response._enter()
+            response._in_context = True
+            return response
         return await response.__aenter__()
 
     async def __aexit__(
@@ -60,7 +61,8 @@ class RequestContextManager(Pending[ClientResponse]):
     ) -> None:
         response = self._resp
         if type(response) is ClientResponse:
-            response._leave()
+            response._in_context = False
+            response._end()
         else:
             await response.__aexit__(exc_type, exc_value, traceback)
 

@@ -74,7 +74,8 @@ class Places:
             self.pool.released(client.number, now)
         else:
             self.pool.returned(client.number, now)
-        self._follow_pool()
+        if self.pool.events or self._waiters or self._timer.at == NEVER:
+            self._follow_pool()
 
     async def wait(self, ticket: Ticket, timeout: float | None, *, may_share: bool) -> Lease:
         """Return a place when it is free, after ``timeout`` seconds at most.

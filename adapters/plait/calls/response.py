@@ -131,7 +131,7 @@ class ClientResponse(HeadersMixin):
         waiter = exchange.expect_head()
         if waiter is not None:
             await waiter
-        head = exchange.take_head()
+        head = exchange.head or exchange.take_head()
         if not isinstance(head, Response):
             http2 = connection.driver.shared
             status, version = (200, "2") if http2 else (101, "1.1")
@@ -424,7 +424,8 @@ class ClientResponse(HeadersMixin):
         exchange = self._exchange
         if exchange is None:
             return
-        exchange.abandon()
+        if exchange.state is not OVER or exchange.unacknowledged:
+            exchange.abandon()
         if exchange.pieces:
             exchange.take()
         content = self._content
@@ -442,16 +443,9 @@ class ClientResponse(HeadersMixin):
         finally:
             self.release()
 
-    def _enter(self) -> Self:
+    async def __aenter__(self) -> Self:
         self._in_context = True
         return self
-
-    def _leave(self) -> None:
-        self._in_context = False
-        self.release()
-
-    async def __aenter__(self) -> Self:
-        return self._enter()
 
     async def __aexit__(
         self,
@@ -459,7 +453,8 @@ class ClientResponse(HeadersMixin):
         exc_value: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._leave()
+        self._in_context = False
+        self.release()
 
 
 def _deprecate(name: str) -> None:
