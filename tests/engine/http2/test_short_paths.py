@@ -6,7 +6,7 @@ That long DATA is joined without a difference is held by ``test_frames``.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import pytest
 from hypothesis import example, given
@@ -21,13 +21,15 @@ from plait_engine import (
     Request,
     Response,
     Role,
+    StreamReset,
     Writable,
 )
 from plait_engine.events import Sendable
 from plait_engine.http2 import messages, sending
+from plait_engine.http2.flow import ReceiveWindow
 from plait_engine.http2.validity import HeadReader, RequestHead
 from plait_engine.testing import frames as wire
-from tests.engine.http2.peers import Peer
+from tests.engine.http2.peers import Peer, make_config
 
 FIELDS = st.lists(
     st.tuples(
@@ -56,7 +58,7 @@ FIELDS = st.lists(
 def without(name: str) -> Iterator[None]:
     """Take the general path in the place of the short one."""
     with pytest.MonkeyPatch.context() as patch:
-        module = messages if name == "_on_known_request" else sending
+        module = messages if hasattr(messages, name) else sending
         patch.setattr(module, name, lambda *args: None)
         yield
 
@@ -75,6 +77,9 @@ def state(peer: Peer) -> tuple[object, ...]:
             for key, s in connection._streams.items()
         },
         [connection.send_capacity(stream_id) for stream_id in range(1, 20, 2)],
+        [getattr(connection._inflow.window, name) for name in ReceiveWindow.__slots__],
+        connection._inflow._unread,
+        connection._budgets._glitches._tokens,
     )
 
 
@@ -378,3 +383,62 @@ def test_a_head_that_is_known_but_for_its_target_is_read_as_any_other(
     # Copies: lists that are known by their identity are another matter.
     seen = [read(reader, list(fields)) for fields in heads]
     assert seen == [read(HeadReader(config), fields) for fields in heads]
+
+
+@given(
+    st.sampled_from([Role.CLIENT, Role.SERVER]),
+    st.lists(
+        st.tuples(
+            st.sampled_from(["POST", "POST", "POST", "GET", "HEAD", "CONNECT"]),
+            st.sampled_from(["", "", "0", "5", "6", "100"]),
+            st.lists(st.sampled_from([0, 1, 5, 5, 5, 100, 9000, 16384]), min_size=1, max_size=2),
+            st.sampled_from([None, None, None, 0, 3]),
+            st.sampled_from(["", "", "", "acknowledge", "reset", "end"]),
+            st.sampled_from(["head", "head", "head", "head of content that is expected", "none"]),
+        ),
+        max_size=8,
+    ),
+    st.sampled_from([10, 8192, 65535]),
+    st.booleans(),
+)
+def test_whole_content_is_read_as_any_other(
+    role: Role,
+    plan: list[tuple[str, str, list[int], int | None, str, str]],
+    window: int,
+    is_crowded: bool,
+) -> None:
+    seen = []
+    for path in ("short", "general"):
+        peer = Peer(role, config=make_config(stream_window=window))
+        if is_crowded:
+            peer.connection._inflow.window.frames = 2000  # Small ones count as glitches then.
+        for number, (method, length, sizes, padding, then, before) in enumerate(plan):
+            stream_id = 2 * number + 1
+            fields = [("content-length", length)] if length else []
+            if role is Role.CLIENT:
+                expects = [("expect", "100-continue")] if "expected" in before else []
+                request = Request(stream_id, method, "http", "example.org:80", "/", expects)
+                ends = (EndOfMessage(stream_id),) if method in ("GET", "HEAD") else ()
+                attempt(peer, request, *ends)
+                block = wire.response_block(200, fields)
+            else:
+                block = wire.request_block(method, fields=fields)
+            if before != "none":
+                peer.say(wire.headers(stream_id, block))
+            for place, size in enumerate(sizes):
+                ends = place == len(sizes) - 1
+                frame = wire.data(stream_id, bytes(size), end_stream=ends, padding=padding)
+                if path == "short":
+                    peer.say(frame)
+                else:
+                    with without("_on_whole_content"):
+                        peer.say(frame)
+            if then == "acknowledge":
+                with suppress(LocalProtocolError):
+                    peer.connection.acknowledge(stream_id, 1, now=peer.now)
+            elif then == "reset":
+                attempt(peer, StreamReset(stream_id, 8))
+            elif then == "end":
+                attempt(peer, EndOfMessage(stream_id))
+        seen.append(state(peer))
+    assert seen[0] == seen[1]
