@@ -33,6 +33,7 @@ from plait_engine.content.media_types import parse_content_type
 from plait_engine.policy.auth import (
     decode_basic_credentials,
     encode_basic_credentials,
+    find_netrc_login,
 )
 from plait_engine.policy.hosts import is_canonical_ipv4, is_ip_literal
 from plait_engine.proxy.choice import find_proxy, read_no_proxy
@@ -237,11 +238,10 @@ def basicauth_from_netrc(netrc_obj: netrc.netrc | None, host: str) -> BasicAuth:
     """Return what a netrc file says for ``host``.  Raises LookupError when that is nothing."""
     if netrc_obj is None:
         raise LookupError("there is no readable .netrc file")
-    entry = netrc_obj.authenticators(host)
-    if entry is None:
+    login = find_netrc_login(netrc_obj.hosts, host)
+    if login is None:
         raise LookupError(f"No entry for {host} found in the `.netrc` file.")
-    login, account, password = entry
-    return _basic_auth_no_warn(login or account or "", password or "")
+    return _basic_auth_no_warn(*login)
 
 
 def proxies_from_env() -> dict[str, ProxyInfo]:

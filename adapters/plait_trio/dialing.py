@@ -11,7 +11,6 @@ import os
 import ssl
 from dataclasses import dataclass, field, replace
 from typing import Final, NamedTuple
-from urllib.request import getproxies_environment
 
 import trio
 import yarl
@@ -27,8 +26,6 @@ from plait_engine.proxy.choice import (
     Way,
     choose_addresses,
     choose_way,
-    find_proxy,
-    read_no_proxy,
     resolves_names,
 )
 from plait_engine.proxy.forward import Forwarding
@@ -70,12 +67,21 @@ class ProxyError(ConnectError):
 
 @dataclass(frozen=True)
 class Proxy:
-    """A proxy; ``read_proxy`` makes it of a URL."""
+    """A proxy; ``read_proxy`` makes it of a URL.
+
+    ``fields``: what an HTTP proxy is told beside the request (``plait_engine.proxy.forward``).
+    Raises ValueError for a login with a colon.
+    """
 
     scheme: str
     host: str
     port: int
     login: tuple[str, str] | None = field(default=None, repr=False)
+    fields: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+
+    def __post_init__(self) -> None:
+        if self.login is not None and ":" in self.login[0]:
+            raise ValueError("a login must not have a colon (RFC 7617 section 2)")
 
     def __str__(self) -> str:
         return f"proxy {_join(self.host, self.port)}"
@@ -124,24 +130,7 @@ def read_proxy(text: str) -> Proxy:
     login = None
     if url.raw_user or url.raw_password:
         login = (url.user or "", url.password or "")
-        if ":" in login[0]:
-            raise ValueError("a login must not have a colon (RFC 7617 section 2)")
     return Proxy(url.scheme, host, DEFAULT_PORTS[url.scheme] if port is None else port, login)
-
-
-def proxy_of_environment(url: yarl.URL) -> Proxy | None:
-    """Return the proxy that the environment names for ``url`` (``plait_engine.proxy.choice``).
-
-    Raises ValueError when what it names is none.
-    """
-    named = getproxies_environment()
-    text = find_proxy(named, url.scheme)
-    if text is None:
-        return None
-    host = (url.raw_host or "").partition("%")[0]
-    if read_no_proxy(named.get("no", "")).covers(host, url.port):
-        return None
-    return read_proxy(text)
 
 
 class Dialer:
@@ -182,11 +171,12 @@ class Dialer:
         else:
             way = self._way(server, proxy)
             login = self._logins.find(
-                proxy, None if proxy.login is None else (*proxy.login, "utf-8")
+                (proxy.scheme, proxy.host, proxy.port),
+                None if proxy.login is None else (*proxy.login, "utf-8"),
             )
             if way is Way.FORWARD:
                 stream = await self._reach_proxy(proxy)
-                forwarding = Forwarding((), login)
+                forwarding = Forwarding(proxy.fields, login)
             else:
                 stream, surplus = await self._open_tunnel(server, proxy, way, login)
         try:
@@ -229,7 +219,9 @@ class Dialer:
     ) -> tuple[TrioStream, bytes]:
         """Return a tunnel to ``server``, and the first bytes that came in it."""
         hosts = [server.host] if resolves_names(proxy.scheme) else await _look_up(server, proxy)
-        attempts = TunnelAttempts(way, proxy.scheme, hosts, server.port, login=login)
+        attempts = TunnelAttempts(
+            way, proxy.scheme, hosts, server.port, headers=proxy.fields, login=login
+        )
         while True:
             stream = await self._reach_proxy(proxy)
             try:

@@ -24,9 +24,9 @@ import ssl
 import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import TracebackType
-from typing import Final, Self
+from typing import Final, Self, TypedDict, Unpack
 
 import trio
 import yarl
@@ -56,8 +56,9 @@ from .client import (
     server_of,
     target_of,
 )
-from .dialing import ConnectError, Dialer, Server, proxy_of_environment, read_proxy
+from .dialing import ConnectError, Dialer, Proxy, Server, read_proxy
 from .driver import StreamError, open_nursery
+from .environment import NOTHING_SAID, Environment, ask_environment, origin_of
 from .places import Place, Places, Ticket
 
 
@@ -65,12 +66,56 @@ class RedirectError(Exception):
     """A redirect cannot be followed: it leads nowhere, or there are too many."""
 
 
+class RequestOptions(TypedDict, total=False):
+    """The keywords of a request; ``Session.stream`` explains them."""
+
+    headers: Headers
+    body: bytes | AsyncIterator[bytes]
+    auth: tuple[str, str] | None
+    proxy: str | None
+    proxy_auth: tuple[str, str] | None
+    proxy_headers: Headers
+
+
+class _ProxyChoice:
+    """By which proxy a call goes: its own, or the session's or the environment's."""
+
+    def __init__(
+        self,
+        proxy: str | None,
+        auth: tuple[str, str] | None,
+        headers: Headers,
+        of_session: Proxy | None,
+    ) -> None:
+        self._auth = auth
+        self._headers = tuple(headers)
+        self._proxy = of_session
+        if proxy is not None:
+            self._proxy = self._complete(read_proxy(proxy)) if proxy else None
+        elif of_session is not None:
+            self._proxy = self._complete(of_session)
+        self.asks_environment = proxy is None and of_session is None
+
+    def of_hop(self, said: Proxy | None) -> Proxy | None:
+        """Return the proxy of the next request; ``said``: that of the environment."""
+        if said is None or not self.asks_environment:
+            return self._proxy
+        return self._complete(said)
+
+    def _complete(self, proxy: Proxy) -> Proxy:
+        return replace(proxy, login=self._auth or proxy.login, fields=self._headers)
+
+
 @dataclass
 class _Outgoing:
     """A call on its way: its machine, its body, and who it said it is."""
 
     call: Call[yarl.URL]
+    first_url: yarl.URL
     body: bytes | AsyncIterator[bytes]
+    proxy: _ProxyChoice
+    environment: Environment = NOTHING_SAID
+    """What it says about the next request."""
     has_credentials: bool = False
     """The request has credentials that the caller gave."""
     answers: bool = False
@@ -107,7 +152,8 @@ class Session:
         proxy: the URL of a proxy for all requests (http, https, socks4, socks4a, socks5,
             socks5h), perhaps with a login.
         trust_env: without ``proxy``, take what the environment names for each URL (``http_proxy``,
-            ``https_proxy``, ``all_proxy``, ``no_proxy``).  netrc files are not read.
+            ``https_proxy``, ``all_proxy``, ``no_proxy``), and where no other credentials are given (``digest`` is one),
+            those of a netrc file: the one that ``NETRC`` names, or that in the home directory.
         ssl_context: the system's trusted certificates by default.
         http2: ``None`` lets ALPN choose on TLS and speaks HTTP/1.1 on cleartext; ``True``
             means prior knowledge on cleartext and only h2 on TLS; ``False`` means HTTP/1.1.
@@ -172,58 +218,40 @@ class Session:
     # -- requests -------------------------------------------------------------------
 
     async def request(
-        self,
-        method: str,
-        url: str,
-        *,
-        headers: Headers = (),
-        body: bytes | AsyncIterator[bytes] = b"",
-        auth: tuple[str, str] | None = None,
+        self, method: str, url: str, **options: Unpack[RequestOptions]
     ) -> ClientResponse:
         """Send a request and return the whole response; the arguments are those of ``stream``."""
-        async with self.stream(method, url, headers=headers, body=body, auth=auth) as response:
+        async with self.stream(method, url, **options) as response:
             await response.read()
         return response
 
-    async def get(
-        self, url: str, *, headers: Headers = (), auth: tuple[str, str] | None = None
-    ) -> ClientResponse:
+    async def get(self, url: str, **options: Unpack[RequestOptions]) -> ClientResponse:
         """GET ``url``; see ``request``."""
-        return await self.request("GET", url, headers=headers, auth=auth)
+        return await self.request("GET", url, **options)
 
-    async def head(
-        self, url: str, *, headers: Headers = (), auth: tuple[str, str] | None = None
-    ) -> ClientResponse:
+    async def head(self, url: str, **options: Unpack[RequestOptions]) -> ClientResponse:
         """HEAD ``url``; see ``request``."""
-        return await self.request("HEAD", url, headers=headers, auth=auth)
+        return await self.request("HEAD", url, **options)
 
-    async def post(
-        self,
-        url: str,
-        *,
-        headers: Headers = (),
-        body: bytes | AsyncIterator[bytes] = b"",
-        auth: tuple[str, str] | None = None,
-    ) -> ClientResponse:
-        """POST ``body`` to ``url``; see ``request``."""
-        return await self.request("POST", url, headers=headers, body=body, auth=auth)
+    async def post(self, url: str, **options: Unpack[RequestOptions]) -> ClientResponse:
+        """POST to ``url``; see ``request``."""
+        return await self.request("POST", url, **options)
 
-    async def put(
-        self,
-        url: str,
-        *,
-        headers: Headers = (),
-        body: bytes | AsyncIterator[bytes] = b"",
-        auth: tuple[str, str] | None = None,
-    ) -> ClientResponse:
-        """PUT ``body`` to ``url``; see ``request``."""
-        return await self.request("PUT", url, headers=headers, body=body, auth=auth)
+    async def put(self, url: str, **options: Unpack[RequestOptions]) -> ClientResponse:
+        """PUT to ``url``; see ``request``."""
+        return await self.request("PUT", url, **options)
 
-    async def delete(
-        self, url: str, *, headers: Headers = (), auth: tuple[str, str] | None = None
-    ) -> ClientResponse:
+    async def patch(self, url: str, **options: Unpack[RequestOptions]) -> ClientResponse:
+        """PATCH ``url``; see ``request``."""
+        return await self.request("PATCH", url, **options)
+
+    async def delete(self, url: str, **options: Unpack[RequestOptions]) -> ClientResponse:
         """DELETE ``url``; see ``request``."""
-        return await self.request("DELETE", url, headers=headers, auth=auth)
+        return await self.request("DELETE", url, **options)
+
+    async def options(self, url: str, **options: Unpack[RequestOptions]) -> ClientResponse:
+        """OPTIONS for ``url``; see ``request``."""
+        return await self.request("OPTIONS", url, **options)
 
     @asynccontextmanager
     async def stream(
@@ -234,15 +262,23 @@ class Session:
         headers: Headers = (),
         body: bytes | AsyncIterator[bytes] = b"",
         auth: tuple[str, str] | None = None,
+        proxy: str | None = None,
+        proxy_auth: tuple[str, str] | None = None,
+        proxy_headers: Headers = (),
     ) -> AsyncIterator[ClientResponse]:
         """Send a request; the body of the response is read inside the ``async with``.
 
         What is not read of it is given up.  A body that is an iterator is sent as it comes, and
         once: a request that has to be sent again fails.  ``auth``: a login and a password for
-        the origin of ``url`` (RFC 7617).
+        the origin of ``url`` (RFC 7617).  ``proxy``: the URL of a proxy for this request and what
+        it is redirected to, instead of the session's and the environment's; ``""``: none.
+        ``proxy_auth``: a login and a password for the proxy, whoever named it; ``proxy_headers``:
+        fields for an HTTP proxy, all of them with CONNECT, and those named ``Proxy-...`` with a
+        request that it forwards.
 
-        Raises ValueError when ``url`` names no origin that speaks HTTP, for CONNECT, and for
-        ``auth`` beside an Authorization field; ConnectError (an OSError) when it cannot be
+        Raises ValueError when ``url`` names no origin that speaks HTTP, ``proxy`` or the
+        environment no proxy, for CONNECT, and for ``auth`` beside an Authorization field;
+        ConnectError (an OSError) when it cannot be
         reached, TLSError when the handshake of TLS fails, ProxyError when a proxy cannot be
         reached or gives no tunnel, RemoteProtocolError when the server switches protocols,
         RedirectError when a redirect cannot be followed, StreamError when the server broke
@@ -250,7 +286,8 @@ class Session:
         a request that cannot be sent.
         """
         call = self._make_call(method, url, headers, auth)
-        outgoing = _Outgoing(call, body)
+        choice = _ProxyChoice(proxy, proxy_auth, proxy_headers, self._proxy)
+        outgoing = _Outgoing(call, call.url, body, choice)
         step = call.start()
         async with AsyncExitStack() as kept:
             while step is Step.SEND:
@@ -294,9 +331,9 @@ class Session:
         call = outgoing.call
         versions = self._versions
         url = call.url
-        proxy = self._proxy
-        if proxy is None and self._trust_env:
-            proxy = proxy_of_environment(url)
+        if self._trust_env:
+            outgoing.environment = await ask_environment(url, outgoing.first_url)
+        proxy = outgoing.proxy.of_hop(outgoing.environment.proxy)
         server = server_of(url, proxy)
         # Later versions have no Upgrade (RFC 9113 section 8.6).
         may_choose = server.secure and versions.http2 is None
@@ -377,7 +414,13 @@ class Session:
         digest = self._digest
         outgoing.answers = False
         outgoing.has_credentials = get(fields, "authorization") is not None
-        if digest is not None and not outgoing.has_credentials and digest.on_request(_bare(url)):
+        login = outgoing.environment.login
+        if outgoing.has_credentials:
+            pass
+        elif digest is None:
+            if login is not None:
+                fields.append(("authorization", encode_basic_credentials(*login)))
+        elif digest.on_request(_bare(url)):
             content = outgoing.content if isinstance(outgoing.content, bytes) else b""
             answer = digest.authorize(call.method, target_of(url), content)
             if answer is not None:
@@ -459,7 +502,7 @@ class _Urls:
             raise RedirectError(f"a redirect to {shown!r} leads nowhere: {error}") from error
 
     def origin(self, url: yarl.URL) -> Origin:
-        return Origin(url.scheme, url.raw_host or "", url.port)
+        return origin_of(url)
 
     def has_credentials(self, url: yarl.URL) -> bool:
         return url.raw_user is not None or url.raw_password is not None

@@ -24,14 +24,18 @@ NAMES = ("http", "https", "ws", "wss", "all", "no")
 
 @pytest.fixture(autouse=True)
 def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> pytest.MonkeyPatch:
+    clear_environment(monkeypatch, tmp_path)
+    return monkeypatch
+
+
+def clear_environment(monkeypatch: pytest.MonkeyPatch, home: Path) -> None:
     """Let the environment name no proxy, and no netrc file that is there."""
     for name in NAMES:
         monkeypatch.delenv(f"{name}_proxy", raising=False)
         monkeypatch.delenv(f"{name.upper()}_PROXY", raising=False)
     monkeypatch.delenv("NETRC", raising=False)
     monkeypatch.delenv("REQUEST_METHOD", raising=False)
-    monkeypatch.setenv("HOME", str(tmp_path))
-    return monkeypatch
+    monkeypatch.setenv("HOME", str(home))
 
 
 def write_netrc(monkeypatch: pytest.MonkeyPatch, folder: Path, text: str) -> None:
@@ -54,7 +58,9 @@ async def running(way: Way, authority: Authority) -> AsyncIterator[str]:
     app = web.Application()
     app.router.add_get("/", tell)
     app.router.add_get("/redirect", redirect)
-    async with serve(app, authority.server_context("http/1.1") if way.tls else None) as served:
+    async with serve(
+        app, authority.server_context("h2", "http/1.1") if way.tls else None
+    ) as served:
         yield served.url.replace("127.0.0.1", "localhost")
 
 

@@ -16,21 +16,13 @@ import trio.abc
 import trio.testing
 
 import plait_trio
+from plait_engine import LocalProtocolError
 from plait_trio.dialing import read_proxy
 from tests.adapters.proxy_peer import ProxyPeer
 from tests.adapters.raw_server import RawConnection, raw_server
 from tests.adapters.test_client_proxies import KINDS, LOGIN, Kind, all_kinds, all_ways, running
 from tests.conftest import Authority
 from tests.sessions import H1, H1_TLS, H2, H2C, Way
-
-VARIABLES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
-
-
-@pytest.fixture(autouse=True)
-def no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in VARIABLES:
-        monkeypatch.delenv(name, raising=False)
-        monkeypatch.delenv(name.upper(), raising=False)
 
 
 @contextmanager
@@ -283,42 +275,81 @@ def test_proxies_show_no_login() -> None:
         read_proxy("http://a%3Ab:s3cret@a.test")
 
 
-# -- the environment --------------------------------------------------------------------
+# -- for one request --------------------------------------------------------------------
 
 
-def test_the_environment(authority: Authority, monkeypatch: pytest.MonkeyPatch) -> None:
-    with in_thread(H1, Kind("http", "Basic"), authority) as (url, peer, proxy, _):
-        monkeypatch.setenv("http_proxy", proxy)
+@all_kinds
+@all_ways
+def test_a_proxy_for_one_request(way: Way, kind: Kind, authority: Authority) -> None:
+    with in_thread(way, kind, authority) as (url, peer, _, _session):
 
         async def test() -> None:
-            for trust_env, no_proxy, by_proxy in (
-                (True, "", 1),
-                (True, "localhost", 0),
-                (True, "localhost:1", 1),
-                (True, "*", 0),
-                (False, "", 0),
-            ):
-                monkeypatch.setenv("no_proxy", no_proxy)
-                before = peer.connections
-                async with open_session(H1, authority, None, trust_env=trust_env) as session:
-                    assert (await session.get(f"{url}/hello")).status == 200
-                assert peer.connections - before == by_proxy
+            proxy = f"{kind.scheme}://localhost:{peer.port}"
+            login = LOGIN if kind.login else None
+            fields = [("X-Why", "test"), ("Proxy-Why", "test")]
+            async with open_session(way, authority, None) as session:
+                for _ in range(2):
+                    response = await session.post(
+                        f"{url}/hello",
+                        body=b"content",
+                        proxy=proxy,
+                        proxy_auth=login,
+                        proxy_headers=fields,
+                    )
+                    assert response.body.startswith(b"POST /hello content")
+                assert session.pool.connections == 1
+                connections = peer.connections
+                assert (await session.get(f"{url}/hello")).body == b"GET /hello  "
+                assert peer.connections == connections, "it was for that request"
+                assert session.pool.connections == 2
+                assert_at_rest(session)
+
+        run(test)
+        for head in peer.heads:
+            assert "\r\nProxy-Why: test\r\n" in head
+            # What a proxy forwards is told to the server.
+            assert ("\r\nX-Why: test\r\n" in head) is not kind.forwards(way)
+
+
+@pytest.mark.parametrize("way", [H1, H1_TLS, H2], ids=str)
+def test_a_request_completes_or_replaces_the_proxy_of_the_session(
+    way: Way, authority: Authority
+) -> None:
+    with (
+        in_thread(way, Kind("http", "Basic"), authority) as (url, peer, proxy, _session),
+        in_thread(way, Kind("socks5"), authority) as (_url, other, other_proxy, _unused),
+    ):
+
+        async def test() -> None:
+            bare = f"http://localhost:{peer.port}"
+            async with open_session(way, authority, bare) as session:
+                assert (await session.get(f"{url}/hello", proxy_auth=LOGIN)).status == 200
+                assert (peer.connections, other.connections) == (1, 0)
+                assert (await session.get(f"{url}/hello", proxy=other_proxy)).status == 200
+                assert (peer.connections, other.connections) == (1, 1)
+                assert (await session.get(f"{url}/hello", proxy="")).status == 200
+                assert (peer.connections, other.connections) == (1, 1)
+                # What leads to the same proxy with another login is another connection.
+                assert (await session.get(f"{url}/hello", proxy=proxy)).status == 200
+                assert session.pool.connections == 3
+                assert_at_rest(session)
 
         run(test)
 
 
-def test_a_redirect_asks_the_environment_again(
-    authority: Authority, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with in_thread(H1, Kind("http"), authority) as (url, peer, proxy, _):
-        monkeypatch.setenv("http_proxy", proxy)
-        monkeypatch.setenv("no_proxy", "127.0.0.1")
+def test_fields_that_no_proxy_can_be_told(authority: Authority) -> None:
+    with in_thread(H1_TLS, Kind("http"), authority) as (url, peer, proxy, session):
 
         async def test() -> None:
-            there = f"{url.replace('localhost', '127.0.0.1')}/hello"
-            async with open_session(H1, authority, None, trust_env=True) as session:
-                response = await session.get(f"{url}/redirect?to={there}")
-            assert (response.status, response.url) == (200, there)
+            async with session:
+                with pytest.raises(LocalProtocolError):
+                    await session.get(f"{url}/hello", proxy_headers=[("X", "a\r\nb")])
+                assert_at_rest(session)
+                with pytest.raises(ValueError, match="colon"):
+                    await session.get(f"{url}/hello", proxy=proxy, proxy_auth=("a:b", ""))
+                with pytest.raises(ValueError, match="not the URL of a proxy"):
+                    await session.get(f"{url}/hello", proxy="ftp://a.test")
+                assert (await session.get(f"{url}/hello")).status == 200
 
         run(test)
         assert len(peer.heads) == 1

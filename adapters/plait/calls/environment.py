@@ -7,7 +7,6 @@ redirect another proxy, or none, may be the right one.  Files are read in a thre
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
 from typing import Final, NamedTuple
 
 from yarl import URL
@@ -15,12 +14,12 @@ from yarl import URL
 from plait.client_exceptions import InvalidURL
 from plait.helpers import (
     BasicAuth,
-    basicauth_from_netrc,
+    _basic_auth_no_warn,
     get_env_proxy_for_url,
     netrc_from_env,
 )
 from plait.typedefs import LooseHeaders, StrOrURL
-from plait_engine.policy.auth import may_use_netrc
+from plait_engine.policy.auth import choose_netrc_login
 
 from .target import check_proxy, origin
 
@@ -107,8 +106,5 @@ def _credentials(url: URL, first: URL) -> BasicAuth | None:
     found = netrc_from_env()
     if host is None or found is None:
         return None
-    if not may_use_netrc(origin(url), origin(first), is_named=host in found.hosts):
-        return None
-    with suppress(LookupError):
-        return basicauth_from_netrc(found, host)
-    return None
+    login = choose_netrc_login(found.hosts, host, origin(url), origin(first))
+    return None if login is None else _basic_auth_no_warn(*login)

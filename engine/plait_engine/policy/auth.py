@@ -7,8 +7,13 @@ from __future__ import annotations
 
 import base64
 import binascii
+from collections.abc import Mapping
+from typing import TypeAlias
 
 from .redirect import Origin
+
+NetrcEntry: TypeAlias = tuple[str, str | None, str | None]
+"""A login, an account and a password, as ``netrc.netrc.hosts`` has them for each host."""
 
 
 def encode_basic_credentials(login: str, password: str = "", encoding: str = "utf-8") -> str:
@@ -45,6 +50,24 @@ def decode_basic_credentials(value: str, encoding: str = "utf-8") -> tuple[str, 
     if not separator:
         raise ValueError("Invalid credentials: there is no colon")
     return login, password
+
+
+def find_netrc_login(hosts: Mapping[str, NetrcEntry], host: str) -> tuple[str, str] | None:
+    """Return the login and the password that a netrc file has for ``host``, or for any host."""
+    entry = hosts.get(host) or hosts.get("default")
+    if entry is None:
+        return None
+    login, account, password = entry
+    return login or account or "", password or ""
+
+
+def choose_netrc_login(
+    hosts: Mapping[str, NetrcEntry], host: str, there: Origin, first: Origin
+) -> tuple[str, str] | None:
+    """Return what a netrc file has for a request to ``host``; see ``may_use_netrc``."""
+    if not may_use_netrc(there, first, is_named=host in hosts):
+        return None
+    return find_netrc_login(hosts, host)
 
 
 def may_use_netrc(there: Origin, first: Origin, *, is_named: bool) -> bool:

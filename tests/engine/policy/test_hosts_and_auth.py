@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from plait_engine.policy.auth import (
+    choose_netrc_login,
     decode_basic_credentials,
     encode_basic_credentials,
     may_use_netrc,
@@ -154,3 +155,9 @@ def test_who_gets_an_entry_of_netrc(
 ) -> None:
     assert may_use_netrc(there, first, is_named=True) is named
     assert may_use_netrc(there, first, is_named=False) is default
+    of_host = {there.host: ("me", None, "1"), "default": ("any", "", "2")}
+    login = choose_netrc_login(of_host, there.host, there, first)
+    assert login == (("me", "1") if named else None)
+    login = choose_netrc_login({"default": ("", "account", None)}, there.host, there, first)
+    assert login == (("account", "") if default else None)
+    assert choose_netrc_login({}, there.host, there, first) is None
