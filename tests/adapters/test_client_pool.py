@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
+from yarl import URL
 
 import plait
 from plait.calls.target import ConnectionKey
@@ -367,6 +368,32 @@ async def test_a_deadline_that_passes_between_the_place_and_the_request(
         assert server.connections == 1
         assert counts(session) == (0, 0, 0)
         assert not session._deadlines._timed
+
+
+async def test_a_connection_that_a_program_drops_gives_its_place_back(engine: EngineName) -> None:
+    loop = asyncio.get_running_loop()
+    told: list[dict[str, Any]] = []
+    connector = plait.TCPConnector(limit=1, engine=engine)
+    async with raw_server(always(OK)) as server, connector:
+        request = plait.ClientRequest("GET", URL(server.url))
+        connection = await connector.connect(request, [], plait.ClientTimeout())
+        loop.set_exception_handler(lambda _, context: told.append(context))
+        await asyncio.sleep(0)  # The loop has let go of the future that brought it.
+        with warnings.catch_warnings(record=True) as warned:
+            warnings.simplefilter("always")
+            del connection
+            gc.collect()
+        assert [str(each.message)[:30] for each in warned] == ["Unclosed connection <Connectio"]
+        assert warned[0].category is ResourceWarning
+        [context] = told
+        assert context["message"] == "Unclosed connection"
+        told.clear()
+        del context, warned
+        connection = await connector.connect(request, [], plait.ClientTimeout(connect=5))
+        connection.release()
+        del connection
+        gc.collect()
+        assert told == []
 
 
 async def test_the_read_deadline_runs_from_the_end_of_the_upload(engine: EngineName) -> None:

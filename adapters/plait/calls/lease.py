@@ -4,6 +4,9 @@ The place is the whole connection on HTTP/1.1 and one stream of it on HTTP/2.  A
 one owner at a time, and the owner gives it back: first the call that asked for it, and from
 ``begin`` on the exchange of its request.  So whatever is raised or cancelled on the way,
 ``close`` is the one thing to call.  Users know it as ``connector.Connection``.
+
+A lease that nobody has any more and nobody gave back (a program may call ``connector.connect``
+itself) gives itself back, with a ResourceWarning.
 """
 
 from __future__ import annotations
@@ -12,7 +15,7 @@ import asyncio
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from plait.client_exceptions import ClientConnectionResetError
 
@@ -56,12 +59,21 @@ class Lender(Protocol):
 
 
 class Lease:
-    """A place on a connection, for one request; see the module."""
+    """A place on a connection, for one request; see the module.
+
+    Args:
+        connector: to whom the place is given back.
+        key: what the connection is good for.
+        protocol: the client's side of the connection.
+        loop: the event loop of the connection.
+        reused: a request was done before on the connection, which may be stale.
+    """
 
     __slots__ = (
         "_begun",
         "_callbacks",
         "_lender",
+        "_loop",
         "_released",
         "client",
         "driver",
@@ -71,27 +83,40 @@ class Lease:
     )
 
     def __init__(
-        self, lender: Lender, key: ConnectionKey, client: ClientConnection, reused: bool
+        self,
+        connector: Lender,
+        key: ConnectionKey,
+        protocol: ClientConnection,
+        loop: asyncio.AbstractEventLoop,
+        reused: bool = False,
     ) -> None:
-        self._lender = lender
+        self._lender = connector
+        self._loop = loop
         self._released = False
         self._begun = False
         self._callbacks: list[Callable[[], object]] | None = None
         self.key = key
-        self.client = client
-        self.driver = client.driver
+        self.client = protocol
+        self.driver = protocol.driver
         self.reused = reused
-        """A request was done before on the connection: it may be stale."""
         self.exchange: ClientExchange | None = None
 
     def __repr__(self) -> str:
         return f"<Connection {self.key.host}:{self.key.port} {self.driver.engine.protocol}>"
 
+    def __del__(self, _warn: Any = warnings.warn) -> None:
+        if self._released or self._loop.is_closed():
+            return
+        _warn(f"Unclosed connection {self!r}", ResourceWarning, source=self)
+        context = {"message": "Unclosed connection", "client_connection": self}
+        self._loop.call_exception_handler(context)
+        self.close()
+
     @property
     def loop(self) -> asyncio.AbstractEventLoop:
         """Deprecated: the loop of the connection."""
         warnings.warn("Connection.loop is deprecated", DeprecationWarning, stacklevel=2)
-        return self.driver.loop
+        return self._loop
 
     @property
     def transport(self) -> asyncio.Transport | None:
@@ -148,8 +173,10 @@ class Lease:
         try:
             callback()
         except Exception as error:
-            message = f"the callback of {self!r} failed"
-            self.driver.loop.call_exception_handler({"message": message, "exception": error})
+            message = "A callback of a connection failed"
+            self._loop.call_exception_handler(
+                {"message": message, "exception": error, "client_connection": self}
+            )
 
     def close(self) -> None:
         """Give the place back and end the exchange on it, if one has begun.

@@ -58,7 +58,11 @@ class Places:
         """Return a place that is free now, or ``None``: then ``wait`` for one."""
         pool = self.pool
         taken = pool.take(key, self._now())
-        lease = None if taken is None else Lease(self, key, self._clients[taken[0]], taken[1])
+        lease = (
+            None
+            if taken is None
+            else Lease(self, key, self._clients[taken[0]], self._loop, taken[1])
+        )
         if pool.events:
             self._follow_pool()
         return lease
@@ -161,7 +165,8 @@ class Places:
             else:
                 # Now, for the connection may be gone when the waiter wakes.
                 key = event.ticket.connection_key
-                waiter.set_result(Lease(self, key, self._clients[event.connection], event.reused))
+                client = self._clients[event.connection]
+                waiter.set_result(Lease(self, key, client, self._loop, event.reused))
         elif isinstance(event, Connect):
             event.ticket.has_opened = True
             if event.ticket.clock is not None:
