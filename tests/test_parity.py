@@ -46,7 +46,6 @@ ON_PURPOSE = {
     "are what stands over a transport": [
         "*.RequestHandler(*",
         "*.RequestHandler.*",
-        "*.Server.connection_made(*",
     ],
     "names every option": ["*.Server(kwargs)"],
     "`None` where aiohttp has a value of its own": [

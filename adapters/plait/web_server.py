@@ -181,33 +181,33 @@ class Server:
 
     def __call__(self) -> StreamProtocol[RequestHandler]:
         """Make the protocol of a new connection, for ``loop.create_server``."""
-        return StreamProtocol(self._connect, loop=self._loop or asyncio.get_running_loop())
+        return StreamProtocol(self.connect, loop=self._loop or asyncio.get_running_loop())
 
-    def _connect(self, transport: asyncio.Transport, protocol: str | None) -> RequestHandler:
+    def connect(self, transport: asyncio.Transport, protocol: str | None = None) -> RequestHandler:
+        """Return the handler of a new connection on ``transport``, whatever that is.
+
+        ``protocol``: ``"http/1.1"``, ``"h2"``, or ``None`` if none was negotiated.  The caller
+        starts ``RequestHandler.driver`` and gives it what comes.  (plait's own.)
+        """
         if self.tcp_keepalive:
             sock = transport.get_extra_info("socket")
             if sock is not None and sock.family in (socket.AF_INET, socket.AF_INET6):
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        return self.connection_made(transport, protocol)
-
-    def connection_made(
-        self, transport: asyncio.Transport, protocol: str | None = None
-    ) -> RequestHandler:
-        """Return the handler of a new connection on ``transport``, whatever that is.
-
-        ``protocol``: ``"http/1.1"``, ``"h2"``, or ``None`` if none was negotiated.  The caller
-        starts ``RequestHandler.driver`` and gives it what comes.
-        """
         loop = self._loop or asyncio.get_running_loop()
         handler = RequestHandler(self, transport, loop=loop, protocol=protocol)
+        self.connection_made(handler, transport)
+        return handler
+
+    def connection_made(self, handler: RequestHandler, transport: asyncio.Transport) -> None:
+        """A connection begins, on ``transport``.  One that is one too many is dropped."""
         if len(self._connections) >= self._max_connections:
             self._refuse(transport)
-            return handler
+            return
         self._told_full = False
+        loop = self._loop or asyncio.get_running_loop()
         self._connections[handler] = end = loop.time() + self._max_age
         if self._retirement is None and end < math.inf:
             self._retirement = loop.call_at(end, self._retire, loop)
-        return handler
 
     def _refuse(self, transport: asyncio.Transport) -> None:
         """Drop a connection that is one too many."""

@@ -158,6 +158,68 @@ async def test_a_server_is_a_factory_of_protocols(plain: Library) -> None:
     await server.shutdown(1.0)
 
 
+async def test_a_protocol_in_front_of_that_of_a_server(plain: Library) -> None:
+    web = plain.web
+    first: list[bytes] = []
+
+    async def handler(request: Any) -> Any:
+        return web.Response(text=f"{len(await request.read())} low")
+
+    class Front(asyncio.Protocol):
+        def __init__(self) -> None:
+            self.server = server()
+
+        def connection_made(self, transport: asyncio.BaseTransport) -> None:
+            self.server.connection_made(transport)
+
+        def connection_lost(self, exc: Exception | None) -> None:
+            self.server.connection_lost(exc)
+
+        def data_received(self, data: bytes) -> None:
+            first.append(data[:1])
+            self.server.data_received(data)
+
+    server = web.Server(handler)
+    loop = asyncio.get_running_loop()
+    listening = await loop.create_server(Front, "127.0.0.1", 0)
+    reader, writer = await asyncio.open_connection(*listening.sockets[0].getsockname())
+    writer.write(b"POST / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n")
+    writer.write(b"Content-Length: 300000\r\n\r\n" + b"." * 300_000)
+    assert (await reader.read()).endswith(b"300000 low")
+    assert first[0] == b"P"
+    writer.close()
+    await writer.wait_closed()
+    listening.close()
+    await listening.wait_closed()
+    await server.shutdown(1.0)
+
+
+async def test_a_server_is_told_of_its_connections(library: Library) -> None:
+    web = library.web
+    told: list[Any] = []
+
+    class Counting(web.Server):
+        def connection_made(self, handler: Any, transport: Any) -> None:
+            super().connection_made(handler, transport)
+            told.append((handler, transport.get_extra_info("sockname")))
+
+        def connection_lost(self, handler: Any, exc: BaseException | None = None) -> None:
+            super().connection_lost(handler, exc)
+            told.append(handler)
+
+    async def handler(request: Any) -> Any:
+        assert server.connections == [request.protocol]
+        return web.Response(text="low")
+
+    server = Counting(handler)
+    assert (await library.fetch(server, "GET", "/")).body == b"low"
+    (connection, address), lost = told
+    assert isinstance(connection, web.RequestHandler)
+    assert address[0] == "127.0.0.1"
+    assert lost is connection
+    assert server.connections == []
+
+
 async def test_open_connections_are_known(plain: Library) -> None:
     web = plain.web
     async with running(web.AppRunner(app_of(plain))) as runner:

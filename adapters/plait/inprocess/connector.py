@@ -60,7 +60,7 @@ class MemoryConnector(BaseConnector):
         address = (key.host, key.port)
         made, _ = connect(
             client,
-            server.connection_made,
+            server.connect,
             loop=asyncio.get_running_loop(),
             client_extra={"sockname": _CLIENT_ADDRESS, "peername": address},
             server_extra={"sockname": address, "peername": _CLIENT_ADDRESS},

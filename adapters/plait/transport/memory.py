@@ -37,7 +37,7 @@ def connect(
     """Make both sides of a connection and start them.
 
     ``client`` and ``server`` make the owner of a driver on the transport that they are given
-    (``BaseConnector.connection_made``, ``Server.connection_made``).  ``client_extra`` and
+    (``BaseConnector.connection_made``, ``Server.connect``).  ``client_extra`` and
     ``server_extra`` are what ``get_extra_info`` tells on each side.
     """
     near = MemoryTransport(loop, client_extra or {})

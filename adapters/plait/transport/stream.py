@@ -86,6 +86,10 @@ class StreamProtocol(asyncio.BufferedProtocol, Generic[_Owner]):
             transport.abort()
             self.connection_lost(None)
 
+    def data_received(self, data: bytes) -> None:
+        """Take bytes from a protocol that stands in front of this one."""
+        self.driver.receive_data(data)
+
     def get_buffer(self, sizehint: int) -> memoryview:
         return self._buffer
 
