@@ -8,9 +8,9 @@ allows on HTTP/2.  Who wants redirects, cookies, retries and a pool of connectio
 from __future__ import annotations
 
 import ssl
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
-from typing import Final
+from typing import Final, TypeAlias
 
 import trio
 import yarl
@@ -26,13 +26,16 @@ from plait_engine import (
     Request,
     Response,
 )
+from plait_engine.content.codings import find_decoder
 from plait_engine.engines import EngineName
+from plait_engine.headers import get_all
 from plait_engine.policy.client_config import CLIENT_LIMITS, PING_INTERVAL, client_timeouts
 from plait_engine.policy.hosts import is_host, is_legacy_ipv4, unquote_zone, without_zone
 from plait_engine.policy.secrecy import without_credentials
 from plait_engine.policy.versions import Versions
-from plait_engine.semantics.content import SWITCHING_PROTOCOLS
+from plait_engine.semantics.content import CONTINUE, SWITCHING_PROTOCOLS
 
+from .content import DecodedContent
 from .dialing import Dialer, Proxy, Server, read_proxy
 from .driver import Driver, Exchange, StreamError, open_nursery
 from .tunnel import Tunnel
@@ -45,10 +48,15 @@ CLIENT_CONFIG: Final = Config(limits=CLIENT_LIMITS, timeouts=client_timeouts(PIN
 the caller's, and asks a silent HTTP/2 server whether it lives."""
 
 
+InformationalCallback: TypeAlias = Callable[[int, Headers], object]
+"""Is told the status and the fields of an informational response, but of 100 Continue."""
+
+
 class ClientResponse:
     """A response.
 
-    ``url`` is where it came from.  ``body`` is there once it was read.
+    ``url`` is where it came from, ``history`` what redirected there, the first first; of those
+    the head is left.  ``body`` is there once it was read.
 
     ``tunnel`` is there when the server switched to another protocol (101), to which the request
     offered that by its fields Connection and Upgrade (RFC 9110 section 7.8); then there is no body.
@@ -57,6 +65,7 @@ class ClientResponse:
     def __init__(self, exchange: Exchange, head: Response, url: str = "") -> None:
         self.head = head
         self.url = url
+        self.history: Sequence[ClientResponse] = ()
         self._exchange = exchange
         self._body: bytes | None = None
         self.tunnel: Tunnel | None = None
@@ -91,15 +100,21 @@ class ClientResponse:
         """The trailer fields, once the body was read to its end."""
         return self._exchange.trailers
 
-    def stream(self) -> AsyncIterator[bytes]:
+    def stream(self, *, decode: bool = True) -> AsyncIterator[bytes]:
         """Return the body as it comes, for ``async for``.
 
-        That raises StreamError when the server broke it off.
+        ``decode``: without its Content-Encoding, if that is gzip or deflate (RFC 9110 section
+        8.4.1).  No more is decoded than is read.  ``async for`` raises StreamError when the server
+        broke the body off, and ``plait_engine.content.codings.CodingError`` when it is not in
+        its coding.
         """
-        return self._exchange.receive()
+        encoded = self._exchange.receive()
+        codings = get_all(self.headers, "content-encoding") if decode else ()
+        decoder = find_decoder(", ".join(codings))
+        return encoded if decoder is None else DecodedContent(encoded, decoder)
 
     async def read(self) -> bytes:
-        """Return the whole body.  Raises StreamError when the server broke it off."""
+        """Return the whole body, decoded.  Raises what ``stream`` raises."""
         if self._body is None:
             self._body = b"".join([chunk async for chunk in self.stream()])
         return self._body
@@ -130,8 +145,12 @@ class ClientConnection:
         *,
         headers: Headers = (),
         body: bytes | AsyncIterator[bytes] = b"",
+        on_informational: InformationalCallback | None = None,
     ) -> AsyncIterator[ClientResponse]:
         """Send a request; the body of the response is read inside the ``async with``.
+
+        ``on_informational`` is called for each informational response, with its status and its
+        fields: 103 Early Hints (RFC 8297), for instance.
 
         Raises StreamError when the connection breaks, LocalProtocolError when the request
         is not allowed now (on HTTP/1.1: while another is open), RemoteProtocolError when the
@@ -139,7 +158,9 @@ class ClientConnection:
         """
         exchange = self._driver.open_exchange()
         url = self._url
-        async with send_request(exchange, method, url, target, headers, body) as response:
+        async with send_request(
+            exchange, method, url, target, headers, body, on_informational
+        ) as response:
             yield response
 
     async def open_websocket(self, target: str, subprotocols: Sequence[str] = ()) -> WebSocket:
@@ -162,6 +183,7 @@ async def send_request(
     target: str,
     headers: Headers,
     body: bytes | AsyncIterator[bytes],
+    on_informational: InformationalCallback | None = None,
 ) -> AsyncIterator[ClientResponse]:
     """Send a request to the origin of ``url``, and end ``exchange`` with the ``async with``.
 
@@ -185,6 +207,8 @@ async def send_request(
                 await exchange.send(head, EndOfMessage(stream_id))
             event = await exchange.next_event()
             while isinstance(event, InformationalResponse):
+                if on_informational is not None and event.status != CONTINUE:
+                    on_informational(event.status, event.headers)
                 event = await exchange.next_event()
             if isinstance(event, Accept):
                 event = Response(stream_id, SWITCHING_PROTOCOLS, event.headers)

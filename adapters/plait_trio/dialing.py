@@ -104,6 +104,11 @@ class Server(NamedTuple):
     def __str__(self) -> str:
         return _join(self.host, self.port)
 
+    @property
+    def origin(self) -> str:
+        """What the connections are to, as in ``https://example.org:443``."""
+        return f"{'https' if self.secure else 'http'}://{self}"
+
 
 def _join(host: str, port: int) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
@@ -193,6 +198,7 @@ class Dialer:
             await trio.aclose_forcefully(stream)
             raise
         driver.forwarding = forwarding
+        driver.peer = str(server)
         if surplus:
             driver.receive_data(surplus)
         return driver

@@ -38,9 +38,10 @@ from plait_engine.driver import LazyTimer
 from plait_engine.engines import EngineName
 from plait_engine.events import Sendable
 from plait_engine.policy.admission import Admission
-from plait_engine.policy.interruption import name_of_code
+from plait_engine.policy.interruption import advise, name_of_code
 from plait_engine.proxy.forward import Forwarding
 
+from .content import Content
 from .transport import TrioStream, TrioTransport
 
 
@@ -48,15 +49,21 @@ class StreamError(Exception):
     """A request or tunnel was cut short.
 
     ``event`` is the engine's ``StreamReset`` or ``ConnectionClosed``: it tells who did it,
-    the error, and whether the request may safely be sent again.
+    the error, and whether the request may safely be sent again.  ``peer`` is with whom it was.
     """
 
-    def __init__(self, event: StreamReset | ConnectionClosed) -> None:
+    def __init__(self, event: StreamReset | ConnectionClosed, peer: str = "") -> None:
         if isinstance(event, StreamReset):
-            super().__init__(event.error or f"stream reset: {name_of_code(event.code)}")
+            reason = str(event.error or f"stream reset: {name_of_code(event.code)}")
         else:
-            super().__init__(event.error or event.reason.explain())
+            reason = str(event.error or event.reason.explain())
+        if peer:
+            reason += f": {peer}"
+            if isinstance(event, StreamReset):
+                reason += f"; {advise(event)}"
+        super().__init__(reason)
         self.event = event
+        self.peer = peer
 
 
 @asynccontextmanager
@@ -102,19 +109,18 @@ class Exchange:
         """Wait for the next event of this stream.  Raises StreamError when it is cut short."""
         while not self._events:
             if self._failure is not None:
-                raise StreamError(self._failure)
+                raise StreamError(self._failure, self.driver.peer)
             await self._change()
         return self._events.popleft()
 
     def receive(self) -> AsyncIterator[bytes]:
-        """Return the bytes of the body or tunnel, as they come; trailers are in ``trailers``
-        at the end.  A piece is acknowledged when the next is asked for."""
-        return _Content(self)
+        """Return the bytes of the body or tunnel, as they come (``content.Content``)."""
+        return Content(self)
 
     async def send(self, *events: Sendable) -> None:
         """Send events of this stream; after Data, wait until it takes more."""
         if self._failure is not None:
-            raise StreamError(self._failure)
+            raise StreamError(self._failure, self.driver.peer)
         self.driver.send(*events)
         self.begun = True
         self.sent_end = isinstance(events[-1], EndOfMessage)
@@ -159,31 +165,6 @@ class Exchange:
         self._changed.set()
 
 
-class _Content:
-    """An iterator, and no generator: trio warns of those that are left before their end."""
-
-    def __init__(self, exchange: Exchange) -> None:
-        self._exchange = exchange
-        self._credit = 0
-
-    def __aiter__(self) -> AsyncIterator[bytes]:
-        return self
-
-    async def __anext__(self) -> bytes:
-        exchange = self._exchange
-        credit, self._credit = self._credit, 0
-        exchange.acknowledge(credit)
-        while not exchange.is_read:
-            event = await exchange.next_event()
-            if isinstance(event, Data):
-                self._credit = event.credit
-                return event.data
-            if isinstance(event, EndOfMessage):
-                exchange.trailers = event.trailers
-                exchange.is_read = True
-        raise StopAsyncIteration
-
-
 class Driver(plait_engine.driver.Driver):
     """A connection on a trio stream.  ``run`` it in a task for as long as it lives.
 
@@ -226,6 +207,8 @@ class Driver(plait_engine.driver.Driver):
         """Called when the engine may take another number of requests (client)."""
         self.goaway_code: int | None = None
         """The code with which the server ends the connection (client, HTTP/2)."""
+        self.peer = ""
+        """The server, for messages (client)."""
         self.forwarding: Forwarding | None = None
         """How requests are written for the proxy at the other end, if there is one (client)."""
         self._on_request = on_request

@@ -20,6 +20,7 @@ cancelled gives its place back.
 from __future__ import annotations
 
 import os
+import random
 import ssl
 import time
 from collections.abc import AsyncIterator
@@ -31,7 +32,15 @@ from typing import Final, Self, TypedDict, Unpack
 import trio
 import yarl
 
-from plait_engine import Config, ConnectionClosed, Headers, LocalProtocolError, StreamReset
+from plait_engine import (
+    Config,
+    ConnectionClosed,
+    Headers,
+    LocalProtocolError,
+    StreamReset,
+    __version__,
+)
+from plait_engine.content.codings import DECODERS
 from plait_engine.engines import EngineName
 from plait_engine.headers import get, get_all
 from plait_engine.policy.auth import encode_basic_credentials
@@ -43,6 +52,7 @@ from plait_engine.policy.pool import Pool
 from plait_engine.policy.redirect import Origin
 from plait_engine.policy.retry import Attempt, RetryPolicy
 from plait_engine.policy.secrecy import without_credentials
+from plait_engine.policy.stats import PoolStats
 from plait_engine.policy.versions import Versions
 from plait_engine.proxy.forward import Forwarding, has_authorization, without_authorization
 from plait_engine.proxy.login import PROXY_CHALLENGE
@@ -51,6 +61,7 @@ from plait_engine.semantics.fields import offered_upgrades
 from .client import (
     CLIENT_CONFIG,
     ClientResponse,
+    InformationalCallback,
     parse_url,
     send_request,
     server_of,
@@ -60,6 +71,13 @@ from .dialing import ConnectError, Dialer, Proxy, Server, read_proxy
 from .driver import StreamError, open_nursery
 from .environment import NOTHING_SAID, Environment, ask_environment, origin_of
 from .places import Place, Places, Ticket
+
+DEFAULT_HEADERS: Final = (
+    ("Accept", "*/*"),
+    ("Accept-Encoding", ", ".join(name for name in DECODERS if not name.startswith("x-"))),
+    ("User-Agent", f"plait_trio/{__version__}"),
+)
+"""The fields of a request, unless it or its session has others of these names."""
 
 
 class RedirectError(Exception):
@@ -75,6 +93,7 @@ class RequestOptions(TypedDict, total=False):
     proxy: str | None
     proxy_auth: tuple[str, str] | None
     proxy_headers: Headers
+    on_informational: InformationalCallback | None
 
 
 class _ProxyChoice:
@@ -114,6 +133,7 @@ class _Outgoing:
     first_url: yarl.URL
     body: bytes | AsyncIterator[bytes]
     proxy: _ProxyChoice
+    on_informational: InformationalCallback | None
     environment: Environment = NOTHING_SAID
     """What it says about the next request."""
     has_credentials: bool = False
@@ -139,7 +159,8 @@ class Session:
     """Requests over connections that are kept; see the module.
 
     Args:
-        headers: sent with each request that has no such fields of its own.
+        headers: sent with each request that has no such fields of its own, instead of those in
+            ``DEFAULT_HEADERS`` (Accept, Accept-Encoding, User-Agent).
         cookies: where the cookies are; a store of the session's own by default.
         digest: a login and a password for servers that ask for digest authentication (RFC
             7616), at the origin of the first request and at what that says it protects.
@@ -149,6 +170,8 @@ class Session:
         limit: connections at once, 0 for no limit.
         limit_per_host: the same for one server.
         keep_alive: seconds for which an idle connection is kept; ``None``: for ever.
+        max_age: seconds after which a connection takes no more requests, or a little earlier;
+            ``None``: never.
         proxy: the URL of a proxy for all requests (http, https, socks4, socks4a, socks5,
             socks5h), perhaps with a login.
         trust_env: without ``proxy``, take what the environment names for each URL (``http_proxy``,
@@ -172,6 +195,7 @@ class Session:
         limit: int = 100,
         limit_per_host: int = 0,
         keep_alive: float | None = 15.0,
+        max_age: float | None = None,
         proxy: str | None = None,
         trust_env: bool = False,
         ssl_context: ssl.SSLContext | None = None,
@@ -185,7 +209,11 @@ class Session:
         self.max_redirects = max_redirects
         self.retry = retry or RetryPolicy()
         self.pool: Pool[Server, Ticket] = Pool(
-            limit=limit, limit_per_host=limit_per_host, keep_alive=keep_alive
+            limit=limit,
+            limit_per_host=limit_per_host,
+            keep_alive=keep_alive,
+            max_age=max_age,
+            random=random.random,
         )
         """The pool's machine.  Its getters tell how many connections there are."""
         self._proxy = None if proxy is None else read_proxy(proxy)
@@ -214,6 +242,14 @@ class Session:
         assert self._places is not None
         await self._places.close(self._config.timeouts.close)
         return await self._stack.__aexit__(exc_type, exc, traceback)
+
+    def stats(self) -> PoolStats:
+        """Return how many connections and requests there are now, in all and of each host.
+
+        ``session.stats().hosts["https://example.org:443"].open``, for instance.  Connections that
+        are being closed do not count.
+        """
+        return PoolStats.of((server.origin, stats) for server, stats in self.pool.stats())
 
     # -- requests -------------------------------------------------------------------
 
@@ -265,6 +301,7 @@ class Session:
         proxy: str | None = None,
         proxy_auth: tuple[str, str] | None = None,
         proxy_headers: Headers = (),
+        on_informational: InformationalCallback | None = None,
     ) -> AsyncIterator[ClientResponse]:
         """Send a request; the body of the response is read inside the ``async with``.
 
@@ -274,7 +311,7 @@ class Session:
         it is redirected to, instead of the session's and the environment's; ``""``: none.
         ``proxy_auth``: a login and a password for the proxy, whoever named it; ``proxy_headers``:
         fields for an HTTP proxy, all of them with CONNECT, and those named ``Proxy-...`` with a
-        request that it forwards.
+        request that it forwards.  ``on_informational``: see ``ClientConnection.request``.
 
         Raises ValueError when ``url`` names no origin that speaks HTTP, ``proxy`` or the
         environment no proxy, for CONNECT, and for ``auth`` beside an Authorization field;
@@ -287,7 +324,8 @@ class Session:
         """
         call = self._make_call(method, url, headers, auth)
         choice = _ProxyChoice(proxy, proxy_auth, proxy_headers, self._proxy)
-        outgoing = _Outgoing(call, call.url, body, choice)
+        outgoing = _Outgoing(call, call.url, body, choice, on_informational)
+        history: list[ClientResponse] = []
         step = call.start()
         async with AsyncExitStack() as kept:
             while step is Step.SEND:
@@ -296,18 +334,23 @@ class Session:
                     response, step = await self._send(outgoing, hop)
                     if response is not None and step is Step.DONE:
                         kept.push_async_exit(hop.pop_all())
+                    elif response is not None:
+                        history.append(response)
             if call.problem is not None:
                 raise RedirectError(call.problem.value)
             assert response is not None
+            response.history = history
             yield response
 
     def _make_call(
         self, method: str, url: str, headers: Headers, auth: tuple[str, str] | None
     ) -> Call[yarl.URL]:
-        own = {name.lower() for name, _ in headers}
-        fields = [*headers, *((n, v) for n, v in self.headers if n.lower() not in own)]
+        fields = list(headers)
+        for more in (self.headers, DEFAULT_HEADERS):
+            own = {name.lower() for name, _ in fields}
+            fields += [pair for pair in more if pair[0].lower() not in own]
         if auth is not None:
-            if "authorization" in own:
+            if get(headers, "authorization") is not None:
                 raise ValueError("auth and an Authorization field exclude each other")
             fields = [pair for pair in fields if pair[0].lower() != "authorization"]
             fields.append(("authorization", encode_basic_credentials(*auth)))
@@ -357,7 +400,15 @@ class Session:
             fields = without_authorization(fields)
         try:
             response = await hop.enter_async_context(
-                send_request(exchange, call.method, url, target_of(url), fields, outgoing.content)
+                send_request(
+                    exchange,
+                    call.method,
+                    url,
+                    target_of(url),
+                    fields,
+                    outgoing.content,
+                    outgoing.on_informational,
+                )
             )
         except StreamError as error:
             step = self._after_error(outgoing, place, server, error.event)

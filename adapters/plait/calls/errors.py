@@ -29,7 +29,7 @@ from plait.client_exceptions import (
     SocketTimeoutError,
 )
 from plait_engine import StreamReset
-from plait_engine.policy.interruption import Interruption, classify, explain
+from plait_engine.policy.interruption import Interruption, advise, classify, explain
 
 if TYPE_CHECKING:
     from plait.client_reqrep import ClientResponse, RequestInfo
@@ -65,13 +65,7 @@ def error_of_reset(
         server: with whom the exchange was.
     """
     in_content = received is not None
-    # RFC 9113 section 8.7
-    hint = (
-        "it did nothing with the request, which may be sent again"
-        if event.retryable
-        else "it may have processed the request"
-    )
-    whom = f"{server}; {hint}"
+    whom = f"{server}; {advise(event)}"
     match classify(event, lost, disconnected=disconnected, in_content=in_content):
         case Interruption.TIMED_OUT:
             error: ClientError = SocketTimeoutError(f"{event.error}: {server}")

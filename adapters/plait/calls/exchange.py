@@ -49,6 +49,7 @@ from plait_engine import (
 from plait_engine.errors import ErrorCode
 from plait_engine.events import Sendable
 from plait_engine.headers import get
+from plait_engine.semantics.content import CONTINUE
 
 from .errors import error_of_reset
 
@@ -59,9 +60,6 @@ if TYPE_CHECKING:
     from .lease import Lease
 
 _OVER: Final = (ConnectionState.CLOSING, ConnectionState.CLOSED)
-
-CONTINUE: Final = 100
-"""The informational response that concerns the upload only."""
 
 UNREAD_LIMIT: Final = 131072
 """Bytes that wait to be read, from which on the server may have been stopped (half of the

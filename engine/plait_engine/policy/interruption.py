@@ -69,6 +69,13 @@ def explain(event: StreamReset, lost: Exception | None = None, *, disconnected: 
     return f"the server reset the stream: {name_of_code(event.code)}"
 
 
+def advise(event: StreamReset) -> str:
+    """Return whether the request may be sent again (RFC 9113 section 8.7), for a message."""
+    if event.retryable:
+        return "it did nothing with the request, which may be sent again"
+    return "it may have processed the request"
+
+
 def explain_goaway(event: Draining) -> str:
     """Return what GOAWAY said of its reason, for a message; ``""`` when it is none of interest.
 

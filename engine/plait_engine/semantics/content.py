@@ -14,6 +14,9 @@ from __future__ import annotations
 import re
 from typing import Final
 
+CONTINUE: Final = 100
+"""It concerns the content of the request only (RFC 9110 section 15.2.1)."""
+
 SWITCHING_PROTOCOLS: Final = 101
 """What follows the head is no content: it is the other protocol's (RFC 9110 section 15.2.2)."""
 

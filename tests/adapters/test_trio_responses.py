@@ -1,0 +1,242 @@
+"""What plait_trio's Session sends by itself, and what it makes of a response: content that is
+encoded, trailers, informational responses, redirects before it, and errors that say with whom."""
+
+from __future__ import annotations
+
+import gzip
+import zlib
+from collections.abc import AsyncIterator
+
+import pytest
+import trio
+import trio.testing
+
+import plait_trio
+from plait_engine import ErrorCode, Headers, InformationalResponse, StreamReset
+from plait_engine.content.codings import CodingError
+from plait_engine.engines import EngineName
+from plait_engine.headers import get
+from plait_trio import ServerRequest, ServerResponse
+from plait_trio.content import PIECE
+from tests.adapters.trio_site import URL, Run, Site, assert_at_rest, make_run
+
+TEXT = b"".join(b"line %d\n" % number for number in range(500))
+ENCODED = {"gzip": gzip.compress(TEXT), "deflate": zlib.compress(TEXT)}
+
+BOMB = gzip.compress(bytes(5_000_000))
+
+
+@pytest.fixture(params=["native", "reference"])
+def engine(request: pytest.FixtureRequest) -> EngineName:
+    return request.param
+
+
+@pytest.fixture(params=["http/1.1", "h2"])
+def run(request: pytest.FixtureRequest, engine: EngineName, monkeypatch: pytest.MonkeyPatch) -> Run:
+    return make_run(engine, request.param, monkeypatch)
+
+
+async def cut(data: bytes, size: int) -> AsyncIterator[bytes]:
+    for start in range(0, len(data), size):
+        yield data[start : start + size]
+
+
+async def handler(request: ServerRequest) -> ServerResponse:
+    target, _, query = request.head.target.partition("?")
+    match target.split("/")[1:]:
+        case ["encoded", coding, size]:
+            fields = [("content-encoding", coding)]
+            return ServerResponse(headers=fields, body=cut(ENCODED[coding.lower()], int(size)))
+        case ["broken", coding]:
+            body = {"gzip": ENCODED["gzip"][:-9], "deflate": b"not deflate"}[coding]
+            return ServerResponse(headers=[("content-encoding", coding)], body=body)
+        case ["empty"]:
+            return ServerResponse(headers=[("content-encoding", "gzip")])
+        case ["unknown"]:
+            return ServerResponse(headers=[("content-encoding", "gzip, rot13")], body=b"uryyb")
+        case ["bomb"]:
+            return ServerResponse(headers=[("content-encoding", "gzip")], body=BOMB)
+        case ["hints"]:
+            exchange = request._exchange
+            for status in (100, 102, 103):
+                fields = [("link", f"</{status}>")]
+                await exchange.send(InformationalResponse(exchange.stream_id, status, fields))
+            return ServerResponse(body=b"done", trailers=[("x-sum", "1")])
+        case ["to", *rest]:
+            return ServerResponse(302, headers=[("location", "/" + "/".join(rest))])
+        case ["reset"]:
+            exchange = request._exchange
+            exchange.driver.send(StreamReset(exchange.stream_id, ErrorCode.INTERNAL_ERROR))
+            return ServerResponse()
+        case ["wait"]:
+            await trio.sleep(float(query))
+            return ServerResponse()
+        case _:
+            names = ("accept", "accept-encoding", "user-agent")
+            lines = [f"{name}={get(request.head.headers, name)}" for name in names]
+            return ServerResponse(body="\n".join(lines).encode())
+
+
+# -- content ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("coding", ["gzip", "GZIP", "deflate"])
+@pytest.mark.parametrize("size", [1, 100, 1_000_000])
+def test_encoded_content_is_decoded(run: Run, coding: str, size: int) -> None:
+    async def test(site: Site) -> None:
+        async with site.session() as session:
+            url = f"{URL}/encoded/{coding}/{size}"
+            assert (await session.get(url)).body == TEXT
+            async with session.stream("GET", url) as response:
+                raw = b"".join([piece async for piece in response.stream(decode=False)])
+            assert raw == ENCODED[coding.lower()]
+            assert_at_rest(session)
+
+    run(test, handler)
+
+
+def test_what_is_not_decoded(run: Run) -> None:
+    async def test(site: Site) -> None:
+        async with site.session() as session:
+            assert (await session.get(f"{URL}/unknown")).body == b"uryyb"
+            assert (await session.get(f"{URL}/empty")).body == b""
+            assert (await session.head(f"{URL}/encoded/gzip/1000")).body == b""
+
+    run(test, handler)
+
+
+@pytest.mark.parametrize("coding", ["gzip", "deflate"])
+def test_content_that_is_not_in_its_coding(run: Run, coding: str) -> None:
+    async def test(site: Site) -> None:
+        async with site.session(limit=1) as session:
+            with pytest.raises(CodingError):
+                await session.get(f"{URL}/broken/{coding}")
+            assert_at_rest(session)
+            assert (await session.get(f"{URL}/")).status == 200
+
+    run(test, handler)
+
+
+def test_no_more_is_decoded_than_is_read(run: Run) -> None:
+    async def test(site: Site) -> None:
+        async with site.session(limit=1) as session:
+            async with session.stream("GET", f"{URL}/bomb") as response:
+                content = response.stream()
+                for _ in range(3):
+                    assert 0 < len(await anext(content)) <= PIECE
+            with trio.move_on_after(0.5) as scope:
+                async with session.stream("GET", f"{URL}/bomb") as response:
+                    async for _ in response.stream():
+                        scope.cancel()  # It is noticed, although nothing has to come.
+            assert scope.cancelled_caught
+            assert_at_rest(session)
+            assert (await session.get(f"{URL}/")).status == 200
+
+    run(test, handler)
+
+
+# -- beside the content -------------------------------------------------------------------
+
+
+def test_informational_responses_and_trailers(run: Run) -> None:
+    async def test(site: Site) -> None:
+        seen: list[tuple[int, str | None]] = []
+
+        def note(status: int, headers: Headers) -> None:
+            seen.append((status, get(headers, "link")))
+
+        def fail(status: int, headers: Headers) -> None:
+            raise LookupError(status)
+
+        async with site.session(limit=1) as session:
+            response = await session.get(f"{URL}/to/hints", on_informational=note)
+            assert seen == [(102, "</102>"), (103, "</103>")]
+            assert list(response.trailers) == [("x-sum", "1")]
+            with pytest.raises(LookupError, match="102"):
+                await session.get(f"{URL}/hints", on_informational=fail)
+            assert_at_rest(session)
+            assert (await session.get(f"{URL}/hints")).body == b"done"
+
+    run(test, handler)
+
+
+def test_what_redirected_there(run: Run) -> None:
+    async def test(site: Site) -> None:
+        async with site.session() as session:
+            response = await session.get(f"{URL}/to/to/hints")
+            assert [hop.url for hop in response.history] == [
+                f"{URL}/to/to/hints",
+                f"{URL}/to/hints",
+            ]
+            assert [hop.status for hop in response.history] == [302, 302]
+            assert get(response.history[1].headers, "location") == "/hints"
+            assert not (await session.get(f"{URL}/hints")).history
+
+    run(test, handler)
+
+
+def test_fields_that_every_request_has(run: Run) -> None:
+    async def test(site: Site) -> None:
+        async with site.session(headers=[("accept", "text/html")]) as session:
+            accept, coding, agent = (await session.get(f"{URL}/")).body.decode().splitlines()
+            assert (accept, coding) == ("accept=text/html", "accept-encoding=deflate, gzip")
+            assert agent.startswith("user-agent=plait_trio/")
+            own = [("ACCEPT-encoding", "identity"), ("user-agent", "me")]
+            lines = (await session.get(f"{URL}/", headers=own)).body.decode().splitlines()
+            assert lines == ["accept=text/html", "accept-encoding=identity", "user-agent=me"]
+
+    run(test, handler)
+
+
+# -- errors -------------------------------------------------------------------------------
+
+
+def test_an_error_says_with_whom_and_whether_to_repeat(run: Run) -> None:
+    async def test(site: Site) -> None:
+        async with site.session() as session:
+            with pytest.raises(plait_trio.StreamError) as caught:
+                await session.post(f"{URL}/reset", body=b"x")
+            assert caught.value.peer == "127.0.0.1:8080"
+            assert "127.0.0.1:8080; it may have processed the request" in str(caught.value)
+            assert_at_rest(session)
+
+    run(test, handler)
+
+
+# -- connections --------------------------------------------------------------------------
+
+
+def test_a_connection_that_is_old_takes_no_more_requests(run: Run) -> None:
+    async def test(site: Site) -> None:
+        async with site.session(max_age=10.0, keep_alive=None) as session:
+            for _ in range(3):
+                await session.get(f"{URL}/")
+                await trio.sleep(2)
+            assert len(site.servers) == 1
+            await trio.sleep(5)
+            await session.get(f"{URL}/")
+            assert len(site.servers) == 2
+            await site.servers[0].closed.wait()
+
+    run(test, handler)
+    with pytest.raises(ValueError, match="age"):
+        plait_trio.Session(max_age=0)
+
+
+def test_figures(run: Run) -> None:
+    async def test(site: Site) -> None:
+        async with site.session(limit=1) as session:
+            assert session.stats().hosts == {}
+            async with trio.open_nursery() as nursery:
+                for _ in range(3):
+                    nursery.start_soon(session.get, f"{URL}/wait?5")
+                await trio.sleep(1)
+                stats = session.stats()
+                assert list(stats.hosts) == [URL]
+                streams = 3 if site.http2 else 1
+                assert (stats.open, stats.idle, stats.in_use) == (1, 0, 1)
+                assert (stats.streams, stats.waiting) == (streams, 3 - streams)
+            stats = session.stats()
+            assert (stats.open, stats.in_use, stats.waiting) == (1, 0, 0)
+
+    run(test, handler)
