@@ -50,6 +50,7 @@ NOT_TRANSPORT = (
     "plait.calls.environment",
     "plait.calls.errors",
     "plait.calls.fields",
+    "plait.calls.hints",
     "plait.calls.links",
     "plait.calls.media",
     "plait.calls.options",

@@ -10,6 +10,7 @@ from plait_engine.policy.retry import RetryPolicy
 
 from . import hdrs as hdrs
 from .as_aiohttp import install_as_aiohttp
+from .calls.hints import give_types as _give_types
 from .calls.timeouts import ClientTimeout
 from .calls.verification import Fingerprint
 from .client import ClientSession, request
@@ -245,3 +246,6 @@ else:  # A type checker would take it for every name.
                 return None
             return getattr(worker, name)
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+_give_types()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import socket
 from abc import ABC, abstractmethod
@@ -17,8 +18,6 @@ from .calls.cookies import parse_set_cookies
 from .typedefs import LooseCookies
 
 if TYPE_CHECKING:
-    import asyncio
-
     from .web_app import Application
     from .web_exceptions import HTTPException
     from .web_request import BaseRequest, Request

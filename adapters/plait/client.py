@@ -19,6 +19,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import ssl as ssl_module
 import sys
 import traceback
 import warnings
@@ -77,8 +78,6 @@ from .transport.driver import clock_of
 from .typedefs import JSONBytesEncoder, JSONEncoder, LooseCookies, LooseHeaders, Query, StrOrURL
 
 if TYPE_CHECKING:
-    import ssl as ssl_module
-
     from .web_app import Application
 
 __all__ = (

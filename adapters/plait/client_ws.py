@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import math
 import os
+import ssl as ssl_module
 import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -38,8 +39,6 @@ from .websocket.base import DEFLATE_LEVEL, DecodeText, WebSocketBase
 from .websocket.exchange import Options, WebSocketExchange, open_websocket
 
 if TYPE_CHECKING:
-    import ssl as ssl_module
-
     from .client import ClientSession
     from .client_reqrep import ClientResponse
 

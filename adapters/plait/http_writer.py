@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
+from typing import Any, Final, NamedTuple, Protocol
+
+from multidict import CIMultiDict
 
 from plait_engine import LocalProtocolError
 from plait_engine.headers import encode, find_bad_value_char
@@ -13,9 +15,6 @@ from plait_engine.http1.encoding import prepare_fields
 from .abc import AbstractStreamWriter
 from .client_exceptions import ClientConnectionResetError
 from .compression_utils import ZLibCompressor, make_compressor
-
-if TYPE_CHECKING:
-    from multidict import CIMultiDict
 
 __all__ = ("HttpVersion", "HttpVersion10", "HttpVersion11", "HttpVersion20", "StreamWriter")
 

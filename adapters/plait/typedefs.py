@@ -6,7 +6,7 @@ import json
 import os
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from http.cookies import BaseCookie, Morsel
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, ForwardRef, Protocol, TypeAlias
 
 from multidict import CIMultiDict, CIMultiDictProxy, istr
 from yarl import URL
@@ -39,7 +39,13 @@ LooseCookiesIterables: TypeAlias = Iterable[tuple[str, str | BaseCookie[str] | M
 LooseCookies: TypeAlias = LooseCookiesMappings | LooseCookiesIterables | BaseCookie[str]
 PathLike: TypeAlias = str | os.PathLike[str]
 
-Handler: TypeAlias = Callable[["Request"], Awaitable["StreamResponse"]]
+if TYPE_CHECKING:
+    Handler: TypeAlias = Callable[[Request], Awaitable[StreamResponse]]
+else:  # In the annotations of any module the names mean the types of these modules.
+    Handler = Callable[
+        [ForwardRef("Request", module="plait.web_request")],
+        Awaitable[ForwardRef("StreamResponse", module="plait.web_response")],
+    ]
 
 
 class Middleware(Protocol):

@@ -17,6 +17,7 @@ from .abc import AbstractAccessLogger
 from .helpers import AppKey, RequestKey, ResponseKey
 from .http_websocket import WSMsgType
 from .log import access_logger as access_logger
+from .serving.hints import give_types as _give_types
 from .serving.run import run_app
 from .typedefs import Handler, Middleware
 from .web_app import Application, CleanupError
@@ -193,6 +194,8 @@ def main(argv: Sequence[str]) -> None:
     run_app(function(rest), host=host, port=port, path=arguments.path, **options)
     parser.exit(message="Stopped\n")
 
+
+_give_types()
 
 if __name__ == "__main__":
     main(sys.argv[1:])

@@ -24,6 +24,7 @@ Rules
 from __future__ import annotations
 
 import asyncio
+import ssl
 import sys
 import warnings
 from collections.abc import Awaitable, Callable, Coroutine
@@ -57,8 +58,6 @@ from .web_request import BaseRequest
 from .web_response import Response, StreamResponse
 
 if TYPE_CHECKING:
-    import ssl
-
     from .web_server import Server
 
 __all__ = ("PayloadAccessError", "RequestHandler", "RequestPayloadError")

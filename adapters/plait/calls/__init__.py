@@ -12,6 +12,7 @@ The call
 ``environment``     the proxy of a call; proxies and credentials of the environment
 ``timeouts``        the timeouts of a request
 ``traces``          what the traces of a call hear
+``hints``           types for the annotations of modules that cannot import them
 ==================  =======================================================================
 
 Request and response

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import ssl as ssl_module
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import Any, TypedDict
 
 from plait.client_middlewares import ClientMiddlewareType
 from plait.helpers import _SENTINEL, BasicAuth
@@ -14,9 +15,6 @@ from .response import ClientResponse
 from .timeouts import ClientTimeout
 from .upload import UploadTracker
 from .verification import Fingerprint
-
-if TYPE_CHECKING:
-    import ssl as ssl_module
 
 RaiseForStatus = bool | Callable[[ClientResponse], Awaitable[None]]
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import ssl as ssl_module
 import warnings
 import weakref
 from collections.abc import Callable, Iterable, Sequence
@@ -41,8 +42,6 @@ from .upload import UploadAttempt
 from .verification import Fingerprint
 
 if TYPE_CHECKING:
-    import ssl as ssl_module
-
     from plait.client import ClientSession
     from plait.connector import Connection
     from plait.tracing import Trace

@@ -7,7 +7,7 @@ and kept, but for URLs with credentials.
 from __future__ import annotations
 
 import ssl as ssl_module
-from typing import TYPE_CHECKING, Final, NamedTuple, Self
+from typing import Final, NamedTuple, Self
 
 from multidict import CIMultiDictProxy
 from yarl import URL
@@ -18,7 +18,7 @@ from plait.client_exceptions import (
     InvalidUrlRedirectClientError,
     NonHttpUrlRedirectClientError,
 )
-from plait.helpers import strip_auth_from_url
+from plait.helpers import BasicAuth, strip_auth_from_url
 from plait_engine.policy.auth import encode_basic_credentials
 from plait_engine.policy.hosts import is_host, is_legacy_ipv4, unquote_zone, without_zone
 from plait_engine.policy.redirect import Origin
@@ -26,10 +26,7 @@ from plait_engine.policy.secrecy import show_fields, without_credentials
 from plait_engine.proxy.choice import DEFAULT_PORTS, Way
 from plait_engine.semantics.cache import FieldCache
 
-if TYPE_CHECKING:
-    from plait.helpers import BasicAuth
-
-    from .verification import Fingerprint
+from .verification import Fingerprint
 
 HTTP_SCHEMES: Final = frozenset({"http", "https", ""})
 """Where redirects may lead."""

@@ -20,6 +20,7 @@
 ``run``              ``run_app``
 ``error_page``       what a client is told of an error
 ``blame``            errors that are the client's fault
+``hints``            types for the annotations of modules that cannot import them
 ``misuse``           errors of a program that uses the API wrongly
 ===================  ============================================================
 """

@@ -6,7 +6,9 @@ import time
 from abc import ABC, abstractmethod
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
-from typing import TYPE_CHECKING, Final
+from typing import Final
+
+from multidict import CIMultiDict
 
 from plait import hdrs
 from plait.helpers import (
@@ -20,10 +22,6 @@ from plait.helpers import (
 )
 from plait.http import SERVER_SOFTWARE
 from plait_engine import Headers
-
-if TYPE_CHECKING:
-    from multidict import CIMultiDict
-
 
 DEFAULT_TYPE: Final = "application/octet-stream"
 

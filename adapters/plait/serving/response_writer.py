@@ -6,6 +6,8 @@ import asyncio
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
+from multidict import CIMultiDict
+
 from plait.compression_utils import ZLibCompressor
 from plait.http_writer import LARGE_BODY, StreamWriter
 from plait_engine import Data, EndOfMessage, Headers, LocalProtocolError, Response
@@ -14,8 +16,6 @@ from plait_engine.headers import get
 from plait_engine.semantics.content import SWITCHING_PROTOCOLS, WITHOUT_CONTENT
 
 if TYPE_CHECKING:
-    from multidict import CIMultiDict
-
     from plait.serving.exchange import ServerExchange
     from plait.web_protocol import RequestHandler
 

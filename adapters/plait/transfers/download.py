@@ -26,17 +26,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 
 from multidict import CIMultiDict
+from yarl import URL
 
 from plait.calls.errors import status_error
 from plait.calls.fields import field_pairs
+from plait.calls.timeouts import ClientTimeout
 from plait.client_exceptions import ClientPayloadError
 from plait_engine.content.download import ContentLengthError, Download, Part, Step
 
 if TYPE_CHECKING:
-    from yarl import URL
-
     from plait.calls.options import RequestOptions
-    from plait.calls.timeouts import ClientTimeout
     from plait.client import ClientSession
     from plait.client_reqrep import ClientResponse
 

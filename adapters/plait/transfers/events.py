@@ -24,6 +24,7 @@ from plait.client_exceptions import (
     ClientPayloadError,
     ContentTypeError,
 )
+from plait.typedefs import StrOrURL
 from plait_engine.content.event_stream import MEDIA_TYPE, EventStreamParser, ServerSentEvent
 from plait_engine.policy import event_source
 from plait_engine.policy.event_source import Verdict
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
     from plait.calls.options import RequestOptions
     from plait.client import ClientSession
     from plait.client_reqrep import ClientResponse
-    from plait.typedefs import StrOrURL
 
 NETWORK_ERRORS: Final = (ClientConnectionError, ClientPayloadError)
 """There was no response, or it is not complete; timeouts of the socket are among them."""
