@@ -180,8 +180,8 @@ class WebSocketResponse(WebSocketBase[DecodeText], StreamResponse):
             headers.add(hdrs.SET_COOKIE, cookie)
         headers.setdefault(hdrs.DATE, rfc822_formatted_time())
         headers.setdefault(hdrs.SERVER, SERVER_SOFTWARE)
-        await request._prepare_hook(self)
         self._req = request
+        await request._prepare_hook(self)
         exchange = request._exchange
         driver = exchange.driver
         if driver.transport is None:

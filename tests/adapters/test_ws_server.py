@@ -316,6 +316,7 @@ async def test_headers_and_cookies_of_the_response() -> None:
         return websocket
 
     async def on_prepare(request: web.BaseRequest, response: web.StreamResponse) -> None:
+        assert response.task is request.task
         response.headers["X-Signal"] = "2"
 
     app = web.Application()

@@ -282,6 +282,7 @@ async def test_the_signal_sees_and_changes_the_head(library: Library) -> None:
 
     async def look(request: Any, response: Any) -> None:
         seen.append((request.path, response.headers.get("Content-Type")))
+        assert response.task is request.task
         response.headers["X-Signal"] = "1"
 
     async def handler(request: Any) -> Any:

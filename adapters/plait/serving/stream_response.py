@@ -84,7 +84,7 @@ class StreamResponse(KeyedState, CookieMixin, FieldMixin):
     _compression: Compression | None = None
     _trailers: Headers = ()
     _req: BaseRequest | None = None
-    """The request, once the response is prepared; packages read it by this name of aiohttp."""
+    """The request, once the head is made; packages read it by this name of aiohttp."""
     _payload_writer: AbstractStreamWriter | None = None
     """What sends the response, once it is prepared."""
     _send_headers_immediately = True
@@ -122,7 +122,7 @@ class StreamResponse(KeyedState, CookieMixin, FieldMixin):
 
     @property
     def task(self) -> asyncio.Task[None] | None:
-        """The task of the request, once the response is prepared."""
+        """The task of the request, in ``on_response_prepare`` and from then on."""
         return None if self._req is None else self._req.task
 
     @property
@@ -354,8 +354,8 @@ class StreamResponse(KeyedState, CookieMixin, FieldMixin):
         says_close = closes and hdrs.CONNECTION not in headers
         if says_close:
             headers[hdrs.CONNECTION] = "close"
-        await request._prepare_hook(self)
         self._req = request
+        await request._prepare_hook(self)
         writer = self._payload_writer = request.writer
         if type(writer) is ResponseWriter:
             fields = tuple(headers.items())
