@@ -379,6 +379,84 @@ def test_a_connector_that_makes_its_transports_itself() -> None:
     )
 
 
+def test_a_request_whose_tls_a_mock_takes_away() -> None:
+    aliased(
+        """
+        import asyncio
+        import aiohttp
+        from aiohttp import web
+
+        async def secure(request):
+            return web.Response(text=request.headers["X-Secure"])
+
+        async def main():
+            runner = web.ServerRunner(web.Server(secure))
+            await runner.setup()
+            await web.TCPSite(runner, "127.0.0.1", 0).start()
+            port = runner.addresses[0][1]
+            asked = aiohttp.ClientRequest.is_ssl
+            aiohttp.ClientRequest.is_ssl = lambda request: False
+
+            class Telling(aiohttp.ClientRequest):
+                def __init__(self, *args, **kwargs):
+                    super().__init__(*args, **kwargs)
+                    self.headers["X-Secure"] = str(asked(self))
+
+            async with aiohttp.ClientSession(request_class=Telling) as session:
+                for scheme, expected in (("https", "True"), ("http", "False")):
+                    async with session.get(f"{scheme}://127.0.0.1:{port}/") as response:
+                        assert await response.text() == expected
+            await runner.cleanup()
+
+        asyncio.run(main())
+        """
+    )
+
+
+def test_a_handler_begins_when_the_application_is_awaited() -> None:
+    aliased(
+        """
+        import asyncio
+        import inspect
+        from aiohttp import web
+        from aiohttp.test_utils import TestClient, TestServer
+
+        handle = web.Application._handle
+        assert inspect.iscoroutinefunction(handle)
+        order = []
+
+        async def traced(app, request):
+            coroutine = handle(app, request)
+            order.append("transaction")
+            return await coroutine
+
+        web.Application._handle = traced
+
+        class Handler:
+            def __call__(self, request):
+                order.append("handler")
+                return self.respond()
+
+            async def respond(self):
+                return web.Response(text="a")
+
+        async def hello(request):
+            pass
+
+        async def main():
+            app = web.Application()
+            route = app.router.add_get("/", hello)
+            route._handler = Handler()
+            async with TestClient(TestServer(app)) as client:
+                async with client.get("/") as response:
+                    assert await response.text() == "a"
+            assert order == ["transaction", "handler"]
+
+        asyncio.run(main())
+        """
+    )
+
+
 def test_fields_that_attrs_asks_for() -> None:
     aliased(
         """

@@ -16,6 +16,8 @@ from plait.calls.connection import ClientConnection
 from plait.calls.fields import join_fields
 from plait.calls.lease import Ticket
 from plait.calls.media import ContentDisposition
+from plait.calls.request import ClientRequest
+from plait.calls.target import ConnectionKey
 from plait.calls.timeouts import ClientTimeout
 from plait.client import ClientSession
 from plait.client_exceptions import ClientConnectorError
@@ -24,7 +26,9 @@ from plait.connector import TCPConnector
 from plait.helpers import ETag
 from plait.tracing import Trace
 from plait.typedefs import LooseHeaders
-from plait.web_request import FileField
+from plait.web_app import Application
+from plait.web_request import FileField, Request
+from plait.web_response import StreamResponse
 from plait.web_routedef import RouteDef, StaticDef
 from plait.web_ws import WebSocketReady
 
@@ -72,6 +76,21 @@ async def _create_wrapped(
     return client
 
 
+def _connection_key(request: ClientRequest) -> ConnectionKey:
+    """Return what connections are good for ``request``: a mock's ``is_ssl`` decides about TLS."""
+    key: ConnectionKey = _OWN_KEY(request)
+    secure = request.is_ssl()
+    return key if key.is_ssl == secure else key._replace(is_ssl=secure)
+
+
+async def _handle(app: Application, request: Request) -> StreamResponse:
+    """Run the handler of ``request``, and nothing of it before this is awaited.
+
+    Telemetry calls this method, begins its transaction and awaits the coroutine inside of it.
+    """
+    return await _OWN_HANDLE(app, request)
+
+
 class _AttrsField(NamedTuple):
     """What attrs asks about a field."""
 
@@ -96,8 +115,14 @@ _MADE_WITH_ATTRS: Final = [
     *(getattr(tracing, name) for name in tracing.__all__ if name.endswith("Params")),
 ]
 
+# What stands in the classes before plait takes aiohttp's place.
+_OWN_HANDLE: Final = Application._handle
+_OWN_KEY: Final = vars(ClientRequest)["connection_key"].fget
+
 METHODS: Final[dict[type, dict[str, object]]] = {
+    Application: {"_handle": _handle},
     ClientConnection: takeover.METHODS,
+    ClientRequest: {"connection_key": property(_connection_key)},
     ClientSession: {"_prepare_headers": _prepare_headers},
     TCPConnector: {"__init_subclass__": classmethod(_init_subclass)},
     **{owner: {"__attrs_attrs__": _attrs_fields(owner)} for owner in _MADE_WITH_ATTRS},
