@@ -305,7 +305,7 @@ async def test_no_more_is_read_than_the_client_takes(
     async with setup.serve(app_of(sends(huge))) as site:
         client, _ = connect(
             lambda transport: Owner(transport, protocol, SLOW),
-            site.server.connection_made,
+            site.server.connect,
             loop=asyncio.get_running_loop(),
             server_extra={"peername": ("memory", 1)},
         )
