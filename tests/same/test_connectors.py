@@ -30,11 +30,13 @@ def app_of() -> web.Application:
     return app
 
 
-def app_that_waits(go_on: asyncio.Event) -> web.Application:
+def app_that_waits(go_on: asyncio.Event, **cookies: str) -> web.Application:
     """Return an application whose responses end when ``go_on`` is set."""
 
     async def wait(request: web.Request) -> web.StreamResponse:
         response = web.StreamResponse()
+        for name, value in cookies.items():
+            response.set_cookie(name, value)
         await response.prepare(request)
         await go_on.wait()
         return response
@@ -81,6 +83,21 @@ async def test_what_a_library_counts(library: Library) -> None:
             go_on.set()
             await response.read()
         assert len(session.connector._acquired) == 0
+
+
+async def test_a_cookie_jar_that_fails_keeps_no_connection(library: Library) -> None:
+    go_on = asyncio.Event()
+
+    class Failing(library.top.CookieJar):  # type: ignore[misc,name-defined]
+        def update_cookies_from_headers(self, headers: Any, response_url: Any) -> None:
+            raise LookupError("no room")
+
+    app = app_that_waits(go_on, a="b")
+    async with serve(app) as served, library.session(cookie_jar=Failing()) as session:
+        with pytest.raises(LookupError, match="no room"):
+            await session.get(f"http://127.0.0.1:{served.port}/")
+        assert len(session.connector._acquired) == 0
+        go_on.set()
 
 
 @pytest.mark.parametrize("way", ["read", "close", "release"])

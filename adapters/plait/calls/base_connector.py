@@ -193,8 +193,7 @@ class BaseConnector:
     @property
     def _acquired(self) -> set[ClientConnection]:
         """The connections with a request: programs of others count them."""
-        idle = {client for clients in self._conns.values() for client, _ in clients}
-        return self._places.alive - idle
+        return self._places.busy()
 
     @property
     def limit(self) -> int:

@@ -231,6 +231,11 @@ class Places:
             found.setdefault(key, []).append((self._clients[number], since))
         return found
 
+    def busy(self) -> set[ClientConnection]:
+        """Return the connections with a request."""
+        idle = {self._clients[number] for _, number, _ in self.pool.idle_connections()}
+        return set(self._clients.values()) - idle
+
     # -- the end --------------------------------------------------------------------------
 
     def close(self, *, abort_tls: bool = False) -> None:
