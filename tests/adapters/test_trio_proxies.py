@@ -22,7 +22,7 @@ from tests.adapters.proxy_peer import ProxyPeer
 from tests.adapters.raw_server import RawConnection, raw_server
 from tests.adapters.test_client_proxies import KINDS, LOGIN, Kind, all_kinds, all_ways, running
 from tests.conftest import Authority
-from tests.sessions import H1, H1_TLS, H2, H2C, Way
+from tests.sessions import H1, H1_TLS, H2, Way
 
 
 @contextmanager
@@ -353,58 +353,6 @@ def test_fields_that_no_proxy_can_be_told(authority: Authority) -> None:
 
         run(test)
         assert len(peer.heads) == 1
-
-
-# -- cancellation -------------------------------------------------------------------------
-
-
-class CancelAt(trio.abc.Instrument):
-    """Cancels a scope before a step of any task."""
-
-    def __init__(self, scope: trio.CancelScope, steps: int) -> None:
-        self._scope = scope
-        self._left = steps
-
-    def before_task_step(self, task: trio.lowlevel.Task) -> None:
-        self._left -= 1
-        if self._left == 0:
-            self._scope.cancel()
-
-
-@pytest.mark.parametrize(
-    ("way", "kind"),
-    [
-        (H1, Kind("http", "Digest")),
-        (H1_TLS, Kind("https", "Basic")),
-        (H2, Kind("http", "Digest")),
-        (H2C, Kind("socks5", "password")),
-        (H1, Kind("socks4a", "user")),
-    ],
-    ids=str,
-)
-def test_cancelled_at_every_step(way: Way, kind: Kind, authority: Authority) -> None:
-    """Afterwards nothing is in use, and the next request succeeds."""
-    with in_thread(way, kind, authority) as (url, _, proxy, _unused):
-
-        async def test() -> None:
-            for steps in range(1, 300):
-                async with open_session(way, authority, proxy, limit=1) as session:
-                    scope = trio.CancelScope()
-                    instrument = CancelAt(scope, steps)
-                    trio.lowlevel.add_instrument(instrument)
-                    with scope:
-                        await session.post(f"{url}/hello", body=b"content")
-                    trio.lowlevel.remove_instrument(instrument)
-                    cancelled = scope.cancelled_caught
-                    assert (session.pool.acquired, session.pool.waiting) == (0, 0)
-                    assert (await session.get(f"{url}/hello")).status == 200
-                    assert_at_rest(session)
-                if not cancelled and instrument._left > 0:
-                    assert steps > 10
-                    return
-            raise AssertionError("a request does not end")
-
-        run(test)
 
 
 # -- trust --------------------------------------------------------------------------------

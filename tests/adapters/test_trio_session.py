@@ -35,6 +35,7 @@ from plait_trio.client import _authority, parse_url, server_of
 from plait_trio.driver import Driver, Exchange
 from tests.adapters.trio_site import (
     URL,
+    CancelAt,
     Run,
     Site,
     assert_at_rest,
@@ -492,32 +493,14 @@ def test_nobody_waits_for_a_connection_that_is_not_wanted(run: Run) -> None:
     run(test)
 
 
-class CancelAt(trio.abc.Instrument):
-    """Cancels ``scope`` before the n-th step of its task."""
-
-    def __init__(self, step: int, scope: trio.CancelScope) -> None:
-        self.left = step
-        self.scope = scope
-        self.task = trio.lowlevel.current_task()
-
-    def before_task_step(self, task: trio.lowlevel.Task) -> None:
-        if task is self.task:
-            self.left -= 1
-            if not self.left:
-                self.scope.cancel()
-
-
 @pytest.mark.parametrize("path", ["/echo", "/to/307/echo", "/stream-back"])
 def test_a_request_may_be_cancelled_at_any_point(run: Run, path: str) -> None:
     async def test(site: Site) -> None:
         async with site.session(limit=1) as session:
             step = 1
             while True:
-                with trio.CancelScope() as scope:
-                    instrument = CancelAt(step, scope)
-                    trio.lowlevel.add_instrument(instrument)
+                with trio.CancelScope() as scope, CancelAt(step, scope, all_tasks=False):
                     await session.post(f"{URL}{path}", body=b"x" * 200_000)
-                trio.lowlevel.remove_instrument(instrument)
                 await trio.testing.wait_all_tasks_blocked()
                 assert_at_rest(session)
                 response = await session.post(f"{URL}{path}", body=b"y")

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, TypeAlias
+from typing import Any, Self, TypeAlias
 
 import pytest
 import trio
+import trio.abc
 import trio.testing
 
 import plait_trio
@@ -144,4 +145,27 @@ def make_run(engine: EngineName, protocol: str, monkeypatch: pytest.MonkeyPatch)
 
 def assert_at_rest(session: Session) -> None:
     pool = session.pool
-    assert (pool.acquired, pool.waiting, pool.connections - pool.idle) == (0, 0, 0)
+    figures = (pool.acquired, pool.waiting, pool.connections - pool.idle)
+    assert figures == (0, 0, 0), session.stats()
+
+
+class CancelAt(trio.abc.Instrument):
+    """Cancels ``scope`` before the n-th step of this task, or of any; used in a ``with``."""
+
+    def __init__(self, step: int, scope: trio.CancelScope, *, all_tasks: bool = True) -> None:
+        self.left = step
+        self._scope = scope
+        self._task = None if all_tasks else trio.lowlevel.current_task()
+
+    def before_task_step(self, task: trio.lowlevel.Task) -> None:
+        if self._task in (None, task):
+            self.left -= 1
+            if not self.left:
+                self._scope.cancel()
+
+    def __enter__(self) -> Self:
+        trio.lowlevel.add_instrument(self)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        trio.lowlevel.remove_instrument(self)
