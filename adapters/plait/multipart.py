@@ -17,7 +17,6 @@ Rules
 
 from __future__ import annotations
 
-import asyncio
 import json
 import sys
 import warnings
@@ -46,6 +45,7 @@ from .parts.codings import PartDecoder, PartEncodingError, PartTextError
 from .parts.content import READ_SIZE, MultipartBody, PartContent, Readable, Rereadable
 from .parts.writer import MultipartWriter
 from .payload import Payload, register_payload
+from .transport.waiter import next_turn
 
 if TYPE_CHECKING:
     from .client_reqrep import ClientResponse
@@ -294,7 +294,7 @@ class BodyPartReader:
         yield next(pieces)
         for piece in pieces:
             yield piece
-            await asyncio.sleep(0)  # A few bytes may be gigabytes: others have their turn.
+            await next_turn()  # A few bytes may be gigabytes: others have their turn.
 
     # -- what the header fields say ------------------------------------------------------------
 

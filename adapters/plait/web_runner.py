@@ -23,6 +23,7 @@ from plait_engine.engines import ALPN_PROTOCOLS
 
 from .abc import AbstractAccessLogger
 from .transport.pipes import check_has_pipes
+from .transport.waiter import next_turn
 from .typedefs import PathLike
 from .web_app import Application
 from .web_log import AccessLogger
@@ -385,7 +386,7 @@ class BaseRunner(ABC):
             if self._server is not None:
                 steps.push_async_callback(self._server.shutdown, self._shutdown_timeout)
                 # A connection that was accepted before may become known in this turn.
-                await asyncio.sleep(0)
+                await next_turn()
                 self._server.pre_shutdown()
                 await self.shutdown()
 

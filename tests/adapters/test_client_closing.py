@@ -20,6 +20,9 @@ from typing import Any, TypeAlias
 import pytest
 
 import plait
+from plait import web
+from plait.http_writer import LARGE_BODY
+from plait.test_utils import TestClient, TestServer
 from plait_engine import Accept, ConnectionClosed, Data, Response
 from plait_engine.engines import EngineName
 from plait_engine.policy.stats import PoolStats
@@ -182,6 +185,28 @@ async def leave_unread(session: plait.ClientSession, url: str) -> None:
 async def websocket(session: plait.ClientSession, url: str) -> None:
     async with session.ws_connect(url + "ws") as ws:
         await ws.receive()
+
+
+async def test_a_program_that_has_replaced_sleep(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As tests do, so that nothing in them waits."""
+    body = bytes(3 * LARGE_BODY)
+
+    async def compress(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse()
+        response.enable_compression(web.ContentCoding.gzip)
+        await response.prepare(request)
+        await response.write(body)
+        return response
+
+    async def no_sleep(delay: float) -> None:
+        raise AssertionError(f"sleep({delay})")
+
+    app = web.Application()
+    app.router.add_get("/", compress)
+    with monkeypatch.context() as patch:
+        patch.setattr(asyncio, "sleep", no_sleep)
+        async with TestClient(TestServer(app)) as client, client.get("/") as response:
+            assert await response.read() == body
 
 
 @pytest.mark.parametrize("use", [idle, wait, upload, download, leave_unread, websocket])

@@ -13,6 +13,7 @@ from typing import Final, TypeAlias, TypeVar
 
 from plait.client_exceptions import ClientConnectionError, ServerDisconnectedError
 from plait.transport.driver import clock_of
+from plait.transport.waiter import next_turn
 from plait_engine import ConnectionState, ErrorCode
 from plait_engine.driver import NEVER, LazyTimer
 from plait_engine.errors import copy_error
@@ -263,7 +264,7 @@ class Places:
         still say: RFC 8446 section 6.1 lets us close without its closure alert.  That is waited
         for only if ``tls_patience`` is above 0.
         """
-        await asyncio.sleep(0)  # A transport that has written what it has is closed by now.
+        await next_turn()  # A transport that has written what it has is closed by now.
         for client in list(self.alive):
             if not (tls_patience and client.driver.tls):
                 client.driver.abort()
@@ -274,7 +275,7 @@ class Places:
             return_exceptions=True,
         )
         if given_up:  # What they dropped is closed in the next turn.
-            await asyncio.sleep(0)
+            await next_turn()
 
 
 async def in_time(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
@@ -10,12 +9,15 @@ from multidict import CIMultiDict
 
 from plait.compression_utils import ZLibCompressor
 from plait.http_writer import LARGE_BODY, StreamWriter
+from plait.transport.waiter import next_turn
 from plait_engine import Data, EndOfMessage, Headers, LocalProtocolError, Response
 from plait_engine.events import Sendable
 from plait_engine.headers import get
 from plait_engine.semantics.content import SWITCHING_PROTOCOLS, WITHOUT_CONTENT
 
 if TYPE_CHECKING:
+    import asyncio
+
     from plait.serving.exchange import ServerExchange
     from plait.web_protocol import RequestHandler
 
@@ -156,7 +158,7 @@ class ResponseWriter(StreamWriter):
         # In slices, so that compressing a long piece holds up nobody else for long.
         for start in range(0, len(raw), LARGE_BODY):
             if start:
-                await asyncio.sleep(0)
+                await next_turn()
             piece = raw[start : start + LARGE_BODY]
             takes_more = self._send(compressor.compress_sync(piece), piece)
             if drain:

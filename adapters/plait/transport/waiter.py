@@ -11,6 +11,8 @@ time, and can be used again: wait, wake, wait, wake.
 
 A value that must not be lost is given by ``wake_now``: between ``wake`` and the loop's next
 turn the task may be cancelled, and the value with it.
+
+A task that must not go on at once, so that others have their turn, awaits ``next_turn()``.
 """
 
 from __future__ import annotations
@@ -19,9 +21,16 @@ import asyncio
 from asyncio import current_task
 from collections.abc import Callable, Generator
 from contextvars import Context
-from typing import Any, Generic, TypeVar
+from functools import partial
+from typing import Any, Final, Generic, TypeVar
 
 _Value = TypeVar("_Value")
+
+next_turn: Final = partial(asyncio.sleep, 0)
+"""Wait until the loop's next turn.
+
+Not ``asyncio.sleep`` itself, which tests of programs replace by what counts or raises.
+"""
 
 
 class Waiter(Generic[_Value]):
