@@ -3,9 +3,11 @@
 Strategy
 --------
 ``HeadWriter`` turns the application's fields into those of a header block, or raises
-LocalProtocolError.  An application sends the same fields again and again, so each
-connection keeps the results, by content, within ``_KEPT`` and ``_KEPT_SIZE``; but none that
-has credentials.
+LocalProtocolError.  What a single field becomes depends on that field alone, and most fields
+come again though heads differ: it is looked up in a cache of all connections (see
+``semantics.cache``), and only a field that is new is checked and normalised.  An application
+that sends the same head again and again pays less still, for each connection keeps whole
+heads, by content, within ``_KEPT`` and ``_KEPT_SIZE``; but none that has credentials.
 
 What belongs to HTTP/1.1 is not an error, since applications are written for both:
 
@@ -22,15 +24,15 @@ section 6.5.1.
 from __future__ import annotations
 
 import re
-from typing import Final, TypeAlias
+from typing import Final, TypeAlias, TypeVar
 
-from plait_engine.errors import LocalProtocolError
+from plait_engine.errors import FieldTypeError, LocalProtocolError
 from plait_engine.events import Request
-from plait_engine.headers import FORBIDDEN_TRAILERS, Headers, is_token
+from plait_engine.headers import FORBIDDEN_TRAILERS, Headers, encode, is_token
 from plait_engine.semantics.authority import is_authority
-from plait_engine.semantics.cache import CREDENTIALS
+from plait_engine.semantics.cache import CREDENTIALS, FieldCache, names_credentials
 from plait_engine.semantics.content import NO_CONTENT, RESET_CONTENT, is_content_length
-from plait_engine.semantics.fields import check_fields
+from plait_engine.semantics.fields import check_field, check_fields
 from plait_engine.semantics.message import NO_LENGTH
 from plait_engine.semantics.targets import is_origin_form
 
@@ -44,13 +46,24 @@ from .fields import (
     UNKNOWN,
 )
 
-Fields: TypeAlias = tuple[tuple[str, str], ...]
+Field: TypeAlias = tuple[str, str]
+Fields: TypeAlias = tuple[Field, ...]
 
 _KEPT: Final = 64
 _KEPT_SIZE: Final = 2048
-"""Characters of the longest fields that are kept."""
+"""Bytes of the longest fields that are kept."""
+_NEVER_KEPT: Final = _KEPT_SIZE + 1
+"""The size of a field whose head is not to be kept."""
 _CONNECT_FIELDS: Final = 2
 """Pseudo-header fields of a CONNECT without protocol, which has no ``:path`` (section 8.5)."""
+_ORDINARY_FIELDS: Final = 3
+"""Pseudo-header fields of a request for no tunnel, but ``:path``."""
+
+_fields: Final[FieldCache[Field, tuple[Field, int, int]]] = FieldCache()
+"""Valid fields: as they are sent, what their names mean, and their sizes."""
+_known_field = _fields.entries.get
+_names: Final[FieldCache[str, tuple[str, int, bool]]] = FieldCache()
+"""Valid names: in lower case, what they mean, and whether they name credentials."""
 
 _is_scheme = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*").fullmatch  # RFC 3986 section 3.1
 
@@ -58,9 +71,10 @@ _is_scheme = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*").fullmatch  # RFC 3986 sectio
 class HeadWriter:
     """Makes header blocks' fields, with a memory of the last ones."""
 
-    __slots__ = ("_requests", "_responses")
+    __slots__ = ("_pseudo", "_requests", "_responses")
 
     def __init__(self) -> None:
+        self._pseudo: dict[tuple[str, str, str, str | None], Fields] = {}
         self._requests: dict[tuple[object, ...], tuple[Fields, Fields, int]] = {}
         self._responses: dict[tuple[object, ...], tuple[Fields, int]] = {}
 
@@ -87,14 +101,12 @@ class HeadWriter:
             )
             kept = self._requests.get(key)
         except TypeError:  # No pairs of text, or lists, which cannot be looked up.
-            kept = _write_request(request)
+            kept, _ = self._write_request(request)
         else:
             if kept is None:
-                kept = _write_request(request)
-                if _may_be_kept(request.headers):
-                    if len(self._requests) >= _KEPT:
-                        self._requests.clear()
-                    self._requests[key] = kept
+                kept, size = self._write_request(request)
+                if size <= _KEPT_SIZE:
+                    _keep(self._requests, key, kept)
         target = request.target
         if (
             not is_origin_form(target)
@@ -110,18 +122,16 @@ class HeadWriter:
             key = (status, *headers)
             response = self._responses.get(key)
         except TypeError:  # As for a request.
-            return _write_response(status, headers)
+            return _write_response(status, headers)[0]
         if response is None:
-            response = _write_response(status, headers)
-            if _may_be_kept(headers):
-                if len(self._responses) >= _KEPT:
-                    self._responses.clear()
-                self._responses[key] = response
+            response, size = _write_response(status, headers)
+            if size <= _KEPT_SIZE:
+                _keep(self._responses, key, response)
         return response
 
     def trailers(self, headers: Headers) -> Fields:
         """Return the fields of a trailer section."""
-        fields, _, host = _write_section(headers)
+        fields, _, host, _ = _write_section(headers)
         for name, _ in fields:
             if name in FORBIDDEN_TRAILERS:
                 raise LocalProtocolError(f"{name} is not allowed in trailers")
@@ -129,78 +139,125 @@ class HeadWriter:
             raise LocalProtocolError("host is not allowed in trailers")
         return fields
 
+    def _write_request(self, request: Request) -> tuple[tuple[Fields, Fields, int], int]:
+        """Return what ``parts`` does, and the size of the fields."""
+        fields, content_length, host, size = _write_section(request.headers)
+        authority = request.authority if host is None else host
+        start = (request.method, request.scheme, authority, request.protocol)
+        pseudo = self._pseudo.get(start)
+        if pseudo is None:
+            pseudo = _write_pseudo(*start)
+            if len(authority) <= _KEPT_SIZE:
+                _keep(self._pseudo, start, pseudo)
+        if len(pseudo) != _ORDINARY_FIELDS:
+            content_length = NO_LENGTH  # RFC 9110 section 9.3.6: a tunnel has no content.
+        return (pseudo, fields, content_length), size
 
-def _may_be_kept(headers: Headers) -> bool:
-    size = 0
-    for name, value in headers:
-        if name.lower() in CREDENTIALS:
-            return False
-        size += len(name) + len(value)
-    return size <= _KEPT_SIZE
+
+_Key = TypeVar("_Key")
+_Kept = TypeVar("_Kept")
 
 
-def _write_request(request: Request) -> tuple[Fields, Fields, int]:
-    """Return the pseudo-header fields but ``:path``, the others, and the Content-Length."""
-    fields, content_length, host = _write_section(request.headers)
-    authority = request.authority if host is None else host
-    if request.method == "CONNECT" and request.protocol is None:
+def _keep(cache: dict[_Key, _Kept], key: _Key, value: _Kept) -> None:
+    if len(cache) >= _KEPT:
+        cache.clear()
+    cache[key] = value
+
+
+def _write_pseudo(method: str, scheme: str, authority: str, protocol: str | None) -> Fields:
+    """Return the pseudo-header fields of a request but ``:path``."""
+    if method == "CONNECT" and protocol is None:
         if not is_authority(authority, needs_port=True):
             raise LocalProtocolError(f"CONNECT to {authority!r}, which is no host and port")
-        return ((":method", "CONNECT"), (":authority", authority)), fields, NO_LENGTH
+        return ((":method", "CONNECT"), (":authority", authority))
     if not is_authority(authority):
         raise LocalProtocolError(f"the authority is {authority!r}")
-    if not is_token(request.method):
-        raise LocalProtocolError(f"the method is {request.method!r}")
-    if not _is_scheme(request.scheme):
-        raise LocalProtocolError(f"the scheme is {request.scheme!r}")
-    pseudo = (
-        (":method", request.method),
-        (":scheme", request.scheme.lower()),
-        (":authority", authority),
-    )
-    protocol = request.protocol
+    if not is_token(method):
+        raise LocalProtocolError(f"the method is {method!r}")
+    if not _is_scheme(scheme):
+        raise LocalProtocolError(f"the scheme is {scheme!r}")
+    pseudo = ((":method", method), (":scheme", scheme.lower()), (":authority", authority))
     if protocol is None:
-        return pseudo, fields, content_length
-    if request.method != "CONNECT" or not is_token(protocol):
+        return pseudo
+    if method != "CONNECT" or not is_token(protocol):
         raise LocalProtocolError("only CONNECT takes a protocol, which is a token")
-    return (*pseudo, (":protocol", protocol)), fields, NO_LENGTH
+    return (*pseudo, (":protocol", protocol))
 
 
-def _write_response(status: int, headers: Headers) -> tuple[Fields, int]:
+def _write_response(status: int, headers: Headers) -> tuple[tuple[Fields, int], int]:
+    """Return what ``HeadWriter.response`` does, and the size of the fields."""
     if not 100 <= status <= 999 or status == 101:  # section 8.6
         raise LocalProtocolError(f"HTTP/2 has no status {status}")
-    fields, content_length, _ = _write_section(headers)
+    fields, content_length, _, size = _write_section(headers)
     if status < 200 or status in (NO_CONTENT, RESET_CONTENT):
         fields = tuple(field for field in fields if field[0] != "content-length")
         content_length = NO_LENGTH
     if status == RESET_CONTENT:
         fields += (("content-length", "0"),)
-    return ((":status", str(status)), *fields), content_length
+    return (((":status", str(status)), *fields), content_length), size
 
 
-def _write_section(headers: Headers) -> tuple[Fields, int, str | None]:
-    """Check and normalise fields; return them, the Content-Length and the Host field."""
-    fields: list[tuple[str, str]] = []
+def _write_section(headers: Headers) -> tuple[Fields, int, str | None, int]:
+    """Check and normalise fields.
+
+    Return them, the Content-Length, the Host field, and the size of all, which is more than
+    ``_KEPT_SIZE`` if they have credentials.
+    """
+    fields: list[Field] = []
+    append = fields.append
     content_length = NO_LENGTH
     host: str | None = None
-    check_fields(headers)
-    for name, value in headers:
-        name = name.lower()
-        value = value.strip(" \t")
-        meaning = NAMES.get(name, UNKNOWN)
-        if meaning <= ORDINARY:
-            fields.append((name, value))
-            continue
-        if meaning == FORBIDDEN or (meaning == TE and value.lower() != "trailers"):
-            continue
-        if meaning == LENGTH:
-            if not is_content_length(value) or content_length != NO_LENGTH:
-                raise LocalProtocolError("content-length is not one decimal number")
-            content_length = int(value)
-        elif meaning == HOST:
-            if host is not None:
-                raise LocalProtocolError("host comes twice")
-            host = value
-            continue
-        fields.append((name, value))
-    return tuple(fields), content_length, host
+    size = 0
+    try:
+        for given in headers:
+            field, meaning, field_size = _known_field(given) or _write_field(given)
+            size += field_size
+            if meaning <= ORDINARY:
+                append(field)
+                continue
+            value = field[1]
+            if meaning == FORBIDDEN or (meaning == TE and value.lower() != "trailers"):
+                continue
+            if meaning == LENGTH:
+                if not is_content_length(value) or content_length != NO_LENGTH:
+                    raise LocalProtocolError("content-length is not one decimal number")
+                content_length = int(value)
+            elif meaning == HOST:
+                if host is not None:
+                    raise LocalProtocolError("host comes twice")
+                host = value
+                continue
+            append(field)
+    except TypeError as error:
+        if isinstance(error, FieldTypeError):
+            raise
+        # No pairs, or what cannot be looked up.  It says which field, or that all is well.
+        check_fields(headers)
+        return _write_section([(str(name), str(value)) for name, value in headers])
+    return tuple(fields), content_length, host, size
+
+
+def _write_field(field: Field) -> tuple[Field, int, int]:
+    """Return a field as it is sent, what its name means, and its size.
+
+    Raises LocalProtocolError when it cannot be sent.
+    """
+    try:
+        name, value = field
+    except ValueError:
+        raise TypeError from None
+    known = _names.entries.get(name)
+    # Printable ASCII in a name that is known needs no other look.
+    if known is None or type(value) is not str or not (value.isascii() and value.isprintable()):
+        check_field(name, value)
+        lower = name.lower()
+        known = (lower, NAMES.get(lower, UNKNOWN), names_credentials(name))
+        _names.add(name, known, len(name))
+    lower, meaning, is_secret = known
+    size = len(name) + (len(value) if value.isascii() else len(encode(value)))
+    written = ((lower, value.strip(" \t")), meaning, size)
+    if not is_secret:
+        _fields.add(field, written, size)
+    elif lower in CREDENTIALS:
+        return written[0], meaning, _NEVER_KEPT
+    return written

@@ -1,13 +1,23 @@
-"""What a connection remembers of heads holds no credentials; its size is in ``test_memory``."""
+"""What is remembered of heads: no credentials, and of single fields only so many.
+
+What a connection takes is in ``test_memory``.
+"""
 
 from __future__ import annotations
 
+from typing import Any
+
 import hpack
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from plait_engine import EndOfMessage, Event, Request, Response, Role
-from plait_engine.http2 import HTTP2Connection
+from plait_engine import EndOfMessage, Event, LocalProtocolError, Request, Response, Role
+from plait_engine.headers import encode
+from plait_engine.http2 import HTTP2Connection, outgoing
 from plait_engine.http2 import hpack as codec
+from plait_engine.http2.outgoing import HeadWriter
+from plait_engine.semantics.cache import MAX_BYTES, MAX_FIELD, MAX_FIELDS
 from plait_engine.testing import frames as wire
 from tests.engine.http2.peers import make_config
 
@@ -31,7 +41,8 @@ def remembered(connection: HTTP2Connection) -> str:
                 codec._names,
             ),
             *(lists, heads, list(reader._request_heads), list(reader._sections)),
-            *(writer._requests, writer._responses),
+            *(writer._requests, writer._responses, writer._pseudo),
+            *(outgoing._fields.entries, outgoing._names.entries),
         )
     )
 
@@ -115,3 +126,79 @@ def test_a_target_that_is_never_indexed_is_not_remembered_either() -> None:
         server.receive_data(wire.headers(stream_id, block, end_stream=True), 0.0)
         assert [e.target for e in drain(server) if isinstance(e, Request)] == [path]
     assert SECRET.replace(" ", "-") not in remembered(server)
+
+
+# -- single fields that are sent ----------------------------------------------------
+
+
+class Text(str):
+    """Text that is no plain ``str``, as a field name of multidict is."""
+
+
+sent_names = ["Accept", "accept", Text("ACCEPT"), "x-a", "Host", "Content-Length", "TE"]
+bad_names = ["", "a b", "\u00e9", ":path", b"x-a", 1, None, []]
+sent_values = ["text", " text\t", "3", "trailers", "\u00e9", Text("text"), ""]
+bad_values = ["a\r", "\ud800", "\x7f", b"b", 1, None, []]
+
+
+def forget_single_fields() -> None:
+    for kept in (outgoing._fields, outgoing._names):
+        kept.entries.clear()
+        kept.size = 0
+
+
+def written(writer: HeadWriter, headers: list[Any]) -> object:
+    """Return what becomes of ``headers``, or how they are refused."""
+    try:
+        return writer.request(Request(1, "GET", "http", "a", "/", headers))
+    except LocalProtocolError as error:
+        return type(error), str(error)
+
+
+@given(
+    st.lists(
+        st.lists(
+            st.tuples(
+                st.sampled_from(sent_names * 3 + bad_names),
+                st.sampled_from(sent_values * 3 + bad_values),
+            ),
+            max_size=3,
+        ),
+        max_size=12,
+    )
+)
+def test_a_known_field_is_written_as_a_new_one(heads: list[list[Any]]) -> None:
+    fresh = []
+    for headers in heads:
+        forget_single_fields()
+        fresh.append(written(HeadWriter(), headers))
+    forget_single_fields()
+    for _ in range(2):
+        assert [written(HeadWriter(), headers) for headers in heads] == fresh
+
+
+@pytest.mark.parametrize("headers", [[("a",)], [("a", "b", "c")], [1], [None], 1])
+def test_what_is_no_list_of_pairs_is_a_type_error(headers: Any) -> None:
+    with pytest.raises(TypeError, match="pairs"):
+        HeadWriter().response(200, headers)
+
+
+@pytest.mark.parametrize("name", ["X-Api-Key", "X-Auth-Token", "X-Session", "COOKIE"])
+def test_what_applications_call_credentials_is_not_shared_among_connections(name: str) -> None:
+    HeadWriter().response(200, [(name, SECRET), ("X-Kept", "no secret")])
+    assert "no secret" in repr(outgoing._fields.entries)
+    assert SECRET not in repr(outgoing._fields.entries)
+
+
+@pytest.mark.parametrize("size", [1, 100, 250, 5000])
+@pytest.mark.parametrize("letter", ["a", "\u00e9"])
+def test_a_flood_of_fields_takes_bounded_memory(size: int, letter: str) -> None:
+    writer = HeadWriter()
+    for number in range(3 * MAX_FIELDS if size < 250 else 1000):
+        writer.response(200, [(f"X-{number % 5000}", f"{number}" + letter * size)])
+        if number % 500 == 499:
+            sizes = [len(encode(name + value)) for name, value in outgoing._fields.entries]
+            assert len(sizes) <= MAX_FIELDS
+            assert sum(sizes) == outgoing._fields.size <= MAX_BYTES
+            assert max(sizes, default=0) <= MAX_FIELD
+            assert len(outgoing._names.entries) <= MAX_FIELDS
