@@ -39,7 +39,7 @@ from .content import DecodedContent
 from .dialing import Dialer, Proxy, Server, read_proxy
 from .driver import Driver, Exchange, StreamError, open_nursery
 from .tunnel import Tunnel
-from .websocket import WebSocket, connect_websocket
+from .websocket import Handshake, WebSocket, connect_websocket
 
 SCHEMES = ("http", "https", "ws", "wss")
 
@@ -60,6 +60,7 @@ class ClientResponse:
 
     ``tunnel`` is there when the server switched to another protocol (101), to which the request
     offered that by its fields Connection and Upgrade (RFC 9110 section 7.8); then there is no body.
+    ``websocket`` is there when the request was the handshake of one, and was accepted.
     """
 
     def __init__(self, exchange: Exchange, head: Response, url: str = "") -> None:
@@ -69,6 +70,7 @@ class ClientResponse:
         self._exchange = exchange
         self._body: bytes | None = None
         self.tunnel: Tunnel | None = None
+        self.websocket: WebSocket | None = None
         if head.status == SWITCHING_PROTOCOLS:
             self._body = b""
             self.tunnel = Tunnel(exchange)
@@ -163,7 +165,9 @@ class ClientConnection:
         ) as response:
             yield response
 
-    async def open_websocket(self, target: str, subprotocols: Sequence[str] = ()) -> WebSocket:
+    async def open_websocket(
+        self, target: str, subprotocols: Sequence[str] = (), headers: Headers = ()
+    ) -> WebSocket:
         """Open a WebSocket on a stream of this connection (RFC 6455, RFC 8441).
 
         Raises RemoteProtocolError when the server does not accept it.
@@ -171,7 +175,7 @@ class ClientConnection:
         await self._driver.ready.wait()
         url = self._url
         return await connect_websocket(
-            self._driver, url.scheme, _authority(url), target, subprotocols
+            self._driver, _carrier(url), _authority(url), target, subprotocols, headers
         )
 
 
@@ -184,13 +188,16 @@ async def send_request(
     headers: Headers,
     body: bytes | AsyncIterator[bytes],
     on_informational: InformationalCallback | None = None,
+    handshake: Handshake | None = None,
 ) -> AsyncIterator[ClientResponse]:
     """Send a request to the origin of ``url``, and end ``exchange`` with the ``async with``.
+
+    ``handshake``: the request is that of a WebSocket, and has no body.
 
     Raises what ``ClientConnection.request`` raises.
     """
     stream_id = exchange.stream_id
-    head = Request(stream_id, method, url.scheme, _authority(url), target, headers)
+    head = Request(stream_id, method, _carrier(url), _authority(url), target, headers)
     forwarding = exchange.driver.forwarding
     if forwarding is not None:
         head = forwarding.address(head, _authority(url))
@@ -198,7 +205,9 @@ async def send_request(
         if method == "CONNECT":
             raise ValueError("CONNECT asks for a tunnel, which has no response to read")
         async with open_nursery() as nursery:
-            if not isinstance(body, bytes):
+            if handshake is not None:
+                await exchange.send(handshake.begin(head, exchange.driver))
+            elif not isinstance(body, bytes):
                 await exchange.send(head)
                 nursery.start_soon(_send_body, exchange, body)
             elif body:
@@ -210,10 +219,15 @@ async def send_request(
                 if on_informational is not None and event.status != CONTINUE:
                     on_informational(event.status, event.headers)
                 event = await exchange.next_event()
+            websocket = None
             if isinstance(event, Accept):
+                if handshake is not None:
+                    websocket = handshake.open(exchange, event)
                 event = Response(stream_id, SWITCHING_PROTOCOLS, event.headers)
             assert isinstance(event, Response), event
-            yield ClientResponse(exchange, event, f"{url.origin()}{target}")
+            response = ClientResponse(exchange, event, f"{url.origin()}{target}")
+            response.websocket = websocket
+            yield response
             nursery.cancel_scope.cancel()
     finally:
         exchange.driver.finish(exchange)
@@ -244,17 +258,27 @@ def parse_url(url: str) -> yarl.URL:
 
 
 def server_of(url: yarl.URL, proxy: Proxy | None = None, *, opaque: bool = False) -> Server:
-    """Return who answers for ``url``, and by which proxy; ``opaque``: see ``Server``."""
+    """Return who answers for ``url``, and by which proxy.
+
+    ``opaque``: a proxy could not forward what is said (RFC 6455 section 4.1: a WebSocket asks it
+    for a tunnel, even in cleartext).
+    """
     host = unquote_zone((url.raw_host or "").removesuffix("."))
     port = url.explicit_port
     secure = url.scheme in ("https", "wss")
     port = (443 if secure else 80) if port is None else port
+    opaque = opaque and proxy is not None and not secure  # A secure one has a tunnel anyway.
     return Server(host, port, secure, proxy=proxy, opaque=opaque)
 
 
 def target_of(url: yarl.URL) -> str:
     """Return what a request says of ``url`` (RFC 9112 section 3.2.1)."""
     return url.raw_path_qs or "/"
+
+
+def _carrier(url: yarl.URL) -> str:
+    """Return the scheme in a request: a WebSocket has that of what carries it."""
+    return "https" if url.scheme in ("https", "wss") else "http"
 
 
 def _authority(url: yarl.URL) -> str:
@@ -310,6 +334,7 @@ async def open_websocket(
     url: str,
     *,
     subprotocols: Sequence[str] = (),
+    headers: Headers = (),
     proxy: str | None = None,
     ssl_context: ssl.SSLContext | None = None,
     http2: bool | None = False,
@@ -317,15 +342,13 @@ async def open_websocket(
 ) -> AsyncIterator[WebSocket]:
     """Connect a WebSocket to ``url`` (ws, wss, http or https).
 
-    ``proxy`` and ``http2``: as for ``open_connection``; over HTTP/2 the server must announce RFC
-    8441.  Raises what ``open_connection`` and ``ClientConnection.open_websocket`` raise.
+    ``headers``: further fields of the handshake.  ``proxy`` and ``http2``: as for
+    ``open_connection``; over HTTP/2 the server must announce RFC 8441.  Raises what ``open_connection`` and ``ClientConnection.open_websocket`` raise.
     """
     parsed = parse_url(url)
-    origin = parsed.with_scheme({"ws": "http", "wss": "https"}.get(parsed.scheme, parsed.scheme))
-    # RFC 6455 section 4.1: a proxy is asked for a tunnel, even in cleartext.
-    server = server_of(origin, None if proxy is None else read_proxy(proxy), opaque=True)
+    server = server_of(parsed, None if proxy is None else read_proxy(proxy), opaque=True)
     dialer = Dialer(Versions(http2), ssl_context, CLIENT_CONFIG, engine)
-    async with _connected(dialer, server, origin) as connection:
-        websocket = await connection.open_websocket(target_of(parsed), subprotocols)
+    async with _connected(dialer, server, parsed) as connection:
+        websocket = await connection.open_websocket(target_of(parsed), subprotocols, headers)
         async with websocket:
             yield websocket

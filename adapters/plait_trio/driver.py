@@ -30,6 +30,7 @@ from plait_engine import (
     Headers,
     Request,
     Role,
+    SettingsChanged,
     StreamReset,
     Writable,
     create_connection,
@@ -37,6 +38,7 @@ from plait_engine import (
 from plait_engine.driver import LazyTimer
 from plait_engine.engines import EngineName
 from plait_engine.events import Sendable
+from plait_engine.http2.frames import SETTINGS_ENABLE_CONNECT_PROTOCOL as WEBSOCKETS
 from plait_engine.policy.admission import Admission
 from plait_engine.policy.interruption import advise, name_of_code
 from plait_engine.proxy.forward import Forwarding
@@ -205,6 +207,8 @@ class Driver(plait_engine.driver.Driver):
         """Which requests get a task, and which of them run (server)."""
         self.on_change: Callable[[], None] = _do_nothing
         """Called when the engine may take another number of requests (client)."""
+        self.extended_connect = False
+        """The server accepts WebSockets (client, HTTP/2, RFC 8441)."""
         self.goaway_code: int | None = None
         """The code with which the server ends the connection (client, HTTP/2)."""
         self.peer = ""
@@ -313,6 +317,8 @@ class Driver(plait_engine.driver.Driver):
         elif not stream_id:
             if isinstance(event, Draining):
                 self.goaway_code = event.code
+            elif isinstance(event, SettingsChanged) and WEBSOCKETS in event.settings:
+                self.extended_connect = event.settings[WEBSOCKETS] == 1
             self.ready.set()
             self.on_change()
 

@@ -23,7 +23,7 @@ import os
 import random
 import ssl
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from types import TracebackType
@@ -71,6 +71,7 @@ from .dialing import ConnectError, Dialer, Proxy, Server, read_proxy
 from .driver import StreamError, open_nursery
 from .environment import NOTHING_SAID, Environment, ask_environment, origin_of
 from .places import Place, Places, Ticket
+from .websocket import Handshake, WebSocket
 
 DEFAULT_HEADERS: Final = (
     ("Accept", "*/*"),
@@ -84,16 +85,21 @@ class RedirectError(Exception):
     """A redirect cannot be followed: it leads nowhere, or there are too many."""
 
 
-class RequestOptions(TypedDict, total=False):
-    """The keywords of a request; ``Session.stream`` explains them."""
+class HandshakeOptions(TypedDict, total=False):
+    """The keywords of a request without a body; ``Session.stream`` explains them."""
 
     headers: Headers
-    body: bytes | AsyncIterator[bytes]
     auth: tuple[str, str] | None
     proxy: str | None
     proxy_auth: tuple[str, str] | None
     proxy_headers: Headers
     on_informational: InformationalCallback | None
+
+
+class RequestOptions(HandshakeOptions, total=False):
+    """The keywords of a request; ``Session.stream`` explains them."""
+
+    body: bytes | AsyncIterator[bytes]
 
 
 class _ProxyChoice:
@@ -141,6 +147,10 @@ class _Outgoing:
     answers: bool = False
     """The request answers a challenge."""
     was_challenged: bool = False
+    handshake: Handshake | None = None
+    """The call opens a WebSocket."""
+    needs_http1: bool = False
+    """The server accepts no WebSocket over HTTP/2."""
     proxy_challenged: yarl.URL | None = None
     """For which URL a proxy was answered."""
 
@@ -291,22 +301,13 @@ class Session:
 
     @asynccontextmanager
     async def stream(
-        self,
-        method: str,
-        url: str,
-        *,
-        headers: Headers = (),
-        body: bytes | AsyncIterator[bytes] = b"",
-        auth: tuple[str, str] | None = None,
-        proxy: str | None = None,
-        proxy_auth: tuple[str, str] | None = None,
-        proxy_headers: Headers = (),
-        on_informational: InformationalCallback | None = None,
+        self, method: str, url: str, **options: Unpack[RequestOptions]
     ) -> AsyncIterator[ClientResponse]:
         """Send a request; the body of the response is read inside the ``async with``.
 
-        What is not read of it is given up.  A body that is an iterator is sent as it comes, and
-        once: a request that has to be sent again fails.  ``auth``: a login and a password for
+        What is not read of it is given up.  ``headers``: pairs of a name and a value.  ``body``:
+        bytes, or an iterator, which is sent as it comes, and once: a request that has to be sent
+        again fails.  ``auth``: a login and a password for
         the origin of ``url`` (RFC 7617).  ``proxy``: the URL of a proxy for this request and what
         it is redirected to, instead of the session's and the environment's; ``""``: none.
         ``proxy_auth``: a login and a password for the proxy, whoever named it; ``proxy_headers``:
@@ -322,9 +323,52 @@ class Session:
         off, PoolClosedError when the session is closed meanwhile, and LocalProtocolError for
         a request that cannot be sent.
         """
+        async with self._carry_out(self._begin(method, url, **options)) as response:
+            yield response
+
+    @asynccontextmanager
+    async def open_websocket(
+        self, url: str, subprotocols: Sequence[str] = (), **options: Unpack[HandshakeOptions]
+    ) -> AsyncIterator[WebSocket]:
+        """Open a WebSocket to ``url`` (ws, wss, http or https); it ends with the ``async with``.
+
+        That is a stream of an HTTP/2 connection that is open already and whose server accepts it
+        (RFC 8441), or an HTTP/1.1 connection of its own; with ``http2=True`` always the former.
+        The handshake is a request like others: with the fields, cookies, credentials and proxies
+        of the session and of ``options``, and it is redirected.
+
+        Raises what ``stream`` raises, and RemoteProtocolError when the server does not accept it.
+        """
+        outgoing = self._begin("GET", url, **options)
+        outgoing.handshake = handshake = Handshake(subprotocols)
+        async with self._carry_out(outgoing) as response:
+            if response.websocket is None:
+                handshake.check(response.head)
+            assert response.websocket is not None
+            async with response.websocket as websocket:
+                yield websocket
+
+    def _begin(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Headers = (),
+        body: bytes | AsyncIterator[bytes] = b"",
+        auth: tuple[str, str] | None = None,
+        proxy: str | None = None,
+        proxy_auth: tuple[str, str] | None = None,
+        proxy_headers: Headers = (),
+        on_informational: InformationalCallback | None = None,
+    ) -> _Outgoing:
         call = self._make_call(method, url, headers, auth)
         choice = _ProxyChoice(proxy, proxy_auth, proxy_headers, self._proxy)
-        outgoing = _Outgoing(call, call.url, body, choice, on_informational)
+        return _Outgoing(call, call.url, body, choice, on_informational)
+
+    @asynccontextmanager
+    async def _carry_out(self, outgoing: _Outgoing) -> AsyncIterator[ClientResponse]:
+        """Send the requests of a call, and give its response."""
+        call = outgoing.call
         history: list[ClientResponse] = []
         step = call.start()
         async with AsyncExitStack() as kept:
@@ -372,21 +416,22 @@ class Session:
         if self._places is None:
             raise RuntimeError("use the session with async with")
         call = outgoing.call
-        versions = self._versions
         url = call.url
         if self._trust_env:
             outgoing.environment = await ask_environment(url, outgoing.first_url)
         proxy = outgoing.proxy.of_hop(outgoing.environment.proxy)
-        server = server_of(url, proxy)
-        # Later versions have no Upgrade (RFC 9113 section 8.6).
-        may_choose = server.secure and versions.http2 is None
-        upgrades = may_choose and bool(offered_upgrades(list(call.headers)))
-        if upgrades or versions.requires_http1(server):
-            server = server._replace(http1_only=True)
-        may_share = versions.may_share(secure=server.secure, http1_only=server.http1_only)
+        server = self._choose_server(outgoing, proxy)
+        may_share = self._versions.may_share(secure=server.secure, http1_only=server.http1_only)
         place = await hop.enter_async_context(
             self._places.place(server, may_share=may_share, again=call.is_sent_again)
         )
+        if outgoing.handshake is not None and place.driver.engine.protocol == "h2":
+            await place.driver.ready.wait()
+            if not place.driver.extended_connect:
+                if self._versions.http2 is True:
+                    raise ConnectError(f"{server} accepts no WebSockets over HTTP/2 (RFC 8441)")
+                outgoing.needs_http1 = True
+                return None, Step.SEND
         try:
             exchange = place.begin()
         except LocalProtocolError as error:
@@ -408,6 +453,7 @@ class Session:
                     fields,
                     outgoing.content,
                     outgoing.on_informational,
+                    outgoing.handshake,
                 )
             )
         except StreamError as error:
@@ -425,6 +471,23 @@ class Session:
         location = get(response.headers, "location")
         replayable = outgoing.is_replayable
         return response, call.on_response(response.status, location, replayable=replayable)
+
+    def _choose_server(self, outgoing: _Outgoing, proxy: Proxy | None) -> Server:
+        """Return who the next request is for, by which proxy and in which versions."""
+        versions = self._versions
+        opens_websocket = outgoing.handshake is not None
+        server = server_of(outgoing.call.url, proxy, opaque=opens_websocket)
+        may_choose = server.secure and versions.http2 is None
+        if opens_websocket:
+            # One that is open already tells whether its server accepts them (RFC 8441).
+            may_share = not outgoing.needs_http1 and self.pool.has_place(server)
+            needs_http1 = may_choose and not may_share
+        else:
+            # Later versions have no Upgrade (RFC 9113 section 8.6).
+            needs_http1 = may_choose and bool(offered_upgrades(list(outgoing.call.headers)))
+        if needs_http1 or versions.requires_http1(server):
+            return server._replace(http1_only=True)
+        return server
 
     def _after_error(
         self,

@@ -13,7 +13,7 @@ from types import TracebackType
 
 import trio
 
-from plait_engine import Accept, Data, EndOfMessage, Request, Response, Role
+from plait_engine import Accept, Data, EndOfMessage, Headers, Request, Response, Role
 from plait_engine.engines import websocket_class
 from plait_engine.websocket import (
     BytesMessage,
@@ -180,27 +180,56 @@ async def accept_websocket(
     return WebSocket(exchange, Role.SERVER, negotiated)
 
 
+class Handshake:
+    """A client's handshake: what it asks for, and what came of it."""
+
+    def __init__(self, subprotocols: Sequence[str] = ()) -> None:
+        self._subprotocols = subprotocols
+        self._request: Request | None = None
+
+    def begin(self, head: Request, driver: Driver) -> Request:
+        """Return what to send for ``head``, a plain request, on a connection of ``driver``."""
+        self._request = client_request(
+            head.stream_id,
+            scheme=head.scheme,
+            authority=head.authority,
+            target=head.target,
+            random=driver.config.random,
+            http2=driver.engine.protocol == "h2",
+            subprotocols=self._subprotocols,
+            deflate=Deflate(),
+            headers=head.headers,
+        )
+        return self._request
+
+    def check(self, answer: Accept | Response) -> Negotiated:
+        """Return what was agreed.  Raises RemoteProtocolError when it was not accepted."""
+        assert self._request is not None
+        return check_response(self._request, answer, deflate=Deflate())
+
+    def open(self, exchange: Exchange, answer: Accept | Response) -> WebSocket:
+        """Return the WebSocket that was accepted.  Raises what ``check`` raises."""
+        return WebSocket(exchange, Role.CLIENT, self.check(answer))
+
+
 async def connect_websocket(
-    driver: Driver, scheme: str, authority: str, target: str, subprotocols: Sequence[str] = ()
+    driver: Driver,
+    scheme: str,
+    authority: str,
+    target: str,
+    subprotocols: Sequence[str] = (),
+    headers: Headers = (),
 ) -> WebSocket:
     """Open a WebSocket on a stream of ``driver``.  Raises RemoteProtocolError if refused."""
     exchange = driver.open_exchange()
+    handshake = Handshake(subprotocols)
     try:
-        request = client_request(
-            exchange.stream_id,
-            scheme=scheme,
-            authority=authority,
-            target=target,
-            random=driver.config.random,
-            http2=driver.engine.protocol == "h2",
-            subprotocols=subprotocols,
-            deflate=Deflate(),
-        )
-        await exchange.send(request)
+        head = Request(exchange.stream_id, "GET", scheme, authority, target, headers)
+        await exchange.send(handshake.begin(head, driver))
         answer = await exchange.next_event()
         while not isinstance(answer, (Accept, Response)):
             answer = await exchange.next_event()
-        return WebSocket(exchange, Role.CLIENT, check_response(request, answer, deflate=Deflate()))
+        return handshake.open(exchange, answer)
     except BaseException:
         driver.finish(exchange)
         raise
