@@ -166,6 +166,16 @@ async def test_a_request_without_content(site: Site, method: str) -> None:
     assert "transfer-encoding" not in fields
 
 
+@pytest.mark.parametrize("method", ["GET", "OPTIONS", "TRACE"])
+async def test_no_chunks_without_content(site: Site, method: str) -> None:
+    for headers in ({}, {"X-A": "1"}):
+        seen = await site.ask(method, chunked=True, headers=headers)
+        assert not {name.lower() for name, _ in seen["fields"]} & {
+            "transfer-encoding",
+            "content-length",
+        }
+
+
 async def pieces() -> AsyncIterator[bytes]:
     yield b"one "
     yield b"two"
@@ -370,6 +380,15 @@ async def test_what_another_origin_does_not_get(site: Site) -> None:
 async def test_redirects_to_nowhere(site: Site, to: str, error: type[Exception]) -> None:
     with pytest.raises(error):
         await site.session.get(f"{site.url}/redirect", params={"status": 302, "to": to})
+
+
+@pytest.mark.parametrize("path", ["/a b", "/\u00e9", "/a?b c"])
+async def test_a_url_that_is_not_quoted(site: Site, path: str) -> None:
+    with pytest.raises(plait.InvalidUrlClientError, match="unquoted") as caught:
+        await site.session.get(URL(site.url + path, encoded=True))
+    assert isinstance(caught.value, ValueError)
+    async with site.session.get(site.url) as response:
+        assert response.status == 404
 
 
 async def test_content_that_cannot_be_sent_again(site: Site) -> None:

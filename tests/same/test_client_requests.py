@@ -351,6 +351,15 @@ async def test_compressed(library: Library, coding: Any) -> None:
             )
 
 
+@pytest.mark.parametrize("method", ["DELETE", "POST"])
+async def test_chunked_without_content(library: Library, method: str) -> None:
+    async with recording(library) as recorder:
+        seen = await recorder.send(method, chunked=True, headers={"X-A": "1"})
+        says = None if library.is_h2 else "chunked"
+        assert seen.headers.get("Transfer-Encoding") == says
+        assert seen.body == b""
+
+
 async def test_chunked(library: Library) -> None:
     async with recording(library) as recorder:
         seen = await recorder.send("POST", data=b"abc", chunked=True)
@@ -388,10 +397,12 @@ async def test_what_is_no_content(library: Library) -> None:
         (303, "HEAD", "HEAD"),
         (307, "POST", "POST"),
         (308, "POST", "POST"),
+        (302, "post", "GET"),
+        (307, "post", "POST"),
     ],
 )
 async def test_redirections(library: Library, status: int, method: str, after: str) -> None:
-    data = b"abc" if method in {"POST", "PUT"} else None
+    data = b"abc" if method.upper() in {"POST", "PUT"} else None
     async with (
         recording(library) as recorder,
         recorder.session.request(
@@ -399,15 +410,15 @@ async def test_redirections(library: Library, status: int, method: str, after: s
         ) as response,
     ):
         assert response.status == 200
-        assert [seen.method for seen in recorder.seen] == [method, after]
+        assert [seen.method for seen in recorder.seen] == [method.upper(), after]
         last = recorder.last
         assert last.target == "/end"
-        assert last.body == (data if data and after == method else b"")
+        assert last.body == (data if data and after == method.upper() else b"")
         assert [each.status for each in response.history] == [status]
         assert response.history[0].url.path == f"/moved/{status}"
         assert response.url.path == "/end"
         assert response.method == after
-        if after != method:
+        if after != method.upper():
             assert "Content-Length" not in last.headers
 
 

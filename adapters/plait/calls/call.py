@@ -112,7 +112,7 @@ class ClientCall:
         self.traces: list[Trace] = [] if traced is None else traced.traces
         self.clock = clock
         self.machine: Call[URL] = Call(
-            method,
+            method.upper(),
             url,
             headers,
             REQUOTED if session._requote_redirect_url else VERBATIM,

@@ -164,9 +164,10 @@ class ClientRequest:
             self.update_content_encoding(data, compress)
         if auth is not None or self._server.authorization is not None or extended:
             self.update_auth(auth)
-        if data is not None or self.method not in self.GET_METHODS or extended:
+        frames = self._frames_content(data)
+        if frames or extended:
             self.update_body_from_data(data)
-        if headers or self.chunked or extended:
+        if frames and (headers or self.chunked or extended):
             self.update_transfer_encoding()
         if expect100:
             self.update_expect_continue(True)
@@ -265,7 +266,8 @@ class ClientRequest:
     def body(self, body: Any) -> None:
         self._drop_framing()
         self.update_body_from_data(body, _stacklevel=4)
-        self.update_transfer_encoding()
+        if self._frames_content(body):
+            self.update_transfer_encoding()
 
     @property
     def response(self) -> ClientResponse | None:
@@ -416,7 +418,15 @@ class ClientRequest:
             await before.close()
         self._drop_framing()
         self.update_body_from_data(body)
-        self.update_transfer_encoding()
+        if self._frames_content(body):
+            self.update_transfer_encoding()
+
+    def _frames_content(self, data: Any) -> bool:
+        """Tell whether the request says how long its content is, even if there is none.
+
+        Without content, GET and its like do not (RFC 9110 section 8.6).
+        """
+        return data is not None or self.method not in self.GET_METHODS
 
     def _drop_framing(self) -> None:
         for name in ("Content-Length", "Transfer-Encoding"):

@@ -6,9 +6,11 @@ import asyncio
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeGuard
 
+from plait.client_exceptions import InvalidUrlClientError
 from plait.payload import BytesPayload, Payload
 from plait_engine import Data, EndOfMessage, LocalProtocolError, Request
 from plait_engine.proxy.forward import without_authorization
+from plait_engine.semantics.targets import is_origin_form
 
 from .body import SLICE, RequestWriter
 from .errors import PlaceLostError, upload_error
@@ -50,7 +52,7 @@ def send_request(request: ClientRequest, lease: Lease) -> ClientExchange:
             if not exchange.done:
                 _start_upload(request, exchange, lease)
     except LocalProtocolError as error:
-        raise ValueError(str(error)) from error
+        raise _error_of_caller(request, error) from error
     return exchange
 
 
@@ -78,9 +80,16 @@ def send_upgrade(
             plain = _head_for_proxy(plain, request, lease)
         exchange.begin(make_head(plain, lease.driver.shared))
     except LocalProtocolError as error:
-        raise ValueError(str(error)) from error
+        raise _error_of_caller(request, error) from error
     exchange.asks_tunnel = True
     return exchange
+
+
+def _error_of_caller(request: ClientRequest, error: LocalProtocolError) -> ValueError:
+    """Return what to raise when ``request`` cannot be sent as it is."""
+    if is_origin_form(request.url.raw_path_qs or "/"):
+        return ValueError(str(error))
+    return InvalidUrlClientError(request.url, "the path or the query cannot be sent unquoted")
 
 
 def _head_for_proxy(head: Request, request: ClientRequest, lease: Lease) -> Request:
