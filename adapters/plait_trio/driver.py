@@ -67,6 +67,11 @@ class StreamError(Exception):
         self.event = event
         self.peer = peer
 
+    @property
+    def unprocessed(self) -> bool:
+        """The server did certainly nothing with the request: it may be sent again."""
+        return isinstance(self.event, StreamReset) and self.event.retryable
+
 
 @asynccontextmanager
 async def open_nursery() -> AsyncIterator[trio.Nursery]:

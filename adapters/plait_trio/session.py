@@ -7,6 +7,7 @@ is safe.  It decides nothing itself; each decision is a machine of ``plait_engin
 which connection    ``pool``, carried out by ``places``
 which version       ``versions``: ALPN, prior knowledge, HTTP_1_1_REQUIRED
 what to send next   ``call``: redirects (``redirect``), retries (``retry``), credentials
+retries with pauses ``backoff``
 cookies             ``cookie_store``
 challenges          ``digest``
 proxies             ``plait_engine.proxy``, carried out by ``dialing``
@@ -44,6 +45,7 @@ from plait_engine.content.codings import DECODERS
 from plait_engine.engines import EngineName
 from plait_engine.headers import get, get_all
 from plait_engine.policy.auth import encode_basic_credentials
+from plait_engine.policy.backoff import Attempts, Backoff, RetryBudget
 from plait_engine.policy.call import Call, Step
 from plait_engine.policy.cookie_store import CookieStore
 from plait_engine.policy.cookies import parse_set_cookie
@@ -67,7 +69,7 @@ from .client import (
     server_of,
     target_of,
 )
-from .dialing import ConnectError, Dialer, Proxy, Server, read_proxy
+from .dialing import ConnectError, Dialer, Proxy, ProxyError, Server, TLSError, read_proxy
 from .driver import StreamError, open_nursery
 from .environment import NOTHING_SAID, Environment, ask_environment, origin_of
 from .places import Place, Places, Ticket
@@ -151,6 +153,8 @@ class _Outgoing:
     """The call opens a WebSocket."""
     needs_http1: bool = False
     """The server accepts no WebSocket over HTTP/2."""
+    attempts: Attempts | None = None
+    """Those at the request, with pauses between them; each redirect begins anew."""
     proxy_challenged: yarl.URL | None = None
     """For which URL a proxy was answered."""
 
@@ -176,7 +180,12 @@ class Session:
             7616), at the origin of the first request and at what that says it protects.
         max_redirects: how many are one too many, 0 for no limit; ``None``: a response that
             redirects is returned.
-        retry: which requests are sent again; ``RetryPolicy(stale=0, unprocessed=0)``: none.
+        retry: which requests are sent again at once, since that does certainly no harm;
+            ``RetryPolicy(stale=0, unprocessed=0)``: none.
+        backoff: which requests are sent again after a pause, since they got no response, or one
+            that says "not now"; ``Backoff()``: up to three times; ``None``: none.  A pause that
+            the deadline of the scopes around it leaves no time for is not begun, and a budget
+            bounds how many requests of a session are retries.
         limit: connections at once, 0 for no limit.
         limit_per_host: the same for one server.
         keep_alive: seconds for which an idle connection is kept; ``None``: for ever.
@@ -202,6 +211,7 @@ class Session:
         digest: tuple[str, str] | None = None,
         max_redirects: int | None = 10,
         retry: RetryPolicy | None = None,
+        backoff: Backoff | None = None,
         limit: int = 100,
         limit_per_host: int = 0,
         keep_alive: float | None = 15.0,
@@ -218,6 +228,8 @@ class Session:
         self._digest = None if digest is None else DigestAuth(*digest, os.urandom)
         self.max_redirects = max_redirects
         self.retry = retry or RetryPolicy()
+        self.backoff = backoff
+        self._budget = RetryBudget()
         self.pool: Pool[Server, Ticket] = Pool(
             limit=limit,
             limit_per_host=limit_per_host,
@@ -374,12 +386,26 @@ class Session:
         async with AsyncExitStack() as kept:
             while step is Step.SEND:
                 await trio.sleep(call.delay)
+                if self.backoff is not None and outgoing.attempts is None:
+                    outgoing.attempts = Attempts(
+                        self.backoff,
+                        self._budget,
+                        call.method,
+                        trio.current_time(),
+                        trio.current_effective_deadline(),
+                    )
                 async with AsyncExitStack() as hop:
-                    response, step = await self._send(outgoing, hop)
+                    try:
+                        response, step = await self._send(outgoing, hop)
+                    except (ConnectError, StreamError) as error:
+                        if not _repeats_after_failure(outgoing, error):
+                            raise
+                        response = None
                     if response is not None and step is Step.DONE:
                         kept.push_async_exit(hop.pop_all())
                     elif response is not None:
                         history.append(response)
+                        outgoing.attempts = None
             if call.problem is not None:
                 raise RedirectError(call.problem.value)
             assert response is not None
@@ -467,6 +493,8 @@ class Session:
         self._keep_cookies(response, url)
         if self._is_to_be_answered(outgoing, response):
             call.begin_anew()
+            return None, Step.SEND
+        if _repeats_after_response(outgoing, response):
             return None, Step.SEND
         location = get(response.headers, "location")
         replayable = outgoing.is_replayable
@@ -598,6 +626,45 @@ def _answers_proxy(
     outgoing.proxy_challenged = url
     challenges = get_all(response.headers, "proxy-authenticate")
     return forwarding.on_challenge(challenges, has_content=bool(outgoing.content))
+
+
+def _repeats_after_response(outgoing: _Outgoing, response: ClientResponse) -> bool:
+    """Tell whether the request is sent again for the status of its response."""
+    if outgoing.attempts is None or not outgoing.is_replayable:
+        return False
+    pause = outgoing.attempts.after_response(
+        response.status,
+        get(response.headers, "retry-after"),
+        now=trio.current_time(),
+        wall=time.time(),
+        chance=random.random(),
+    )
+    return _repeat(outgoing.call, pause)
+
+
+def _repeats_after_failure(outgoing: _Outgoing, error: ConnectError | StreamError) -> bool:
+    """Tell whether the request is sent again that failed with ``error``."""
+    lasts = isinstance(error, TLSError) or (
+        isinstance(error, ProxyError) and error.status is not None
+    )
+    if outgoing.attempts is None or not outgoing.is_replayable or lasts:
+        return False
+    pause = outgoing.attempts.after_failure(
+        unprocessed=isinstance(error, ConnectError) or error.unprocessed,
+        now=trio.current_time(),
+        chance=random.random(),
+    )
+    if pause is None:
+        error.add_note(f"{outgoing.call.method} is not sent again: {outgoing.attempts.why}")
+    return _repeat(outgoing.call, pause)
+
+
+def _repeat(call: Call[yarl.URL], pause: float | None) -> bool:
+    if pause is None:
+        return False
+    call.begin_anew()
+    call.delay = pause
+    return True
 
 
 def _bare(url: yarl.URL) -> str:
