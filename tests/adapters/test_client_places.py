@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -408,6 +409,44 @@ async def test_http2_true_never_becomes_http1(engine: EngineName) -> None:
             with pytest.raises(plait.ClientConnectionError, match="HTTP_1_1_REQUIRED"):
                 await session.get(server.url)
         assert server.connections == 1
+
+
+@pytest.mark.parametrize("use_dns_cache", [True, False])
+async def test_a_connection_whose_opening_is_cancelled_from_within_is_not_waited_for(
+    engine: EngineName, use_dns_cache: bool
+) -> None:
+    class ClosedOnce(plait.abc.AbstractResolver):
+        """Gives the first look-up up, as one does that was closed meanwhile."""
+
+        count = 0
+
+        async def resolve(
+            self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+        ) -> list[plait.abc.ResolveResult]:
+            self.count += 1
+            if self.count == 1:
+                raise asyncio.CancelledError
+            return [
+                plait.abc.ResolveResult(
+                    hostname=host, host="127.0.0.1", port=port, family=family, proto=0, flags=0
+                )
+            ]
+
+        async def close(self) -> None:
+            """Nothing to close."""
+
+    connector = plait.TCPConnector(
+        resolver=ClosedOnce(), use_dns_cache=use_dns_cache, limit=1, engine=engine
+    )
+    async with (
+        asyncio.timeout(5),
+        raw_server(always(OK)) as server,
+        plait.ClientSession(connector=connector) as session,
+    ):
+        url = f"http://a.name:{server.port}/"
+        with pytest.raises(plait.ClientConnectionError, match=r"a\.name:\d+ was cancelled"):
+            await session.get(url)
+        assert await fetch(session, url) == "ok"  # The place is free again.
 
 
 async def test_a_mock_in_the_place_of_a_connection_is_not_opened_for_ever() -> None:

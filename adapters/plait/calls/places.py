@@ -207,6 +207,12 @@ class Places:
             client = await self._connect(event.ticket)
         except Exception as exc:
             error = exc
+        except asyncio.CancelledError as exc:
+            if number not in self._opening:
+                raise
+            # Not by the pool: a resolver, say, was closed meanwhile.  The request is not cancelled.
+            error = ClientConnectionError(f"Connecting to {event.ticket} was cancelled")
+            error.__cause__ = exc
         if self._opening.pop(number, None) is None:
             # The pool gave it up while the last step was under way.
             if client is not None:
