@@ -24,7 +24,7 @@ from plait_engine.policy.client_config import PING_INTERVAL
 from .abc import AbstractResolver, ResolveResult
 from .calls.base_connector import BaseConnector
 from .calls.connection import ClientConnection
-from .calls.dialing import Dialer, check_version
+from .calls.dialing import Dialer, check_server
 from .calls.lease import Lease as Connection
 from .calls.lease import Ticket
 from .calls.names import Names, addr_info
@@ -262,7 +262,7 @@ class UnixConnector(_PathConnector):
                 protocol.give_up()
                 raise
         if key.is_ssl:
-            check_version(key, protocol.owner, self._protocols(key))
+            check_server(key, protocol.owner, self._protocols(key), key.ssl)
         return protocol.owner
 
     def _connector_error(self, key: ConnectionKey, error: OSError) -> ClientConnectorError:

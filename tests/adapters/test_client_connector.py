@@ -331,6 +331,26 @@ async def test_a_unix_socket_that_is_not_there(tmp_path: Path) -> None:
         assert caught.value.path == path
 
 
+async def test_tls_on_a_unix_socket_is_verified(tmp_path: Path, authority: Authority) -> None:
+    served = RawServer(always(OK))
+    path = str(tmp_path / "socket")
+    server = await asyncio.start_unix_server(served.accept, path, ssl=authority.server_context())
+    pem = authority.certificate_file.read_text().partition("-----END CERTIFICATE-----")
+    digest = hashlib.sha256(ssl.PEM_cert_to_DER_cert(pem[0] + pem[1])).digest()
+    url = "https://localhost/"
+    async with plait.ClientSession(connector=plait.UnixConnector(path)) as session:
+        for good in (authority.client_context(), plait.Fingerprint(digest), False):
+            async with session.get(url, ssl=good) as response:
+                assert await response.read() == b"ok"
+        with pytest.raises(plait.ServerFingerprintMismatch) as caught:
+            await session.get(url, ssl=plait.Fingerprint(bytes(32)))
+        assert (caught.value.got, caught.value.host) == (digest, "localhost")
+        with pytest.raises(plait.ClientConnectorCertificateError):
+            await session.get(url)
+    server.close()
+    await served.finish()
+
+
 # -- arguments ---------------------------------------------------------------------------
 
 

@@ -123,16 +123,7 @@ class Dialer:
     def check(self, key: ConnectionKey, client: ClientConnection) -> ClientConnection:
         """Return ``client`` if it has reached the server of ``key``."""
         if key.is_ssl:
-            check_version(key, client, self._offers(key))
-            option = self._option(key)
-            if isinstance(option, Fingerprint):
-                tls = client.driver.get_extra_info("ssl_object")
-                certificate = tls.getpeercert(binary_form=True)
-                try:
-                    option.check_certificate(certificate, key.host, key.port or 0)
-                except Exception:
-                    client.driver.abort()
-                    raise
+            check_server(key, client, self._offers(key), self._option(key))
         return client
 
     def _option(self, key: ConnectionKey) -> TLSOption:
@@ -209,12 +200,22 @@ class _Factory:
         return self._protocol
 
 
-def check_version(key: ConnectionKey, client: ClientConnection, offered: tuple[str, ...]) -> None:
-    """Drop ``client`` when the server speaks nothing of what was offered.
+def check_server(
+    key: ConnectionKey, client: ClientConnection, offered: tuple[str, ...], option: TLSOption
+) -> None:
+    """Drop ``client`` unless TLS has reached the server that was wanted.
 
-    Raises ClientConnectorError then.
+    Raises ClientConnectorError when it speaks nothing of what was offered,
+    ServerFingerprintMismatch when ``option`` is the fingerprint of another one.
     """
     if client.driver.engine.protocol not in offered:
         client.driver.abort()
         message = f"the server does not speak {offered[0]}, which was asked for by ALPN"
         raise ClientConnectorError(key, OSError(None, message))
+    if isinstance(option, Fingerprint):
+        certificate = client.driver.get_extra_info("ssl_object").getpeercert(binary_form=True)
+        try:
+            option.check_certificate(certificate, key.host, key.port or 0)
+        except ServerFingerprintMismatch:
+            client.driver.abort()
+            raise
