@@ -22,7 +22,8 @@ never-indexed.
 
 An entry that is never used costs both sides an insertion, pushes out others and empties these
 memories.  So the encoder watches what becomes of its entries, name by name: the values of a
-request id or a referrer soon stay out of the table, until one comes twice in a row.
+request id soon stay out of the table, until one comes twice in a row; and so do those of a
+referrer, of which few are used again before they are pushed out.
 
 What enters no table is sent without Huffman's code: that takes a step for each byte, each time,
 to save a quarter of them.
@@ -66,7 +67,7 @@ from .hpack_primitives import (
     decode_huffman,
     decode_integer,
     encode_integer,
-    encode_plain_string,
+    encode_plain_text,
     encode_string,
     read_string,
 )
@@ -383,13 +384,14 @@ def _decode_huffman_text(data: bytes) -> tuple[str, int]:
 
 _NO_TAIL: Final[tuple[list[Field], int]] = ([], 0)
 
+_Key = TypeVar("_Key")
 _Kept = TypeVar("_Kept")
 
 
-def _keep(cache: dict[bytes, _Kept], block: bytes, value: _Kept) -> None:
+def _keep(cache: dict[_Key, _Kept], key: _Key, value: _Kept) -> None:
     if len(cache) >= _CACHED_BLOCKS:
         cache.clear()
-    cache[block] = value
+    cache[key] = value
 
 
 # RFC 7541 section 7.1.3: a value that an attacker can guess by watching the size of blocks
@@ -416,11 +418,19 @@ _VOLATILE = frozenset(
 
 # An entry pays when its field comes again.  Of a name whose last entries were all in vain (a
 # request id, a referrer), a value enters the table only when it comes twice in a row.
+# One that is used makes up for two that were not.
 _MANY_UNUSED: Final = 8
+_USE_PAYS_FOR: Final = 2
+_NO_ENTRIES: Final = (0, 0)
 _OBSERVED_NAMES: Final = 64
 
 _INDEXED_BYTES = [encode_integer(index, 7, INDEXED) for index in range(256)]
 _STATIC_BYTES = {field: _INDEXED_BYTES[index] for field, index in STATIC_INDEXES.items()}
+_STATIC_PATHS = {value: data for (name, value), data in _STATIC_BYTES.items() if name == ":path"}
+_KIND_BYTES = {kind: bytes((kind,)) for kind in (INCREMENTAL, NEVER_INDEXED, NOT_INDEXED)}
+
+_spelt_names: Final[dict[str, bytes]] = {}
+"""String literals of names that are spelt out; the last few, of all connections."""
 
 
 class Encoder:
@@ -448,9 +458,9 @@ class Encoder:
 
     def __init__(self, *, max_table_size: int = DEFAULT_TABLE_SIZE) -> None:
         self._max_table_size = max_table_size
-        # The dynamic table: field to (number, size), the oldest first.  Entry n was the n-th
-        # to be inserted, so its index is counted back from the newest.
-        self._dynamic: OrderedDict[Field, tuple[int, int]] = OrderedDict()
+        # The dynamic table: field to (number, size, was it used), the oldest first.  Entry n was
+        # the n-th to be inserted, so its index is counted back from the newest.
+        self._dynamic: OrderedDict[Field, tuple[int, int, bool]] = OrderedDict()
         self._names: dict[str, int] = {}  # the newest entry of names that are not static
         self._inserted = 0
         self._unkept = 0  # fields that are not remembered, so far
@@ -463,7 +473,7 @@ class Encoder:
         # Bytes of whole blocks and of single fields, until the table changes.
         self._blocks: dict[tuple[Field, ...], bytes] = {}
         self._known: dict[Field, bytes] = {}
-        # By name: how many entries were made since one was used, and the hash of the last value.
+        # By name: how many entries were in vain, and the hash of the last value.
         self._unused: dict[str, tuple[int, int]] = {}
 
     def set_peer_table_size(self, size: int) -> None:
@@ -491,10 +501,12 @@ class Encoder:
         It is quicker where nothing but the target differs, for the rest are known blocks.
         Raises as ``encode``.
         """
-        path = _STATIC_BYTES.get((":path", target))
+        path = _STATIC_PATHS.get(target)
         if path is None:
-            path = _NOT_INDEXED_STARTS[":path"] + encode_plain_string(encode_text(target))
-        return self.encode(before) + path + self.encode(behind)
+            path = _PATH_START + encode_plain_text(target)
+        blocks = self._blocks
+        start = blocks.get(before) or self._encode(before)
+        return start + path + (blocks.get(behind) or self._encode(behind))
 
     def _encode(self, fields: tuple[Field, ...]) -> bytes:
         updates = self._size_updates() if self._resizes else b""
@@ -525,31 +537,42 @@ class Encoder:
     def _represent(self, field: Field) -> bytes:
         """Return the representation of a field (section 6); it may enter the table."""
         data = _STATIC_BYTES.get(field)
-        if data is None:
-            entry = self._dynamic.get(field)
-            if entry is None:
-                return self._represent_literal(field)
-            data = encode_integer(self._index(entry[0]), 7, INDEXED)
-            self._unused.pop(field[0], None)
-        return self._remember(field, data)
-
-    def _represent_literal(self, field: Field) -> bytes:
+        if data is not None:
+            return self._remember(field, data)
+        if field in self._dynamic:
+            return self._remember(field, self._use(field))
         name, value = field
-        literal = encode_text(value)
-        if name in _NEVER_INDEXED_STARTS and not _is_long_cookie(name, literal):
+        start = _NEVER_INDEXED_STARTS.get(name)
+        if start is not None and not _is_long_cookie(name, value):
             self._unkept += 1
-            return _NEVER_INDEXED_STARTS[name] + encode_plain_string(literal)
-        start = _NOT_INDEXED_STARTS.get(name)
-        if start is None:
+            return start + encode_plain_text(value)
+        if name not in _VOLATILE:
+            unused, last = self._unused.get(name, _NO_ENTRIES)
+            this = hash(value)
+            if unused >= _MANY_UNUSED and this != last:
+                self._unused[name] = (unused, this)
+                self._unkept += 1  # If it comes again, that is to be noticed.
+                start = _NOT_INDEXED_STARTS.get(name) or self._start(name, 4, NOT_INDEXED)
+                return start + encode_plain_text(value)
+            literal = encode_text(value)
             size = len(encode_text(name)) + len(literal) + ENTRY_OVERHEAD
             # An entry that pushes out most of the table is not worth it.
             if size <= self._limit * 3 // 4:
-                if self._may_repeat(name, value):
-                    return self._insert(field, size) + encode_string(literal)
-                self._unkept += 1  # If it comes again, that is to be noticed.
-                return self._start(name, 4, NOT_INDEXED) + encode_plain_string(literal)
-            start = _name(name, 4, NOT_INDEXED)
-        return self._remember(field, start + encode_plain_string(literal))
+                if len(self._unused) >= _OBSERVED_NAMES:
+                    self._unused.clear()
+                self._unused[name] = (unused + 1, this)
+                return self._insert(field, size) + encode_string(literal)
+        return self._remember(field, _name(name, 4, NOT_INDEXED) + encode_plain_text(value))
+
+    def _use(self, field: Field) -> bytes:
+        """Return the index of an entry (section 6.1).  Its first use makes up for others."""
+        number, size, was_used = self._dynamic[field]
+        if not was_used:
+            self._dynamic[field] = (number, size, True)
+            unused, last = self._unused.get(field[0], _NO_ENTRIES)
+            if unused:
+                self._unused[field[0]] = (max(unused - _USE_PAYS_FOR, 0), last)
+        return encode_integer(self._index(number), 7, INDEXED)
 
     def _remember(self, field: Field, data: bytes) -> bytes:
         if len(self._known) >= _CACHED_FIELDS:
@@ -557,18 +580,6 @@ class Encoder:
         if len(data) <= _CACHED_BLOCK_SIZE:
             self._known[field] = data
         return data
-
-    def _may_repeat(self, name: str, value: str) -> bool:
-        """Tell whether an entry may be used, by what became of the last ones of its name."""
-        unused, last = self._unused.get(name, (0, 0))
-        this = hash(value)
-        if unused >= _MANY_UNUSED and this != last:
-            self._unused[name] = (unused, this)
-            return False
-        if len(self._unused) >= _OBSERVED_NAMES:
-            self._unused.clear()
-        self._unused[name] = (unused + 1, this)
-        return True
 
     def _start(self, name: str, prefix: int, kind: int) -> bytes:
         """Return the start of a literal, with the index of its name if there is one (6.2)."""
@@ -586,7 +597,7 @@ class Encoder:
         start = self._start(name, 6, INCREMENTAL)
         self._forget()
         self._evict(self._limit - size)
-        self._dynamic[field] = (self._inserted, size)
+        self._dynamic[field] = (self._inserted, size, False)
         if name not in STATIC_NAMES:
             self._names[name] = self._inserted
         self._inserted += 1
@@ -596,7 +607,7 @@ class Encoder:
     def _evict(self, room: int) -> None:
         """Drop the oldest entries until at most ``room`` bytes are used (sections 4.3, 4.4)."""
         while self._size > room:
-            field, (number, size) = self._dynamic.popitem(last=False)
+            field, (number, size, _) = self._dynamic.popitem(last=False)
             self._size -= size
             if self._names.get(field[0]) == number:
                 del self._names[field[0]]
@@ -621,12 +632,18 @@ def _name(name: str, prefix: int, kind: int) -> bytes:
     index = STATIC_NAMES.get(name)
     if index is not None:
         return encode_integer(index, prefix, kind)
-    return bytes((kind,)) + encode_string(encode_text(name))
+    spelt = _spelt_names.get(name)
+    if spelt is None:
+        spelt = encode_string(encode_text(name))
+        if len(name) <= _CACHED_NAME_SIZE:
+            _keep(_spelt_names, name, spelt)
+    return _KIND_BYTES[kind] + spelt
 
 
 _NEVER_INDEXED_STARTS = {name: _name(name, 4, NEVER_INDEXED) for name in (*_SECRETS, "cookie")}
-_NOT_INDEXED_STARTS = {name: _name(name, 4, NOT_INDEXED) for name in _VOLATILE}
+_NOT_INDEXED_STARTS = {name: _name(name, 4, NOT_INDEXED) for name in STATIC_NAMES}
+_PATH_START = _NOT_INDEXED_STARTS[":path"]
 
 
-def _is_long_cookie(name: str, value: bytes) -> bool:
-    return name == "cookie" and len(value) >= _MIN_INDEXED_COOKIE
+def _is_long_cookie(name: str, value: str) -> bool:
+    return name == "cookie" and len(encode_text(value)) >= _MIN_INDEXED_COOKIE

@@ -9,6 +9,8 @@ Limits: an integer ends at 2**32 - 1 and at 5 continuation bytes, leading zeros 
 
 from __future__ import annotations
 
+from plait_engine.headers import encode as encode_text
+
 from . import huffman
 
 INDEXED = 0x80  # 6.1: an index of 7 bits
@@ -69,11 +71,12 @@ def encode_string(data: bytes) -> bytes:
     if size < len(data):
         start = _HUFFMAN_LENGTHS[size] if size < 127 else encode_integer(size, 7, HUFFMAN)
         return start + coded
-    return encode_plain_string(data)
+    return encode_integer(len(data), 7, 0) + data
 
 
-def encode_plain_string(data: bytes) -> bytes:
-    """Return a string literal that is not Huffman-coded (section 5.2)."""
+def encode_plain_text(text: str) -> bytes:
+    """Return a string literal of ``text`` that is not Huffman-coded.  Raises UnicodeEncodeError."""
+    data = text.encode() if text.isascii() else encode_text(text)
     size = len(data)
     return (_PLAIN_LENGTHS[size] if size < 127 else encode_integer(size, 7, 0)) + data
 
