@@ -107,8 +107,8 @@ class ClientResponse:
 
         ``decode``: without its Content-Encoding, if that is gzip or deflate (RFC 9110 section
         8.4.1).  No more is decoded than is read.  ``async for`` raises StreamError when the server
-        broke the body off, and ``plait_engine.content.codings.CodingError`` when it is not in
-        its coding.
+        broke the body off, ClosedResourceError behind the ``async with`` of the response, and
+        ``plait_engine.content.codings.CodingError`` when the body is not in its coding.
         """
         encoded = self._exchange.receive()
         codings = get_all(self.headers, "content-encoding") if decode else ()

@@ -111,13 +111,20 @@ class Exchange:
         self._events: deque[Event] = deque()
         self._changed = trio.Event()
         self._failure: StreamReset | ConnectionClosed | None = None
+        self._finished = False
+        """The application is done with it."""
 
     async def next_event(self) -> Event:
-        """Wait for the next event of this stream.  Raises StreamError when it is cut short."""
+        """Wait for the next event of this stream.
+
+        Raises StreamError when it is cut short, ClosedResourceError behind ``finish``.
+        """
+        self._check()
         while not self._events:
             if self._failure is not None:
                 raise StreamError(self._failure, self.driver.peer)
             await self._change()
+            self._check()
         return self._events.popleft()
 
     def receive(self) -> AsyncIterator[bytes]:
@@ -125,7 +132,11 @@ class Exchange:
         return Content(self)
 
     async def send(self, *events: Sendable) -> None:
-        """Send events of this stream; after Data, wait until it takes more."""
+        """Send events of this stream; after Data, wait until it takes more.
+
+        Raises what ``next_event`` raises, and LocalProtocolError for what is not allowed now.
+        """
+        self._check()
         if self._failure is not None:
             raise StreamError(self._failure, self.driver.peer)
         self.driver.send(*events)
@@ -152,6 +163,16 @@ class Exchange:
                 await stack.enter_async_context(aclosing(body))
             async for chunk in body:
                 await self.send(Data(self.stream_id, chunk))
+
+    def finish(self) -> None:
+        """Nothing more is read or sent; who waits is told (the driver's call)."""
+        self._finished = True
+        self._events.clear()
+        self._changed.set()
+
+    def _check(self) -> None:
+        if self._finished:
+            raise trio.ClosedResourceError("the request and its response are over")
 
     async def _change(self) -> None:
         self._changed = trio.Event() if self._changed.is_set() else self._changed
@@ -255,6 +276,7 @@ class Driver(plait_engine.driver.Driver):
 
     def finish(self, exchange: Exchange) -> None:
         """The application is done with an exchange: what is not complete is given up."""
+        exchange.finish()
         known = self.exchanges.pop(exchange.stream_id, None) is not None
         if known and exchange.sent_end and exchange.received_end:
             # On HTTP/2 what nobody read would take its share of the connection's window.

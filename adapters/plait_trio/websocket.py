@@ -98,7 +98,7 @@ class WebSocket:
                 await self._send(WebSocketClose(code, reason))
             while self._closed is None:
                 await self._next_event()
-        except (StreamError, WebSocketClosed):
+        except (StreamError, WebSocketClosed, trio.ClosedResourceError):
             pass  # The peer went without a word, or another task closed meanwhile.
         finally:
             self._exchange.driver.finish(self._exchange)

@@ -12,7 +12,7 @@ import trio
 import trio.testing
 
 import plait_trio
-from plait_engine import ErrorCode, Headers, InformationalResponse, StreamReset
+from plait_engine import ErrorCode, Headers, InformationalResponse, Response, StreamReset
 from plait_engine.content.codings import CodingError
 from plait_engine.engines import EngineName
 from plait_engine.headers import get
@@ -56,6 +56,10 @@ async def handler(request: ServerRequest) -> ServerResponse:
             return ServerResponse(headers=[("content-encoding", "gzip, rot13")], body=b"uryyb")
         case ["bomb"]:
             return ServerResponse(headers=[("content-encoding", "gzip")], body=BOMB)
+        case ["endless"]:
+            await request._exchange.send(Response(request._exchange.stream_id, 200))
+            await trio.sleep_forever()
+            raise AssertionError
         case ["hints"]:
             exchange = request._exchange
             for status in (100, 102, 103):
@@ -131,6 +135,35 @@ def test_no_more_is_decoded_than_is_read(run: Run) -> None:
             assert scope.cancelled_caught
             assert_at_rest(session)
             assert (await session.get(f"{URL}/")).status == 200
+
+    run(test, handler)
+
+
+def test_what_was_left_is_over(run: Run) -> None:
+    """Whoever reads it, or does so still, is told, and does not wait for ever."""
+
+    async def test(site: Site) -> None:
+        async with site.session(limit=1) as session, trio.open_nursery() as nursery:
+            told = trio.Event()
+
+            async def read(response: plait_trio.ClientResponse) -> None:
+                with pytest.raises(trio.ClosedResourceError):
+                    await response.read()
+                told.set()
+
+            for path in ("to/encoded/gzip/100", "endless"):
+                async with session.stream("GET", f"{URL}/{path}") as response:
+                    pass
+                for left in (response, *response.history):
+                    with pytest.raises(trio.ClosedResourceError):
+                        await left.read()
+            async with session.stream("GET", f"{URL}/endless") as response:
+                nursery.start_soon(read, response)
+                await trio.testing.wait_all_tasks_blocked()
+            await told.wait()
+            assert_at_rest(session)
+            response = await session.get(f"{URL}/encoded/gzip/100")
+            assert await response.read() == TEXT, "what was read is kept"
 
     run(test, handler)
 
