@@ -580,6 +580,10 @@ class AsyncIterablePayload(Payload):
         iterator: AsyncIterator[bytes] = aiter(self._value)
         try:
             async for piece in iterator:
+                if not isinstance(piece, bytes | bytearray | memoryview):  # bytes(5) is five NULs.
+                    raise TypeError(
+                        f"the pieces of a body must be bytes, not {type(piece).__name__}"
+                    )
                 await writer.write(piece)
         finally:
             close = getattr(iterator, "aclose", None)

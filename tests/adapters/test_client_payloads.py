@@ -13,6 +13,7 @@ import pytest
 from yarl import URL
 
 import plait
+from plait import web
 from plait.abc import AbstractStreamWriter
 from plait.helpers import DEFAULT_CHUNK_SIZE
 
@@ -155,6 +156,30 @@ async def test_a_part_of_anything(tmp_path: Path, size: int | None) -> None:
             collector = Collector()
             await plait.get_payload(value).write_with_length(collector, size)
             assert collector.written == content.encode()[:size]
+
+
+@pytest.mark.parametrize("piece", ["text", 5, [1, 2]])
+async def test_pieces_that_are_no_bytes_are_not_sent(piece: Any) -> None:
+    """``bytes(5)`` would be five NULs."""
+
+    async def wrong() -> AsyncIterator[Any]:
+        yield b"first"
+        yield piece
+
+    writer = Collector()
+    message = f"must be bytes, not {type(piece).__name__}"
+    with pytest.raises(TypeError, match=message):
+        await plait.AsyncIterablePayload(wrong()).write(writer)
+    assert writer.written == b"first"
+
+    async def answer(request: web.Request) -> web.Response:
+        pytest.fail(f"that was a whole request: {await request.read()!r}")
+
+    app = web.Application()
+    app.router.add_post("/", answer)
+    async with plait.ClientSession(app=app) as session:
+        with pytest.raises(plait.ClientConnectionError, match=message):
+            await session.post("/", data=wrong())
 
 
 async def pieces() -> AsyncIterator[bytes]:
