@@ -218,7 +218,7 @@ class WSOptions(TypedDict, total=False):
 
     method: str
     protocols: Iterable[str]
-    timeout: ClientWSTimeout | _SENTINEL | float
+    timeout: ClientWSTimeout | _SENTINEL | float | None
     receive_timeout: float | None
     autoclose: bool
     autoping: bool
@@ -245,7 +245,7 @@ async def ws_connect(
     *,
     method: str = hdrs.METH_GET,
     protocols: Iterable[str] = (),
-    timeout: ClientWSTimeout | _SENTINEL | float = sentinel,
+    timeout: ClientWSTimeout | _SENTINEL | float | None = sentinel,
     receive_timeout: float | None = None,
     autoclose: bool = True,
     autoping: bool = True,
@@ -353,7 +353,7 @@ async def ws_connect(
 
 
 def _as_ws_timeout(
-    timeout: ClientWSTimeout | _SENTINEL | float, receive_timeout: float | None
+    timeout: ClientWSTimeout | _SENTINEL | float | None, receive_timeout: float | None
 ) -> ClientWSTimeout:
     """Return the timeouts that the arguments mean, the deprecated ones too."""
     if timeout is sentinel:
@@ -367,7 +367,7 @@ def _as_ws_timeout(
             DeprecationWarning,
             stacklevel=3,
         )
-        result = ClientWSTimeout(ws_close=float(timeout))
+        result = ClientWSTimeout(ws_close=timeout)
     if receive_timeout is not None:
         warnings.warn(
             "float parameter 'receive_timeout' is deprecated, please use parameter"

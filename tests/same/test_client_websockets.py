@@ -376,7 +376,7 @@ async def test_what_is_deprecated(library: Library) -> None:
     app = web.Application()
     app.router.add_get("/", handler)
     async with serve(app) as served, library.session() as session:
-        for options in ({"timeout": 5.0}, {"receive_timeout": 5.0}):
+        for options in ({"timeout": 5.0}, {"timeout": None}, {"receive_timeout": 5.0}):
             with pytest.warns(DeprecationWarning, match="timeout"):
                 ws = await session.ws_connect(served.url, **options)
             await ws.close()
