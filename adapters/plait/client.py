@@ -612,11 +612,19 @@ class ClientSession:
                 url = url.extend_query(params)
             own_fields = self._default_headers
             fields = join_fields(own_fields, headers) if headers or own_fields else FieldPairs()
+            choice = None
+            if proxy is not None or self._may_use_proxy:
+                choice = choose_proxy(
+                    proxy,
+                    proxy_auth,
+                    proxy_headers,
+                    of_session=self._default_proxy,
+                    auth_of_session=self._default_proxy_auth,
+                )
             traced = None
             if self._trace_configs:
                 traced = CallTrace(self, trace_request_ctx, fields)
-                await traced.begin(method, url)
-                fields = field_pairs(traced.headers)
+                fields = await traced.begin(method, url)
             skips: Iterable[str] = self._skip_auto_headers
             if skip_auto_headers is not None:
                 skips = {*skips, *map(istr, skip_auto_headers)}
@@ -641,15 +649,6 @@ class ClientSession:
                 }
             else:
                 options = {}  # All of them are what they are by default.
-            choice = None
-            if proxy is not None or self._may_use_proxy:
-                choice = choose_proxy(
-                    proxy,
-                    proxy_auth,
-                    proxy_headers,
-                    of_session=self._default_proxy,
-                    auth_of_session=self._default_proxy_auth,
-                )
             clock = RequestClock(self._deadlines, real_timeout, self._now(), error_of_deadline)
             call = ClientCall(
                 self,

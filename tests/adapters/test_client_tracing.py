@@ -372,6 +372,28 @@ async def test_a_start_that_fails_ends_those_before_it() -> None:
     assert not third.names
 
 
+async def test_a_field_that_cannot_be_sent_is_told_to_who_put_it_in() -> None:
+    recorder = Recorder()
+
+    async def put(session: plait.ClientSession, ctx: object, params: Any) -> None:
+        params.headers["X-Put"] = 1
+
+    recorder.config.on_request_start.append(put)
+    async with plait.ClientSession(trace_configs=[recorder.config]) as session:
+        with pytest.raises(TypeError, match="X-Put"):
+            await session.get("http://a.test/")
+    assert recorder.names == ["request_start", "request_exception"]
+
+
+async def test_arguments_that_are_refused_begin_nothing() -> None:
+    recorder = Recorder()
+    async with plait.ClientSession(trace_configs=[recorder.config]) as session:
+        for wrong in ({"proxy": "gopher://a.test"}, {"headers": {"X-Put": 1}}, {"timeout": "5"}):
+            with pytest.raises((ValueError, TypeError)):
+                await session.get("http://a.test/", **wrong)  # type: ignore[arg-type]
+    assert not recorder.names
+
+
 async def test_each_request_has_a_context(way: Way, authority: Authority) -> None:
     recorder = Recorder()
     async with session_of(way, authority, recorder) as (session, url):

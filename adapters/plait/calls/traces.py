@@ -15,7 +15,7 @@ from yarl import URL
 
 from plait.tracing import Trace
 
-from .fields import FieldPairs
+from .fields import FieldPairs, field_pairs
 
 if TYPE_CHECKING:
     from plait.client import ClientSession
@@ -38,13 +38,17 @@ class CallTrace:
             for config in session.trace_configs
         ]
 
-    async def begin(self, method: str, url: URL) -> None:
-        """The call begins.  When one of the traces raises, those that had begun hear of it."""
+    async def begin(self, method: str, url: URL) -> FieldPairs:
+        """The call begins; return the fields of its first request.
+
+        When one of the traces raises, or put in what is no field, those that had begun hear of it.
+        """
         begun: list[Trace] = []
         try:
             for trace in self.traces:
                 await trace.send_request_start(method, url, self.headers)
                 begun.append(trace)
+            return field_pairs(self.headers)
         except BaseException as error:
             for trace in begun:
                 await trace.send_request_exception(method, url, self.headers, error)
