@@ -334,7 +334,7 @@ async def test_the_number_of_redirects(site: Site) -> None:
         assert await response.text() == "here"
         assert len(response.history) == 9
         assert [hop.url.path for hop in response.history[:2]] == ["/down/9", "/down/8"]
-    with pytest.raises(plait.TooManyRedirects) as caught:
+    with pytest.raises(plait.TooManyRedirects, match="10 redirects") as caught:
         await site.session.get(f"{site.url}/down/10")
     assert len(caught.value.history) == 10
     async with site.session.get(f"{site.url}/down/2", max_redirects=3) as response:

@@ -407,7 +407,10 @@ class ClientCall:
             response.release()
         step = machine.on_response(status, location, replayable=_is_replayable(request))
         if machine.problem is Problem.TOO_MANY_REDIRECTS:
-            raise TooManyRedirects(self.history[0].request_info, tuple(self.history))
+            message = f"{len(self.history)} redirects, and max_redirects is {machine.max_redirects}"
+            raise TooManyRedirects(
+                self.history[0].request_info, tuple(self.history), message=message
+            )
         if machine.problem is Problem.CONTENT_IS_GONE:
             raise ClientPayloadError(machine.problem.value)
         if not machine.keeps_content:
