@@ -14,12 +14,15 @@ import pytest
 from yarl import URL
 
 import plait
+from plait import web
 from plait.calls.target import ConnectionKey
 from plait_engine.engines import EngineName
 from plait_engine.policy.retry import RetryPolicy
 from plait_engine.policy.stats import HostStats, PoolStats
 from tests.adapters.raw_server import OK, RawConnection, RawServer, always, raw_server
 from tests.conftest import Authority
+from tests.serving import serve
+from tests.sessions import H1, H2C, Way
 
 pytestmark = pytest.mark.anyio
 
@@ -572,6 +575,30 @@ async def test_close_fails_what_is_under_way(engine: EngineName) -> None:
             assert isinstance(result, plait.ClientConnectionError)
         with pytest.raises(RuntimeError, match="Session is closed"):
             await session.get(server.url)
+
+
+@pytest.mark.parametrize("way", [H1, H2C], ids=str)
+async def test_close_fails_what_would_be_sent_again(way: Way, authority: Authority) -> None:
+    """A request on a connection that was used before; the error is one of the client's."""
+    asked = asyncio.Event()
+
+    async def answer(request: web.Request) -> web.Response:
+        if request.path == "/never":
+            asked.set()
+            await asyncio.Event().wait()
+        return web.Response()
+
+    app = web.Application()
+    app.router.add_get("/{path}", answer)
+    async with serve(app, shutdown_timeout=1.0) as site:
+        session = way.open_session(authority)
+        async with session.get(f"{site.url}/first"):
+            pass
+        task = asyncio.ensure_future(session.get(f"{site.url}/never"))
+        await asked.wait()
+        await session.close()
+        with pytest.raises(plait.ClientConnectionError, match="closed"):
+            await task
 
 
 @pytest.mark.parametrize("packed", [False, True])

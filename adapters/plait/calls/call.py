@@ -35,6 +35,7 @@ from plait_engine.proxy.login import PROXY_CHALLENGE
 
 from .cookies import cookie_pairs, make_morsel
 from .environment import NOTHING_SAID, ProxyChoice, ask_environment
+from .errors import ConnectionClosedError
 from .fields import FieldPairs, InformationalCallback
 from .lease import Lease
 from .target import REQUOTED, VERBATIM, origin
@@ -224,7 +225,7 @@ class ClientCall:
         machine = self.machine
         connector = session._connector
         if connector is None:
-            raise RuntimeError("Session is closed")
+            raise ConnectionClosedError("Session is closed")
         url = machine.url
         if url.scheme not in connector.allowed_protocol_schema_set:
             raise NonHttpUrlClientError(url)
@@ -301,7 +302,7 @@ class ClientCall:
         while True:
             connector = self.session._connector
             if connector is None:
-                raise RuntimeError("Session is closed")
+                raise ConnectionClosedError("Session is closed")
             if self.upload is not None:
                 request.upload_attempt = self.upload.begin()
             request.on_informational = self.on_informational
