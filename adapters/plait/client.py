@@ -532,6 +532,8 @@ class ClientSession:
             if connector is not None and self._connector_owner:
                 self._deadlines.close()
                 await connector.close()
+            else:
+                self._deadlines.rest()
 
     def detach(self) -> None:
         """Close the session and leave the connector as it is.
@@ -539,6 +541,7 @@ class ClientSession:
         Requests under way go on, and so do their deadlines.
         """
         self._connector = None
+        self._deadlines.rest()
 
     # -- one call -------------------------------------------------------------------------
 

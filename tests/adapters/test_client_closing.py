@@ -339,3 +339,35 @@ async def test_on_a_connector_of_somebody_else_deadlines_go_on(end: str) -> None
         with pytest.raises(TimeoutError, match="total"):
             await asyncio.wait_for(response.read(), 10)
         assert connector.stats().in_use == 0
+
+
+async def answer_once(connection: RawConnection) -> None:
+    await connection.read_head()
+    connection.send(OK)
+    await connection.read_to_end()
+
+
+@pytest.mark.parametrize("end", ["close", "detach"])
+async def test_on_a_connector_of_somebody_else_no_timer_is_left(
+    end: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Test suites look for those."""
+    loop = asyncio.get_running_loop()
+    handles: list[asyncio.TimerHandle] = []
+    call_at = loop.call_at
+
+    def note(*args: Any, **kwargs: Any) -> asyncio.TimerHandle:
+        handles.append(call_at(*args, **kwargs))
+        return handles[-1]
+
+    monkeypatch.setattr(loop, "call_at", note)
+    async with raw_server(answer_once) as server, plait.TCPConnector() as connector:
+        session = plait.ClientSession(connector=connector, connector_owner=end == "detach")
+        await idle(session, server.url)
+        if end == "close":
+            await session.close()
+        else:
+            session.detach()
+        await connector.close()
+    assert handles
+    assert all(handle.cancelled() for handle in handles)

@@ -66,6 +66,11 @@ class Deadlines:
         """Let go of the timer."""
         self._timer.cancel()
 
+    def rest(self) -> None:
+        """Let go of the timer, unless somebody has a deadline."""
+        if not self._timed:
+            self._timer.cancel()
+
     def _fire(self) -> None:
         now = self._scheduler.time()
         timed = self._timed

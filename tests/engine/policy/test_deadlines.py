@@ -80,6 +80,18 @@ def test_a_deadline_that_moved_later_is_asked_for_again() -> None:
     assert clock.armed == [15.0]
 
 
+def test_rest_lets_go_of_the_timer_when_nobody_has_a_deadline() -> None:
+    clock = Alarms()
+    deadlines = Deadlines(clock)
+    timed = Timed()
+    deadlines.set(timed, 10.0)
+    deadlines.rest()
+    assert clock.armed == [10.0]
+    deadlines.stop(timed)
+    deadlines.rest()
+    assert clock.armed == []
+
+
 def test_close_lets_go_of_the_timer() -> None:
     clock = Alarms()
     deadlines = Deadlines(clock)
