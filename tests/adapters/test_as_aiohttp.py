@@ -7,8 +7,6 @@ is installed here (it is a peer of other tests), so that a leak would show.
 from __future__ import annotations
 
 import ast
-import os
-import subprocess
 import sys
 import textwrap
 from pathlib import Path
@@ -16,37 +14,7 @@ from pathlib import Path
 import pytest
 
 from plait.as_aiohttp.children import FOLDER
-
-_ROOT = Path(__file__).parents[2]
-_ENVIRONMENT = {
-    **os.environ,
-    "PYTHONPATH": os.pathsep.join(str(_ROOT / folder) for folder in ("engine", "adapters")),
-}
-_INSTALL = "import plait\nplait.install_as_aiohttp()\n"
-
-
-def run(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-W", "error", *arguments],
-        env=_ENVIRONMENT,
-        cwd=cwd,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-
-
-def check(program: str, *options: str) -> None:
-    """Run a program that asserts what should hold."""
-    result = run(*options, "-c", textwrap.dedent(program))
-    assert (result.returncode, result.stderr) == (0, "")
-
-
-def aliased(program: str, *options: str) -> None:
-    """Run a program that asserts what should hold with plait in aiohttp's place."""
-    check(_INSTALL + textwrap.dedent(program), *options)
-
+from tests.adapters.aliased import INSTALL, ROOT, aliased, check, run
 
 # -- the same objects ----------------------------------------------------------------------
 
@@ -333,130 +301,6 @@ def test_methods_that_mocks_call() -> None:
     )
 
 
-def test_a_connector_that_makes_its_transports_itself() -> None:
-    aliased(
-        """
-        import asyncio
-        import aiohttp
-        from aiohttp import web
-        from aiohttp.client_proto import ResponseHandler
-
-        class Detour(aiohttp.TCPConnector):
-            async def _wrap_create_connection(self, *args, addr_infos, req, timeout, **kwargs):
-                host, port = addr_infos[0][4][:2]
-                assert (req.connection_key.port, timeout.sock_connect) == (port, 20)
-                return await self._loop.create_connection(
-                    lambda: ResponseHandler(self._loop), host, port
-                )
-
-        class Further(Detour):
-            pass
-
-        async def hello(request):
-            return web.Response(text=f"{request.version}")
-
-        async def main():
-            runner = web.ServerRunner(web.Server(hello))
-            await runner.setup()
-            await web.TCPSite(runner, "127.0.0.1", 0).start()
-            port = runner.addresses[0][1]
-            for connector in (Detour(), Further()):
-                timeout = aiohttp.ClientTimeout(sock_connect=20)
-                async with aiohttp.ClientSession(connector=connector, timeout=timeout) as session:
-                    for _ in range(2):
-                        async with session.get(f"http://127.0.0.1:{port}/") as response:
-                            assert "minor=1" in await response.text()
-                    try:
-                        await session.get("http://127.0.0.1/", proxy="http://127.0.0.1:1")
-                    except aiohttp.ClientConnectionError as error:
-                        assert "without a proxy" in str(error)
-                    else:
-                        raise AssertionError
-            await runner.cleanup()
-
-        asyncio.run(main())
-        """
-    )
-
-
-def test_a_request_whose_tls_a_mock_takes_away() -> None:
-    aliased(
-        """
-        import asyncio
-        import aiohttp
-        from aiohttp import web
-
-        async def secure(request):
-            return web.Response(text=request.headers["X-Secure"])
-
-        async def main():
-            runner = web.ServerRunner(web.Server(secure))
-            await runner.setup()
-            await web.TCPSite(runner, "127.0.0.1", 0).start()
-            port = runner.addresses[0][1]
-            asked = aiohttp.ClientRequest.is_ssl
-            aiohttp.ClientRequest.is_ssl = lambda request: False
-
-            class Telling(aiohttp.ClientRequest):
-                def __init__(self, *args, **kwargs):
-                    super().__init__(*args, **kwargs)
-                    self.headers["X-Secure"] = str(asked(self))
-
-            async with aiohttp.ClientSession(request_class=Telling) as session:
-                for scheme, expected in (("https", "True"), ("http", "False")):
-                    async with session.get(f"{scheme}://127.0.0.1:{port}/") as response:
-                        assert await response.text() == expected
-            await runner.cleanup()
-
-        asyncio.run(main())
-        """
-    )
-
-
-def test_a_handler_begins_when_the_application_is_awaited() -> None:
-    aliased(
-        """
-        import asyncio
-        import inspect
-        from aiohttp import web
-        from aiohttp.test_utils import TestClient, TestServer
-
-        handle = web.Application._handle
-        assert inspect.iscoroutinefunction(handle)
-        order = []
-
-        async def traced(app, request):
-            coroutine = handle(app, request)
-            order.append("transaction")
-            return await coroutine
-
-        web.Application._handle = traced
-
-        class Handler:
-            def __call__(self, request):
-                order.append("handler")
-                return self.respond()
-
-            async def respond(self):
-                return web.Response(text="a")
-
-        async def hello(request):
-            pass
-
-        async def main():
-            app = web.Application()
-            route = app.router.add_get("/", hello)
-            route._handler = Handler()
-            async with TestClient(TestServer(app)) as client:
-                async with client.get("/") as response:
-                    assert await response.text() == "a"
-            assert order == ["transaction", "handler"]
-
-        asyncio.run(main())
-        """
-    )
-
-
 def test_fields_that_attrs_asks_for() -> None:
     aliased(
         """
@@ -492,8 +336,10 @@ def test_names_of_test_suites_are_what_they_say() -> None:
         from aiohttp.helpers import EMPTY_BODY_METHODS, must_be_empty_body
         from aiohttp.http import RawRequestMessage, RawResponseMessage
         from aiohttp.http_writer import _serialize_headers
+        from aiohttp.web_fileresponse import FALLBACK_CONTENT_TYPE
         from aiohttp.web_request import _FORWARDED_PAIR_RE
 
+        assert FALLBACK_CONTENT_TYPE == "application/octet-stream"
         assert DigestFunctions["SHA-256-SESS"](b"a").digest() == hashlib.sha256(b"a").digest()
         assert escape_quotes('a"\\\\b') == 'a\\\\"\\\\\\\\b'
         assert unescape_quotes(escape_quotes('a"\\\\b')) == 'a"\\\\b'
@@ -608,7 +454,7 @@ def test_the_version_when_aiohttp_is_not_installed(tmp_path: Path) -> None:
         for folder in installed:
             if (folder / name).exists():
                 (tmp_path / name).symlink_to(folder / name)
-    path = [str(_ROOT / "engine"), str(_ROOT / "adapters"), str(tmp_path)]
+    path = [str(ROOT / "engine"), str(ROOT / "adapters"), str(tmp_path)]
     absent = """
         import importlib.metadata, sys
         sys.path[:0] = {path}
@@ -619,7 +465,7 @@ def test_the_version_when_aiohttp_is_not_installed(tmp_path: Path) -> None:
         else:
             raise AssertionError("aiohttp is installed")
         """
-    check(textwrap.dedent(absent).format(path=path) + _INSTALL + _VERSION, "-I", "-S")
+    check(textwrap.dedent(absent).format(path=path) + INSTALL + _VERSION, "-I", "-S")
 
 
 # -- names of classes and loggers ----------------------------------------------------------

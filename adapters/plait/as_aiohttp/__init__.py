@@ -17,6 +17,7 @@ for a script, a module or pytest that knows nothing of plait.
 ``names``     private names in aiohttp's modules that libraries import
 ``methods``   private methods of its classes that libraries call or override
 ``shims``     private objects that plait has nothing of the same shape for
+``requests``  requests that a program makes from aiohttp's messages
 ``takeover``  a client's connection that a program takes over behind a 101
 ``children``  plait in aiohttp's place in the Pythons that a program starts
 ``pytest``    a plugin of pytest that puts plait there

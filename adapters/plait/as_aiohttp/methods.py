@@ -27,12 +27,15 @@ from plait.helpers import ETag
 from plait.tracing import Trace
 from plait.typedefs import LooseHeaders
 from plait.web_app import Application
-from plait.web_request import FileField, Request
+from plait.web_request import BaseRequest, FileField, Request
 from plait.web_response import StreamResponse
 from plait.web_routedef import RouteDef, StaticDef
+from plait.web_server import Server
 from plait.web_ws import WebSocketReady
+from plait.websocket.base import WebSocketBase
 
 from . import takeover
+from .requests import init_request, init_server
 
 __all__ = ("METHODS",)
 
@@ -91,6 +94,13 @@ async def _handle(app: Application, request: Request) -> StreamResponse:
     return await _OWN_HANDLE(app, request)
 
 
+class _Writer:
+    """What writes the frames of a WebSocket: here that is the WebSocket."""
+
+    def __get__(self, websocket: object, owner: type) -> object:
+        return self if websocket is None else websocket
+
+
 class _AttrsField(NamedTuple):
     """What attrs asks about a field."""
 
@@ -121,9 +131,12 @@ _OWN_KEY: Final = vars(ClientRequest)["connection_key"].fget
 
 METHODS: Final[dict[type, dict[str, object]]] = {
     Application: {"_handle": _handle},
+    BaseRequest: {"__init__": init_request},
     ClientConnection: takeover.METHODS,
     ClientRequest: {"connection_key": property(_connection_key)},
     ClientSession: {"_prepare_headers": _prepare_headers},
+    Server: {"__init__": init_server},
+    WebSocketBase: {"_writer": _Writer()},
     TCPConnector: {"__init_subclass__": classmethod(_init_subclass)},
     **{owner: {"__attrs_attrs__": _attrs_fields(owner)} for owner in _MADE_WITH_ATTRS},
 }

@@ -28,6 +28,7 @@ from plait.compression_utils import ACCEPT_ENCODING
 from plait.http_writer import encode_head
 from plait.resolver import NUMERIC_NAMES, SharedResolvers
 from plait.serving.form import MAX_IN_MEMORY
+from plait.serving.response_fields import DEFAULT_TYPE
 from plait.serving.route import check_expectation
 from plait.web_response import StreamResponse
 from plait_engine.policy import cookie_store
@@ -106,6 +107,7 @@ NAMES: Final[dict[str, dict[str, object]]] = {
     "http_websocket": _WEBSOCKET,
     "http_writer": {"_serialize_headers": encode_head},
     "resolver": {"_DNSResolverManager": SharedResolvers, "_NAME_SOCKET_FLAGS": NUMERIC_NAMES},
+    "web_fileresponse": {"FALLBACK_CONTENT_TYPE": DEFAULT_TYPE},
     "web_request": {"_FILE_SPOOL_MAX_SIZE": MAX_IN_MEMORY, "_FORWARDED_PAIR_RE": FORWARDED_PAIR},
     "web_urldispatcher": {"_default_expect_handler": check_expectation},
 }

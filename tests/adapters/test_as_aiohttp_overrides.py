@@ -1,0 +1,217 @@
+"""What other libraries call, override or replace in aiohttp's classes, under aiohttp's name."""
+
+from __future__ import annotations
+
+from tests.adapters.aliased import aliased
+
+
+def test_a_connector_that_makes_its_transports_itself() -> None:
+    aliased(
+        """
+        import asyncio
+        import aiohttp
+        from aiohttp import web
+        from aiohttp.client_proto import ResponseHandler
+
+        class Detour(aiohttp.TCPConnector):
+            async def _wrap_create_connection(self, *args, addr_infos, req, timeout, **kwargs):
+                host, port = addr_infos[0][4][:2]
+                assert (req.connection_key.port, timeout.sock_connect) == (port, 20)
+                return await self._loop.create_connection(
+                    lambda: ResponseHandler(self._loop), host, port
+                )
+
+        class Further(Detour):
+            pass
+
+        async def hello(request):
+            return web.Response(text=f"{request.version}")
+
+        async def main():
+            runner = web.ServerRunner(web.Server(hello))
+            await runner.setup()
+            await web.TCPSite(runner, "127.0.0.1", 0).start()
+            port = runner.addresses[0][1]
+            for connector in (Detour(), Further()):
+                timeout = aiohttp.ClientTimeout(sock_connect=20)
+                async with aiohttp.ClientSession(connector=connector, timeout=timeout) as session:
+                    for _ in range(2):
+                        async with session.get(f"http://127.0.0.1:{port}/") as response:
+                            assert "minor=1" in await response.text()
+                    try:
+                        await session.get("http://127.0.0.1/", proxy="http://127.0.0.1:1")
+                    except aiohttp.ClientConnectionError as error:
+                        assert "without a proxy" in str(error)
+                    else:
+                        raise AssertionError
+            await runner.cleanup()
+
+        asyncio.run(main())
+        """
+    )
+
+
+def test_a_request_whose_tls_a_mock_takes_away() -> None:
+    aliased(
+        """
+        import asyncio
+        import aiohttp
+        from aiohttp import web
+
+        async def secure(request):
+            return web.Response(text=request.headers["X-Secure"])
+
+        async def main():
+            runner = web.ServerRunner(web.Server(secure))
+            await runner.setup()
+            await web.TCPSite(runner, "127.0.0.1", 0).start()
+            port = runner.addresses[0][1]
+            asked = aiohttp.ClientRequest.is_ssl
+            aiohttp.ClientRequest.is_ssl = lambda request: False
+
+            class Telling(aiohttp.ClientRequest):
+                def __init__(self, *args, **kwargs):
+                    super().__init__(*args, **kwargs)
+                    self.headers["X-Secure"] = str(asked(self))
+
+            async with aiohttp.ClientSession(request_class=Telling) as session:
+                for scheme, expected in (("https", "True"), ("http", "False")):
+                    async with session.get(f"{scheme}://127.0.0.1:{port}/") as response:
+                        assert await response.text() == expected
+            await runner.cleanup()
+
+        asyncio.run(main())
+        """
+    )
+
+
+def test_a_handler_begins_when_the_application_is_awaited() -> None:
+    aliased(
+        """
+        import asyncio
+        import inspect
+        from aiohttp import web
+        from aiohttp.test_utils import TestClient, TestServer
+
+        handle = web.Application._handle
+        assert inspect.iscoroutinefunction(handle)
+        order = []
+
+        async def traced(app, request):
+            coroutine = handle(app, request)
+            order.append("transaction")
+            return await coroutine
+
+        web.Application._handle = traced
+
+        class Handler:
+            def __call__(self, request):
+                order.append("handler")
+                return self.respond()
+
+            async def respond(self):
+                return web.Response(text="a")
+
+        async def hello(request):
+            pass
+
+        async def main():
+            app = web.Application()
+            route = app.router.add_get("/", hello)
+            route._handler = Handler()
+            async with TestClient(TestServer(app)) as client:
+                async with client.get("/") as response:
+                    assert await response.text() == "a"
+            assert order == ["transaction", "handler"]
+
+        asyncio.run(main())
+        """
+    )
+
+
+def test_requests_that_a_program_makes_itself() -> None:
+    aliased(
+        """
+        import asyncio
+        import aiohttp
+        from aiohttp import web
+        from aiohttp.http_parser import RawRequestMessage
+        from aiohttp.test_utils import TestClient, TestServer
+
+        class Own(web.Request):
+            pass
+
+        def make(message, payload, protocol, writer, task, **options):
+            assert isinstance(message, RawRequestMessage)
+            assert isinstance(payload, aiohttp.StreamReader)
+            assert isinstance(protocol, web.RequestHandler)
+            assert (message.method, message.path) == ("POST", "/?a=b")
+            assert asyncio.current_task() is task
+            return Own(message, payload, protocol, writer, task, **options)
+
+        class Made(web.Application):
+            def _make_request(self, message, payload, protocol, writer, task):
+                return make(
+                    message, payload, protocol, writer, task,
+                    loop=self._loop, client_max_size=self._client_max_size,
+                )
+
+        async def copy(request):
+            assert type(request.clone()) is Own
+            return await echo(request)
+
+        async def echo(request):
+            assert type(request) is Own
+            return web.Response(text=request.query["a"] + await request.text())
+
+        async def main():
+            app = Made(client_max_size=10)
+            app.router.add_post("/", copy)
+            async with TestClient(TestServer(app)) as client:
+                for body, status in (("c", 200), ("c" * 11, 413)):
+                    async with client.post("/?a=b", data=body) as response:
+                        assert response.status == status, await response.text()
+                        if status == 200:
+                            assert await response.text() == "bc"
+            server = web.Server(echo, request_factory=lambda *message: make(*message, loop=None))
+            runner = web.ServerRunner(server)
+            await runner.setup()
+            await web.TCPSite(runner, "127.0.0.1", 0).start()
+            url = "http://127.0.0.1:{}/?a=b".format(runner.addresses[0][1])
+            async with aiohttp.request("POST", url, data="d") as response:
+                assert await response.text() == "bd"
+            await runner.cleanup()
+
+        asyncio.run(main())
+        """,
+        "-W",
+        "ignore::DeprecationWarning",
+    )
+
+
+def test_the_writer_of_a_websocket() -> None:
+    aliased(
+        """
+        import asyncio
+        from aiohttp import WSMsgType, web
+        from aiohttp.test_utils import TestClient, TestServer
+
+        async def greet(request):
+            websocket = web.WebSocketResponse()
+            await websocket.prepare(request)
+            await websocket._writer.send_frame(b"a", opcode=WSMsgType.TEXT)
+            await websocket.close()
+            return websocket
+
+        async def main():
+            app = web.Application()
+            app.router.add_get("/", greet)
+            async with TestClient(TestServer(app)) as client:
+                async with client.ws_connect("/") as websocket:
+                    assert await websocket.receive_str() == "a"
+                    websocket._writer = "another"
+                    assert websocket._writer == "another"
+
+        asyncio.run(main())
+        """
+    )
