@@ -1,11 +1,11 @@
 """plait on trio: serve a handler, and fetch URLs, on the same engine as the asyncio adapter.
 
-``serve`` runs a server.  A ``Session`` sends requests, with a pool of connections, redirects,
-cookies, retries and proxies; ``fetch`` gets one URL.  ``open_connection`` keeps one connection for
+``serve`` runs a server.  A ``Session`` sends requests and opens WebSockets, with a pool of
+connections, redirects, cookies, retries and proxies; ``fetch`` gets one URL.  ``open_connection`` keeps one connection for
 several requests, ``open_websocket`` and ``ServerRequest.accept_websocket`` carry messages.  Each
 over HTTP/1.1 and HTTP/2, cleartext and TLS.  A ``Tunnel`` carries another protocol, to which a
 server switched (101, over HTTP/1.1).  It is small on purpose: what a trio program needs beyond
-this, it finds in ``plait_engine`` without I/O.
+this, it finds in ``plait_engine`` without I/O (``docs/trio.md``).
 """
 
 from .client import (

@@ -677,7 +677,12 @@ class _Urls:
 
     def join(self, url: yarl.URL, location: str) -> yarl.URL:
         try:
-            return parse_url(str(url.join(yarl.URL(location))))
+            there = yarl.URL(location)
+            if there.scheme not in ("", "http", "https", url.scheme):
+                raise ValueError("it leaves HTTP")
+            if there.scheme and "://" in location and not there.raw_host:
+                raise ValueError("it has no host (RFC 9110 section 4.2.1)")
+            return parse_url(str(url.join(there)))
         except ValueError as error:
             shown = without_credentials(location)
             raise RedirectError(f"a redirect to {shown!r} leads nowhere: {error}") from error

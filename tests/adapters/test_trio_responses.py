@@ -17,7 +17,9 @@ from plait_engine.content.codings import CodingError
 from plait_engine.engines import EngineName
 from plait_engine.headers import get
 from plait_trio import ServerRequest, ServerResponse
+from plait_trio.client import parse_url, target_of
 from plait_trio.content import PIECE
+from plait_trio.session import _URLS
 from tests.adapters.trio_site import URL, Run, Site, assert_at_rest, make_run
 
 TEXT = b"".join(b"line %d\n" % number for number in range(500))
@@ -206,6 +208,31 @@ def test_what_redirected_there(run: Run) -> None:
             assert not (await session.get(f"{URL}/hints")).history
 
     run(test, handler)
+
+
+@pytest.mark.parametrize(
+    ("location", "where"),
+    [
+        ("?q", "http://a.test/to?q"),
+        ("../x y", "http://a.test/x%20y"),
+        ("//b.test/x", "http://b.test/x"),
+        ("http:x", "http://a.test/x"),
+        ("HTTPS://B.test", "https://b.test/"),
+        ("http:///x", None),
+        ("ws://b.test/", None),
+        ("javascript:1", None),
+        ("http://b.test:99999/", None),
+        ("http://1.2/", None),
+    ],
+)
+def test_where_a_location_leads(location: str, where: str | None) -> None:
+    start = parse_url("http://a.test/to")
+    if where is None:
+        with pytest.raises(plait_trio.RedirectError, match="leads nowhere"):
+            _URLS.join(start, location)
+    else:
+        there = _URLS.join(start, location)
+        assert f"{there.origin()}{target_of(there)}" == where
 
 
 def test_fields_that_every_request_has(run: Run) -> None:
