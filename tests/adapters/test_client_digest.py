@@ -29,11 +29,12 @@ def md5(text: str | bytes) -> str:
 
 
 class Server:
-    """Asks for a password; a nonce is good for ``uses`` requests."""
+    """Asks for a password; a nonce is good for ``uses`` requests, and ``tells`` when it was."""
 
-    def __init__(self, qop: str = "auth", uses: int = 1000) -> None:
+    def __init__(self, qop: str = "auth", uses: int = 1000, *, tells: bool = True) -> None:
         self.qop = qop
         self.uses = uses
+        self.tells = tells
         self.nonces = 0
         self.left = uses
         self.statuses: list[int] = []
@@ -49,7 +50,7 @@ class Server:
             challenge = (
                 f'Digest realm="a realm", nonce="{self.nonces}", qop="{self.qop}", opaque="o"'
             )
-            if stale:
+            if stale and self.tells:
                 challenge += ", stale=true"
             return web.Response(status=401, headers={"WWW-Authenticate": challenge})
         self.left -= 1
@@ -114,8 +115,9 @@ async def test_a_wrong_password_is_tried_once(way: Way, authority: Authority) ->
         assert server.statuses == [401, 401, 401]
 
 
-async def test_a_nonce_that_is_too_old(way: Way, authority: Authority) -> None:
-    server = Server(uses=2)
+@pytest.mark.parametrize("tells", [True, False])
+async def test_a_nonce_that_is_too_old(way: Way, authority: Authority, tells: bool) -> None:
+    server = Server(uses=2, tells=tells)
     async with session_of(way, authority, server) as (session, url):
         for _ in range(4):
             async with session.get(url) as response:

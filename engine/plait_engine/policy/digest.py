@@ -13,7 +13,9 @@ Rules
   (section 3.7: a server lists the one it prefers first).
 * ``nc`` counts the requests with a nonce (section 3.4).  A new nonce begins at 1.
 * A challenge that follows an answer is not answered again, or the two would never stop; but
-  ``stale=true`` says that only the nonce was too old (section 3.3).
+  ``stale=true`` says that only the nonce was too old (section 3.3).  So does a nonce that is not
+  the one of the answer: there are servers that forget nonces, or take each once, and say nothing.
+  Whoever sends the requests answers one challenge for each of them.
 * A challenge protects a space: the URIs of ``domain``, or the whole origin (section 3.3).  Inside
   it the next requests are authorized before anybody asks.
 * The password is for the origin of the first request, and for what that one says it protects.
@@ -161,10 +163,12 @@ class DigestAuth:
             if before is not None and not is_home:
                 # What else is protected is not for those to say who are it themselves.
                 answerable = answerable._replace(space=before.space)
-            if before is None or before.nonce != answerable.nonce:
+            is_new = before is None or before.nonce != answerable.nonce
+            if is_new:
                 self._count = 0
             self._challenge = answerable
-            return not answered or challenge.parameters.get("stale", "").lower() == "true"
+            is_stale = challenge.parameters.get("stale", "").lower() == "true"
+            return not answered or is_new or is_stale
         return False
 
     def protects(self, url: str) -> bool:

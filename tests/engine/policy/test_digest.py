@@ -196,10 +196,15 @@ def test_requests_with_a_nonce_are_counted() -> None:
     assert [int(count, 16) for count in counts] == [1, 2, 3, 4, 1, 2]
 
 
-@pytest.mark.parametrize(("stale", "again"), [("true", True), ("TRUE", True), ("false", False)])
-def test_an_answer_that_was_refused(stale: str, again: bool) -> None:
-    challenge = f'Digest realm="r", nonce="n", qop="auth", stale={stale}'
-    assert make().on_challenge([challenge], URL, answered=True) is again
+@pytest.mark.parametrize(
+    ("nonce", "stale", "again"),
+    [("n", "true", True), ("n", "TRUE", True), ("n", "false", False), ("other", "false", True)],
+)
+def test_an_answer_that_was_refused(nonce: str, stale: str, again: bool) -> None:
+    auth = make()
+    assert auth.on_challenge(['Digest realm="r", nonce="n", qop="auth"'], URL, answered=False)
+    challenge = f'Digest realm="r", nonce="{nonce}", qop="auth", stale={stale}'
+    assert auth.on_challenge([challenge], URL, answered=True) is again
 
 
 @pytest.mark.parametrize(
