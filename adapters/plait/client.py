@@ -115,9 +115,12 @@ class ClientSession:
         connector: where connections come from; a ``TCPConnector`` by default.
         cookies: put into the cookie jar.
         headers: sent with each request.
+        proxy: the URL of a proxy (http, https, socks4, socks4a, socks5, socks5h) for requests
+            that name none; ``proxy_auth``: the credentials for it.
         skip_auto_headers: names of fields that are not added.
         auth: sent with each request; deprecated: set an Authorization header.
         json_serialize: makes ``str`` of ``json=``; ``json_serialize_bytes`` makes bytes.
+        request_class, response_class, ws_response_class: classes that extend those of plait.
         cookie_jar: keeps the cookies; a ``CookieJar`` by default.
         connector_owner: close the connector with the session.
         version: ``HttpVersion11``: HTTP/1.1, or HTTP/2 where a connection speaks it;
@@ -128,6 +131,8 @@ class ClientSession:
         timeout: the deadlines of each request; ``read_timeout`` and ``conn_timeout`` are
             deprecated names of its ``total`` and ``connect``.
         auto_decompress: decode bodies.
+        trust_env: take proxies from the environment (``HTTP_PROXY``, ``NO_PROXY``) and
+            credentials from a netrc file.
         requote_redirect_url: quote the URLs of redirects again.
         read_bufsize: the low-water mark of a response's stream, in bytes.
         max_line_size, max_field_size, max_headers: limits of a response's head.  The first two
@@ -135,11 +140,15 @@ class ClientSession:
         fallback_charset_resolver: names the encoding of a text that does not say it.
         middlewares: stand around each request; see ``client_middlewares``.
         trace_configs: who hears of each request; see ``tracing``.
+        ssl_shutdown_timeout: deprecated: for the default connector, see ``TCPConnector``; one
+            that is given has its own.
         retry_policy: when to send a request again (plait's own).
         http2, engine: for the default connector (plait's own, see ``BaseConnector``).
         app: the application that answers, without sockets (plait's own, see
             ``inprocess.application``).
 
+    Raises ValueError for arguments that contradict each other, and RuntimeError where no loop
+    runs, or for a connector of another loop.
     """
 
     _connector: BaseConnector | None = None
@@ -215,13 +224,14 @@ class ClientSession:
                 raise ValueError("base_url must have a trailing '/'")
         loop = loop or (asyncio.get_running_loop() if connector is None else connector._loop)
         self._loop = loop
-        if connector is None:
-            connector = TCPConnector(
-                loop=loop,
-                ssl_shutdown_timeout=ssl_shutdown_timeout,
-                http2=http2,
-                engine=engine or "native",
+        if ssl_shutdown_timeout is not sentinel:
+            warnings.warn(
+                "The ssl_shutdown_timeout parameter is deprecated", DeprecationWarning, stacklevel=2
             )
+        if connector is None:
+            connector = TCPConnector(loop=loop, http2=http2, engine=engine or "native")
+            if ssl_shutdown_timeout is not sentinel:
+                connector._ssl_shutdown_timeout = ssl_shutdown_timeout
         elif connector._loop is not loop:
             raise RuntimeError("the connector belongs to another event loop than the session")
         elif http2 is not None or (engine is not None and engine != connector.engine):
@@ -302,9 +312,11 @@ class ClientSession:
         """Make a request; await it or use it with ``async with``.
 
         Keywords, as for aiohttp: params, data, json, cookies, headers, skip_auto_headers,
-        auth, allow_redirects=True, max_redirects=10, compress, chunked, expect100=False,
-        raise_for_status, read_until_eof=True, timeout, ssl=True, server_hostname,
-        read_bufsize, auto_decompress, max_line_size, max_field_size, max_headers.
+        auth, allow_redirects=True, max_redirects=10 (0: no limit), compress, chunked,
+        expect100=False, raise_for_status, read_until_eof=True, proxy, proxy_auth,
+        proxy_headers, timeout (a number is for ``total``), ssl=True, server_hostname,
+        trace_request_ctx, read_bufsize, auto_decompress, max_line_size, max_field_size,
+        max_headers, middlewares (in the place of the session's), upload_tracker.
 
         And plait's own: ``on_informational(status, headers)`` is called for each informational
         response (RFC 9110 section 15.2), such as 103 Early Hints, but for 100 and 101; what it

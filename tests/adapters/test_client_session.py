@@ -360,12 +360,17 @@ async def test_timeouts(open_session: Open) -> None:
 
 
 async def test_how_long_tls_may_take_to_close() -> None:
-    with pytest.warns(DeprecationWarning, match="ssl_shutdown_timeout"):
+    with pytest.warns(DeprecationWarning, match="ssl_shutdown_timeout") as caught:
         session = plait.ClientSession(ssl_shutdown_timeout=0.5)
+    assert [warning.filename for warning in caught] == [__file__]  # Else nobody is shown it.
     async with session:
         connector = session.connector
         assert isinstance(connector, plait.TCPConnector)
         assert connector._ssl_shutdown_timeout == 0.5
+    async with plait.TCPConnector() as own:
+        with pytest.warns(DeprecationWarning, match="ssl_shutdown_timeout"):
+            plait.ClientSession(connector=own, ssl_shutdown_timeout=0.5).detach()
+        assert own._ssl_shutdown_timeout is None
 
 
 # -- what is watched, and what stands around -------------------------------------------------
