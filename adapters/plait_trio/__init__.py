@@ -8,6 +8,7 @@ server switched (101, over HTTP/1.1).  It is small on purpose: what a trio progr
 this, it finds in ``plait_engine`` without I/O (``docs/trio.md``).
 """
 
+from .call import RedirectError
 from .client import (
     ClientConnection,
     ClientResponse,
@@ -17,7 +18,7 @@ from .client import (
 from .dialing import ConnectError, ProxyError, TLSError
 from .driver import StreamError
 from .server import ServerRequest, ServerResponse, serve
-from .session import RedirectError, Session, fetch
+from .session import Session, fetch
 from .tunnel import Tunnel
 from .websocket import WebSocket, WebSocketClosed
 

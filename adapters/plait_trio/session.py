@@ -26,9 +26,8 @@ import ssl
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, replace
 from types import TracebackType
-from typing import Final, Self, TypedDict, Unpack
+from typing import Final, Self, Unpack
 
 import trio
 import yarl
@@ -45,21 +44,19 @@ from plait_engine.content.codings import DECODERS
 from plait_engine.engines import EngineName
 from plait_engine.headers import get, get_all
 from plait_engine.policy.auth import encode_basic_credentials
-from plait_engine.policy.backoff import Attempts, Backoff, RetryBudget
+from plait_engine.policy.backoff import Backoff, RetryBudget
 from plait_engine.policy.call import Call, Step
 from plait_engine.policy.cookie_store import CookieStore
 from plait_engine.policy.cookies import parse_set_cookie
 from plait_engine.policy.digest import DigestAuth
 from plait_engine.policy.pool import Pool
-from plait_engine.policy.redirect import Origin
 from plait_engine.policy.retry import Attempt, RetryPolicy
-from plait_engine.policy.secrecy import without_credentials
 from plait_engine.policy.stats import PoolStats
 from plait_engine.policy.versions import Versions
-from plait_engine.proxy.forward import Forwarding, has_authorization, without_authorization
-from plait_engine.proxy.login import PROXY_CHALLENGE
+from plait_engine.proxy.forward import without_authorization
 from plait_engine.semantics.fields import offered_upgrades
 
+from .call import URLS, HandshakeOptions, Outgoing, ProxyChoice, RedirectError, RequestOptions
 from .client import (
     CLIENT_CONFIG,
     ClientResponse,
@@ -69,9 +66,9 @@ from .client import (
     server_of,
     target_of,
 )
-from .dialing import ConnectError, Dialer, Proxy, ProxyError, Server, TLSError, read_proxy
+from .dialing import ConnectError, Dialer, Proxy, Server, read_proxy
 from .driver import StreamError, open_nursery
-from .environment import NOTHING_SAID, Environment, ask_environment, origin_of
+from .environment import ask_environment
 from .places import Place, Places, Ticket
 from .websocket import Handshake, WebSocket
 
@@ -81,92 +78,6 @@ DEFAULT_HEADERS: Final = (
     ("User-Agent", f"plait_trio/{__version__}"),
 )
 """The fields of a request, unless it or its session has others of these names."""
-
-
-class RedirectError(Exception):
-    """A redirect cannot be followed: it leads nowhere, or there are too many."""
-
-
-class HandshakeOptions(TypedDict, total=False):
-    """The keywords of a request without a body; ``Session.stream`` explains them."""
-
-    headers: Headers
-    auth: tuple[str, str] | None
-    proxy: str | None
-    proxy_auth: tuple[str, str] | None
-    proxy_headers: Headers
-    on_informational: InformationalCallback | None
-
-
-class RequestOptions(HandshakeOptions, total=False):
-    """The keywords of a request; ``Session.stream`` explains them."""
-
-    body: bytes | AsyncIterator[bytes]
-
-
-class _ProxyChoice:
-    """By which proxy a call goes: its own, or the session's or the environment's."""
-
-    def __init__(
-        self,
-        proxy: str | None,
-        auth: tuple[str, str] | None,
-        headers: Headers,
-        of_session: Proxy | None,
-    ) -> None:
-        self._auth = auth
-        self._headers = tuple(headers)
-        self._proxy = of_session
-        if proxy is not None:
-            self._proxy = self._complete(read_proxy(proxy)) if proxy else None
-        elif of_session is not None:
-            self._proxy = self._complete(of_session)
-        self.asks_environment = proxy is None and of_session is None
-
-    def of_hop(self, said: Proxy | None) -> Proxy | None:
-        """Return the proxy of the next request; ``said``: that of the environment."""
-        if said is None or not self.asks_environment:
-            return self._proxy
-        return self._complete(said)
-
-    def _complete(self, proxy: Proxy) -> Proxy:
-        return replace(proxy, login=self._auth or proxy.login, fields=self._headers)
-
-
-@dataclass
-class _Outgoing:
-    """A call on its way: its machine, its body, and who it said it is."""
-
-    call: Call[yarl.URL]
-    first_url: yarl.URL
-    body: bytes | AsyncIterator[bytes]
-    proxy: _ProxyChoice
-    on_informational: InformationalCallback | None
-    environment: Environment = NOTHING_SAID
-    """What it says about the next request."""
-    has_credentials: bool = False
-    """The request has credentials that the caller gave."""
-    answers: bool = False
-    """The request answers a challenge."""
-    was_challenged: bool = False
-    handshake: Handshake | None = None
-    """The call opens a WebSocket."""
-    needs_http1: bool = False
-    """The server accepts no WebSocket over HTTP/2."""
-    attempts: Attempts | None = None
-    """Those at the request, with pauses between them; each redirect begins anew."""
-    proxy_challenged: yarl.URL | None = None
-    """For which URL a proxy was answered."""
-
-    @property
-    def content(self) -> bytes | AsyncIterator[bytes]:
-        """What the next request has of the body: a redirect may drop it."""
-        return self.body if self.call.keeps_content else b""
-
-    @property
-    def is_replayable(self) -> bool:
-        """Whether the content can be sent again."""
-        return isinstance(self.content, bytes)
 
 
 class Session:
@@ -194,8 +105,9 @@ class Session:
         proxy: the URL of a proxy for all requests (http, https, socks4, socks4a, socks5,
             socks5h), perhaps with a login.
         trust_env: without ``proxy``, take what the environment names for each URL (``http_proxy``,
-            ``https_proxy``, ``all_proxy``, ``no_proxy``), and where no other credentials are given (``digest`` is one),
-            those of a netrc file: the one that ``NETRC`` names, or that in the home directory.
+            ``https_proxy``, ``all_proxy``, ``no_proxy``); without other credentials, ``digest``
+            included, those of a netrc file: the one that ``NETRC`` names, or that in the home
+            directory.
         ssl_context: the system's trusted certificates by default.
         http2: ``None`` lets ALPN choose on TLS and speaks HTTP/1.1 on cleartext; ``True``
             means prior knowledge on cleartext and only h2 on TLS; ``False`` means HTTP/1.1.
@@ -319,8 +231,9 @@ class Session:
 
         What is not read of it is given up.  ``headers``: pairs of a name and a value.  ``body``:
         bytes, or an iterator, which is sent as it comes, and once: a request that has to be sent
-        again fails.  ``auth``: a login and a password for
-        the origin of ``url`` (RFC 7617).  ``proxy``: the URL of a proxy for this request and what
+        again fails.  ``auth``: a login and a password for the origin of ``url`` (RFC 7617).
+
+        ``proxy``: the URL of a proxy for this request and what
         it is redirected to, instead of the session's and the environment's; ``""``: none.
         ``proxy_auth``: a login and a password for the proxy, whoever named it; ``proxy_headers``:
         fields for an HTTP proxy, all of them with CONNECT, and those named ``Proxy-...`` with a
@@ -328,9 +241,8 @@ class Session:
 
         Raises ValueError when ``url`` names no origin that speaks HTTP, ``proxy`` or the
         environment no proxy, for CONNECT, and for ``auth`` beside an Authorization field;
-        ConnectError (an OSError) when it cannot be
-        reached, TLSError when the handshake of TLS fails, ProxyError when a proxy cannot be
-        reached or gives no tunnel, RemoteProtocolError when the server switches protocols,
+        ConnectError (an OSError) when the server cannot be reached, TLSError when the handshake of
+        TLS fails, ProxyError when a proxy cannot be reached or gives no tunnel, RemoteProtocolError when the server switches protocols,
         RedirectError when a redirect cannot be followed, StreamError when the server broke
         off, PoolClosedError when the session is closed meanwhile, and LocalProtocolError for
         a request that cannot be sent.
@@ -372,13 +284,13 @@ class Session:
         proxy_auth: tuple[str, str] | None = None,
         proxy_headers: Headers = (),
         on_informational: InformationalCallback | None = None,
-    ) -> _Outgoing:
+    ) -> Outgoing:
         call = self._make_call(method, url, headers, auth)
-        choice = _ProxyChoice(proxy, proxy_auth, proxy_headers, self._proxy)
-        return _Outgoing(call, call.url, body, choice, on_informational)
+        choice = ProxyChoice(proxy, proxy_auth, proxy_headers, self._proxy)
+        return Outgoing(call, call.url, body, choice, on_informational)
 
     @asynccontextmanager
-    async def _carry_out(self, outgoing: _Outgoing) -> AsyncIterator[ClientResponse]:
+    async def _carry_out(self, outgoing: Outgoing) -> AsyncIterator[ClientResponse]:
         """Send the requests of a call, and give its response."""
         call = outgoing.call
         history: list[ClientResponse] = []
@@ -386,26 +298,20 @@ class Session:
         async with AsyncExitStack() as kept:
             while step is Step.SEND:
                 await trio.sleep(call.delay)
-                if self.backoff is not None and outgoing.attempts is None:
-                    outgoing.attempts = Attempts(
-                        self.backoff,
-                        self._budget,
-                        call.method,
-                        trio.current_time(),
-                        trio.current_effective_deadline(),
-                    )
+                if self.backoff is not None:
+                    outgoing.begin_attempt(self.backoff, self._budget)
                 async with AsyncExitStack() as hop:
                     try:
                         response, step = await self._send(outgoing, hop)
                     except (ConnectError, StreamError) as error:
-                        if not _repeats_after_failure(outgoing, error):
+                        if not outgoing.repeats_after_failure(error):
                             raise
                         response = None
                     if response is not None and step is Step.DONE:
                         kept.push_async_exit(hop.pop_all())
                     elif response is not None:
                         history.append(response)
-                        outgoing.attempts = None
+                        outgoing.redirected()
             if call.problem is not None:
                 raise RedirectError(call.problem.value)
             assert response is not None
@@ -428,7 +334,7 @@ class Session:
             method,
             parse_url(url),
             fields,
-            _URLS,
+            URLS,
             retry=self.retry,
             max_redirects=self.max_redirects,
         )
@@ -436,7 +342,7 @@ class Session:
     # -- one hop ----------------------------------------------------------------------
 
     async def _send(
-        self, outgoing: _Outgoing, hop: AsyncExitStack
+        self, outgoing: Outgoing, hop: AsyncExitStack
     ) -> tuple[ClientResponse | None, Step]:
         """Send the next request of a call; its response lives as long as ``hop``."""
         if self._places is None:
@@ -487,20 +393,20 @@ class Session:
             if step is not Step.SEND:
                 raise
             return None, step
-        if forwarding is not None and _answers_proxy(forwarding, outgoing, response, fields):
+        if forwarding is not None and outgoing.answers_proxy(forwarding, response, fields):
             call.begin_anew()
             return None, Step.SEND
         self._keep_cookies(response, url)
         if self._is_to_be_answered(outgoing, response):
             call.begin_anew()
             return None, Step.SEND
-        if _repeats_after_response(outgoing, response):
+        if outgoing.repeats_after_response(response):
             return None, Step.SEND
         location = get(response.headers, "location")
         replayable = outgoing.is_replayable
         return response, call.on_response(response.status, location, replayable=replayable)
 
-    def _choose_server(self, outgoing: _Outgoing, proxy: Proxy | None) -> Server:
+    def _choose_server(self, outgoing: Outgoing, proxy: Proxy | None) -> Server:
         """Return who the next request is for, by which proxy and in which versions."""
         versions = self._versions
         opens_websocket = outgoing.handshake is not None
@@ -519,7 +425,7 @@ class Session:
 
     def _after_error(
         self,
-        outgoing: _Outgoing,
+        outgoing: Outgoing,
         place: Place,
         server: Server,
         event: StreamReset | ConnectionClosed | None = None,
@@ -544,12 +450,12 @@ class Session:
             self._versions.require_http1(server)
         return outgoing.call.on_attempt(attempt)
 
-    def _fields(self, outgoing: _Outgoing) -> Headers:
+    def _fields(self, outgoing: Outgoing) -> Headers:
         """Return the fields of the next request: those of the call, credentials, cookies."""
         call = outgoing.call
         url = call.url
         fields = list(call.headers)
-        if _URLS.has_credentials(url):
+        if URLS.has_credentials(url):
             value = encode_basic_credentials(url.user or "", url.password or "")
             fields = [pair for pair in fields if pair[0].lower() != "authorization"]
             fields.append(("authorization", value))
@@ -582,7 +488,7 @@ class Session:
             fields.append(("cookie", "; ".join(values)))
         return fields
 
-    def _is_to_be_answered(self, outgoing: _Outgoing, response: ClientResponse) -> bool:
+    def _is_to_be_answered(self, outgoing: Outgoing, response: ClientResponse) -> bool:
         """Tell whether a response is a challenge that the request is to be sent again for."""
         digest = self._digest
         if (
@@ -611,90 +517,9 @@ class Session:
                 )
 
 
-def _answers_proxy(
-    forwarding: Forwarding, outgoing: _Outgoing, response: ClientResponse, fields: Headers
-) -> bool:
-    """Tell whether ``response`` is a proxy's challenge to which there is an answer."""
-    url = outgoing.call.url
-    if (
-        response.status != PROXY_CHALLENGE
-        or outgoing.proxy_challenged == url
-        or not outgoing.is_replayable
-        or has_authorization(fields)
-    ):
-        return False
-    outgoing.proxy_challenged = url
-    challenges = get_all(response.headers, "proxy-authenticate")
-    return forwarding.on_challenge(challenges, has_content=bool(outgoing.content))
-
-
-def _repeats_after_response(outgoing: _Outgoing, response: ClientResponse) -> bool:
-    """Tell whether the request is sent again for the status of its response."""
-    if outgoing.attempts is None or not outgoing.is_replayable:
-        return False
-    pause = outgoing.attempts.after_response(
-        response.status,
-        get(response.headers, "retry-after"),
-        now=trio.current_time(),
-        wall=time.time(),
-        chance=random.random(),
-    )
-    return _repeat(outgoing.call, pause)
-
-
-def _repeats_after_failure(outgoing: _Outgoing, error: ConnectError | StreamError) -> bool:
-    """Tell whether the request is sent again that failed with ``error``."""
-    lasts = isinstance(error, TLSError) or (
-        isinstance(error, ProxyError) and error.status is not None
-    )
-    if outgoing.attempts is None or not outgoing.is_replayable or lasts:
-        return False
-    pause = outgoing.attempts.after_failure(
-        unprocessed=isinstance(error, ConnectError) or error.unprocessed,
-        now=trio.current_time(),
-        chance=random.random(),
-    )
-    if pause is None:
-        error.add_note(f"{outgoing.call.method} is not sent again: {outgoing.attempts.why}")
-    return _repeat(outgoing.call, pause)
-
-
-def _repeat(call: Call[yarl.URL], pause: float | None) -> bool:
-    if pause is None:
-        return False
-    call.begin_anew()
-    call.delay = pause
-    return True
-
-
 def _bare(url: yarl.URL) -> str:
     """Return the URL without credentials."""
     return str(url.with_user(None))
-
-
-class _Urls:
-    """What the machine of a call asks of URLs."""
-
-    def join(self, url: yarl.URL, location: str) -> yarl.URL:
-        try:
-            there = yarl.URL(location)
-            if there.scheme not in ("", "http", "https", url.scheme):
-                raise ValueError("it leaves HTTP")
-            if there.scheme and "://" in location and not there.raw_host:
-                raise ValueError("it has no host (RFC 9110 section 4.2.1)")
-            return parse_url(str(url.join(there)))
-        except ValueError as error:
-            shown = without_credentials(location)
-            raise RedirectError(f"a redirect to {shown!r} leads nowhere: {error}") from error
-
-    def origin(self, url: yarl.URL) -> Origin:
-        return origin_of(url)
-
-    def has_credentials(self, url: yarl.URL) -> bool:
-        return url.raw_user is not None or url.raw_password is not None
-
-
-_URLS: Final = _Urls()
 
 
 async def fetch(

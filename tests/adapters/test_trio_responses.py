@@ -17,9 +17,9 @@ from plait_engine.content.codings import CodingError
 from plait_engine.engines import EngineName
 from plait_engine.headers import get
 from plait_trio import ServerRequest, ServerResponse
+from plait_trio.call import URLS
 from plait_trio.client import parse_url, target_of
 from plait_trio.content import PIECE
-from plait_trio.session import _URLS
 from tests.adapters.trio_site import URL, Run, Site, assert_at_rest, make_run
 
 TEXT = b"".join(b"line %d\n" % number for number in range(500))
@@ -68,6 +68,13 @@ async def handler(request: ServerRequest) -> ServerResponse:
                 fields = [("link", f"</{status}>")]
                 await exchange.send(InformationalResponse(exchange.stream_id, status, fields))
             return ServerResponse(body=b"done", trailers=[("x-sum", "1")])
+        case ["secret", realm, *rest]:
+            answer = get(request.head.headers, "authorization") or ""
+            if f'realm="{realm}"' not in answer:
+                space = f'domain="/secret/{realm}"'
+                challenge = f'Digest realm="{realm}", nonce="n", qop="auth", {space}'
+                return ServerResponse(401, headers=[("www-authenticate", challenge)])
+            return ServerResponse(302, headers=[("location", "/" + "/".join(rest))])
         case ["to", *rest]:
             return ServerResponse(302, headers=[("location", "/" + "/".join(rest))])
         case ["reset"]:
@@ -229,10 +236,20 @@ def test_where_a_location_leads(location: str, where: str | None) -> None:
     start = parse_url("http://a.test/to")
     if where is None:
         with pytest.raises(plait_trio.RedirectError, match="leads nowhere"):
-            _URLS.join(start, location)
+            URLS.join(start, location)
     else:
-        there = _URLS.join(start, location)
+        there = URLS.join(start, location)
         assert f"{there.origin()}{target_of(there)}" == where
+
+
+def test_each_redirect_may_be_challenged(run: Run) -> None:
+    async def test(site: Site) -> None:
+        async with site.session(digest=("me", "pw")) as session:
+            response = await session.get(f"{URL}/secret/one/secret/two/hints")
+            assert (response.status, response.body) == (200, b"done")
+            assert_at_rest(session)
+
+    run(test, handler)
 
 
 def test_fields_that_every_request_has(run: Run) -> None:
