@@ -14,6 +14,7 @@ Rules
 -----
 * One coroutine reads at a time; a second one gets RuntimeError.
 * After ``set_exception`` every read raises it, also when bytes are left.
+* A read that is cancelled takes nothing: what it had put together is there for the next one.
 """
 
 from __future__ import annotations
@@ -254,6 +255,9 @@ class StreamReader:
             DeprecationWarning,
             stacklevel=2,
         )
+        self._put_back(data)
+
+    def _put_back(self, data: bytes) -> None:
         if not data:
             return
         if self._offset:
@@ -322,8 +326,12 @@ class StreamReader:
         self._check()
         if n < 0:
             pieces = []
-            while piece := await self.readany():
-                pieces.append(piece)
+            try:
+                while piece := await self.readany():
+                    pieces.append(piece)
+            except BaseException:
+                self._put_back(b"".join(pieces))
+                raise
             return pieces[0] if len(pieces) == 1 else b"".join(pieces)
         while n and not self._size and not self._eof:
             await self._wait("read")
@@ -342,7 +350,11 @@ class StreamReader:
         pieces: list[bytes] = []
         missing = n
         while missing > 0:
-            piece = await self.read(missing)
+            try:
+                piece = await self.read(missing)
+            except BaseException:
+                self._put_back(b"".join(pieces))
+                raise
             if not piece:
                 raise asyncio.IncompleteReadError(b"".join(pieces), n)
             pieces.append(piece)
@@ -377,7 +389,11 @@ class StreamReader:
             if self._eof:
                 break
             if not complete:
-                await self._wait("readuntil")
+                try:
+                    await self._wait("readuntil")
+                except BaseException:
+                    self._put_back(bytes(found))
+                    raise
         return bytes(found)
 
     async def readchunk(self) -> tuple[bytes, bool]:

@@ -220,6 +220,34 @@ async def test_a_read_that_is_cancelled_loses_nothing() -> None:
 # -- the end and errors ------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize(
+    ("method", "expected"),
+    [
+        (lambda reader: reader.readline(), b"first half\n"),
+        (lambda reader: reader.readuntil(b"\n"), b"first half\n"),
+        (lambda reader: reader.readexactly(8), b"first ha"),
+        (lambda reader: reader.read(), b"first half\nrest"),
+    ],
+)
+async def test_a_read_that_is_cancelled_gives_back_what_it_had(
+    method: Callable[[StreamReader], Any], expected: bytes
+) -> None:
+    reader = fed(b">fi", b"rs", eof=False)
+    assert await reader.read(1) == b">"
+    for piece in (b"t ", b"h", b""):
+        task = asyncio.ensure_future(method(reader))
+        await asyncio.sleep(0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        reader.feed_data(piece)
+    assert reader.total_bytes == len(b">first h")
+    reader.feed_data(b"alf\nrest")
+    reader.feed_eof()
+    assert await method(reader) == expected
+    assert expected + await reader.read() == b"first half\nrest"
+
+
 async def test_a_callback_that_fails_is_logged(caplog: pytest.LogCaptureFixture) -> None:
     def fail() -> None:
         raise ValueError("no callback")
