@@ -471,10 +471,14 @@ class BaseRequest(KeyedState, HeadersMixin):
                     self._check_size(self.content_length or 0)
                 pieces = []
                 size = 0
-                while piece := await content.readany():
-                    pieces.append(piece)
-                    size += len(piece)
-                    self._check_size(size)
+                try:
+                    while piece := await content.readany():
+                        pieces.append(piece)
+                        size += len(piece)
+                        self._check_size(size)
+                except asyncio.CancelledError:
+                    content._put_back(b"".join(pieces))  # For who reads after a timeout.
+                    raise
                 data = b"".join(pieces)
             self._read_bytes = data
         return self._read_bytes

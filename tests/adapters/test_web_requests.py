@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -582,6 +583,32 @@ async def test_the_client_goes_away(setup: Setup, reading: str) -> None:
         await started.wait()
         client.abort()
         await asyncio.wait_for(gone.wait(), 20)
+
+
+@pytest.mark.parametrize("http2", [False, True])
+async def test_a_read_that_is_cancelled_leaves_the_content_whole(http2: bool) -> None:
+    go_on = asyncio.Event()
+
+    async def content() -> AsyncIterator[bytes]:
+        yield b"first, "
+        await go_on.wait()
+        yield b"second"
+
+    async def handler(request: web.Request) -> web.Response:
+        reading = asyncio.ensure_future(request.read())
+        while not request.content.total_bytes or request.content._size:  # noqa: ASYNC110
+            await asyncio.sleep(0)  # Until it has taken the first piece.
+        reading.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await reading
+        go_on.set()
+        return web.Response(body=await request.read())
+
+    async with (
+        plait.ClientSession(app=app_of(handler), http2=http2) as session,
+        session.post("/", data=content()) as response,
+    ):
+        assert await response.read() == b"first, second"
 
 
 async def test_a_stream_that_is_reset() -> None:
