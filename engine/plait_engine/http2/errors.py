@@ -11,6 +11,10 @@ from typing import NoReturn
 from plait_engine.errors import ErrorCode, RemoteProtocolError, Scope
 
 
+class HPACKError(Exception):
+    """A block cannot be decoded.  The table is unknown from here on: COMPRESSION_ERROR."""
+
+
 def connection_error(message: str, code: ErrorCode = ErrorCode.PROTOCOL_ERROR) -> NoReturn:
     """The peer has broken the connection (section 5.4.1)."""
     raise RemoteProtocolError(message, code=code)

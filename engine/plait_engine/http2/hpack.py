@@ -18,7 +18,7 @@ Where only the target differs, what follows ``:path`` is the same indexes each t
 decoder keeps those as it keeps blocks.  And what a Huffman code means is kept for all
 connections, since finding out takes a step for each byte: of names that are spelt out, and of
 fields whose name is one of the static table and no credential's, unless the peer said
-never-indexed.
+never-indexed (or not indexed, of a name that takes a second byte: those are said to differ).
 
 An entry that is never used costs both sides an insertion, pushes out others and empties these
 memories.  So the encoder watches what becomes of its entries, name by name: the values of a
@@ -51,10 +51,10 @@ from collections import OrderedDict
 from collections.abc import Iterable
 from typing import Final, TypeVar
 
-from plait_engine.headers import decode as decode_text
 from plait_engine.headers import encode as encode_text
 from plait_engine.semantics.cache import FieldCache, names_credentials
 
+from .errors import HPACKError
 from .hpack_primitives import (
     HUFFMAN,
     INCREMENTAL,
@@ -63,8 +63,6 @@ from .hpack_primitives import (
     NEVER_INDEXED,
     NOT_INDEXED,
     SIZE_UPDATE,
-    HPACKError,
-    decode_huffman,
     decode_integer,
     encode_integer,
     encode_plain_text,
@@ -99,14 +97,17 @@ _NEWEST: Final = STATIC_LENGTH + 1  # the index of the newest entry
 _MAX_SIZE_UPDATES = 2  # RFC 7541 section 4.2: the smallest in between, and the final one
 
 
-_IS_PUBLIC: Final = [not names_credentials(field[0]) for field, _ in STATIC_TABLE]
-"""Whether ``_entries`` may have what a field says, by the index of its name."""
+_STATIC_STARTS: Final = [
+    (field[0], len(field[0]), field[0] != "" and not names_credentials(field[0]))
+    for field, _ in STATIC_TABLE
+]
+"""Names by index: their text, their size, and whether ``_entries`` may have what a field says."""
 
 _entries: Final[FieldCache[bytes, Entry]] = FieldCache()
 """What literals mean whose value is Huffman-coded, by their bytes."""
 
 _names: Final[dict[bytes, tuple[str, int]]] = {}
-"""The text and the size of names that are spelt out, by their Huffman code; the last few."""
+"""The text and the size of names that are spelt out, by their literals; the last few."""
 
 
 class HeaderListTooLarge(Exception):
@@ -219,6 +220,7 @@ class Decoder:
         room = self._max_header_list_size
         max_fields = self._max_fields
         table = self._table
+        known_entry = _entries.entries.get
         end = tail_start = len(block)
         before = room_before = 0  # the fields in front of the tail, and the room for it
         while pos < end:
@@ -233,28 +235,41 @@ class Decoder:
                 entry = table[index]
                 if index > STATIC_LENGTH:
                     self_contained = False
-            elif first >= INCREMENTAL:
-                entry, pos = self._read_literal(block, pos, first, 0x3F)
-                if self._limit:  # An encoder that keeps no table may still ask for it: nginx does.
-                    self._insert(entry)
-                    if room >= 0:
-                        inserted.append(entry)
-                if first & 0x3F > STATIC_LENGTH:
-                    self_contained = False
-            elif first < SIZE_UPDATE:
-                entry, pos = self._read_literal(block, pos, first, 0x0F)
-                if first >= NEVER_INDEXED:
-                    self.saw_secrets = True
-                if first & 0x0F == 0x0F:
-                    self_contained = False  # it may be: the index is in the bytes behind
-                tail_start = end
-                if first & 0x0F in _PATH_INDEXES and end - pos <= _CACHED_BLOCK_SIZE:
-                    tail, size = self._tails.get(block[pos:], _NO_TAIL)
-                    if tail and size + entry[1] <= room and len(fields) + len(tail) < max_fields:
-                        fields.append(entry[0])
-                        fields += tail
-                        return fields, inserted, False
-                    tail_start, before, room_before = pos, len(fields) + 1, room - entry[1]
+            elif first >= INCREMENTAL or first < SIZE_UPDATE:
+                length = block[pos] if pos < end else 0
+                # What is kept is the bytes of a whole literal, so these can be nothing else.
+                after = pos + 1 + length - HUFFMAN
+                known = known_entry(block[pos - 1 : after]) if length >= HUFFMAN else None
+                mask = 0x3F if first >= INCREMENTAL else 0x0F
+                if known is None:
+                    entry, pos = self._read_literal(block, pos, first, mask)
+                else:
+                    entry, pos = known, after
+                index = first & mask
+                if first >= INCREMENTAL:
+                    if self._limit:  # An encoder that keeps no table may still ask: nginx does.
+                        self._insert(entry)
+                        if room >= 0:
+                            inserted.append(entry)
+                    if index > STATIC_LENGTH:
+                        self_contained = False
+                else:
+                    if first >= NEVER_INDEXED:
+                        self.saw_secrets = True
+                    if index == mask:
+                        self_contained = False  # it may be: the index is in the bytes behind
+                    tail_start = end
+                    if index in _PATH_INDEXES and end - pos <= _CACHED_BLOCK_SIZE:
+                        tail, size = self._tails.get(block[pos:], _NO_TAIL)
+                        if (
+                            tail
+                            and size + entry[1] <= room
+                            and len(fields) + len(tail) < max_fields
+                        ):
+                            fields.append(entry[0])
+                            fields += tail
+                            return fields, inserted, False
+                        tail_start, before, room_before = pos, len(fields) + 1, room - entry[1]
             else:
                 raise HPACKError("a table size update is not at the start of the block")
             field, size = entry
@@ -298,28 +313,25 @@ class Decoder:
         """Read a literal (section 6.2) behind its first byte, with a name index of ``mask``."""
         start = pos - 1
         index = first & mask
+        is_kept = False
         if index == mask:
             index, pos = decode_integer(block, pos, mask)
-        literal = b""  # what may be remembered
+        elif index <= STATIC_LENGTH and pos < len(block):
+            is_coded = HUFFMAN <= block[pos] < LONG_HUFFMAN
+            is_kept = is_coded and _STATIC_STARTS[index][2] and first & 0xF0 != NEVER_INDEXED
         if not index:
             name, size, pos = _read_name(block, pos)
-        else:
-            if index >= len(self._table):
-                raise HPACKError(f"there is no field of index {index}")
-            if index <= STATIC_LENGTH and _IS_PUBLIC[index] and first & 0xF0 != NEVER_INDEXED:
-                length = block[pos] if pos < len(block) else 0
-                if HUFFMAN <= length < LONG_HUFFMAN:
-                    end = pos + 1 + length - HUFFMAN
-                    literal = block[start:end]
-                    known = _entries.entries.get(literal)
-                    if known is not None:
-                        return known, end
+        elif index <= STATIC_LENGTH:
+            name, size, _ = _STATIC_STARTS[index]
+        elif index < len(self._table):
             name = self._table[index][0][0]
             size = len(name) if name.isascii() else len(encode_text(name))
-        value, value_size, pos = _read_text(block, pos)
+        else:
+            raise HPACKError(f"there is no field of index {index}")
+        value, value_size, pos = read_string(block, pos)
         entry = ((name, value), size + value_size + ENTRY_OVERHEAD)
-        if literal:
-            _entries.add(literal, entry, len(literal))
+        if is_kept:
+            _entries.add(block[start:pos], entry, pos - start)
         return entry, pos
 
     def _insert(self, entry: Entry) -> None:
@@ -356,30 +368,17 @@ class Decoder:
         self._tails.clear()
 
 
-def _read_text(block: bytes, pos: int) -> tuple[str, int, int]:
-    """Read a string literal: return its text, its size in bytes, and the position behind it."""
-    data, is_huffman, pos = read_string(block, pos)
-    if not is_huffman:
-        return decode_text(data), len(data), pos
-    return *_decode_huffman_text(data), pos
-
-
 def _read_name(block: bytes, pos: int) -> tuple[str, int, int]:
-    """Read a name as ``_read_text`` does, and remember it."""
-    data, is_huffman, pos = read_string(block, pos)
-    if not is_huffman:
-        return decode_text(data), len(data), pos
-    known = _names.get(data)
+    """Read a name that is spelt out as ``read_string`` does, and remember it."""
+    end = pos + 1 + (block[pos] & 0x7F) if pos < len(block) else pos
+    literal = block[pos:end]
+    known = _names.get(literal)
     if known is None:
-        known = _decode_huffman_text(data)
-        if len(data) <= _CACHED_NAME_SIZE:
-            _keep(_names, data, known)
-    return *known, pos
-
-
-def _decode_huffman_text(data: bytes) -> tuple[str, int]:
-    text = decode_huffman(data)
-    return text if text.isascii() else decode_text(text.encode("latin-1")), len(text)
+        name, size, end = read_string(block, pos)
+        if len(literal) <= _CACHED_NAME_SIZE:
+            _keep(_names, literal, (name, size))
+        return name, size, end
+    return *known, end
 
 
 _NO_TAIL: Final[tuple[list[Field], int]] = ([], 0)

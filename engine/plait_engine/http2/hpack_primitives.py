@@ -9,9 +9,11 @@ Limits: an integer ends at 2**32 - 1 and at 5 continuation bytes, leading zeros 
 
 from __future__ import annotations
 
+from plait_engine.headers import decode as decode_text
 from plait_engine.headers import encode as encode_text
 
 from . import huffman
+from .errors import HPACKError
 
 INDEXED = 0x80  # 6.1: an index of 7 bits
 INCREMENTAL = 0x40  # 6.2.1: a literal that enters the table, name index of 6 bits
@@ -24,10 +26,6 @@ LONG_HUFFMAN = 0xFF  # the same; the length goes on in the next byte
 
 MAX_INTEGER = 2**32 - 1
 _MAX_CONTINUATIONS = 5
-
-
-class HPACKError(Exception):
-    """A block cannot be decoded.  The table is unknown from here on: COMPRESSION_ERROR."""
 
 
 def encode_integer(value: int, prefix: int, kind: int) -> bytes:
@@ -81,10 +79,10 @@ def encode_plain_text(text: str) -> bytes:
     return (_PLAIN_LENGTHS[size] if size < 127 else encode_integer(size, 7, 0)) + data
 
 
-def read_string(block: bytes, pos: int) -> tuple[bytes, bool, int]:
-    """Return the bytes of a string literal, whether they are Huffman code, and what is behind.
+def read_string(block: bytes, pos: int) -> tuple[str, int, int]:
+    """Return the text of a string literal, its size in bytes, and the position behind it.
 
-    Raises HPACKError when it is cut short.
+    Raises HPACKError when it is cut short, or no Huffman code.
     """
     if pos >= len(block):
         raise HPACKError("a field is cut short")
@@ -96,15 +94,8 @@ def read_string(block: bytes, pos: int) -> tuple[bytes, bool, int]:
     end = pos + length
     if end > len(block):
         raise HPACKError("a string is longer than the block")
-    return block[pos:end], first >= HUFFMAN, end
-
-
-def decode_huffman(data: bytes) -> str:
-    """Return the string whose Huffman code is ``data``, a character for each byte of it.
-
-    Raises HPACKError.
-    """
-    try:
-        return huffman.decode(data)
-    except huffman.HuffmanError as error:
-        raise HPACKError(str(error)) from error
+    data = block[pos:end]
+    if first < HUFFMAN:
+        return data.decode() if data.isascii() else decode_text(data), length, end
+    text = huffman.decode(data)
+    return text if text.isascii() else decode_text(text.encode("latin-1")), len(text), end

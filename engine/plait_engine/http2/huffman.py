@@ -14,7 +14,8 @@ that is, the bits of an unfinished code; a byte leads from it to the next state 
 nothing to two symbols.  All transitions would be 256 states by 256 bytes; each is computed
 the first time that it is taken, so that importing costs little and the table holds what
 the traffic uses (65,536 small tuples at most, shared by all connections).  A state *is* the
-list of its transitions: what costs is the look-up, once for each byte.
+list of its transitions: what costs is the look-up, once for each byte.  Whether there is one is
+not asked: where nobody has gone, there is nothing to unpack.
 
 Limits: a byte of input never becomes more than two bytes of output (the shortest code
 has 5 bits), and both directions are linear.
@@ -23,6 +24,9 @@ has 5 bits), and both directions are linear.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any, Final, TypeAlias
+
+from .errors import HPACKError
 
 _SYMBOLS_BY_LENGTH: dict[int, bytes] = {
     5: b"012aceiost",
@@ -62,14 +66,19 @@ _EOS = 256
 _PADDING = "1111111"  # RFC 7541 section 5.2: the most significant bits of EOS, at most 7
 
 
-class HuffmanError(Exception):
+class HuffmanError(HPACKError):
     """The bytes are not the Huffman code of any string."""
+
+
+_Steps: TypeAlias = list[Any]
+_STATE: Final = 256
 
 
 class _State:
     """An inner node of the code tree.
 
-    ``steps``: by byte, the next state and the symbols emitted; ``None`` where nobody has gone.
+    ``steps``: by byte, the next state's steps and the symbols emitted, or ``None`` where nobody
+    has gone; behind them, at ``_STATE``, the state itself.
     ``branches``: where a 0 bit and a 1 bit lead, to another node or to a symbol.
     ``may_end``: whether the bits so far are valid padding.
     """
@@ -77,12 +86,12 @@ class _State:
     __slots__ = ("branches", "may_end", "steps")
 
     def __init__(self, may_end: bool) -> None:
-        self.steps: list[tuple[_State, str] | None] = []
+        self.steps: _Steps = []
         self.branches: list[_State | int | None] = [None, None]
         self.may_end = may_end
 
-    def step(self, byte: int) -> tuple[_State, str]:
-        """Return where ``byte`` leads.  Raises HuffmanError."""
+    def step(self, byte: int) -> tuple[_Steps, str]:
+        """Find out where ``byte`` leads.  Raises HuffmanError."""
         state = self
         symbols = bytearray()
         for shift in range(7, -1, -1):
@@ -97,9 +106,13 @@ class _State:
                 symbols.append(branch)
                 state = _ROOT
         if not state.steps:
-            state.steps = [None] * 256
-        step = self.steps[byte] = (state, symbols.decode("latin-1"))
+            state.begin()
+        step = self.steps[byte] = (state.steps, symbols.decode("latin-1"))
         return step
+
+    def begin(self) -> None:
+        """Make room for steps."""
+        self.steps = [*[None] * _STATE, self]
 
 
 def _codes() -> Iterator[tuple[int, str]]:
@@ -129,7 +142,7 @@ def _build_tree() -> _State:
 
 
 _ROOT = _build_tree()
-_ROOT.steps = [None] * 256
+_ROOT.begin()
 _CODES = [code for symbol, code in sorted(_codes()) if symbol != _EOS]
 
 
@@ -148,16 +161,16 @@ def decode(data: bytes) -> str:
     Raises HuffmanError for EOS in it, and for padding that is longer than 7 bits or not
     all 1s (RFC 7541 section 5.2).
     """
-    state = _ROOT
+    steps = _ROOT.steps
     # Joined as text, a byte a character: joining bytes takes 80 bytes of memory a part.
     parts: list[str] = []
     append = parts.append
     for byte in data:
-        step = state.steps[byte]
-        if step is None:
-            step = state.step(byte)
-        state, symbols = step
+        try:
+            steps, symbols = steps[byte]
+        except TypeError:
+            steps, symbols = steps[_STATE].step(byte)
         append(symbols)
-    if not state.may_end:
+    if not steps[_STATE].may_end:
         raise HuffmanError("the padding of a Huffman-coded string is not 1 to 7 bits of EOS")
     return "".join(parts)

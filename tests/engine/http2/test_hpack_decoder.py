@@ -585,6 +585,7 @@ def test_a_flood_of_values_takes_bounded_memory(size):
         (4, 0x00, True),  # :path
         (4, 0x40, True),
         (4, 0x10, False),  # never indexed
+        (28, 0x00, False),  # content-length, not indexed: its index takes two bytes
         (19, 0x40, True),  # accept
         (23, 0x40, False),  # authorization
         (32, 0x40, False),  # cookie
