@@ -198,7 +198,7 @@ class Dialer:
             await trio.aclose_forcefully(stream)
             raise
         driver.forwarding = forwarding
-        driver.peer = str(server)
+        driver.peer = f"{server}, {'HTTP/2' if protocol == 'h2' else 'HTTP/1.1'}"
         if surplus:
             driver.receive_data(surplus)
         return driver

@@ -29,6 +29,7 @@ from plait_engine import (
     Event,
     Headers,
     Request,
+    Response,
     Role,
     SettingsChanged,
     StreamReset,
@@ -37,11 +38,12 @@ from plait_engine import (
 )
 from plait_engine.driver import LazyTimer
 from plait_engine.engines import EngineName
-from plait_engine.events import Sendable
+from plait_engine.events import Initiator, Sendable
 from plait_engine.http2.frames import SETTINGS_ENABLE_CONNECT_PROTOCOL as WEBSOCKETS
 from plait_engine.policy.admission import Admission
-from plait_engine.policy.interruption import advise, name_of_code
+from plait_engine.policy.interruption import advise, explain_goaway, name_of_code
 from plait_engine.proxy.forward import Forwarding
+from plait_engine.semantics.content import announced_length
 
 from .content import Content
 from .transport import TrioStream, TrioTransport
@@ -52,13 +54,27 @@ class StreamError(Exception):
 
     ``event`` is the engine's ``StreamReset`` or ``ConnectionClosed``: it tells who did it,
     the error, and whether the request may safely be sent again.  ``peer`` is with whom it was.
+    ``received``: bytes of the response's content, ``None`` before its head; ``expected``: what
+    its Content-Length promised.
     """
 
-    def __init__(self, event: StreamReset | ConnectionClosed, peer: str = "") -> None:
+    def __init__(
+        self,
+        event: StreamReset | ConnectionClosed,
+        peer: str = "",
+        *,
+        received: int | None = None,
+        expected: int | None = None,
+    ) -> None:
         if isinstance(event, StreamReset):
             reason = str(event.error or f"stream reset: {name_of_code(event.code)}")
         else:
             reason = str(event.error or event.reason.explain())
+        if event.error is None and getattr(event, "initiator", None) is Initiator.LOCAL:
+            reason = "this side closed it"
+        if received is not None:
+            of = "" if expected is None else f" of {expected}"
+            reason += f": {received}{of} bytes of the content received"
         if peer:
             reason += f": {peer}"
             if isinstance(event, StreamReset):
@@ -66,6 +82,8 @@ class StreamError(Exception):
         super().__init__(reason)
         self.event = event
         self.peer = peer
+        self.received = received
+        self.expected = expected
 
     @property
     def unprocessed(self) -> bool:
@@ -111,6 +129,9 @@ class Exchange:
         self._events: deque[Event] = deque()
         self._changed = trio.Event()
         self._failure: StreamReset | ConnectionClosed | None = None
+        self._received: int | None = None
+        self._expected: int | None = None
+        """Bytes of the response's content, so far and announced (client)."""
         self._finished = False
         """The application is done with it."""
 
@@ -122,7 +143,7 @@ class Exchange:
         self._check()
         while not self._events:
             if self._failure is not None:
-                raise StreamError(self._failure, self.driver.peer)
+                raise self._cut_short(self._failure)
             await self._change()
             self._check()
         return self._events.popleft()
@@ -138,7 +159,7 @@ class Exchange:
         """
         self._check()
         if self._failure is not None:
-            raise StreamError(self._failure, self.driver.peer)
+            raise self._cut_short(self._failure)
         self.driver.send(*events)
         self.begun = True
         self.sent_end = isinstance(events[-1], EndOfMessage)
@@ -170,6 +191,11 @@ class Exchange:
         self._events.clear()
         self._changed.set()
 
+    def _cut_short(self, event: StreamReset | ConnectionClosed) -> StreamError:
+        return StreamError(
+            event, self.driver.peer, received=self._received, expected=self._expected
+        )
+
     def _check(self) -> None:
         if self._finished:
             raise trio.ClosedResourceError("the request and its response are over")
@@ -187,8 +213,12 @@ class Exchange:
             if isinstance(event, Accept) and self.sent_end:
                 self.switched, self.sent_end = True, False
             self.received_end = self.received_end or isinstance(event, EndOfMessage)
-            if isinstance(event, Data):
+            if isinstance(event, Response):
+                self._received, self._expected = 0, announced_length(event.headers)
+            elif isinstance(event, Data):
                 self.unacknowledged += event.credit
+                if self._received is not None:
+                    self._received += len(event.data)
             self._events.append(event)
         self._changed.set()
 
@@ -344,6 +374,8 @@ class Driver(plait_engine.driver.Driver):
         elif not stream_id:
             if isinstance(event, Draining):
                 self.goaway_code = event.code
+                if why := explain_goaway(event):
+                    self.peer += f", GOAWAY: {why}"
             elif isinstance(event, SettingsChanged) and WEBSOCKETS in event.settings:
                 self.extended_connect = event.settings[WEBSOCKETS] == 1
             self.ready.set()

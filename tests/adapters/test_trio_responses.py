@@ -12,10 +12,11 @@ import trio
 import trio.testing
 
 import plait_trio
-from plait_engine import ErrorCode, Headers, InformationalResponse, Response, StreamReset
+from plait_engine import Data, ErrorCode, Headers, InformationalResponse, Response, StreamReset
 from plait_engine.content.codings import CodingError
 from plait_engine.engines import EngineName
 from plait_engine.headers import get
+from plait_engine.policy.retry import RetryPolicy
 from plait_trio import ServerRequest, ServerResponse
 from plait_trio.call import URLS
 from plait_trio.client import parse_url, target_of
@@ -80,6 +81,17 @@ async def handler(request: ServerRequest) -> ServerResponse:
         case ["reset"]:
             exchange = request._exchange
             exchange.driver.send(StreamReset(exchange.stream_id, ErrorCode.INTERNAL_ERROR))
+            return ServerResponse()
+        case ["short"]:
+            exchange = request._exchange
+            number = exchange.stream_id
+            head = Response(number, 200, [("content-length", "1000")])
+            await exchange.send(head, Data(number, b"7 bytes"))
+            await trio.testing.wait_all_tasks_blocked()
+            exchange.driver.send(StreamReset(number, ErrorCode.INTERNAL_ERROR))
+            return ServerResponse()
+        case ["goodbye"]:
+            request._exchange.driver.close(ErrorCode.ENHANCE_YOUR_CALM)
             return ServerResponse()
         case ["wait"]:
             await trio.sleep(float(query))
@@ -273,9 +285,38 @@ def test_an_error_says_with_whom_and_whether_to_repeat(run: Run) -> None:
         async with site.session() as session:
             with pytest.raises(plait_trio.StreamError) as caught:
                 await session.post(f"{URL}/reset", body=b"x")
-            assert caught.value.peer == "127.0.0.1:8080"
-            assert "127.0.0.1:8080; it may have processed the request" in str(caught.value)
+            version = "HTTP/2" if site.http2 else "HTTP/1.1"
+            assert caught.value.peer == f"127.0.0.1:8080, {version}"
+            told = f"127.0.0.1:8080, {version}; it may have processed the request"
+            assert told in str(caught.value)
+            assert (caught.value.received, caught.value.unprocessed) == (None, False)
+            with pytest.raises(plait_trio.StreamError, match="7 of 1000 bytes") as caught:
+                await session.get(f"{URL}/short")
+            assert (caught.value.received, caught.value.expected) == (7, 1000)
             assert_at_rest(session)
+
+    run(test, handler)
+
+
+def test_an_error_says_why_the_server_went(run: Run) -> None:
+    async def test(site: Site) -> None:
+        async with site.session(retry=RetryPolicy(stale=0, unprocessed=0)) as session:
+            with pytest.raises(plait_trio.StreamError) as caught:
+                await session.get(f"{URL}/goodbye")
+            assert ("GOAWAY: ENHANCE_YOUR_CALM" in str(caught.value)) is site.http2
+
+    run(test, handler)
+
+
+def test_an_error_says_that_this_side_closed(run: Run) -> None:
+    async def test(site: Site) -> None:
+        async def ask(session: plait_trio.Session) -> None:
+            with pytest.raises(plait_trio.StreamError, match="this side closed"):
+                await session.get(f"{URL}/wait?100")
+
+        async with trio.open_nursery() as nursery, site.session() as session:
+            nursery.start_soon(ask, session)
+            await trio.testing.wait_all_tasks_blocked()
 
     run(test, handler)
 

@@ -48,8 +48,7 @@ from plait_engine import (
 )
 from plait_engine.errors import ErrorCode
 from plait_engine.events import Sendable
-from plait_engine.headers import get
-from plait_engine.semantics.content import CONTINUE
+from plait_engine.semantics.content import CONTINUE, announced_length
 
 from .errors import error_of_reset
 
@@ -195,7 +194,7 @@ class ClientExchange(Exchange):
         head = self.head
         if head is None:
             return "no response came"
-        expected = _content_length(head)
+        expected = announced_length(head.headers)
         of = "" if expected is None else f" of {expected} expected"
         return f"{self.received}{of} bytes of the response came"
 
@@ -477,7 +476,7 @@ class ClientExchange(Exchange):
                 self.driver.lost,
                 disconnected=self.driver.engine.state in _OVER,
                 received=None if head is None else self.received,
-                expected=None if head is None else _content_length(head),
+                expected=None if head is None else announced_length(head.headers),
                 server=self.describe(),
                 request_info=lambda: self.request.request_info,
             )
@@ -492,8 +491,3 @@ def wake(waiter: asyncio.Future[None] | None) -> None:
     """Tell whoever waits, if somebody does."""
     if waiter is not None and not waiter.done():
         waiter.set_result(None)
-
-
-def _content_length(head: Response) -> int | None:
-    value = get(head.headers, "content-length")
-    return int(value) if value is not None and value.isascii() and value.isdigit() else None

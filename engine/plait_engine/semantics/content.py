@@ -14,6 +14,8 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from plait_engine.headers import Headers, get
+
 CONTINUE: Final = 100
 """It concerns the content of the request only (RFC 9110 section 15.2.1)."""
 
@@ -40,3 +42,9 @@ METHODS_WITHOUT_CONTENT: Final = frozenset({"GET", "HEAD", "DELETE", "OPTIONS", 
 # RFC 9110 section 8.6: Content-Length = 1*DIGIT.
 is_content_length: Final = re.compile(r"[0-9]{1,18}").fullmatch
 """Match a Content-Length.  The bound keeps ``int`` cheap, and is an exabyte."""
+
+
+def announced_length(headers: Headers) -> int | None:
+    """Return what Content-Length says, for a message; ``None`` if it says nothing."""
+    value = get(headers, "content-length")
+    return int(value) if value is not None and is_content_length(value) else None
