@@ -166,6 +166,15 @@ async def test_a_request_without_content(site: Site, method: str) -> None:
     assert "transfer-encoding" not in fields
 
 
+async def test_chunks_that_the_caller_names_and_no_content(site: Site) -> None:
+    seen = await site.ask("POST", headers={"Transfer-Encoding": "chunked"})
+    fields = {name.lower(): value for name, value in seen["fields"]}
+    assert (fields.get("transfer-encoding"), fields.get("content-length")) == (
+        (None, "0") if site.http2 else ("chunked", None)  # RFC 9113 section 8.2.2
+    )
+    assert seen["body"] == ""
+
+
 @pytest.mark.parametrize("method", ["GET", "OPTIONS", "TRACE"])
 async def test_no_chunks_without_content(site: Site, method: str) -> None:
     for headers in ({}, {"X-A": "1"}):

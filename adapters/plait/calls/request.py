@@ -371,7 +371,11 @@ class ClientRequest:
             )
         if body is None:
             self._body = None
-            if self.method not in self.GET_METHODS and not self.chunked:
+            if (
+                self.method not in self.GET_METHODS
+                and not self.chunked
+                and TRANSFER_ENCODING not in self.headers  # The caller's.
+            ):
                 self.headers.setdefault("Content-Length", "0")
             if self.method in self.POST_METHODS and self._may_name_type:
                 self.headers.setdefault("Content-Type", "application/octet-stream")
