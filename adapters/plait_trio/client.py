@@ -68,6 +68,9 @@ class ClientResponse:
         self.url = url
         self.history: Sequence[ClientResponse] = ()
         self._exchange = exchange
+        self._content: AsyncIterator[bytes] | None = None
+        self._pieces: list[bytes] = []
+        """What ``read`` has so far: it may be cancelled, and called again."""
         self._body: bytes | None = None
         self.tunnel: Tunnel | None = None
         self.websocket: WebSocket | None = None
@@ -106,19 +109,27 @@ class ClientResponse:
         """Return the body as it comes, for ``async for``.
 
         ``decode``: without its Content-Encoding, if that is gzip or deflate (RFC 9110 section
-        8.4.1).  No more is decoded than is read.  ``async for`` raises StreamError when the server
+        8.4.1); the first call decides.  No more is decoded than is read.  ``async for`` raises StreamError when the server
         broke the body off, ClosedResourceError behind the ``async with`` of the response, and
         ``plait_engine.content.codings.CodingError`` when the body is not in its coding.
         """
-        encoded = self._exchange.receive()
-        codings = get_all(self.headers, "content-encoding") if decode else ()
-        decoder = find_decoder(", ".join(codings))
-        return encoded if decoder is None else DecodedContent(encoded, decoder)
+        if self._content is None:
+            encoded = self._exchange.receive()
+            codings = get_all(self.headers, "content-encoding") if decode else ()
+            decoder = find_decoder(", ".join(codings))
+            self._content = encoded if decoder is None else DecodedContent(encoded, decoder)
+        return self._content
 
     async def read(self) -> bytes:
-        """Return the whole body, decoded.  Raises what ``stream`` raises."""
+        """Return the whole body, or what ``stream`` left of it, decoded.
+
+        Raises what ``stream`` raises.
+        """
         if self._body is None:
-            self._body = b"".join([chunk async for chunk in self.stream()])
+            async for piece in self.stream():
+                self._pieces.append(piece)
+            self._body = b"".join(self._pieces)
+            self._pieces.clear()
         return self._body
 
 

@@ -55,6 +55,8 @@ class ServerRequest:
         self._exchange = exchange
         self._continued = not head.expect_continue
         self._responding = False
+        self._pieces: list[bytes] = []
+        """What ``read`` has so far: it may be cancelled, and called again."""
         self._websocket: WebSocket | None = None
         self._switched = False
 
@@ -70,7 +72,9 @@ class ServerRequest:
 
     async def read(self) -> bytes:
         """Return the whole body.  Raises StreamError when the client broke it off."""
-        return b"".join([chunk async for chunk in self.stream()])
+        async for piece in self.stream():
+            self._pieces.append(piece)
+        return b"".join(self._pieces)
 
     async def accept_websocket(self, subprotocols: Sequence[str] = ()) -> WebSocket:
         """Accept the WebSocket handshake (RFC 6455, RFC 8441) and return the connection.

@@ -160,6 +160,55 @@ def test_no_more_is_decoded_than_is_read(run: Run) -> None:
     run(test, handler)
 
 
+@pytest.mark.parametrize("coding", ["identity", "gzip"])
+def test_a_read_that_is_cancelled_loses_nothing(run: Run, coding: str) -> None:
+    """On either side: the next one gives all of it."""
+
+    async def echo(request: ServerRequest) -> ServerResponse:
+        while True:
+            with trio.move_on_after(0.35) as scope:
+                content = await request.read()
+            if not scope.cancelled_caught:
+                break
+        fields = [("content-encoding", coding)]
+        return ServerResponse(headers=fields, body=slowly(content))
+
+    async def slowly(content: bytes) -> AsyncIterator[bytes]:
+        async for piece in cut(content, len(content) // 10):
+            await trio.sleep(0.1)
+            yield piece
+
+    async def test(site: Site) -> None:
+        content = ENCODED["gzip"] if coding == "gzip" else TEXT
+        async with (
+            site.session() as session,
+            session.stream("POST", URL, body=slowly(content)) as response,
+        ):
+            cancelled = 0
+            while True:
+                with trio.move_on_after(0.35) as scope:
+                    await response.read()
+                if not scope.cancelled_caught:
+                    break
+                cancelled += 1
+            assert cancelled > 1
+            assert response.body == TEXT
+
+    run(test, echo)
+
+
+def test_what_was_taken_of_a_stream_is_not_read_again(run: Run) -> None:
+    async def test(site: Site) -> None:
+        async with (
+            site.session() as session,
+            session.stream("GET", f"{URL}/encoded/gzip/100") as response,
+        ):
+            first = await anext(response.stream())
+            assert first + await response.read() == TEXT
+
+    run(test, handler)
+
+
 def test_what_was_left_is_over(run: Run) -> None:
     """Whoever reads it, or does so still, is told, and does not wait for ever."""
 
