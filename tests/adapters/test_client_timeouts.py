@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
 
 import plait
+from plait import web
 from plait.calls.timeouts import ClientClock, ClientTimeout, error_of_deadline
 from plait_engine.policy.deadlines import Deadline, Deadlines
 from plait_engine.testing.pair import Clock
+from tests.conftest import Authority
+from tests.serving import serve
+from tests.sessions import H1, H2C, Way
 
 pytestmark = pytest.mark.anyio
 
@@ -81,3 +86,86 @@ def test_what_a_caller_gets(passed: Deadline, kind: type[Exception], message: st
     with pytest.raises(kind, match=message) as caught:
         raise error_of_deadline(clock, passed)
     assert type(caught.value) is kind
+
+
+# -- total, whatever a call waits for ------------------------------------------------------------
+
+
+async def never(*args: object) -> None:
+    await asyncio.Event().wait()
+
+
+async def wait_before(request: plait.ClientRequest, handler: Any) -> plait.ClientResponse:
+    await never()
+    response: plait.ClientResponse = await handler(request)
+    return response
+
+
+async def wait_behind(request: plait.ClientRequest, handler: Any) -> plait.ClientResponse:
+    response: plait.ClientResponse = await handler(request)
+    await never()
+    return response
+
+
+def traced(signal: str) -> dict[str, Any]:
+    config = plait.TraceConfig()
+    getattr(config, signal).append(never)
+    return {"trace_configs": [config]}
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        pytest.param({"middlewares": [wait_before]}, id="before"),
+        pytest.param({"middlewares": [wait_behind]}, id="behind"),
+        pytest.param(traced("on_connection_create_end"), id="opened"),
+        pytest.param(traced("on_request_headers_sent"), id="sent"),
+    ],
+)
+@pytest.mark.parametrize("path", ["short", "endless"])
+@pytest.mark.parametrize("way", [H1, H2C], ids=str)
+async def test_total_ends_what_others_wait_for(
+    way: Way, authority: Authority, path: str, options: dict[str, Any]
+) -> None:
+    async def answer(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse()
+        await response.prepare(request)
+        if path == "endless":
+            await never()
+        return response
+
+    app = web.Application()
+    app.router.add_get("/{path}", answer)
+    timeout = plait.ClientTimeout(total=0.05)
+    async with serve(app, shutdown_timeout=0.1) as site:
+        connector = plait.TCPConnector(http2=way.version == "2.0", limit=1)
+        async with (
+            asyncio.timeout(10),
+            plait.ClientSession(connector=connector, timeout=timeout, **options) as session,
+        ):
+            with pytest.raises(TimeoutError, match=r"more than 0.05 s \(total\)"):
+                await session.get(f"{site.url}/{path}")
+            stats = connector.stats()
+            assert (stats.in_use, stats.streams, stats.waiting) == (0, 0, 0)
+
+
+async def test_total_ends_a_middleware_that_took_it_for_another_timeout() -> None:
+    async def wait_again(request: plait.ClientRequest, handler: Any) -> plait.ClientResponse:
+        with pytest.raises(TimeoutError, match=r"a.test:80 .* \(total\): no response came"):
+            await handler(request)
+        return await wait_before(request, handler)
+
+    app = web.Application()
+    app.router.add_get("/", never)  # type: ignore[arg-type]  # it answers nothing
+    async with plait.ClientSession(app=app, middlewares=[wait_again]) as session:
+        with pytest.raises(TimeoutError, match=r"more than 0.05 s \(total\)"):
+            await session.get("http://a.test/", timeout=0.05)
+
+
+async def test_a_cancelled_call_is_cancelled_and_not_late() -> None:
+    async with plait.ClientSession(middlewares=[wait_before]) as session:
+        task = asyncio.ensure_future(session.get("http://a.test/", timeout=10))
+        await asyncio.sleep(0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task

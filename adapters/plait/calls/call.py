@@ -22,13 +22,18 @@ from plait.client_exceptions import (
     ServerTimeoutError,
     TooManyRedirects,
 )
-from plait.client_middlewares import ClientMiddlewareType, build_client_middlewares
+from plait.client_middlewares import (
+    ClientHandlerType,
+    ClientMiddlewareType,
+    build_client_middlewares,
+)
 from plait.cookiejar import CookieJar
 from plait.hdrs import SET_COOKIE
 from plait.helpers import BasicAuth
 from plait.typedefs import LooseCookies
 from plait_engine import Request as RequestEvent
 from plait_engine.policy.call import FAIL, SEND, Call, Problem, Step
+from plait_engine.policy.deadlines import Deadline
 from plait_engine.policy.redirect import REDIRECTS
 from plait_engine.policy.retry import Attempt
 from plait_engine.proxy.login import PROXY_CHALLENGE
@@ -39,7 +44,7 @@ from .errors import ConnectionClosedError
 from .fields import FieldPairs, InformationalCallback
 from .lease import Lease
 from .target import REQUOTED, VERBATIM, origin
-from .timeouts import ClientClock
+from .timeouts import ClientClock, error_of_deadline
 from .traces import CallTrace
 from .upload import Upload
 
@@ -144,7 +149,9 @@ class ClientCall:
                 request = self._make_request()
                 if self.middlewares:
                     send = build_client_middlewares(self._send_anew, self.middlewares)
-                    response = await send(request)
+                    response = await self._in_time(send, request)
+                elif self.traces:
+                    response = await self._in_time(self._send, request)
                 else:
                     response = await self._send(request)
                 step = self._after_response(request, response)
@@ -166,6 +173,25 @@ class ClientCall:
         if self.history:
             response._history = tuple(self.history)
         return response
+
+    async def _in_time(self, send: ClientHandlerType, request: ClientRequest) -> ClientResponse:
+        """Send ``request``; what middlewares and traces wait for ends with ``total``, too.
+
+        Who waits for a place or a response is told by the clock, and says more about it.
+        """
+        clock = self.clock
+        try:
+            async with asyncio.timeout(None) as limit:
+                clock.on_total = lambda: limit.reschedule(clock.ends)
+                if self.session._now() >= clock.ends:
+                    clock.on_total()
+                return await send(request)
+        except TimeoutError as error:
+            if not limit.expired():
+                raise
+            raise error_of_deadline(clock, Deadline.TOTAL) from error
+        finally:
+            clock.on_total = None
 
     async def _ask_environment(self) -> None:
         """Ask the environment about the URL of the next hop."""

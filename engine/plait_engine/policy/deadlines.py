@@ -177,6 +177,7 @@ class RequestClock(Generic[TimeoutsT]):
         "connect",
         "exchange",
         "host",
+        "on_total",
         "timeout",
         "waiter",
         "waits",
@@ -206,6 +207,9 @@ class RequestClock(Generic[TimeoutsT]):
         """The host and port that it wants to reach, for messages."""
         self.waiter: Waiter | None = None
         self.exchange: TimedExchange | None = None
+        self.on_total: Callable[[], object] | None = None
+        """Called when ``total`` passes, behind whoever waits for a place or a response: for a call
+        that may wait for something else."""
         if self._total != NEVER:
             deadlines.set(self, self._total)
 
@@ -292,6 +296,8 @@ class RequestClock(Generic[TimeoutsT]):
             exchange.fail(error)
         else:
             self._missed = True
+        if passed is Deadline.TOTAL and self.on_total is not None:
+            self.on_total()
         return NEVER
 
     def _passed(self, now: float) -> Deadline | None:
