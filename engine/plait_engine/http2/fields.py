@@ -148,32 +148,32 @@ def malformed(message: str) -> NoReturn:
 def read_section(headers: Fields) -> Section:
     """Check a section.  Raises RemoteProtocolError of stream scope when it is malformed."""
     section = Section(headers)
-    special = _check_names(headers)
+    special: list[tuple[str, str]] = []
+    values: list[str] = []
+    for field in headers:
+        name, value = field
+        meaning = NAMES.get(name, UNKNOWN)
+        if meaning:
+            if meaning <= FORBIDDEN:
+                _check_name(name, meaning)
+            else:
+                special.append(field)
+        values.append(value)
     # HTAB is not printable either, so what passes here has no white space but SP.
-    joined = "|".join([field[1] for field in headers])
-    if not joined.isprintable() or " |" in joined or "| " in joined or joined != joined.strip(" "):
+    joined = "|" + "|".join(values) + "|"
+    if not joined.isprintable() or " |" in joined or "| " in joined:
         _check_values(headers)
     if special:
         _read_special(section, special)
     return section
 
 
-def _check_names(headers: Fields) -> list[tuple[str, str]]:
-    """Check the names; return the fields whose values have a rule of their own."""
-    special: list[tuple[str, str]] = []
-    for field in headers:
-        name = field[0]
-        meaning = NAMES.get(name, UNKNOWN)
-        if not meaning:
-            continue
-        if meaning == UNKNOWN:
-            if not _is_name(name):
-                malformed(f"a field is named {name!r}")
-        elif meaning == FORBIDDEN:
-            malformed(f"the connection-specific field {name} has no place in HTTP/2")
-        else:
-            special.append(field)
-    return special
+def _check_name(name: str, meaning: int) -> None:
+    """Check a name that is not one of those with a place in HTTP/2."""
+    if meaning == FORBIDDEN:
+        malformed(f"the connection-specific field {name} has no place in HTTP/2")
+    if not _is_name(name):
+        malformed(f"a field is named {name!r}")
 
 
 def _check_values(headers: Fields) -> None:

@@ -25,13 +25,12 @@ Rules
 * 8.6: no 101.
 * 8.1: trailers have no pseudo-header fields; those that are forbidden there are dropped.
 
-Limits: ``_KEPT`` heads and sections a connection, of header blocks of ``KEPT_SIZE`` bytes that
+Limits: ``_KEPT`` heads a connection, of header blocks of ``KEPT_SIZE`` bytes that
 have no never-indexed field; of others nothing is remembered.
 """
 
 from __future__ import annotations
 
-import re
 from typing import Final, TypeAlias, TypeVar
 
 from plait_engine.config import Config
@@ -43,7 +42,7 @@ from plait_engine.semantics.targets import is_origin_form
 
 from .fields import Fields, Section, malformed, read_section
 
-_is_status = re.compile(r"[1-9][0-9]{2}", re.ASCII).fullmatch
+_STATUSES: Final = {str(status): status for status in range(100, 1000)}
 
 _REQUEST_PSEUDO: Final = frozenset({":method", ":scheme", ":authority", ":path", ":protocol"})
 _RESPONSE_PSEUDO: Final = frozenset({":status"})
@@ -113,7 +112,7 @@ class ResponseHead:
 class HeadReader:
     """Reads the heads of one connection."""
 
-    __slots__ = ("_config", "_request_heads", "_requests", "_responses", "_sections")
+    __slots__ = ("_config", "_request_heads", "_requests", "_responses")
 
     def __init__(self, config: Config) -> None:
         self._config = config
@@ -121,7 +120,6 @@ class HeadReader:
         self._requests: dict[int, KnownRequest] = {}
         self._request_heads: dict[tuple[tuple[str, str], ...], RequestHead] = {}
         self._responses: dict[int, ResponseHead] = {}
-        self._sections: dict[tuple[tuple[str, str], ...], Section] = {}
 
     def known_request(self, fields: Fields, keeps: bool) -> KnownRequest | None:
         """Return a request like one that was read before, whatever its target is.
@@ -172,12 +170,13 @@ class HeadReader:
         head = self._responses.get(id(fields))
         if head is None:
             pseudo = _read_pseudo(fields, _RESPONSE_PSEUDO)
-            status = pseudo.get(":status", "")
-            if not _is_status(status):
-                malformed(f"the status is {status!r}" if status else "a response has no :status")
-            if status == "101":
+            text = pseudo.get(":status", "")
+            status = _STATUSES.get(text)
+            if status is None:
+                malformed(f"the status is {text!r}" if text else "a response has no :status")
+            if status == 101:
                 malformed("the status is 101, which HTTP/2 does not have")  # section 8.6
-            head = ResponseHead(fields, int(status), self._section(fields[1:], keeps))
+            head = ResponseHead(fields, status, read_section(fields[1:]))
             if keeps:
                 _keep(self._responses, id(fields), head)
         return head
@@ -187,16 +186,6 @@ class HeadReader:
         _read_pseudo(fields, _NO_PSEUDO)
         headers = read_section(fields).headers
         return [field for field in headers if field[0] not in FORBIDDEN_TRAILERS]
-
-    def _section(self, headers: list[tuple[str, str]], keeps: bool) -> Section:
-        if not keeps:
-            return read_section(headers)
-        key = tuple(headers)
-        section = self._sections.get(key)
-        if section is None:
-            section = read_section(headers)
-            _keep(self._sections, key, section)
-        return section
 
     def _check_request(self, head: RequestHead, pseudo: dict[str, str]) -> None:
         """RFC 9113 sections 8.3.1 and 8.5, RFC 8441 section 4."""

@@ -40,7 +40,7 @@ def remembered(connection: HTTP2Connection) -> str:
                 codec._entries.entries,
                 codec._names,
             ),
-            *(lists, heads, list(reader._request_heads), list(reader._sections)),
+            *(lists, heads, list(reader._request_heads)),
             *(writer._requests, writer._responses, writer._pseudo),
             *(outgoing._fields.entries, outgoing._names.entries),
         )
