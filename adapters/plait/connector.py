@@ -179,6 +179,9 @@ class TCPConnector(BaseConnector):
         self, ticket: Ticket, traces: list[Trace], timeout: ClientTimeout
     ) -> ClientConnection:
         key = ticket.connection_key
+        if key.port is None:
+            reason = "the URL names no port, and its scheme has no default one"
+            raise ClientConnectorError(key, OSError(None, reason))
         make_protocol = functools.partial(self._make_protocol, key)
         if key.proxy is not None:
             return await self._proxy_dialer.open(ticket, make_protocol)

@@ -307,6 +307,13 @@ async def test_ssl_arguments() -> None:
             await session.get("http://localhost/", ssl=False, verify_ssl=False)
 
 
+@pytest.mark.parametrize("url", ["//127.0.0.1/", "tcp://127.0.0.1/"])
+async def test_a_url_without_a_port(url: str) -> None:
+    async with plait.ClientSession() as session:
+        with pytest.raises(plait.ClientConnectorError, match="the URL names no port"):
+            await session.get(url)
+
+
 # -- Unix sockets -----------------------------------------------------------------------
 
 
