@@ -17,6 +17,7 @@ Rules
 
 from __future__ import annotations
 
+import asyncio
 import json
 import sys
 import warnings
@@ -172,14 +173,19 @@ class BodyPartReader:
         """
         if self._at_eof:
             return b""
+        content = self._content
         pieces = [self._kept]
-        self._kept = b""
         size = 0
-        while piece := await self._content.read(READ_SIZE):
-            pieces.append(piece)
-            size += len(piece)
-            self._check_size(size)
+        try:
+            while piece := await content.read(READ_SIZE):
+                pieces.append(piece)
+                size += len(piece)
+                self._check_size(size)
+        except asyncio.CancelledError:
+            content.unread_data(b"".join(pieces[1:]))  # For who reads after a timeout.
+            raise
         self._at_eof = True
+        self._kept = b""
         data = b"".join(pieces)
         if not decode or not data:
             return data

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import gzip
 import zlib
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -22,6 +24,7 @@ from plait import (
 from plait.http_exceptions import LineTooLong
 from plait.multipart import PartEncodingError
 from plait.payload import get_payload
+from plait.streams import StreamReader
 from plait_engine.content.multipart import MultipartError
 from tests.adapters.multipart_bodies import FORM, TEXT, only_part, part_of, reader_of, stream_of
 from tests.engine.chops import CHOPS, Chop
@@ -62,6 +65,35 @@ async def test_what_is_not_read_is_skipped(chop: Chop) -> None:
     await second.release()
     assert second.at_eof()
     assert await reader.next() is None
+
+
+@pytest.mark.parametrize(
+    ("method", "expected"),
+    [
+        (lambda part: part.read(), b"first half\r\nrest"),
+        (lambda part: part.readline(), b"first half\r\n"),
+        (lambda part: part._content.read(), b"first half\r\nrest"),
+    ],
+)
+async def test_a_read_that_is_cancelled_gives_back_what_it_had(
+    method: Callable[[BodyPartReader], Any], expected: bytes
+) -> None:
+    content = StreamReader(None, 2**16)
+    content.feed_data(b"--b\r\n\r\nfir")
+    reader = MultipartReader({"Content-Type": "multipart/mixed; boundary=b"}, content)
+    part = await only_part(reader)
+    for piece in (b"st ", b"half"):
+        task = asyncio.ensure_future(method(part))
+        await asyncio.sleep(0)
+        content.feed_data(piece)
+        await asyncio.sleep(0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+    content.feed_data(b"\r\nrest\r\n--b--")
+    content.feed_eof()
+    assert await method(part) == expected
+    assert expected + await part.read() == b"first half\r\nrest"
 
 
 async def test_iteration() -> None:

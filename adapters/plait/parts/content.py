@@ -7,6 +7,7 @@ and no more is held than came with one read.
 
 from __future__ import annotations
 
+import asyncio
 import warnings
 from collections.abc import Callable
 from typing import Final, Protocol
@@ -141,8 +142,12 @@ class PartContent:
         """Return up to ``n`` bytes as soon as there are any; all of them if ``n < 0``."""
         if n < 0:
             pieces = []
-            while piece := await self.read(READ_SIZE):
-                pieces.append(piece)
+            try:
+                while piece := await self.read(READ_SIZE):
+                    pieces.append(piece)
+            except asyncio.CancelledError:
+                self.unread_data(b"".join(pieces))
+                raise
             return b"".join(pieces)
         while not self._data and not self._ended:
             self._take(await self._body.next_event())
@@ -157,8 +162,12 @@ class PartContent:
         pieces: list[bytes] = []
         size = 0
         while not (pieces and pieces[-1].endswith(b"\n")):
-            while not self._data and not self._ended:
-                self._take(await self._body.next_event())
+            try:
+                while not self._data and not self._ended:
+                    self._take(await self._body.next_event())
+            except asyncio.CancelledError:
+                self.unread_data(b"".join(pieces))  # For who reads after a timeout.
+                raise
             end = self._data.find(b"\n", self._offset) + 1 or len(self._data)
             piece = self._cut(end)
             if not piece:
