@@ -128,10 +128,16 @@ def _refused(
     key: ConnectionKey, headers: Headers, refusal: TunnelRefusedError
 ) -> ClientHttpProxyError:
     url = URL.build(scheme="https" if key.is_ssl else "http", host=key.host, port=key.port)
-    return ClientHttpProxyError(
+    error = ClientHttpProxyError(
         RequestInfo(url, "CONNECT", CIMultiDictProxy(CIMultiDict(headers))),
         (),
         status=refusal.status,
         message=refusal.reason,
         headers=CIMultiDictProxy(CIMultiDict(refusal.headers)),
     )
+    proxy = proxy_key(key)
+    error.add_note(
+        f"The proxy {proxy.host}:{proxy.port} refused a tunnel to {key.host}:{key.port};"
+        " the server was sent nothing"
+    )
+    return error
