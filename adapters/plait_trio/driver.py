@@ -39,7 +39,7 @@ from plait_engine import (
 from plait_engine.driver import LazyTimer
 from plait_engine.engines import EngineName
 from plait_engine.events import Initiator, Sendable
-from plait_engine.http2.frames import SETTINGS_ENABLE_CONNECT_PROTOCOL as WEBSOCKETS
+from plait_engine.http2.frames import SETTINGS_ENABLE_CONNECT_PROTOCOL
 from plait_engine.policy.admission import Admission
 from plait_engine.policy.interruption import advise, explain_goaway, name_of_code
 from plait_engine.proxy.forward import Forwarding
@@ -376,8 +376,11 @@ class Driver(plait_engine.driver.Driver):
                 self.goaway_code = event.code
                 if why := explain_goaway(event):
                     self.peer += f", GOAWAY: {why}"
-            elif isinstance(event, SettingsChanged) and WEBSOCKETS in event.settings:
-                self.extended_connect = event.settings[WEBSOCKETS] == 1
+            elif (
+                isinstance(event, SettingsChanged)
+                and SETTINGS_ENABLE_CONNECT_PROTOCOL in event.settings
+            ):
+                self.extended_connect = event.settings[SETTINGS_ENABLE_CONNECT_PROTOCOL] == 1
             self.ready.set()
             self.on_change()
 

@@ -72,12 +72,13 @@ def servers(authority: Authority) -> Iterator[Servers]:
         yield Servers(stack, authority)
 
 
-Plan: TypeAlias = list[tuple[int, bool, bool]]
+Plan: TypeAlias = list[tuple[int, bool, bool, bool]]
 """For each of several requests at once: before which step it is cancelled, whether the steps of
-all tasks count and not only its own, and whether it goes by the proxy."""
+all tasks count and not only its own, whether it goes by the proxy, and whether it opens a
+WebSocket."""
 
 PLANS = st.lists(
-    st.tuples(st.integers(1, 90), st.booleans(), st.integers(0, 3).map(bool)),
+    st.tuples(st.integers(1, 90), st.booleans(), st.booleans(), st.booleans()),
     min_size=1,
     max_size=4,
 )
@@ -89,17 +90,27 @@ PLANS = st.lists(
     limit=st.integers(1, 3),
     plan=PLANS,
 )
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_requests_at_once_are_cancelled_anywhere(
     servers: Servers, way: Way, kind: Kind, limit: int, plan: Plan
 ) -> None:
     url, _, proxy = servers.find(way, kind)
 
-    async def one(session: plait_trio.Session, step: int, counts_all: bool, by_proxy: bool) -> None:
+    async def one(
+        session: plait_trio.Session,
+        step: int,
+        counts_all: bool,
+        by_proxy: bool,
+        opens_websocket: bool,
+    ) -> None:
+        named = None if by_proxy else ""
         with trio.CancelScope() as scope, CancelAt(step, scope, all_tasks=counts_all):
-            response = await session.post(
-                f"{url}/hello", body=b"content", proxy=None if by_proxy else ""
-            )
+            if opens_websocket:
+                async with session.open_websocket(f"{url}/ws", proxy=named) as websocket:
+                    await websocket.send("hello")
+                    assert await websocket.receive() == "hello"
+                return
+            response = await session.post(f"{url}/hello", body=b"content", proxy=named)
             assert response.status == 200
 
     async def test() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Final, Protocol
+from typing import Protocol
 
 from plait.transport.driver import Driver
 from plait_engine import (
@@ -16,11 +16,9 @@ from plait_engine import (
     StreamsAvailable,
 )
 from plait_engine.engines import EngineName
+from plait_engine.http2.frames import SETTINGS_ENABLE_CONNECT_PROTOCOL
 from plait_engine.policy.interruption import explain_goaway
 from plait_engine.proxy.forward import Forwarding
-
-ENABLE_CONNECT_PROTOCOL: Final = 0x8
-"""SETTINGS_ENABLE_CONNECT_PROTOCOL (RFC 8441 section 3)."""
 
 
 class Watcher(Protocol):
@@ -98,8 +96,8 @@ class ClientConnection:
             self._settle()
             self._watcher.on_closed(self)
         elif isinstance(event, SettingsChanged):
-            if ENABLE_CONNECT_PROTOCOL in event.settings:
-                self.extended_connect = event.settings[ENABLE_CONNECT_PROTOCOL] == 1
+            if SETTINGS_ENABLE_CONNECT_PROTOCOL in event.settings:
+                self.extended_connect = event.settings[SETTINGS_ENABLE_CONNECT_PROTOCOL] == 1
             self._settle()
             self._watcher.on_changed(self)
         elif isinstance(event, Draining):
