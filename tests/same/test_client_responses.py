@@ -105,6 +105,18 @@ async def test_ways_to_read(library: Library) -> None:
             assert await response.content.read() == b"xxxxxx"
 
 
+async def test_content_that_a_program_replaced(library: Library) -> None:
+    """A listener, for example, reads the content, and puts back what can be read once."""
+    async with recording(library) as recorder, get(recorder, "/headers") as response:
+        content = await response.content.read()
+        queue = library.streams.DataQueue(asyncio.get_running_loop())
+        queue.feed_data(content + b"!")
+        queue.feed_eof()
+        response.content = queue
+        assert await response.read() == content + b"!"
+        assert await response.text() == content.decode() + "!"
+
+
 async def test_json(library: Library) -> None:
     async with recording(library) as recorder:
         async with get(recorder, "/json") as response:

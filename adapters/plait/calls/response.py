@@ -297,7 +297,11 @@ class ClientResponse(HeadersMixin):
             or exchange is None
             or (self._auto_decompress and CONTENT_ENCODING in self.headers)
         ):
-            return await self._read_content(self.content)
+            content: Any = self.content
+            if isinstance(content, StreamReader):
+                return await self._read_content(content)
+            replaced: bytes = await content.read()  # An object of the program's own.
+            return replaced
         pieces = exchange.take()
         try:
             while not exchange.ended:
