@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 from collections.abc import AsyncIterator
 from typing import NoReturn
 
@@ -148,6 +149,25 @@ async def test_bytes_that_wait_in_the_transport_are_not_written() -> None:
         with pytest.raises(plait.UploadAbortedError):
             await tracker.upload_complete
         assert tracker.bytes_written >= before
+
+
+async def test_what_was_written_before_the_connection_was_lost() -> None:
+    size = 1_000_000
+
+    async def script(connection: RawConnection) -> None:
+        await connection.read_head()
+        await connection.read(size)
+        connection.abort()
+
+    async with raw_server(script) as server, plait.ClientSession() as session:
+        tracker = plait.UploadTracker()
+        with pytest.raises(plait.ClientConnectionError):
+            await session.post(
+                server.url, data=io.BytesIO(bytes(50 * size)), upload_tracker=tracker
+            )
+        with pytest.raises(plait.ClientError):
+            await tracker.upload_complete
+        assert size // 2 < tracker.bytes_written < 50 * size
 
 
 @pytest.mark.parametrize(

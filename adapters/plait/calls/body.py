@@ -106,6 +106,7 @@ class RequestWriter(AbstractStreamWriter):
             self._send(data[end - SLICE : end])
             if attempt is not None:
                 attempt.taken = before + size * min(end, len(data)) // len(data)
+                attempt.measure()
             if not self._ended and not self._exchange.can_send():
                 await self._exchange.drain()
         if attempt is not None:

@@ -133,6 +133,10 @@ class UploadAttempt:
         """A task is going to send the content on ``exchange``."""
         self._exchange = exchange
 
+    def measure(self) -> None:
+        """Note how much is written: when the connection is gone, nobody can tell any more."""
+        self._written = self.bytes_written
+
     def complete(self, size: int) -> None:
         """All of the content was given to the connection, ``size`` bytes."""
         self._written = self.taken = size
