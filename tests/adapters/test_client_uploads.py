@@ -170,6 +170,33 @@ async def test_what_was_written_before_the_connection_was_lost() -> None:
         assert size // 2 < tracker.bytes_written < 50 * size
 
 
+async def test_bytes_that_wait_for_a_window_are_not_written() -> None:
+    asked: asyncio.Future[web.Request] = asyncio.get_running_loop().create_future()
+
+    async def take_nothing(request: web.Request) -> web.Response:
+        asked.set_result(request)
+        await asyncio.Event().wait()
+        return web.Response()
+
+    app = web.Application()
+    app.router.add_post("/", take_nothing)
+    async with plait.ClientSession(app=app, http2=True) as session:
+        tracker = plait.UploadTracker()
+        upload = asyncio.ensure_future(
+            session.post("/", data=io.BytesIO(bytes(5_000_000)), upload_tracker=tracker)
+        )
+        content = (await asked).content
+        before = -1
+        while content.total_bytes != before or not before:
+            before = content.total_bytes
+            for _ in range(100):
+                await asyncio.sleep(0)
+        assert 0 < tracker.bytes_written <= content.total_bytes < 5_000_000
+        upload.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await upload
+
+
 @pytest.mark.parametrize(
     ("path", "received", "written"), [("/moved", "5", 5), ("/elsewhere", "0", 0)]
 )

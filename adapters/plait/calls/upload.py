@@ -121,11 +121,14 @@ class UploadAttempt:
     @property
     def bytes_written(self) -> int:
         """See ``UploadTracker.bytes_written``."""
-        if self._exchange is not None:
-            transport = self._exchange.driver.transport
+        exchange = self._exchange
+        if exchange is not None:
+            driver = exchange.driver
+            transport = driver.transport
             # What a closing transport dropped from its buffer was never written.
             if transport is not None and not transport.is_closing():
-                written = self.taken - transport.get_write_buffer_size()
+                waiting = driver.engine.queued(exchange.stream_id)
+                written = self.taken - waiting - transport.get_write_buffer_size()
                 self._written = max(self._written, written)
         return self._written
 
