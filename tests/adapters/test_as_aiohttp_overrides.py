@@ -189,6 +189,35 @@ def test_requests_that_a_program_makes_itself() -> None:
     )
 
 
+def test_a_request_that_a_test_makes_of_mocks() -> None:
+    aliased(
+        """
+        import asyncio
+        from unittest import mock
+        import yarl
+        from aiohttp import web
+
+        message = mock.Mock(
+            method="PUT", path="/a/b?c=d", url=yarl.URL("https://example.com/a/b?c=d"),
+            version=(1, 1), headers={"Host": "example.com", "Content-Length": 5},
+        )
+        protocol, writer, task = mock.Mock(), mock.Mock(), mock.Mock()
+        payload = mock.AsyncMock()
+        request = web.Request(
+            message, payload=payload, protocol=protocol, payload_writer=writer, task=task,
+            loop=mock.Mock(), client_max_size=7,
+        )
+        assert (request.method, request.path, request.query_string) == ("PUT", "/a/b", "c=d")
+        assert (request.host, tuple(request.version)) == ("example.com", (1, 1))
+        assert request.headers["content-length"] == 5
+        assert request.content is payload and request._message is message
+        assert request.transport is protocol.transport
+        assert (request.protocol, request.writer, request.task) == (protocol, writer, task)
+        assert request.client_max_size == 7
+        """
+    )
+
+
 def test_the_writer_of_a_websocket() -> None:
     aliased(
         """

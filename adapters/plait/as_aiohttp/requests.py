@@ -3,17 +3,19 @@
 An application may override ``_make_request``, and ``web.Server`` may be given a ``request_factory``.
 aiohttp calls them with the message, its content, the protocol, the writer and the task, and they
 hand these to the constructor of a request.  Here the message knows the engine's event and the
-exchange, from which plait makes a request.  So the constructor takes no message but those.
+exchange, from which plait makes a request.  A message that a test made itself, mostly a mock, gets
+a mocked exchange, as in ``make_mocked_request``.
 """
 
 from __future__ import annotations
 
-import asyncio
 import functools
 from collections.abc import Callable
 from typing import Any, Final
 
-from plait.http import RawRequestMessage
+from multidict import CIMultiDict
+
+from plait.http import HttpVersion, RawRequestMessage
 from plait.serving.exchange import ServerExchange
 from plait.web_app import Application
 from plait.web_request import BaseRequest
@@ -37,16 +39,46 @@ _OWN_FACTORIES: Final = (BaseRequest, Application._make_request)
 
 def init_request(
     request: BaseRequest,
-    message: Message | RequestEvent,
+    message: RequestEvent | RawRequestMessage,
     payload: Any,  # With an event, what plait's own constructor takes.
-    *others: Any,
-    loop: asyncio.AbstractEventLoop | None = None,
-    **options: Any,
+    *args: Any,
+    **kwargs: Any,
 ) -> None:
-    """Make ``request`` from a message, or from an event as plait does."""
+    """Make ``request`` from an event as plait does, or from a message."""
+    if isinstance(message, RequestEvent):
+        return _INIT_REQUEST(request, message, payload, *args, **kwargs)
+    return _init_from_message(request, message, payload, *args, **kwargs)
+
+
+def _init_from_message(
+    request: BaseRequest,
+    message: RawRequestMessage,
+    payload: Any,
+    protocol: Any,
+    payload_writer: Any,
+    task: Any,
+    loop: Any = None,
+    **options: Any,  # those of plait's constructor
+) -> None:
     if isinstance(message, Message):
         return _INIT_REQUEST(request, message.event, message.exchange, **options)
-    return _INIT_REQUEST(request, message, payload, *others, **options)
+    from plait.testing.mocked import make_exchange  # what most programs never need
+
+    exchange = make_exchange(
+        message.method,
+        message.path,
+        CIMultiDict(message.headers),
+        HttpVersion(*message.version),
+        closing=False,
+        payload=payload,
+        transport=protocol.transport,
+        sslcontext=None,
+        loop=loop,
+    )
+    exchange.handler, exchange.task = protocol, task
+    _INIT_REQUEST(request, exchange.event, exchange, **options)
+    request._payload_writer = payload_writer
+    request._cache["_message"] = message
 
 
 @functools.wraps(_INIT_SERVER)
