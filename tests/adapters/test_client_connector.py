@@ -378,6 +378,25 @@ async def test_a_closed_connector_connects_no_more() -> None:
         await connector.connect(request, [], plait.ClientTimeout())
 
 
+@pytest.mark.parametrize(
+    ("timeout", "reason"),
+    [
+        (plait.ClientTimeout(connect=0.05), r"within 0.05 s \(connect\)"),
+        (plait.ClientTimeout(sock_connect=0.05), r"after 0.05 s \(sock_connect\)"),
+    ],
+)
+async def test_the_timeout_of_who_asks_a_connector_itself(
+    timeout: plait.ClientTimeout, reason: str
+) -> None:
+    resolver = Resolver("127.0.0.1")
+    resolver.answer.clear()
+    request = plait.ClientRequest("GET", URL("http://some.name/"))
+    async with asyncio.timeout(10), plait.TCPConnector(resolver=resolver) as connector:
+        with pytest.raises(plait.ConnectionTimeoutError, match=rf"some.name:80:? .*{reason}"):
+            await connector.connect(request, [], timeout)
+        assert connector.stats().waiting == 0
+
+
 def test_a_session_may_be_made_before_its_loop_runs() -> None:
     loop = asyncio.new_event_loop()
     try:

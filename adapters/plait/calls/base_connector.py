@@ -31,7 +31,7 @@ from .lease import Lease as Connection
 from .lease import Ticket
 from .places import Places, TicketPool, in_time
 from .target import ConnectionKey
-from .timeouts import DEFAULT_TIMEOUT, ClientTimeout
+from .timeouts import ClientTimeout
 from .tls import contexts_of
 from .traces import PlaceTrace
 from .tunnel import ClientProtocol
@@ -234,7 +234,8 @@ class BaseConnector:
     ) -> Connection:
         """Return a place on a connection for ``req``.
 
-        Raises ClientConnectorError and others when there is none to be had,
+        ``timeout``: its ``connect`` and ``sock_connect``; the other deadlines are those of the
+        request's call, if it has one.  Raises ClientConnectorError and others when there is none to be had,
         ConnectionTimeoutError when it takes too long.
         """
         key = req.connection_key
@@ -247,10 +248,10 @@ class BaseConnector:
             key = self._by_proxy(key, opaque=False)
         if not traces and (connection := self._places.take(key)) is not None:
             return connection
-        ticket = self._make_ticket(key, req)
+        ticket = self._make_ticket(key, req, timeout)
         if traces:
-            return await self._place_traced(ticket, traces, timeout)
-        return await self._wait(ticket, timeout)
+            return await self._place_traced(ticket, traces)
+        return await self._wait(ticket)
 
     async def connect_websocket(
         self, req: ClientRequest, traces: list[Trace], timeout: ClientTimeout
@@ -264,11 +265,11 @@ class BaseConnector:
         key = req.connection_key
         if key.proxy is not None:
             key = self._by_proxy(key, opaque=True)
-        ticket = self._make_ticket(key, req)
+        ticket = self._make_ticket(key, req, timeout)
         if self.http2 is True or self._places.pool.has_place(ticket.connection_key):
-            connection = await self._place_traced(ticket, traces, timeout)
+            connection = await self._place_traced(ticket, traces)
             try:
-                if await self._takes_websocket(connection.client, ticket, timeout):
+                if await self._takes_websocket(connection.client, ticket):
                     return connection
             except BaseException:
                 connection.release()
@@ -278,11 +279,13 @@ class BaseConnector:
                 raise ClientConnectionError(
                     "the server does not accept WebSockets over HTTP/2 (RFC 8441)"
                 )
-        ticket = self._make_ticket(key._replace(http1_only=True), req)
-        return await self._place_traced(ticket, traces, timeout)
+        ticket = self._make_ticket(key._replace(http1_only=True), req, timeout)
+        return await self._place_traced(ticket, traces)
 
-    def _make_ticket(self, key: ConnectionKey, req: ClientRequest) -> Ticket:
-        return Ticket(key, req.clock, req.is_sent_again, proxy_headers=req.proxy_headers)
+    def _make_ticket(
+        self, key: ConnectionKey, req: ClientRequest, timeout: ClientTimeout
+    ) -> Ticket:
+        return Ticket(key, req.clock, timeout, req.is_sent_again, proxy_headers=req.proxy_headers)
 
     def _by_proxy(self, key: ConnectionKey, *, opaque: bool) -> ConnectionKey:
         """Return ``key`` with what its proxy is asked for; ``opaque``: see ``choose_way``."""
@@ -291,9 +294,7 @@ class BaseConnector:
         opaque = opaque or self.http2 is True
         return key._replace(way=choose_way(key.proxy.scheme, secure=key.is_ssl, opaque=opaque))
 
-    async def _place_traced(
-        self, ticket: Ticket, traces: list[Trace], timeout: ClientTimeout
-    ) -> Connection:
+    async def _place_traced(self, ticket: Ticket, traces: list[Trace]) -> Connection:
         """Return a place for ``ticket``, and tell ``traces`` how it came to that."""
         trace = ticket.trace = PlaceTrace(traces)
         key = ticket.connection_key
@@ -301,7 +302,7 @@ class BaseConnector:
         if connection is None:
             if not self._places.pool.would_open(key):
                 await trace.queue()
-            connection = self._take(key) or await self._wait(ticket, timeout)
+            connection = self._take(key) or await self._wait(ticket)
         try:
             await trace.place()
         except BaseException:
@@ -309,14 +310,12 @@ class BaseConnector:
             raise
         return connection
 
-    async def _takes_websocket(
-        self, client: ClientConnection, ticket: Ticket, timeout: ClientTimeout
-    ) -> bool:
+    async def _takes_websocket(self, client: ClientConnection, ticket: Ticket) -> bool:
         """Tell whether a WebSocket can begin on ``client``, once the peer's SETTINGS came."""
         if client.shared:
             waiter: asyncio.Future[None] = self._loop.create_future()
             client.settings.add_done_callback(lambda _: _end(waiter))
-            await in_time(waiter, ticket, timeout.connect)
+            await in_time(waiter, ticket)
         return client.extended_connect or not client.shared
 
     def _take(self, key: ConnectionKey) -> Connection | None:
@@ -324,10 +323,10 @@ class BaseConnector:
             raise ClientConnectionError("Connector is closed.")
         return self._places.take(key)
 
-    async def _wait(self, ticket: Ticket, timeout: ClientTimeout) -> Connection:
+    async def _wait(self, ticket: Ticket) -> Connection:
         key = ticket.connection_key
         may_share = self._versions.may_share(secure=key.is_ssl, http1_only=key.http1_only)
-        return await self._places.wait(ticket, timeout.connect, may_share=may_share)
+        return await self._places.wait(ticket, may_share=may_share)
 
     def require_http1(self, key: ConnectionKey) -> None:
         """The server wants HTTP/1.1 (HTTP_1_1_REQUIRED): remember it."""
@@ -337,7 +336,7 @@ class BaseConnector:
 
     async def _open(self, ticket: Ticket) -> ClientConnection:
         """Open a connection for ``ticket``, in time."""
-        timeout = DEFAULT_TIMEOUT if ticket.clock is None else ticket.clock.timeout
+        timeout = ticket.timeout
         try:
             async with asyncio.timeout(timeout.sock_connect or None) as deadline:
                 if ticket.trace is None:

@@ -21,7 +21,7 @@ from plait.client_exceptions import ClientConnectionResetError
 
 from .connection import ClientConnection
 from .target import ConnectionKey
-from .timeouts import ClientClock
+from .timeouts import DEFAULT_TIMEOUT, ClientClock, ClientTimeout
 from .traces import PlaceTrace
 
 if TYPE_CHECKING:
@@ -34,6 +34,7 @@ class Ticket:
 
     connection_key: ConnectionKey
     clock: ClientClock | None = None
+    timeout: ClientTimeout = DEFAULT_TIMEOUT
     again: bool = False
     """A connection took the request before, and nothing came of it."""
     trace: PlaceTrace | None = None

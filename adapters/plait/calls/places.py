@@ -11,7 +11,11 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Final, TypeAlias, TypeVar
 
-from plait.client_exceptions import ClientConnectionError, ServerDisconnectedError
+from plait.client_exceptions import (
+    ClientConnectionError,
+    ConnectionTimeoutError,
+    ServerDisconnectedError,
+)
 from plait.transport.driver import clock_of
 from plait.transport.waiter import next_turn
 from plait_engine import ConnectionState, ErrorCode
@@ -23,6 +27,7 @@ from plait_engine.policy.pool_events import Assign, Close, Connect, PoolClosedEr
 from .connection import ClientConnection
 from .lease import Lease, Ticket
 from .target import ConnectionKey
+from .timeouts import explain_connect
 
 _Result = TypeVar("_Result")
 
@@ -82,8 +87,8 @@ class Places:
         if self.pool.events or self._waiters or self._timer.at == NEVER:
             self._follow_pool()
 
-    async def wait(self, ticket: Ticket, timeout: float | None, *, may_share: bool) -> Lease:
-        """Return a place when it is free, after ``timeout`` seconds at most.
+    async def wait(self, ticket: Ticket, *, may_share: bool) -> Lease:
+        """Return a place when it is free, if that is in time.
 
         ``may_share``: the connection may speak HTTP/2.  Raises what opening a connection
         raises, and ConnectionTimeoutError.
@@ -99,7 +104,7 @@ class Places:
         )
         try:
             self._follow_pool()
-            return await in_time(waiter, ticket, timeout)
+            return await in_time(waiter, ticket)
         except BaseException:
             if waiter.done() and not waiter.cancelled() and waiter.exception() is None:
                 # Cancelled in the moment when it was served.
@@ -284,13 +289,17 @@ class Places:
             await next_turn()
 
 
-async def in_time(
-    waiter: asyncio.Future[_Result], ticket: Ticket, timeout: float | None
-) -> _Result:
-    """Await ``waiter`` under the deadlines of ``ticket``, ``timeout`` seconds at most."""
-    clock = ticket.clock
-    if clock is None:
-        return await waiter
+async def in_time(waiter: asyncio.Future[_Result], ticket: Ticket) -> _Result:
+    """Await ``waiter`` under the deadlines of ``ticket``.  Raises ConnectionTimeoutError."""
+    clock, timeout = ticket.clock, ticket.timeout.connect
+    if clock is None:  # A program asks the connector itself.
+        try:
+            async with asyncio.timeout(timeout or None) as deadline:
+                return await waiter
+        except TimeoutError as error:
+            if not deadline.expired():
+                raise
+            raise ConnectionTimeoutError(explain_connect(str(ticket), timeout)) from error
     now = waiter.get_loop().time()
     clock.begin_waiting(waiter, timeout, now, str(ticket), queues=not ticket.has_opened)
     try:

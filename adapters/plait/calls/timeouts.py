@@ -96,6 +96,14 @@ ClientClock: TypeAlias = RequestClock[ClientTimeout]
 """The deadlines of one call of ``ClientSession.request``."""
 
 
+def explain_connect(host: str, timeout: float | None) -> str:
+    """Say that ``ClientTimeout.connect`` has passed."""
+    return (
+        f"Connection timeout to host {host}:"
+        f" no connection became available within {timeout} s (connect)"
+    )
+
+
 def error_of_deadline(clock: ClientClock, passed: Deadline) -> Exception:
     """Return what the caller gets whose deadline ``passed``."""
     timeout, exchange = clock.timeout, clock.exchange
@@ -111,10 +119,7 @@ def error_of_deadline(clock: ClientClock, passed: Deadline) -> Exception:
                 f" no connection became free within {timeout.pool} s (pool)"
             )
         case Deadline.CONNECT:
-            return ConnectionTimeoutError(
-                f"Connection timeout to host {server}:"
-                f" no connection became available within {clock.waits} s (connect)"
-            )
+            return ConnectionTimeoutError(explain_connect(server, clock.waits))
         case Deadline.WRITE:
             message = f"{server} took nothing of the request for {timeout.write} s (write)"
         case Deadline.READ:
