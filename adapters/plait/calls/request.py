@@ -19,9 +19,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal
 from multidict import CIMultiDict, CIMultiDictProxy, MultiMapping
 from yarl import URL
 
+from plait import hdrs
 from plait.abc import AbstractStreamWriter
 from plait.compression_utils import ACCEPT_ENCODING, COMPRESSORS
-from plait.hdrs import HOST, TRANSFER_ENCODING, USER_AGENT
+from plait.hdrs import ACCEPT, HOST, TRANSFER_ENCODING, USER_AGENT
 from plait.helpers import BasicAuth, strip_auth_from_url
 from plait.http import SERVER_SOFTWARE
 from plait.http_writer import HttpVersion, HttpVersion10, HttpVersion11
@@ -65,7 +66,7 @@ class ClientRequest:
     GET_METHODS: ClassVar = {"GET", "HEAD", "OPTIONS", "TRACE"}
     POST_METHODS: ClassVar = {"PATCH", "POST", "PUT"}
     ALL_METHODS: ClassVar = GET_METHODS | POST_METHODS | {"DELETE"}
-    DEFAULT_HEADERS: ClassVar = {"Accept": "*/*", "Accept-Encoding": ACCEPT_ENCODING}
+    DEFAULT_HEADERS: ClassVar = {ACCEPT: "*/*", hdrs.ACCEPT_ENCODING: ACCEPT_ENCODING}
 
     method = "GET"
     version = HttpVersion11
@@ -297,7 +298,7 @@ class ClientRequest:
 
     def update_headers(self, headers: LooseHeaders | None) -> None:
         """Set the fields that the caller gave; Host comes first."""
-        fields = CIMultiDict([("Host", self._server.authority), *field_pairs(headers)])
+        fields = CIMultiDict([(HOST, self._server.authority), *field_pairs(headers)])
         hosts = fields.getall(HOST)
         if len(hosts) > 1:
             fields["Host"] = hosts[-1]
@@ -313,7 +314,7 @@ class ClientRequest:
             if name not in headers and name not in skip:
                 headers[name] = value
         if USER_AGENT not in headers and USER_AGENT not in skip:
-            headers["User-Agent"] = SERVER_SOFTWARE
+            headers[USER_AGENT] = SERVER_SOFTWARE
 
     def update_cookies(self, cookies: LooseCookies | None) -> None:
         """Add ``cookies`` to the Cookie field, in the place of those with the same name."""
@@ -539,5 +540,5 @@ class ClientRequest:
 @functools.lru_cache(maxsize=256)
 def _plain_headers(authority: str) -> CIMultiDictProxy[str]:
     """Return the fields of a request for which the caller gave none."""
-    own = {"Host": authority, **ClientRequest.DEFAULT_HEADERS, "User-Agent": SERVER_SOFTWARE}
+    own = {HOST: authority, **ClientRequest.DEFAULT_HEADERS, USER_AGENT: SERVER_SOFTWARE}
     return CIMultiDictProxy(CIMultiDict(own))

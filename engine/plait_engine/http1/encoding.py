@@ -103,7 +103,8 @@ def _encode_field(field: tuple[str, str]) -> tuple[bytes, int]:
         _names.add(name, known, len(name))
     is_secret, bit = known
     # "+" takes the characters that were checked; a subclass of str may format itself otherwise.
-    line = encode(name + ": " + value + "\r\n")
+    text = name + ": " + value + "\r\n"
+    line = text.encode() if text.isascii() else encode(text)
     entry = (line, bit)
     if not is_secret:
         _fields.add(field, entry, len(line))
