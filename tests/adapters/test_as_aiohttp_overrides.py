@@ -51,6 +51,90 @@ def test_a_connector_that_makes_its_transports_itself() -> None:
     )
 
 
+def test_a_connector_that_is_given_the_request() -> None:
+    aliased(
+        """
+        import asyncio
+        import aiohttp
+        from aiohttp import web
+
+        class Answering(asyncio.Transport):
+            def __init__(self, protocol, path):
+                super().__init__()
+                self.protocol, self.path, self.closing = protocol, path, False
+
+            def write(self, data):
+                if self.path == "/fails":
+                    self.protocol.set_exception(ZeroDivisionError("as asked"))
+                    return
+                head = b"HTTP/1.1 200 OK\\r\\nContent-Length: %d\\r\\n\\r\\n" % len(self.path)
+                self.protocol.data_received(head + self.path.encode())
+
+            def close(self):
+                if not self.closing:
+                    self.closing = True
+                    asyncio.get_running_loop().call_soon(self.protocol.connection_lost, None)
+
+            def is_closing(self):
+                return self.closing
+
+        class InMemory(aiohttp.BaseConnector):
+            async def _create_connection(self, req, traces, timeout):
+                protocol = self._factory()
+                send = req.send
+
+                async def noting_send(connection):
+                    assert type(connection.protocol.transport) is Answering
+                    return await send(connection)
+
+                req.send = noting_send
+                protocol.connection_made(Answering(protocol, req.url.path))
+                return protocol
+
+        class Counting(aiohttp.TCPConnector):
+            count = 0
+
+            async def _create_connection(self, req, *args, **kwargs):
+                assert req.method == "GET"
+                self.count += 1
+                return await super()._create_connection(req, *args, **kwargs)
+
+        class CountingTwice(Counting):
+            async def _create_connection(self, req, traces, timeout):
+                self.count += 1
+                return await super()._create_connection(req, traces, timeout)
+
+        async def hello(request):
+            return web.Response(text="hello")
+
+        async def main():
+            async with aiohttp.ClientSession(connector=InMemory(force_close=True)) as session:
+                for path in ("/a", "/b"):
+                    async with session.get("http://example.com" + path) as response:
+                        assert await response.text() == path
+                try:
+                    await session.get("http://example.com/fails")
+                except ZeroDivisionError as error:
+                    assert str(error) == "as asked"
+                else:
+                    raise AssertionError
+            runner = web.ServerRunner(web.Server(hello))
+            await runner.setup()
+            await web.TCPSite(runner, "127.0.0.1", 0).start()
+            port = runner.addresses[0][1]
+            for connector, count in ((Counting(), 1), (CountingTwice(), 2)):
+                async with aiohttp.ClientSession(connector=connector) as session:
+                    for _ in range(2):
+                        async with session.get(f"http://127.0.0.1:{port}/") as response:
+                            assert await response.text() == "hello"
+                assert connector.count == count
+            await runner.cleanup()
+
+        asyncio.run(main())
+        """
+    )
+
+
 def test_a_request_whose_tls_a_mock_takes_away() -> None:
     aliased(
         """

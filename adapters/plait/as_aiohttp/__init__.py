@@ -12,16 +12,17 @@ for a script, a module or pytest that knows nothing of plait.
   loggers too (``aiohttp.access``).
 * Nothing of this happens before it is asked for.  It cannot be undone.
 
-============  ==============================================================
-``finder``    what Python's import system talks to
-``names``     private names in aiohttp's modules that libraries import
-``methods``   private methods of its classes that libraries call or override
-``shims``     private objects that plait has nothing of the same shape for
-``requests``  requests that a program makes from aiohttp's messages
-``takeover``  a client's connection that a program takes over behind a 101
-``children``  plait in aiohttp's place in the Pythons that a program starts
-``pytest``    a plugin of pytest that puts plait there
-============  ==============================================================
+==============  ==============================================================
+``finder``      what Python's import system talks to
+``names``       private names in aiohttp's modules that libraries import
+``methods``     private methods of its classes that libraries call or override
+``connectors``  connectors that connect in a way of their own
+``requests``    requests that a program makes from aiohttp's messages
+``takeover``    a client's connection that a program takes over behind a 101
+``shims``       private objects that plait has nothing of the same shape for
+``children``    plait in aiohttp's place in the Pythons that a program starts
+``pytest``      a plugin of pytest that puts plait there
+==============  ==============================================================
 """
 
 from __future__ import annotations

@@ -14,17 +14,13 @@ from multidict import CIMultiDict
 from plait import tracing
 from plait.calls.connection import ClientConnection
 from plait.calls.fields import join_fields
-from plait.calls.lease import Ticket
 from plait.calls.media import ContentDisposition
 from plait.calls.request import ClientRequest
 from plait.calls.target import ConnectionKey
 from plait.calls.timeouts import ClientTimeout
 from plait.client import ClientSession
-from plait.client_exceptions import ClientConnectorError
 from plait.client_ws import ClientWSTimeout
-from plait.connector import TCPConnector
 from plait.helpers import ETag
-from plait.tracing import Trace
 from plait.typedefs import LooseHeaders
 from plait.web_app import Application
 from plait.web_request import BaseRequest, FileField, Request
@@ -34,7 +30,7 @@ from plait.web_server import Server
 from plait.web_ws import WebSocketReady
 from plait.websocket.base import WebSocketBase
 
-from . import takeover
+from . import connectors, takeover
 from .requests import init_request, init_server
 
 __all__ = ("METHODS",)
@@ -43,40 +39,6 @@ __all__ = ("METHODS",)
 def _prepare_headers(session: ClientSession, headers: LooseHeaders | None) -> CIMultiDict[str]:
     """Return the session's header fields with those of a request, which win by name."""
     return CIMultiDict(join_fields(session._default_headers, headers))
-
-
-def _init_subclass(cls: type[TCPConnector], /, **kwargs: Any) -> None:
-    """Let a subclass that connects in its own way (through a proxy, mostly) do that."""
-    super(TCPConnector, cls).__init_subclass__(**kwargs)
-    if "_wrap_create_connection" in vars(cls):
-        type.__setattr__(cls, "_create_connection", _create_wrapped)
-        cls._uses_proxies = False
-
-
-async def _create_wrapped(
-    connector: Any, ticket: Ticket, traces: list[Trace], timeout: ClientTimeout
-) -> ClientConnection:
-    """Put plait's protocol on the transport that ``_wrap_create_connection`` makes.
-
-    That is always HTTP/1.1: a server that speaks HTTP/2 may speak first, to the protocol that
-    the subclass has on the transport until then.
-    """
-    key = ticket.connection_key._replace(http1_only=True)
-    protocol = connector._make_protocol(key)
-    addresses = await connector._find_addresses(key.host, key.port or 0, ticket.trace)
-    async with connector._dialer.connecting(key) as tls:
-        transport, theirs = await connector._wrap_create_connection(
-            addr_infos=addresses,
-            req=ticket,
-            timeout=timeout,
-            client_error=ClientConnectorError,
-            **tls,
-        )
-        transport.set_protocol(protocol)
-        protocol.connection_made(transport)
-    client: ClientConnection = connector._dialer.check(key, protocol.owner)
-    vars(client)["theirs"] = theirs  # It may hold what closes the transport when it is forgotten.
-    return client
 
 
 def _connection_key(request: ClientRequest) -> ConnectionKey:
@@ -137,7 +99,7 @@ METHODS: Final[dict[type, dict[str, object]]] = {
     ClientSession: {"_prepare_headers": _prepare_headers},
     Server: {"__init__": init_server},
     WebSocketBase: {"_writer": _Writer()},
-    TCPConnector: {"__init_subclass__": classmethod(_init_subclass)},
+    **connectors.METHODS,
     **{owner: {"__attrs_attrs__": _attrs_fields(owner)} for owner in _MADE_WITH_ATTRS},
 }
 """The class -> its methods by name."""
