@@ -141,7 +141,9 @@ class WSServerHandshakeError(ClientResponseError):
 
 
 class ClientHttpProxyError(ClientResponseError):
-    """The proxy answered CONNECT with something else than 200."""
+    """The proxy refused CONNECT: ``status`` is that of its answer.  The server was sent nothing."""
+
+    unprocessed = True
 
 
 class TooManyRedirects(ClientResponseError):
@@ -258,6 +260,8 @@ class SocketTimeoutError(ServerTimeoutError):
 
 class ServerFingerprintMismatch(ServerConnectionError):
     """The server's certificate is not the one that ``Fingerprint`` asks for."""
+
+    unprocessed = True
 
     def __init__(self, expected: bytes, got: bytes, host: str, port: int) -> None:
         self.expected = expected

@@ -352,6 +352,7 @@ async def test_tls_on_a_unix_socket_is_verified(tmp_path: Path, authority: Autho
         with pytest.raises(plait.ServerFingerprintMismatch) as caught:
             await session.get(url, ssl=plait.Fingerprint(bytes(32)))
         assert (caught.value.got, caught.value.host) == (digest, "localhost")
+        assert caught.value.unprocessed
         with pytest.raises(plait.ClientConnectorCertificateError):
             await session.get(url)
     server.close()

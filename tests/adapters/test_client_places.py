@@ -444,8 +444,11 @@ async def test_a_connection_whose_opening_is_cancelled_from_within_is_not_waited
         plait.ClientSession(connector=connector) as session,
     ):
         url = f"http://a.name:{server.port}/"
-        with pytest.raises(plait.ClientConnectionError, match=r"a\.name:\d+ was cancelled"):
+        with pytest.raises(
+            plait.ClientConnectionError, match=r"a\.name:\d+ was cancelled"
+        ) as caught:
             await session.get(url)
+        assert caught.value.unprocessed
         assert await fetch(session, url) == "ok"  # The place is free again.
 
 
@@ -463,6 +466,6 @@ async def test_a_mock_in_the_place_of_a_connection_is_not_opened_for_ever() -> N
 
     connector = Mocked()
     async with plait.ClientSession(connector=connector) as session:
-        with pytest.raises(plait.ServerDisconnectedError, match="at once"):
+        with pytest.raises(plait.ServerDisconnectedError, match=r"at once: a.test:80"):
             await session.get("http://a.test/")
     assert connector.count < 20

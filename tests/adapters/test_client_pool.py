@@ -571,8 +571,10 @@ async def test_close_fails_what_is_under_way(engine: EngineName) -> None:
         tasks = [asyncio.ensure_future(session.get(server.url)) for _ in range(2)]
         await asked.wait()
         await session.close()
-        for result in await asyncio.gather(*tasks, return_exceptions=True):
-            assert isinstance(result, plait.ClientConnectionError)
+        asking, waiting = await asyncio.gather(*tasks, return_exceptions=True)
+        assert isinstance(asking, plait.ClientConnectionError)
+        assert isinstance(waiting, plait.ClientConnectionError)
+        assert (asking.unprocessed, waiting.unprocessed) == (False, True)
         with pytest.raises(RuntimeError, match="Session is closed"):
             await session.get(server.url)
 

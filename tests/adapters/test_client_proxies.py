@@ -300,6 +300,7 @@ async def test_connect_is_refused(authority: Authority) -> None:
             assert error.headers is not None
             assert error.headers["X-Why"] == "rules"
             assert error.request_info.method == "CONNECT"
+            assert error.unprocessed
             asked, wanted = (f"{where.host}:{where.port}" for where in (proxy, URL(url)))
             (note,) = error.__notes__
             assert f"The proxy {asked} refused a tunnel to {wanted}" in note

@@ -216,7 +216,9 @@ class Places:
             if number not in self._opening:
                 raise
             # Not by the pool: a resolver, say, was closed meanwhile.  The request is not cancelled.
-            error = ClientConnectionError(f"Connecting to {event.ticket} was cancelled")
+            error = _nothing_was_sent(
+                ClientConnectionError(f"Connecting to {event.ticket} was cancelled")
+            )
             error.__cause__ = exc
         if self._opening.pop(number, None) is None:
             # The pool gave it up while the last step was under way.
@@ -225,7 +227,9 @@ class Places:
             return
         now = self._now()
         if client is not None and client.driver.engine.state not in _ALIVE:
-            error = ServerDisconnectedError("Server disconnected at once")
+            error = _nothing_was_sent(
+                ServerDisconnectedError(f"Server disconnected at once: {event.ticket}")
+            )
             client.driver.abort()
         if error is not None:
             self.pool.connect_failed(number, error, now)
@@ -310,5 +314,10 @@ async def in_time(waiter: asyncio.Future[_Result], ticket: Ticket) -> _Result:
 
 def _copy_error(error: BaseException) -> BaseException:
     if isinstance(error, PoolClosedError):
-        return ClientConnectionError("Connector is closed.")
+        return _nothing_was_sent(ClientConnectionError("Connector is closed."))
     return copy_error(error)
+
+
+def _nothing_was_sent(error: ClientConnectionError) -> ClientConnectionError:
+    error.unprocessed = True
+    return error
