@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import logging
 from collections.abc import AsyncIterator, Callable
@@ -225,6 +226,25 @@ async def test_a_certificate_is_the_same_next_time(authority: Authority) -> None
         with pytest.raises(plait.ClientConnectorCertificateError):
             await session.get(site.url)
     assert trace.tried == 1
+
+
+async def test_a_session_that_is_closed_tries_nothing_more(way: Way, authority: Authority) -> None:
+    asked = asyncio.Event()
+
+    async def answer(request: web.Request) -> web.Response:
+        asked.set()
+        await asyncio.Event().wait()
+        return web.Response()
+
+    app = web.Application()
+    app.router.add_get("/", answer)
+    async with asyncio.timeout(10), serve(app, shutdown_timeout=0.1) as site:
+        session = way.open_session(authority, middlewares=[RetryMiddleware(pause=60)])
+        task = asyncio.ensure_future(session.get(site.url))
+        await asked.wait()
+        await session.close()
+        with pytest.raises(plait.ClientConnectionError, match="closed"):
+            await task
 
 
 async def test_each_redirect_has_its_own_attempts(way: Way, authority: Authority) -> None:

@@ -109,7 +109,7 @@ class RetryMiddleware:
             try:
                 response = await handler(request)
             except self.errors as caught:
-                if isinstance(caught, _LASTING):
+                if isinstance(caught, _LASTING) or request.session.closed:
                     raise
                 error = caught
                 outcome = type(caught).__name__
