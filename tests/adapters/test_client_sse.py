@@ -202,6 +202,27 @@ async def test_closing_a_source_ends_its_pause(site) -> None:
     assert len(source.requests) == 1
 
 
+async def test_closing_the_session_ends_a_source_at_once(way: Way, authority: Authority) -> None:
+    async def endless(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
+        await response.prepare(request)
+        await response.write(b"retry: 60000\ndata: one\n\n")
+        await asyncio.Event().wait()
+        return response
+
+    app = web.Application()
+    app.router.add_get("/", endless)
+    async with asyncio.timeout(10), serve(app, shutdown_timeout=0.1) as served:
+        session = way.open_session(authority)
+        async with session.sse(served.url) as events:
+            assert (await anext(events)).data == "one"
+            reading = asyncio.ensure_future(anext(events))
+            await asyncio.sleep(0)
+            await session.close()
+            with pytest.raises(plait.ClientConnectionError, match="closed"):
+                await reading
+
+
 async def test_a_source_without_async_with_is_an_error() -> None:
     async with plait.ClientSession() as session:
         with pytest.raises(RuntimeError, match="async with"):

@@ -143,7 +143,7 @@ class EventSource:
             response = await self._session.get(self._url, **self._options)
         except NETWORK_ERRORS:
             pause = self._machine.on_failure()
-            if pause is None:
+            if pause is None or self._session.closed:
                 self.close()
                 raise
             self._pause = pause
@@ -167,6 +167,8 @@ class EventSource:
         try:
             data = await response.content.readany()
         except NETWORK_ERRORS:
+            if self._session.closed:
+                raise
             data = b""
         if data:
             self._machine.receive_data(data)
