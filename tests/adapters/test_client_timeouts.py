@@ -169,3 +169,48 @@ async def test_a_cancelled_call_is_cancelled_and_not_late() -> None:
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
+
+
+@pytest.mark.parametrize("too", [False, True])
+async def test_who_cancels_a_call_in_the_moment_when_total_passes(too: bool) -> None:
+    waiting: asyncio.Future[plait.ClientRequest] = asyncio.get_running_loop().create_future()
+
+    async def wait(request: plait.ClientRequest, handler: Any) -> plait.ClientResponse:
+        waiting.set_result(request)
+        return await wait_before(request, handler)
+
+    async with plait.ClientSession(middlewares=[wait]) as session:
+        task = asyncio.ensure_future(session.get("http://a.test/", timeout=10))
+        clock = (await waiting).clock
+        assert clock is not None
+        assert clock.on_total is not None
+        clock.on_total()
+        if too:
+            task.cancel()
+        with pytest.raises(asyncio.CancelledError if too else TimeoutError):
+            await task
+        assert task.cancelling() == too
+
+
+async def test_a_middleware_that_lets_nothing_cancel_it_returns_its_response() -> None:
+    async def insist(request: plait.ClientRequest, handler: Any) -> plait.ClientResponse:
+        response: plait.ClientResponse = await handler(request)
+        assert await response.text() == "whole"
+        assert request.clock is not None
+        assert request.clock.on_total is not None
+        request.clock.on_total()
+        with pytest.raises(asyncio.CancelledError):
+            await never()
+        return response
+
+    async def answer(request: web.Request) -> web.Response:
+        return web.Response(text="whole")
+
+    app = web.Application()
+    app.router.add_get("/", answer)
+    async with plait.ClientSession(app=app, middlewares=[insist]) as session:
+        async with session.get("/") as response:
+            assert await response.text() == "whole"
+        task = asyncio.current_task()
+        assert task is not None
+        assert task.cancelling() == 0

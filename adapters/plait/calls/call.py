@@ -44,7 +44,7 @@ from .errors import ConnectionClosedError
 from .fields import FieldPairs, InformationalCallback
 from .lease import Lease
 from .target import REQUOTED, VERBATIM, origin
-from .timeouts import ClientClock, error_of_deadline
+from .timeouts import ClientClock, TotalWatch, error_of_deadline
 from .traces import CallTrace
 from .upload import Upload
 
@@ -179,19 +179,16 @@ class ClientCall:
 
         Who waits for a place or a response is told by the clock, and says more about it.
         """
-        clock = self.clock
+        session = self.session
+        watch = TotalWatch(self.clock, session._loop, session._now())
         try:
-            async with asyncio.timeout(None) as limit:
-                clock.on_total = lambda: limit.reschedule(clock.ends)
-                if self.session._now() >= clock.ends:
-                    clock.on_total()
-                return await send(request)
-        except TimeoutError as error:
-            if not limit.expired():
-                raise
-            raise error_of_deadline(clock, Deadline.TOTAL) from error
-        finally:
-            clock.on_total = None
+            response = await send(request)
+        except BaseException as error:
+            if watch.end() and isinstance(error, asyncio.CancelledError):
+                raise error_of_deadline(self.clock, Deadline.TOTAL) from error
+            raise
+        watch.end()
+        return response
 
     async def _ask_environment(self) -> None:
         """Ask the environment about the URL of the next hop."""

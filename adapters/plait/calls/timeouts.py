@@ -5,6 +5,7 @@ Which deadline runs when is decided by ``plait_engine.policy.deadlines``.
 
 from __future__ import annotations
 
+import asyncio
 import warnings
 from dataclasses import dataclass, replace
 from typing import Final, TypeAlias
@@ -129,3 +130,40 @@ def error_of_deadline(clock: ClientClock, passed: Deadline) -> Exception:
             )
     so_far = "no response came" if exchange is None else exchange.describe_progress()
     return SocketTimeoutError(f"{message}: {so_far}")
+
+
+class TotalWatch:
+    """Cancels the task of a call when ``total`` passes, whatever the task waits for then.
+
+    It does what ``asyncio.timeout`` does, at a fifth of the cost.  Make it in the task.
+    """
+
+    __slots__ = ("_cancelling", "_clock", "_has_cancelled", "_loop", "_task", "_turn")
+
+    def __init__(self, clock: ClientClock, loop: asyncio.AbstractEventLoop, now: float) -> None:
+        task = asyncio.current_task(loop)
+        assert task is not None
+        self._task = task
+        self._cancelling = task.cancelling()
+        self._clock = clock
+        self._loop = loop
+        self._turn: asyncio.Handle | None = None
+        self._has_cancelled = False
+        clock.on_total = self._on_total
+        if now >= clock.ends:
+            self._on_total()
+
+    def _on_total(self) -> None:
+        # In the next turn: a task that the clock has told says more about it, and ends before.
+        self._turn = self._loop.call_soon(self._cancel)
+
+    def _cancel(self) -> None:
+        self._has_cancelled = True
+        self._task.cancel()
+
+    def end(self) -> bool:
+        """Watch no longer; tell whether the task was cancelled, and by nobody else."""
+        self._clock.on_total = None
+        if self._turn is not None:
+            self._turn.cancel()
+        return self._has_cancelled and self._task.uncancel() <= self._cancelling
