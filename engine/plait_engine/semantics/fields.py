@@ -15,13 +15,6 @@ from plait_engine.headers import (
     tokens,
 )
 
-_MAX_NAMES: Final = 512
-_MAX_NAME: Final = 64
-
-_names: Final[set[str]] = set()
-"""Names that were sent, of all connections: as many as ``_MAX_NAMES`` of ``_MAX_NAME`` characters."""
-
-
 CONNECTION_FIELDS: Final = frozenset(
     {"connection", "keep-alive", "proxy-connection", "transfer-encoding", "upgrade"}
 )
@@ -85,39 +78,13 @@ def offered_upgrades(headers: Headers) -> frozenset[str]:
 
 def check_fields(headers: Headers) -> None:
     """Raise LocalProtocolError for the first field of ``headers`` that cannot be sent."""
-    if _are_usual(headers):
-        return
     try:
         for name, value in headers:
             check_field(name, value)
-            _remember(name)
     except (TypeError, ValueError) as error:
         if isinstance(error, FieldTypeError):
             raise
         raise FieldTypeError("headers must be pairs of a name and a value") from None
-
-
-def _are_usual(headers: Headers) -> bool:
-    """Short path of ``check_fields``: known names, and values of printable ASCII."""
-    try:
-        for name, value in headers:
-            if (
-                name not in _names
-                or type(value) is not str
-                or not value.isascii()
-                or not value.isprintable()
-            ):
-                return False
-    except (TypeError, ValueError):  # ``check_fields`` says what is wrong.
-        return False
-    return True
-
-
-def _remember(name: str) -> None:
-    if len(name) <= _MAX_NAME:
-        if len(_names) >= _MAX_NAMES:
-            _names.clear()
-        _names.add(name)
 
 
 def check_field(name: str, value: str) -> None:
