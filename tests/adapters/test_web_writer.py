@@ -252,7 +252,7 @@ async def recorded(
 async def test_another_writer_gets_the_head_and_the_body_apart() -> None:
     calls, length = await recorded(lambda: web.Response(status=201, reason="Made", text="Hello"))
     assert calls == [
-        ("HTTP/1.1 201 Made", ["Content-Type", "Content-Length", "Server"]),
+        ("HTTP/1.1 201 Made", ["Content-Type", "Server", "Content-Length"]),
         ("write_eof", b"Hello"),
     ]
     assert length == 5
@@ -271,7 +271,7 @@ async def test_another_writer_compresses_and_chunks() -> None:
         "enable_chunking",
         (
             "HTTP/1.1 200 OK",
-            ["Content-Encoding", "Transfer-Encoding", "Content-Type", "Set-Cookie", "Server"],
+            ["Content-Encoding", "Content-Type", "Set-Cookie", "Server", "Transfer-Encoding"],
         ),
         ("enable_compression", "gzip", 2),
         "send_headers",

@@ -340,6 +340,7 @@ class StreamResponse(KeyedState, CookieMixin, FieldMixin):
             await request._finish_content()
         compression = self._compression
         coding = None if compression is None else await self._start_compression(request)
+        self._complete_headers()
         headers = self.headers
         show_framing(
             headers,
@@ -349,7 +350,6 @@ class StreamResponse(KeyedState, CookieMixin, FieldMixin):
             chunked=self._chunked,
             trailers=bool(self._trailers),
         )
-        self._complete_headers()
         closes = not self._keep_alive and request._event.http_version != "2"
         says_close = closes and hdrs.CONNECTION not in headers
         if says_close:
