@@ -9,7 +9,6 @@ import pytest
 
 from plait.transport.driver import Driver
 from plait_engine import Config, Event, Role
-from plait_engine.streams import dispatch
 
 pytestmark = pytest.mark.anyio
 
@@ -22,7 +21,7 @@ class Owner:
         self.driver = Driver(Role.SERVER, config, transport, self, loop=loop)
 
     def on_event(self, event: Event) -> None:
-        dispatch(event, self.driver.exchanges, self.driver)
+        pass
 
     def on_batch_end(self) -> None:
         pass

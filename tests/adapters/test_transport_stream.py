@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 from plait import web
 from plait.transport.driver import Driver
+from plait.transport.exchange import Exchange
 from plait.transport.stream import ContentProtocol, StreamProtocol
-from plait_engine import Data, Event, Role
+from plait_engine import Data, EndOfMessage, Event, Request, Role, StreamReset
 from plait_engine.testing import TEST_CONFIG
 from tests.adapters.test_driver import Transport
 from tests.adapters.web_peer import Setup, app_of
@@ -22,8 +23,26 @@ FULL = 262144
 """Bytes that asyncio reads at most."""
 
 
+class RecordedExchange(Exchange):
+    """Writes down what comes of a request, and takes all content at once."""
+
+    def __init__(self, driver: Driver, stream_id: int, seen: list[object]) -> None:
+        super().__init__(driver, stream_id)
+        self.seen = seen
+
+    def on_data(self, event: Data) -> None:
+        self.seen.append((event.data, event.credit))
+        self.acknowledge(event.credit)
+
+    def on_end(self, event: EndOfMessage) -> None:
+        self.seen.append(event)
+
+    def on_reset(self, event: StreamReset) -> None:
+        self.seen.append(event)
+
+
 class Recorder:
-    """The server's side of a connection; it takes all content at once."""
+    """The server's side of a connection."""
 
     def __init__(self, transport: asyncio.Transport, protocol: str = "http/1.1") -> None:
         loop = asyncio.get_running_loop()
@@ -33,11 +52,10 @@ class Recorder:
         )
 
     def on_event(self, event: Event) -> None:
-        if type(event) is Data:
-            self.seen.append((event.data, event.credit))
-            self.driver.acknowledge(event.stream_id, event.credit)
-        else:
-            self.seen.append(event)
+        self.seen.append(event)
+        if isinstance(event, Request):
+            exchange = RecordedExchange(self.driver, event.stream_id, self.seen)
+            self.driver.exchanges[event.stream_id] = exchange
 
     def on_batch_end(self) -> None:
         self.seen.append("batch")

@@ -31,7 +31,6 @@ from plait_engine import (
     StreamReset,
 )
 from plait_engine.engines import EngineName
-from plait_engine.streams import dispatch
 from plait_engine.testing import TEST_CONFIG
 from tests.serving import serve
 
@@ -114,7 +113,7 @@ class Owner:
         self.driver = Client(Role.CLIENT, config, transport, self, loop=loop, protocol=protocol)
 
     def on_event(self, event: Event) -> None:
-        dispatch(event, self.driver.exchanges, self.driver)
+        pass
 
     def on_batch_end(self) -> None:
         pass

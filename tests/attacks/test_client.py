@@ -161,7 +161,7 @@ async def test_c3_targets_are_encoded(path: str, target: bytes | None) -> None:
 
 @pytest.mark.parametrize("path", ["X: y", "a b", "\u010a", "\0", "\u2028", "\x7f", "?q=a b"])
 async def test_c3_encoded_targets_are_checked(path: str) -> None:
-    with pytest.raises(ValueError, match="invalid request target"):
+    with pytest.raises(plait.InvalidUrlClientError, match="invalid request target"):
         await sent_for(path=path, encoded=True)
 
 

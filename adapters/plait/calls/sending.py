@@ -89,7 +89,7 @@ def _error_of_caller(request: ClientRequest, error: LocalProtocolError) -> Value
     """Return what to raise when ``request`` cannot be sent as it is."""
     if is_origin_form(request.url.raw_path_qs or "/"):
         return ValueError(str(error))
-    return InvalidUrlClientError(request.url, "the path or the query cannot be sent unquoted")
+    return InvalidUrlClientError(request.url, str(error))
 
 
 def _head_for_proxy(head: Request, request: ClientRequest, lease: Lease) -> Request:
