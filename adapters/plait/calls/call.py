@@ -43,6 +43,7 @@ from .environment import NOTHING_SAID, ProxyChoice, ask_environment
 from .errors import ConnectionClosedError
 from .fields import FieldPairs, InformationalCallback
 from .lease import Lease
+from .request import ClientRequest
 from .target import REQUOTED, VERBATIM, origin
 from .timeouts import ClientClock, TotalWatch, error_of_deadline
 from .traces import CallTrace
@@ -50,7 +51,7 @@ from .upload import Upload
 
 if TYPE_CHECKING:
     from plait.client import ClientSession
-    from plait.client_reqrep import ClientRequest, ClientResponse
+    from plait.client_reqrep import ClientResponse
     from plait.connector import BaseConnector
     from plait.payload import Payload
     from plait.tracing import Trace
@@ -122,8 +123,8 @@ class ClientCall:
             url,
             headers,
             REQUOTED if session._requote_redirect_url else VERBATIM,
-            retry=session._retry_policy,
-            max_redirects=max_redirects,
+            session._retry_policy,
+            max_redirects,
         )
         self.data = data
         self.cookies = cookies
@@ -266,21 +267,39 @@ class ClientCall:
         options = self.options
         if self.proxy is not None:
             options = {**options, **self._proxy_options(self.proxy)}
-        request = session._request_class(
-            machine.method,
-            url,
-            headers=machine.headers,
-            data=self.data,
-            cookies=cookies,
-            auth=(self.auth if machine.keeps_auth else None) or self._environment.auth,
-            version=session._version,
-            loop=session._loop,
-            response_class=session._response_class,
-            session=session,
-            clock=self.clock,
-            traces=self.traces,
-            **options,
-        )
+        auth = (self.auth if machine.keeps_auth else None) or self._environment.auth
+        request_class = session._request_class
+        if request_class is ClientRequest and not options:
+            request = ClientRequest(
+                machine.method,
+                url,
+                machine.headers,
+                self.data,
+                cookies,
+                auth,
+                session._version,
+                session._loop,
+                session._response_class,
+                session,
+                self.clock,
+                self.traces,
+            )
+        else:
+            request = request_class(
+                machine.method,
+                url,
+                headers=machine.headers,
+                data=self.data,
+                cookies=cookies,
+                auth=auth,
+                version=session._version,
+                loop=session._loop,
+                response_class=session._response_class,
+                session=session,
+                clock=self.clock,
+                traces=self.traces,
+                **options,
+            )
         if not self.read_until_eof:
             request.read_until_eof = False
         if request._body is not None:

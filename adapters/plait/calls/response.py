@@ -84,18 +84,18 @@ class ClientResponse(HeadersMixin):
     _read_bufsize = 2**18
     _auto_decompress = True
 
+    # By name is how others give what follows the URL; see ``ClientRequest.__init__``.
     def __init__(
         self,
         method: str,
         url: URL,
-        *,
+        traces: Sequence[Trace] | None = None,
+        loop: asyncio.AbstractEventLoop | None = None,
+        session: ClientSession | None = None,
         writer: Any = None,
         continue100: Any = None,
         timer: Any = None,
         request_info: RequestInfo | None = None,
-        traces: Sequence[Trace] | None = None,
-        loop: asyncio.AbstractEventLoop | None = None,
-        session: ClientSession | None = None,
         stream_writer: Any = None,
     ) -> None:
         # The arguments are aiohttp's, for classes that extend this one or stand in for a

@@ -128,7 +128,6 @@ class Call(Generic[Url]):
         url: Url,
         headers: Iterable[tuple[str, str]],
         urls: Urls[Url],
-        *,
         retry: RetryPolicy,
         max_redirects: int | None,
     ) -> None:
