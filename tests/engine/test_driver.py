@@ -26,6 +26,7 @@ from plait_engine import (
 from plait_engine.driver import Driver, LazyTimer
 from plait_engine.engines import EngineName
 from plait_engine.http2.connection import HTTP2Connection
+from plait_engine.streams import StreamListener
 from plait_engine.testing import TEST_CONFIG, Clock, frames
 
 GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
@@ -104,6 +105,19 @@ class Listener:
             answer(self.driver, event.stream_id)
 
     def on_batch_end(self) -> None:
+        self.told.append("end")
+
+
+class NotingStream(StreamListener):
+    """Notes what comes of a stream."""
+
+    def __init__(self) -> None:
+        self.told: list[object] = []
+
+    def on_data(self, event: Data) -> None:
+        self.told.append(event.data)
+
+    def on_end(self, event: EndOfMessage) -> None:
         self.told.append("end")
 
 
@@ -536,3 +550,23 @@ def test_http2_drains_after_an_acknowledgement_if_there_is_anything_to_write(
                 assert always or not rig.driver.engine.has_output
             seen.append((rig.transport.calls, rig.transport.written, repr(rig.listener.told)))
     assert seen[0] == seen[1]
+
+
+def test_the_events_of_streams_go_to_who_has_them(engine: EngineName) -> None:
+    streams: dict[int, StreamListener] = {}
+    stream = NotingStream()
+
+    class Opening(Listener):
+        def on_event(self, event: Event) -> None:
+            super().on_event(event)
+            if isinstance(event, Request):
+                streams[event.stream_id] = stream
+
+    listener = Opening()
+    connection = create_connection(Role.SERVER, "http/1.1", TEST_CONFIG, engine=engine)
+    driver = Driver(connection, Transport(), listener, Scheduler(), streams=streams)
+    driver.start()
+    driver.receive_data(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nhi")
+    assert stream.told == [b"hi", "end"]
+    assert [type(event) for event in listener.told] == [Request, str]
+    assert listener.told[-1] == "end"

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from plait_engine import headers
+from plait_engine.semantics.content import announced_length
 
 
 @given(st.binary())
@@ -46,3 +47,11 @@ def test_looking_up() -> None:
     assert headers.get_all(section, "connection") == ["x, Upgrade", "close"]
     assert headers.has_token(section, "connection", "upgrade")
     assert not headers.has_token(section, "connection", "up")
+
+
+@pytest.mark.parametrize(
+    ("value", "length"), [("0", 0), ("12", 12), ("+1", None), ("1, 1", None), ("9" * 19, None)]
+)
+def test_the_length_that_fields_announce(value: str, length: int | None) -> None:
+    assert announced_length([("x-a", "1"), ("Content-Length", value)]) == length
+    assert announced_length([("x-a", "1")]) is None

@@ -202,3 +202,11 @@ def test_a_flood_of_fields_takes_bounded_memory(size: int, letter: str) -> None:
             assert sum(sizes) == outgoing._fields.size <= MAX_BYTES
             assert max(sizes, default=0) <= MAX_FIELD
             assert len(outgoing._names.entries) <= MAX_FIELDS
+
+
+def test_a_long_authority_is_not_kept() -> None:
+    writer = HeadWriter()
+    for size, kept in ((3000, 0), (10, 1)):
+        request = Request(1, "GET", "https", "a" * size, "/", [])
+        assert writer.request(request)[0][2] == (":authority", "a" * size)
+        assert len(writer._pseudo) == kept

@@ -236,6 +236,22 @@ def test_total_comes_before_connect() -> None:
     assert call.passed(waiter) is Deadline.TOTAL
 
 
+def test_who_wants_to_know_of_total_is_told_behind_who_waits() -> None:
+    call = Call(Timeouts(total=2.0))
+    waiter = Waiter()
+    told: list[Deadline | None] = []
+    call.clock.on_total = lambda: told.append(call.passed(waiter))
+    call.clock.begin_waiting(waiter, 1.0, 0.0)
+    call.time.advance(1.0)
+    assert (call.passed(waiter), told) == (Deadline.CONNECT, [])
+    call = Call(Timeouts(total=2.0))
+    waiter = Waiter()
+    call.clock.on_total = lambda: told.append(call.passed(waiter))
+    call.clock.begin_waiting(waiter, None, 0.0)
+    call.time.advance(2.0)
+    assert told == [Deadline.TOTAL]
+
+
 @pytest.mark.parametrize(("total", "ends"), [(None, NEVER), (0, NEVER), (2.5, 2.5), (5.5, 6.0)])
 def test_when_a_call_must_be_over(total: float | None, ends: float) -> None:
     call = Call(Timeouts(total=total))

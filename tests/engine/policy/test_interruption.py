@@ -7,6 +7,7 @@ import pytest
 from plait_engine import Draining, ErrorCode, Initiator, RemoteProtocolError, StreamReset
 from plait_engine.policy.interruption import (
     Interruption,
+    advise,
     classify,
     explain,
     explain_goaway,
@@ -93,3 +94,8 @@ def test_codes_have_names(code: int, name: str) -> None:
 )
 def test_what_goaway_said(event: Draining, said: str) -> None:
     assert explain_goaway(event) == said
+
+
+@pytest.mark.parametrize(("retryable", "says"), [(True, "may be sent again"), (False, "may have")])
+def test_whether_a_request_may_be_sent_again(retryable: bool, says: str) -> None:
+    assert says in advise(StreamReset(1, ErrorCode.CANCEL, REMOTE, retryable))
