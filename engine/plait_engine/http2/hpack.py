@@ -49,10 +49,10 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterable
-from typing import Final, TypeVar
+from typing import Final
 
 from plait_engine.headers import encode as encode_text
-from plait_engine.semantics.cache import FieldCache, names_credentials
+from plait_engine.semantics.cache import FieldCache, keep, names_credentials
 
 from .errors import HPACKError
 from .hpack_primitives import (
@@ -199,10 +199,10 @@ class Decoder:
         fields, inserted, self_contained = self._decode_fields(block, pos)
         if cacheable and not self.saw_secrets:
             if not inserted:
-                _keep(self._cache, block, fields)
+                keep(self._cache, block, fields, _CACHED_BLOCKS)
             elif self_contained:
                 size = sum(entry[1] for entry in inserted)
-                _keep(self._self_contained, block, (fields, inserted, size))
+                keep(self._self_contained, block, (fields, inserted, size), _CACHED_BLOCKS)
         return fields
 
     def _decode_fields(self, block: bytes, pos: int) -> tuple[list[Field], list[Entry], bool]:
@@ -283,7 +283,12 @@ class Decoder:
                 f"a field list exceeds {max_fields} fields or {self._max_header_list_size} bytes"
             )
         if tail_start < end and not inserted:
-            _keep(self._tails, block[tail_start:], (fields[before:], room_before - room))
+            keep(
+                self._tails,
+                block[tail_start:],
+                (fields[before:], room_before - room),
+                _CACHED_BLOCKS,
+            )
         return fields, inserted, self_contained
 
     def _read_size_updates(self, block: bytes) -> int:
@@ -376,22 +381,12 @@ def _read_name(block: bytes, pos: int) -> tuple[str, int, int]:
     if known is None:
         name, size, end = read_string(block, pos)
         if len(literal) <= _CACHED_NAME_SIZE:
-            _keep(_names, literal, (name, size))
+            keep(_names, literal, (name, size), _CACHED_BLOCKS)
         return name, size, end
     return *known, end
 
 
 _NO_TAIL: Final[tuple[list[Field], int]] = ([], 0)
-
-_Key = TypeVar("_Key")
-_Kept = TypeVar("_Kept")
-
-
-def _keep(cache: dict[_Key, _Kept], key: _Key, value: _Kept) -> None:
-    if len(cache) >= _CACHED_BLOCKS:
-        cache.clear()
-    cache[key] = value
-
 
 # RFC 7541 section 7.1.3: a value that an attacker can guess by watching the size of blocks
 # must not be indexed.  A long cookie has too many possible values to be guessed whole.
@@ -528,9 +523,7 @@ class Encoder:
             and not updates
             and len(block) <= _CACHED_BLOCK_SIZE
         ):
-            if len(self._blocks) >= _CACHED_BLOCKS:
-                self._blocks.clear()
-            self._blocks[fields] = block
+            keep(self._blocks, fields, block, _CACHED_BLOCKS)
         return block
 
     def _represent(self, field: Field) -> bytes:
@@ -635,7 +628,7 @@ def _name(name: str, prefix: int, kind: int) -> bytes:
     if spelt is None:
         spelt = encode_string(encode_text(name))
         if len(name) <= _CACHED_NAME_SIZE:
-            _keep(_spelt_names, name, spelt)
+            keep(_spelt_names, name, spelt, _CACHED_BLOCKS)
     return _KIND_BYTES[kind] + spelt
 
 

@@ -24,13 +24,13 @@ section 6.5.1.
 from __future__ import annotations
 
 import re
-from typing import Final, TypeAlias, TypeVar
+from typing import Final, TypeAlias
 
 from plait_engine.errors import FieldTypeError, LocalProtocolError
 from plait_engine.events import Request
 from plait_engine.headers import FORBIDDEN_TRAILERS, Headers, encode, is_token
 from plait_engine.semantics.authority import is_authority
-from plait_engine.semantics.cache import CREDENTIALS, FieldCache, names_credentials
+from plait_engine.semantics.cache import CREDENTIALS, FieldCache, keep, names_credentials
 from plait_engine.semantics.content import NO_CONTENT, RESET_CONTENT, is_content_length
 from plait_engine.semantics.fields import check_field, check_fields
 from plait_engine.semantics.message import NO_LENGTH
@@ -106,7 +106,7 @@ class HeadWriter:
             if kept is None:
                 kept, size = self._write_request(request)
                 if size <= _KEPT_SIZE:
-                    _keep(self._requests, key, kept)
+                    keep(self._requests, key, kept, _KEPT)
         target = request.target
         if (
             not is_origin_form(target)
@@ -126,7 +126,7 @@ class HeadWriter:
         if response is None:
             response, size = _write_response(status, headers)
             if size <= _KEPT_SIZE:
-                _keep(self._responses, key, response)
+                keep(self._responses, key, response, _KEPT)
         return response
 
     def trailers(self, headers: Headers) -> Fields:
@@ -148,20 +148,10 @@ class HeadWriter:
         if pseudo is None:
             pseudo = _write_pseudo(*start)
             if len(authority) <= _KEPT_SIZE:
-                _keep(self._pseudo, start, pseudo)
+                keep(self._pseudo, start, pseudo, _KEPT)
         if len(pseudo) != _ORDINARY_FIELDS:
             content_length = NO_LENGTH  # RFC 9110 section 9.3.6: a tunnel has no content.
         return (pseudo, fields, content_length), size
-
-
-_Key = TypeVar("_Key")
-_Kept = TypeVar("_Kept")
-
-
-def _keep(cache: dict[_Key, _Kept], key: _Key, value: _Kept) -> None:
-    if len(cache) >= _KEPT:
-        cache.clear()
-    cache[key] = value
 
 
 def _write_pseudo(method: str, scheme: str, authority: str, protocol: str | None) -> Fields:

@@ -31,11 +31,12 @@ have no never-indexed field; of others nothing is remembered.
 
 from __future__ import annotations
 
-from typing import Final, TypeAlias, TypeVar
+from typing import Final, TypeAlias
 
 from plait_engine.config import Config
 from plait_engine.headers import FORBIDDEN_TRAILERS, Headers, is_token
 from plait_engine.semantics.authority import DEFAULT_PORTS, is_authority, same_authority
+from plait_engine.semantics.cache import keep
 from plait_engine.semantics.fields import find_repeated_singleton
 from plait_engine.semantics.message import NO_LENGTH
 from plait_engine.semantics.targets import is_origin_form
@@ -134,7 +135,7 @@ class HeadReader:
                 return None
             known = fields, head, target
             if keeps:
-                _keep(self._requests, id(fields), known)
+                keep(self._requests, id(fields), known, _KEPT)
         return known
 
     def request(self, fields: Fields, keeps: bool) -> KnownRequest:
@@ -157,9 +158,9 @@ class HeadReader:
         # RFC 9110 section 7.1: CONNECT asks for an authority.
         known = fields, head, pseudo.get(":path", head.authority)
         if keeps:
-            _keep(self._requests, id(fields), known)
+            keep(self._requests, id(fields), known, _KEPT)
             if ":path" in pseudo:
-                _keep(self._request_heads, _split_target(fields)[0], head)
+                keep(self._request_heads, _split_target(fields)[0], head, _KEPT)
         return known
 
     def response(self, fields: list[tuple[str, str]], keeps: bool) -> ResponseHead:
@@ -178,7 +179,7 @@ class HeadReader:
                 malformed("the status is 101, which HTTP/2 does not have")  # section 8.6
             head = ResponseHead(fields, status, read_section(fields[1:]))
             if keeps:
-                _keep(self._responses, id(fields), head)
+                keep(self._responses, id(fields), head, _KEPT)
         return head
 
     def trailers(self, fields: list[tuple[str, str]]) -> Headers:
@@ -216,16 +217,6 @@ class HeadReader:
             malformed(f"the protocol is {head.protocol!r}")
         head.protocol = head.protocol.lower()
         _check_scheme_and_path(head, pseudo)
-
-
-_Key = TypeVar("_Key")
-_Kept = TypeVar("_Kept")
-
-
-def _keep(cache: dict[_Key, _Kept], key: _Key, value: _Kept) -> None:
-    if len(cache) >= _KEPT:
-        cache.clear()
-    cache[key] = value
 
 
 def _split_target(fields: Fields) -> tuple[tuple[tuple[str, str], ...], str]:

@@ -42,6 +42,16 @@ Key = TypeVar("Key", bound=Hashable)
 Meaning = TypeVar("Meaning")
 
 
+def keep(entries: dict[Key, Meaning], key: Key, meaning: Meaning, most: int) -> None:
+    """Add to a memory of ``most`` entries, which is emptied when it is full.
+
+    For what one connection keeps, whose size the caller limits.
+    """
+    if len(entries) >= most:
+        entries.clear()
+    entries[key] = meaning
+
+
 class FieldCache(Generic[Key, Meaning]):
     """What fields mean, by their raw form: look up in ``entries``, insert with ``add``."""
 
